@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The error chain: the cause once, context in front of it. */
+#include "config.h"
+#include <bragg/error.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bragg_status bragg_fail(bragg_error *err, bragg_status status, const char *format, ...)
+{
+    if (!err || err->status < 0)
+        return status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    err->status = status;
+    return status;
+}
+
+bragg_status bragg_context(bragg_error *err, bragg_status status, const char *format, ...)
+{
+    if (!err)
+        return status;
+    char cause[BRAGG_ERROR_TEXT];
+    memcpy(cause, err->text, sizeof cause);
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof err->text - 3)
+        snprintf(err->text + n, sizeof err->text - (size_t)n, "%s%s", *cause ? ": " : "", cause);
+    err->status = status;
+    return status;
+}
+
+const char *bragg_status_name(bragg_status status)
+{
+    switch (status) {
+    case BRAGG_STOPPED: return "STOPPED";
+    case BRAGG_OK: return "OK";
+    case BRAGG_EINVAL: return "EINVAL";
+    case BRAGG_ENOMEM: return "ENOMEM";
+    case BRAGG_EIO: return "EIO";
+    case BRAGG_EDATA: return "EDATA";
+    case BRAGG_EEXIST: return "EEXIST";
+    case BRAGG_ENOSUPPORT: return "ENOSUPPORT";
+    case BRAGG_ENOCONV: return "ENOCONV";
+    case BRAGG_EINTERNAL: return "EINTERNAL";
+    }
+    return "unknown";
+}
+
+int bragg_status_exit(bragg_status status)
+{
+    switch (status) {
+    case BRAGG_STOPPED:
+    case BRAGG_OK: return 0;
+    case BRAGG_EINVAL:
+    case BRAGG_EEXIST: return 2;
+    case BRAGG_EIO:
+    case BRAGG_EDATA:
+    case BRAGG_ENOSUPPORT: return 3;
+    case BRAGG_ENOCONV: return 4;
+    default: return 1;
+    }
+}

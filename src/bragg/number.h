@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_NUMBER_H
+#define BRAGG_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Numbers in text, whatever the locale: text becomes a number whole, or not at all. */
+
+/** Parse all of text ("-1.5e3", surrounding blanks allowed, "." is the decimal
+ *  point always).  "nan" and "inf" are numbers; hexadecimal is not.  False and
+ *  *value untouched when anything else is left over or the value overflows. */
+bool bragg_number_parse(const char *text, double *value);
+
+/** As above for the first length bytes. */
+bool bragg_number_parse_n(const char *text, size_t length, double *value);
+
+/** Parse the number at the start of text; *end is set behind it.  For columns. */
+bool bragg_number_scan(const char *text, const char **end, double *value);
+
+/** Parse "4.15691(12)": value and standard uncertainty in the last digits
+ *  (IUCr notation).  *esd is NAN when there is none. */
+bool bragg_number_parse_esd(const char *text, double *value, double *esd);
+
+/** Parse a whole decimal integer. */
+bool bragg_integer_parse(const char *text, long long *value);
+
+enum { BRAGG_NUMBER_TEXT = 48 };
+
+/** Print with as few digits as read back exactly; returns buffer. */
+char *bragg_number_print(char buffer[BRAGG_NUMBER_TEXT], double value);
+
+/** Print with the given significant digits ("%.*g" with a decimal point). */
+char *bragg_number_print_digits(char buffer[BRAGG_NUMBER_TEXT], double value, int digits);
+
+/** Print "4.15691(12)": the esd has two digits when it starts with 1 (the rule
+ *  of 19, Schwarzenbach et al., Acta Cryst. A51 (1995) 565), else one.
+ *  Without a finite positive esd prints six significant digits. */
+char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, double esd);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_UNITS_H
+#define BRAGG_UNITS_H
+
+#include <stdbool.h>
+
+#define BRAGG_PI 3.14159265358979323846
+#define BRAGG_DEG (BRAGG_PI / 180)  /**< one degree in radians */
+/** hc in keV angstrom, CODATA 2018 (exact in SI): E = hc / lambda. */
+#define BRAGG_HC_KEV_ANG 12.398419843320026
+
+/** Abscissae.  Inside, an axis is held in radians, inverse angstrom, angstrom
+ *  or metres; the name says what files and people use. */
+typedef enum bragg_axis {
+    BRAGG_AXIS_TTH,   /**< "2th_deg": 2theta, radians inside */
+    BRAGG_AXIS_Q,     /**< "q_A^-1": 4 pi sin(theta) / lambda, inverse angstrom */
+    BRAGG_AXIS_QNM,   /**< "q_nm^-1": inverse nanometre */
+    BRAGG_AXIS_D,     /**< "d_A": angstrom */
+    BRAGG_AXIS_R      /**< "r_mm": distance from the beam centre, metres inside */
+} bragg_axis;
+
+/** "2th_deg" and friends, also "2th_rad", "tth", "q", "d"; false when unknown. */
+bool bragg_axis_parse(const char *name, bragg_axis *axis);
+const char *bragg_axis_name(bragg_axis axis);
+
+/** Factor from the file's unit to the inside unit (pi/180 for 2th_deg, 1e-3 for r_mm). */
+double bragg_axis_factor(bragg_axis axis);
+
+/** Convert between TTH, Q, QNM and D at a wavelength; NAN where there is no
+ *  such angle or the wavelength is not positive. */
+double bragg_axis_convert(double x, bragg_axis from, bragg_axis to, double wavelength_ang);
+
+#endif

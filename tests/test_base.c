@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/error.h>
+#include <bragg/number.h>
+#include <bragg/units.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+START_TEST(the_first_cause_wins_and_context_goes_in_front)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_fail(&err, BRAGG_EDATA, "expected %d axes, found %d", 2, 3), BRAGG_EDATA);
+    bragg_fail(&err, BRAGG_EIO, "a later cause");
+    ck_assert_int_eq(bragg_context(&err, BRAGG_EDATA, "frame %d of '%s'", 12, "x.h5"), BRAGG_EDATA);
+    ck_assert_str_eq(err.text, "frame 12 of 'x.h5': expected 2 axes, found 3");
+    ck_assert_int_eq(err.status, BRAGG_EDATA);
+    ck_assert_int_eq(bragg_fail(NULL, BRAGG_EIO, "nobody listens"), BRAGG_EIO);
+}
+END_TEST
+
+START_TEST(a_long_chain_is_cut_and_never_overflows)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_fail(&err, BRAGG_EIO, "cause");
+    for (int i = 0; i < 500; i++)
+        bragg_context(&err, BRAGG_EIO, "level %d", i);
+    ck_assert_uint_lt(strlen(err.text), sizeof err.text);
+    ck_assert(!strncmp(err.text, "level 499: level 498", 20));
+}
+END_TEST
+
+START_TEST(text_becomes_a_number_whole_or_not_at_all)
+{
+    static const char *bad[] = { "", " ", "1.5x", "1,5", "0x10", "-0X1p3", "1e999", "e5", ".", "1 2", "--1" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        double v = 42;
+        ck_assert_msg(!bragg_number_parse(bad[i], &v) && v == 42, "'%s' was read as %g", bad[i], v);
+    }
+    double v;
+    ck_assert(bragg_number_parse(" -2.385e-3 ", &v) && v == -2.385e-3);
+    ck_assert(bragg_number_parse("+7.", &v) && v == 7);
+    ck_assert(bragg_number_parse("-.5", &v) && v == -.5);
+    ck_assert(bragg_number_parse("nan", &v) && isnan(v));
+    ck_assert(!bragg_number_parse_n("1.25", 0, &v));
+    ck_assert(bragg_number_parse_n("1.25", 3, &v) && v == 1.2);
+}
+END_TEST
+
+START_TEST(the_fast_path_rounds_as_strtod_does)
+{
+    unsigned long long state = 88172645463325252ull;
+    for (int i = 0; i < 200000; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        char text[64];
+        snprintf(text, sizeof text, "%.*f", (int)(state % 12), (double)(state >> 11) * 1e-9);
+        double v;
+        ck_assert(bragg_number_parse(text, &v));
+        ck_assert_msg(v == strtod(text, NULL), "%s", text);
+    }
+}
+END_TEST
+
+START_TEST(numbers_do_not_depend_on_the_locale)
+{
+    if (!setlocale(LC_NUMERIC, "de_DE.UTF-8"))
+        setlocale(LC_NUMERIC, "fr_FR.UTF-8");
+    char text[BRAGG_NUMBER_TEXT];
+    double v;
+    ck_assert(bragg_number_parse("1234567890.1234567", &v));
+    ck_assert_str_eq(bragg_number_print(text, 2.385), "2.385");
+    ck_assert_str_eq(bragg_number_print_esd(text, 4.15691, 0.00012), "4.15691(12)");
+    setlocale(LC_NUMERIC, "C");
+}
+END_TEST
+
+START_TEST(every_double_prints_so_that_it_reads_back)
+{
+    static const double values[] = { 0.1, 1.0 / 3, 4.15689, -2.2250738585072014e-308, 1.7976931348623157e308, 5e-324, 0 };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char text[BRAGG_NUMBER_TEXT];
+        double back;
+        ck_assert(bragg_number_parse(bragg_number_print(text, values[i]), &back));
+        ck_assert_msg(back == values[i], "%s", text);
+    }
+}
+END_TEST
+
+START_TEST(an_esd_is_printed_by_the_rule_of_19_and_read_back)
+{
+    static const struct { double value, esd; const char *text; } cases[] = {
+        { 4.156912, 0.0000123, "4.156912(12)" }, { 4.156912, 0.000026, "4.15691(3)" },
+        { 11.7094, 0.00195, "11.709(2)" },       { 11.7094, 0.0019, "11.7094(19)" },
+        { 0.0975, 0.0996, "0.10(10)" },          { 1234.6, 27, "1230(30)" },
+        { 1234.6, 12, "1235(12)" },              { -2.385, 0.5, "-2.4(5)" },
+        { 7.853, NAN, "7.853" },                 { 10.291, 0, "10.291" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[BRAGG_NUMBER_TEXT];
+        ck_assert_str_eq(bragg_number_print_esd(text, cases[i].value, cases[i].esd), cases[i].text);
+    }
+    double v, e;
+    ck_assert(bragg_number_parse_esd("4.15691(12)", &v, &e));
+    assert_close(v, 4.15691, 1e-15);
+    assert_close(e, 0.00012, 1e-12);
+    ck_assert(bragg_number_parse_esd("1.23(4)e2", &v, &e) == false);
+    ck_assert(bragg_number_parse_esd("1230(30)", &v, &e) && e == 30);
+    ck_assert(bragg_number_parse_esd("4.1569", &v, &e) && isnan(e));
+    ck_assert(!bragg_number_parse_esd("4.1(", &v, &e) && !bragg_number_parse_esd("4.1(x)", &v, &e));
+}
+END_TEST
+
+START_TEST(axes_convert_there_and_back)
+{
+    double lambda = 0.24125, tth = 7.137 * BRAGG_DEG;
+    double q = bragg_axis_convert(tth, BRAGG_AXIS_TTH, BRAGG_AXIS_Q, lambda);
+    double d = bragg_axis_convert(tth, BRAGG_AXIS_TTH, BRAGG_AXIS_D, lambda);
+    assert_close(q * d, 2 * BRAGG_PI, 1e-14);
+    assert_close(2 * d * sin(tth / 2), lambda, 1e-14);
+    assert_close(bragg_axis_convert(10 * q, BRAGG_AXIS_QNM, BRAGG_AXIS_TTH, lambda), tth, 1e-13);
+    ck_assert(isnan(bragg_axis_convert(tth, BRAGG_AXIS_TTH, BRAGG_AXIS_Q, NAN)));
+    ck_assert(isnan(bragg_axis_convert(99, BRAGG_AXIS_Q, BRAGG_AXIS_TTH, lambda)));
+    bragg_axis axis;
+    ck_assert(bragg_axis_parse("q_nm^-1", &axis) && axis == BRAGG_AXIS_QNM);
+    ck_assert_str_eq(bragg_axis_name(axis), "q_nm^-1");
+    ck_assert(!bragg_axis_parse("furlong", &axis));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("base");
+    TCase *tc = tcase_create("base");
+    tcase_add_test(tc, the_first_cause_wins_and_context_goes_in_front);
+    tcase_add_test(tc, a_long_chain_is_cut_and_never_overflows);
+    tcase_add_test(tc, text_becomes_a_number_whole_or_not_at_all);
+    tcase_add_test(tc, the_fast_path_rounds_as_strtod_does);
+    tcase_add_test(tc, numbers_do_not_depend_on_the_locale);
+    tcase_add_test(tc, every_double_prints_so_that_it_reads_back);
+    tcase_add_test(tc, an_esd_is_printed_by_the_rule_of_19_and_read_back);
+    tcase_add_test(tc, axes_convert_there_and_back);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
