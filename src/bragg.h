@@ -3,8 +3,14 @@
 #ifndef BRAGG_H
 #define BRAGG_H
 
+#include <bragg/arena.h>
 #include <bragg/error.h>
+#include <bragg/hash.h>
 #include <bragg/number.h>
+#include <bragg/observer.h>
+#include <bragg/output.h>
+#include <bragg/thread.h>
 #include <bragg/units.h>
+#include <bragg/yaml.h>
 
 #endif

@@ -4,7 +4,7 @@
 cd "${TOP_SRCDIR:-.}" || exit 99
 floor() {
     case $1 in
-    error | number | units | base | arena | yaml | json | hash | path | observer | thread | text) echo "0 base" ;;
+    error | number | units | base | arena | yaml | json | hash | path | observer | output | thread | text) echo "0 base" ;;
     param | lsq | numeric) echo "1 numeric" ;;
     frame) echo "2 frame" ;; pattern) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
     detector) echo "3 detector" ;; refine) echo "3 refine" ;;
@@ -25,6 +25,7 @@ for file in src/*/*.c src/*/*.h; do
         seen=$((seen + 1))
         its=$(floor "$header")
         case $own$its in *\?*) echo "$file: $own includes <bragg/$header.h>: floor unknown"; bad=1 ;; esac
+        case $own$its in *\?*) continue ;; esac
         if [ "${its%% *}" -gt "${own%% *}" ] || { [ "${its%% *}" -eq "${own%% *}" ] && [ "$its" != "$own" ]; }; then
             echo "$file (floor $own) includes <bragg/$header.h> (floor $its)"
             bad=1

@@ -2,13 +2,13 @@
 #include "config.h"
 #include "close.h"
 
-#include <bragg/error.h>
-#include <bragg/number.h>
-#include <bragg/units.h>
+#include <bragg.h>
 #include <locale.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 START_TEST(the_first_cause_wins_and_context_goes_in_front)
 {
@@ -130,6 +130,175 @@ START_TEST(axes_convert_there_and_back)
 }
 END_TEST
 
+static bragg_status hash_text(const char *text, char hash[BRAGG_HASH_TEXT])
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_output *out;
+    ck_assert_int_eq(bragg_output_open("base_hash.tmp", true, &out, &err), BRAGG_OK);
+    fputs(text, bragg_output_stream(out));
+    ck_assert_msg(bragg_output_commit(out, &err) == BRAGG_OK, "%s", err.text);
+    bragg_status st = bragg_hash_file("base_hash.tmp", hash, &err);
+    unlink("base_hash.tmp");
+    return st;
+}
+
+START_TEST(a_file_hashes_to_the_published_xxh3)
+{
+    char hash[BRAGG_HASH_TEXT];
+    ck_assert_int_eq(hash_text("", hash), BRAGG_OK);
+    ck_assert_str_eq(hash, "99aa06d3014798d86001c324468d497f"); /* xxHash's own sanity test */
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_hash_file("no-such-file", hash, &err), BRAGG_EIO);
+    ck_assert_str_eq(err.text, "'no-such-file': cannot read: No such file or directory");
+}
+END_TEST
+
+START_TEST(an_output_appears_whole_and_replaces_only_when_forced)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_output *out;
+    unlink("base_out.tmp");
+    ck_assert_int_eq(bragg_output_open("base_out.tmp", false, &out, &err), BRAGG_OK);
+    fputs("half", bragg_output_stream(out));
+    ck_assert(access("base_out.tmp", F_OK) != 0);
+    bragg_output_abandon(out);
+    ck_assert(access("base_out.tmp", F_OK) != 0);
+    ck_assert_int_eq(bragg_output_open("base_out.tmp", false, &out, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_output_commit(out, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_output_open("base_out.tmp", false, &out, &err), BRAGG_EEXIST);
+    ck_assert_str_eq(err.text, "'base_out.tmp': exists already; --force overwrites it");
+    ck_assert_int_eq(bragg_output_open("base_out.tmp", true, &out, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_output_commit(out, NULL), BRAGG_OK);
+    unlink("base_out.tmp");
+    bragg_error none = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_output_open("no-such-folder/x", false, &out, &none), BRAGG_EIO);
+    ck_assert_ptr_null(out);
+}
+END_TEST
+
+START_TEST(a_file_made_meanwhile_is_not_overwritten)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_output *out;
+    unlink("base_race.tmp");
+    ck_assert_int_eq(bragg_output_open("base_race.tmp", false, &out, &err), BRAGG_OK);
+    FILE *other = fopen("base_race.tmp", "w");
+    fputs("theirs", other);
+    fclose(other);
+    ck_assert_int_eq(bragg_output_commit(out, &err), BRAGG_EEXIST);
+    char text[8] = "";
+    other = fopen("base_race.tmp", "r");
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, other));
+    fclose(other);
+    ck_assert_str_eq(text, "theirs");
+    unlink("base_race.tmp");
+}
+END_TEST
+
+START_TEST(an_arena_gives_aligned_zeroed_memory_and_refuses_overflow)
+{
+    bragg_arena *arena = bragg_arena_new();
+    ck_assert_ptr_null(bragg_arena_alloc(arena, SIZE_MAX / 2, 3));
+    for (size_t i = 1; i < 2000; i += 7) {
+        unsigned char *p = bragg_arena_alloc(arena, i, 3);
+        ck_assert_uint_eq((uintptr_t)p % sizeof(double), 0);
+        for (size_t k = 0; k < 3 * i; k++)
+            ck_assert_uint_eq(p[k], 0);
+        memset(p, 0xff, 3 * i);
+    }
+    ck_assert_ptr_nonnull(bragg_arena_alloc(arena, 1, 1000000));
+    ck_assert_str_eq(bragg_arena_strndup(arena, "refine", 3), "ref");
+    bragg_arena_free(arena);
+    bragg_arena_free(NULL);
+}
+END_TEST
+
+static bragg_status sum_blocks(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    double *partial = payload;
+    if (first >= 500)
+        return bragg_fail(err, BRAGG_EDATA, "block at %zu", first);
+    for (size_t i = first; i < last; i++)
+        partial[first / 7] += 1.0 / (double)(i + 1);
+    return BRAGG_OK;
+}
+
+START_TEST(the_parallel_loop_covers_every_item_once_and_names_the_first_failure)
+{
+    double partial[100] = { 0 }, sum = 0, expected = 0;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_parallel_for(493, 7, sum_blocks, partial, &err), BRAGG_OK);
+    for (int i = 0; i < 100; i++)
+        sum += partial[i];
+    for (int b = 0; b < 71; b++) {
+        double part = 0;
+        for (int i = 7 * b; i < 7 * b + 7 && i < 493; i++)
+            part += 1.0 / (i + 1);
+        expected += part;
+    }
+    ck_assert(sum == expected);
+    ck_assert_int_eq(bragg_parallel_for(700, 7, sum_blocks, partial, &err), BRAGG_EDATA);
+    ck_assert_str_eq(err.text, "block at 504");
+    ck_assert_int_eq(bragg_parallel_for(0, 7, sum_blocks, partial, NULL), BRAGG_OK);
+}
+END_TEST
+
+static const char experiment[] = "title: M-BiSnSb\n"
+                                 "radiation: {wavelength: 0.24125, type: x-ray}\n"
+                                 "data:\n"
+                                 "  range: [2.0, 14.0]\n"
+                                 "  binz: 3000\n";
+
+START_TEST(yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_arena *arena = bragg_arena_new();
+    const bragg_yaml *root;
+    ck_assert_msg(bragg_yaml_parse(experiment, strlen(experiment), "x.yaml", arena, &root, &err) == BRAGG_OK,
+                  "%s", err.text);
+    double v, range[2];
+    ck_assert_int_eq(bragg_yaml_number(bragg_yaml_get(bragg_yaml_get(root, "radiation"), "wavelength"), &v, &err), 0);
+    ck_assert(v == 0.24125);
+    const bragg_yaml *data = bragg_yaml_get(root, "data");
+    ck_assert_int_eq(bragg_yaml_numbers(bragg_yaml_get(data, "range"), range, 2, &err), 0);
+    ck_assert(range[0] == 2 && range[1] == 14);
+    static const char *const known[] = { "range", "bins", "unit" };
+    ck_assert_int_eq(bragg_yaml_check_keys(data, known, 3, &err), BRAGG_EDATA);
+    ck_assert_str_eq(err.text, "x.yaml:5:3: unknown key 'binz'; did you mean 'bins'?");
+    bragg_error wrong = BRAGG_ERROR_INIT;
+    bragg_yaml_number(bragg_yaml_get(root, "title"), &v, &wrong);
+    ck_assert_str_eq(wrong.text, "x.yaml:1:8: title: expected a number, found 'M-BiSnSb'");
+    bragg_arena_free(arena);
+}
+END_TEST
+
+START_TEST(bad_yaml_is_an_error_with_line_and_column)
+{
+    static const char *const bad[][2] = {
+        { "", "x.yaml: expected a YAML document, found an empty file" },
+        { "a: 1\na: 2\n", "x.yaml:2:1: 'a' stands twice, first in line 1" },
+        { "a: &x 1\nb: *x\n", "x.yaml:2:4: aliases ('*name') are not supported here" },
+        { "a: 1\n---\nb: 2\n", "x.yaml:2:1: expected one document, found a second" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_arena *arena = bragg_arena_new();
+        const bragg_yaml *root;
+        ck_assert_int_eq(bragg_yaml_parse(bad[i][0], strlen(bad[i][0]), "x.yaml", arena, &root, &err), BRAGG_EDATA);
+        ck_assert_str_eq(err.text, bad[i][1]);
+        bragg_arena_free(arena);
+    }
+    char deep[400];
+    memset(deep, '[', sizeof deep);
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_arena *arena = bragg_arena_new();
+    const bragg_yaml *root;
+    ck_assert_int_eq(bragg_yaml_parse(deep, sizeof deep, "x.yaml", arena, &root, &err), BRAGG_EDATA);
+    ck_assert_str_eq(err.text, "x.yaml:1:65: expected at most 64 levels");
+    bragg_arena_free(arena);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -142,6 +311,13 @@ int main(void)
     tcase_add_test(tc, every_double_prints_so_that_it_reads_back);
     tcase_add_test(tc, an_esd_is_printed_by_the_rule_of_19_and_read_back);
     tcase_add_test(tc, axes_convert_there_and_back);
+    tcase_add_test(tc, a_file_hashes_to_the_published_xxh3);
+    tcase_add_test(tc, an_output_appears_whole_and_replaces_only_when_forced);
+    tcase_add_test(tc, a_file_made_meanwhile_is_not_overwritten);
+    tcase_add_test(tc, an_arena_gives_aligned_zeroed_memory_and_refuses_overflow);
+    tcase_add_test(tc, the_parallel_loop_covers_every_item_once_and_names_the_first_failure);
+    tcase_add_test(tc, yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place);
+    tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files that appear whole or not at all. */
+#include "config.h"
+#include <bragg/output.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct bragg_output {
+    FILE *stream;
+    bool force;
+    char *path;      /* the name it will have */
+    char *temporary; /* in the same folder, so that rename() is atomic */
+};
+
+static void output_free(bragg_output *o)
+{
+    if (!o)
+        return;
+    free(o->path);
+    free(o->temporary);
+    free(o);
+}
+
+/* "dir/name" -> "dir/.name.XXXXXX" */
+static char *temporary_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path + 1) : 0;
+    size_t size = strlen(path) + sizeof "..XXXXXX";
+    char *name = malloc(size);
+    if (name)
+        snprintf(name, size, "%.*s.%s.XXXXXX", folder, path, path + folder);
+    return name;
+}
+
+/* mkstemp() makes 0600; give the mode that fopen() would have given. */
+static void usual_mode(int fd)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    if (fchmod(fd, 0666 & ~mask)) { /* a file system without modes: nothing to give */
+    }
+}
+
+static bragg_status open_temporary(bragg_output *o, bragg_error *err)
+{
+    int fd = mkstemp(o->temporary);
+    if (fd < 0)
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", o->path, strerror(errno));
+    usual_mode(fd);
+    o->stream = fdopen(fd, "wb");
+    if (o->stream)
+        return BRAGG_OK;
+    close(fd);
+    unlink(o->temporary);
+    return bragg_fail(err, BRAGG_ENOMEM, "'%s': no memory for a stream", o->path);
+}
+
+bragg_status bragg_output_open(const char *path, bool force, bragg_output **out, bragg_error *err)
+{
+    struct stat info;
+    *out = NULL;
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
+    if (there && !force)
+        return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", path);
+    bragg_output *o = calloc(1, sizeof *o);
+    char *real = there ? realpath(path, NULL) : NULL;
+    if (o) {
+        o->force = force;
+        o->path = real ? real : strdup(path);
+        o->temporary = o->path ? temporary_name(o->path) : NULL;
+    } else {
+        free(real);
+    }
+    bragg_status st = o && o->temporary ? open_temporary(o, err)
+                                        : bragg_fail(err, BRAGG_ENOMEM, "'%s': no memory", path);
+    if (st < 0)
+        output_free(o);
+    else
+        *out = o;
+    return st;
+}
+
+FILE *bragg_output_stream(bragg_output *output)
+{
+    return output->stream;
+}
+
+const char *bragg_output_path(const bragg_output *output)
+{
+    return output->temporary;
+}
+
+/* link() fails where the name exists, rename() replaces it.  File systems
+ * without hard links answer EPERM and the like: there a last look must do. */
+static int appear(const bragg_output *o)
+{
+    if (o->force)
+        return rename(o->temporary, o->path);
+    if (link(o->temporary, o->path) == 0)
+        return unlink(o->temporary);
+    if (errno == EEXIST || access(o->path, F_OK) == 0)
+        return errno = EEXIST, -1;
+    return rename(o->temporary, o->path);
+}
+
+bragg_status bragg_output_commit(bragg_output *o, bragg_error *err)
+{
+    errno = 0;
+    bool whole = !ferror(o->stream) && fflush(o->stream) == 0 && fsync(fileno(o->stream)) == 0;
+    int cause = errno;
+    if (fclose(o->stream) && whole)
+        whole = false, cause = errno;
+    bragg_status st = BRAGG_OK;
+    if (!whole)
+        st = bragg_fail(err, BRAGG_EIO, "'%s': not written: %s", o->path,
+                        strerror(cause ? cause : EIO));
+    else if (appear(o))
+        st = errno == EEXIST
+                 ? bragg_fail(err, BRAGG_EEXIST, "'%s': was made meanwhile; --force overwrites it", o->path)
+                 : bragg_fail(err, BRAGG_EIO, "'%s': cannot rename: %s", o->path, strerror(errno));
+    if (st < 0)
+        unlink(o->temporary);
+    output_free(o);
+    return st;
+}
+
+void bragg_output_abandon(bragg_output *o)
+{
+    if (!o)
+        return;
+    fclose(o->stream);
+    unlink(o->temporary);
+    output_free(o);
+}

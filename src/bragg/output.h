@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_OUTPUT_H
+#define BRAGG_OUTPUT_H
+
+#include <bragg/error.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/** A file that appears under its name whole, or not at all: written beside its
+ *  name, flushed to the disk and renamed.  An interrupted run leaves whole
+ *  files only. */
+typedef struct bragg_output bragg_output;
+
+/** Start writing path.  EEXIST when it exists and force is false; EIO when its
+ *  folder cannot be written.  A symbolic link is followed, so that the file it
+ *  names is replaced and the link stays. */
+bragg_status bragg_output_open(const char *path, bool force, bragg_output **out, bragg_error *err);
+
+/** Where to write, buffered. */
+FILE *bragg_output_stream(bragg_output *output);
+
+/** The temporary file's path, for libraries that open files by themselves. */
+const char *bragg_output_path(const bragg_output *output);
+
+/** Flush, rename, free.  On failure nothing appears and the cause is in err.
+ *  A race with another writer that made the file meanwhile is EEXIST without
+ *  force. */
+bragg_status bragg_output_commit(bragg_output *output, bragg_error *err);
+
+/** Drop what was written and free; NULL is a no-op. */
+void bragg_output_abandon(bragg_output *output);
+
+#endif
