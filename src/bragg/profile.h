@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_PROFILE_H
+#define BRAGG_PROFILE_H
+
+#include <stddef.h>
+
+/** Peak profiles of constant-wavelength powder diffraction, with derivatives. */
+
+/** Widths of one peak: full widths at half maximum of the Gaussian and the
+ *  Lorentzian whose convolution (a Voigt function) the pseudo-Voigt stands for.
+ *
+ *  Thompson, Cox & Hastings, J. Appl. Cryst. 20 (1987) 79-83:
+ *      Gamma^5 = G^5 + 2.69269 G^4 L + 2.42843 G^3 L^2 + 4.47163 G^2 L^3 + 0.07842 G L^4 + L^5
+ *      eta     = 1.36603 x - 0.47719 x^2 + 0.11116 x^3,  x = L / Gamma */
+typedef struct bragg_tch {
+    double fwhm, eta;
+    double dfwhm_dg, dfwhm_dl; /**< d fwhm / d G, d fwhm / d L */
+    double deta_dg, deta_dl;
+} bragg_tch;
+
+/** Mix widths (>= 0, the same unit, not both zero). */
+bragg_tch bragg_tch_mix(double gauss_fwhm, double lorentz_fwhm);
+
+/** Area-normalized pseudo-Voigt at distance x from its centre, and its
+ *  derivatives.  Any of the derivative pointers may be NULL. */
+double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, double *d_dfwhm,
+                          double *d_deta);
+
+/** Gaussian variance of Caglioti, Paoletti & Ricci, Nucl. Instrum. 3 (1958) 223,
+ *      sigma^2 = U tan^2 theta + V tan theta + W + P / cos^2 theta        (rad^2)
+ *  and the Lorentzian width
+ *      Gamma_L = X / cos theta + Y tan theta + Z                          (rad)
+ *  with X for crystallite size and Y for microstrain (Larson & Von Dreele, GSAS,
+ *  LAUR 86-748).  All in radians inside; GSAS-II's centidegrees at import. */
+typedef struct bragg_widths {
+    double u, v, w, p, x, y, z;
+} bragg_widths;
+
+/** FWHM of both parts at a Bragg angle.  d_gauss[4] and d_lorentz[3], if not
+ *  NULL, receive derivatives with respect to U V W P and X Y Z.  A sigma^2 that
+ *  is not positive gives a Gaussian FWHM of 0 with zero derivatives. */
+void bragg_widths_at(const bragg_widths *widths, double theta_rad, double *gauss_fwhm,
+                     double *lorentz_fwhm, double d_gauss[4], double d_lorentz[3]);
+
+#endif

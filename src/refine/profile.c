@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Peak profiles of constant-wavelength powder diffraction. */
+#include "config.h"
+#include <bragg/profile.h>
+#include <bragg/units.h>
+
+#include <math.h>
+
+/* 2 sqrt(2 ln 2): FWHM of a Gaussian in units of its sigma */
+#define FWHM_SIGMA 2.3548200450309493
+#define LN2 0.6931471805599453
+
+bragg_tch bragg_tch_mix(double g, double l)
+{
+    /* Thompson, Cox & Hastings (1987), eq. 6 and 7, in Horner form. */
+    double g5 = ((((g + 2.69269 * l) * g + 2.42843 * l * l) * g + 4.47163 * l * l * l) * g +
+                 0.07842 * l * l * l * l) * g + l * l * l * l * l;
+    double dg = ((((5 * g + 4 * 2.69269 * l) * g + 3 * 2.42843 * l * l) * g +
+                  2 * 4.47163 * l * l * l) * g + 0.07842 * l * l * l * l);
+    double dl = (((2.69269 * g + 2 * 2.42843 * l) * g + 3 * 4.47163 * l * l) * g +
+                 4 * 0.07842 * l * l * l) * g + 5 * l * l * l * l;
+    bragg_tch m = { .fwhm = pow(g5, 0.2) };
+    double per = 1 / (5 * pow(m.fwhm, 4)), x = l / m.fwhm;
+    m.dfwhm_dg = dg * per;
+    m.dfwhm_dl = dl * per;
+    m.eta = x * (1.36603 - x * (0.47719 - x * 0.11116));
+    double slope = 1.36603 - x * (2 * 0.47719 - x * 3 * 0.11116);
+    m.deta_dg = slope * (-x / m.fwhm * m.dfwhm_dg);
+    m.deta_dl = slope * (1 - x * m.dfwhm_dl) / m.fwhm;
+    return m;
+}
+
+double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, double *d_dfwhm,
+                          double *d_deta)
+{
+    double t = x / fwhm, t2 = t * t;
+    double gauss = 2 * sqrt(LN2 / BRAGG_PI) / fwhm * exp(-4 * LN2 * t2);
+    double lorentz = 2 / (BRAGG_PI * fwhm * (1 + 4 * t2));
+    double gauss_slope = -8 * LN2 * t * gauss;        /* d gauss / d t */
+    double lorentz_slope = -8 * t * lorentz / (1 + 4 * t2);
+    double value = eta * lorentz + (1 - eta) * gauss;
+    double slope = eta * lorentz_slope + (1 - eta) * gauss_slope;
+    if (d_dx)
+        *d_dx = slope / fwhm;
+    if (d_dfwhm)
+        *d_dfwhm = -(value + t * slope) / fwhm;
+    if (d_deta)
+        *d_deta = lorentz - gauss;
+    return value;
+}
+
+void bragg_widths_at(const bragg_widths *k, double theta_rad, double *gauss_fwhm,
+                     double *lorentz_fwhm, double d_gauss[4], double d_lorentz[3])
+{
+    double t = tan(theta_rad), secant = 1 / cos(theta_rad);
+    double variance = k->u * t * t + k->v * t + k->w + k->p * secant * secant;
+    double sigma = variance > 0 ? sqrt(variance) : 0;
+    *gauss_fwhm = FWHM_SIGMA * sigma;
+    *lorentz_fwhm = fmax(k->x * secant + k->y * t + k->z, 0);
+    if (d_gauss) {
+        double per = sigma > 0 ? FWHM_SIGMA / (2 * sigma) : 0;
+        d_gauss[0] = per * t * t;
+        d_gauss[1] = per * t;
+        d_gauss[2] = per;
+        d_gauss[3] = per * secant * secant;
+    }
+    if (d_lorentz) {
+        d_lorentz[0] = secant;
+        d_lorentz[1] = t;
+        d_lorentz[2] = 1;
+    }
+}
