@@ -9,6 +9,7 @@
 #include <bragg/number.h>
 #include <bragg/observer.h>
 #include <bragg/output.h>
+#include <bragg/param.h>
 #include <bragg/profile.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
