@@ -10,6 +10,7 @@
 #include <bragg/observer.h>
 #include <bragg/output.h>
 #include <bragg/param.h>
+#include <bragg/pattern.h>
 #include <bragg/profile.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CLI_H
+#define CLI_H
+
+#include <bragg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/** One option of a command.  Names and help are printed by --help from here, so
+ *  that both can never disagree. */
+typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_INTEGER } cli_kind;
+
+typedef struct cli_option {
+    const char *name;      /**< "wavelength", typed as --wavelength */
+    char letter;           /**< 'o' for -o, or 0 */
+    cli_kind kind;
+    void *value;           /**< bool *, const char **, double *, long long * */
+    const char *argument;  /**< "ANGSTROM"; NULL for a flag */
+    const char *help;
+} cli_option;
+
+typedef struct cli_command {
+    const char *name, *arguments, *summary;
+    int (*run)(int argc, char **argv);
+} cli_command;
+
+/** Parse argv[1..]: "--name value", "--name=value", "-x value", "--" ends the
+ *  options.  Operands move to the front of argv; *n_operands counts them.
+ *  *help is set when --help was asked for and printed. */
+bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
+                       int argc, char **argv, int *n_operands, bool *help, bragg_error *err);
+
+/** Print "bragg COMMAND: message" on stderr and return the exit status. */
+int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
+
+extern const cli_command cli_convert;
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Options of a command: one table for parsing and for --help. */
+#include "config.h"
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_help(const cli_command *c, const cli_option *options, size_t n)
+{
+    printf("usage: bragg %s %s\n%s\n\n", c->name, c->arguments, c->summary);
+    for (size_t i = 0; i < n; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%c%s --%s%s%s", options[i].letter ? "-" : " ",
+                 options[i].letter ? options[i].letter : ' ', options[i].letter ? "," : " ",
+                 options[i].name, options[i].argument ? " " : "",
+                 options[i].argument ? options[i].argument : "");
+        printf("  %-28s %s\n", left, options[i].help);
+    }
+    printf("      %-24s %s\n", "--help", "print this and exit");
+}
+
+static bragg_status set_value(const cli_option *o, const char *text, bragg_error *err)
+{
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(bool *)o->value = true;
+        return BRAGG_OK;
+    case CLI_TEXT:
+        *(const char **)o->value = text;
+        return BRAGG_OK;
+    case CLI_NUMBER:
+        if (!bragg_number_parse(text, o->value))
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a number, found '%s'", o->name, text);
+        return BRAGG_OK;
+    case CLI_INTEGER:
+        if (!bragg_integer_parse(text, o->value))
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a whole number, found '%s'", o->name, text);
+        return BRAGG_OK;
+    }
+    return bragg_fail(err, BRAGG_EINTERNAL, "--%s: option of no kind", o->name);
+}
+
+static bragg_status unknown(const cli_option *options, size_t n, const char *name, bragg_error *err)
+{
+    const char *names[32];
+    for (size_t i = 0; i < n && i < 32; i++)
+        names[i] = options[i].name;
+    const char *near = bragg_nearest(name, names, n < 32 ? n : 32);
+    return bragg_fail(err, BRAGG_EINVAL, "unknown option '--%s'%s%s%s", name, near ? "; did you mean '--" : "",
+                      near ? near : "", near ? "'?" : "");
+}
+
+/* The option that argv[*i] names; *text its value, taken from "=" or the next word. */
+static bragg_status one_option(const cli_option *options, size_t n, int argc, char **argv, int *i,
+                               bragg_error *err)
+{
+    const char *word = argv[*i], *equal = NULL, *text = NULL;
+    bool is_long = word[1] == '-';
+    size_t length = is_long ? strcspn(word + 2, "=") : 1;
+    if (is_long && word[2 + length] == '=')
+        equal = word + 3 + length;
+    for (size_t k = 0; k < n; k++) {
+        const cli_option *o = &options[k];
+        bool same = is_long ? strlen(o->name) == length && !strncmp(o->name, word + 2, length)
+                            : o->letter && word[1] == o->letter && !word[2];
+        if (!same)
+            continue;
+        if (o->kind == CLI_FLAG && equal)
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: takes no value, found '%s'", o->name, equal);
+        if (o->kind != CLI_FLAG)
+            text = equal ? equal : *i + 1 < argc ? argv[++*i] : NULL;
+        if (o->kind != CLI_FLAG && !text)
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a value, found the end", o->name);
+        return set_value(o, text, err);
+    }
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)length, is_long ? word + 2 : word + 1);
+    return is_long ? unknown(options, n, name, err)
+                   : bragg_fail(err, BRAGG_EINVAL, "unknown option '%s'", word);
+}
+
+bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
+                       int argc, char **argv, int *n_operands, bool *help, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    int operands = 0;
+    bool open = true;
+    *help = false;
+    for (int i = 1; i < argc && st == BRAGG_OK; i++) {
+        if (open && !strcmp(argv[i], "--"))
+            open = false;
+        else if (open && !strcmp(argv[i], "--help"))
+            *help = true;
+        else if (open && argv[i][0] == '-' && argv[i][1])
+            st = one_option(options, n_options, argc, argv, &i, err);
+        else
+            argv[operands++] = argv[i];
+    }
+    *n_operands = operands;
+    if (*help && st == BRAGG_OK)
+        print_help(command, options, n_options);
+    return st;
+}
+
+int cli_report(const cli_command *command, bragg_status status, const bragg_error *err)
+{
+    if (status < 0)
+        fprintf(stderr, "bragg %s: %s\n", command->name,
+                *err->text ? err->text : bragg_status_name(status));
+    return bragg_status_exit(status);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The 1D pattern: memory and the checks every reader makes. */
+#include "config.h"
+#include <bragg/pattern.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+bragg_pattern *bragg_pattern_new(size_t n, bragg_axis axis)
+{
+    bragg_pattern *p = n < SIZE_MAX / 64 ? calloc(1, sizeof *p) : NULL;
+    if (!p)
+        return NULL;
+    p->n = n;
+    p->axis = axis;
+    p->wavelength_ang = NAN;
+    p->x = calloc(n ? n : 1, sizeof *p->x);
+    p->y = calloc(n ? n : 1, sizeof *p->y);
+    p->sigma = calloc(n ? n : 1, sizeof *p->sigma);
+    if (p->x && p->y && p->sigma)
+        return p;
+    bragg_pattern_free(p);
+    return NULL;
+}
+
+void bragg_pattern_free(bragg_pattern *pattern)
+{
+    if (!pattern)
+        return;
+    free(pattern->x);
+    free(pattern->y);
+    free(pattern->sigma);
+    free(pattern->title);
+    free(pattern);
+}
+
+bragg_status bragg_pattern_check(const bragg_pattern *p, bragg_error *err)
+{
+    double factor = bragg_axis_factor(p->axis);
+    if (p->n < 2)
+        return bragg_fail(err, BRAGG_EDATA, "expected at least 2 points, found %zu", p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        if (!isfinite(p->x[i]) || !isfinite(p->y[i]))
+            return bragg_fail(err, BRAGG_EDATA, "point %zu: expected finite numbers, found %s %g with intensity %g",
+                              i + 1, bragg_axis_name(p->axis), p->x[i] / factor, p->y[i]);
+        if (i && !(p->x[i] > p->x[i - 1]))
+            return bragg_fail(err, BRAGG_EDATA, "point %zu: expected %s to increase, found %g after %g", i + 1,
+                              bragg_axis_name(p->axis), p->x[i] / factor, p->x[i - 1] / factor);
+    }
+    return BRAGG_OK;
+}

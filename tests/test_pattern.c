@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/pattern.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bragg_status read_bytes(const char *text, size_t length, bragg_pattern **out, bragg_error *err)
+{
+    FILE *f = fopen("pattern_in.tmp", "wb");
+    fwrite(text, 1, length, f);
+    fclose(f);
+    bragg_status st = bragg_pattern_read_text("pattern_in.tmp", out, err);
+    unlink("pattern_in.tmp");
+    return st;
+}
+
+START_TEST(columns_are_read_with_their_unit_and_wavelength)
+{
+    static const char text[] = "# unit: q_A^-1\n# wavelength_ang: 0.24125\n1.25, 103.5, 2.5\n1.5;104;2\r\n\n1.75 99 3\n";
+    bragg_pattern *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(read_bytes(text, strlen(text), &p, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(p->n, 3);
+    ck_assert(p->axis == BRAGG_AXIS_Q && p->wavelength_ang == 0.24125);
+    ck_assert(p->x[1] == 1.5 && p->y[1] == 104 && p->sigma[1] == 2);
+    bragg_pattern_free(p);
+}
+END_TEST
+
+START_TEST(without_a_unit_x_is_two_theta_in_degrees_and_sigma_unknown)
+{
+    bragg_pattern *p;
+    ck_assert_int_eq(read_bytes("two theta, counts\n5.13 7\n5.15 9\n", 32, &p, NULL), BRAGG_OK);
+    assert_close(p->x[0], 5.13 * BRAGG_DEG, 1e-15);
+    ck_assert(isnan(p->sigma[0]) && isnan(p->wavelength_ang));
+    bragg_pattern_free(p);
+}
+END_TEST
+
+START_TEST(bad_patterns_end_in_one_clear_line)
+{
+    static const struct { const char *text; size_t length; const char *message; } bad[] = {
+        { "", 0, "'pattern_in.tmp': expected at least 2 points, found 0" },
+        { "1 2\n2 nan\n3 4\n", 14, "'pattern_in.tmp': point 2: expected finite numbers, found 2th_deg 2 with intensity nan" },
+        { "1 2\n3 2\n2 4\n", 12, "'pattern_in.tmp': point 3: expected 2th_deg to increase, found 2 after 3" },
+        { "1 2\n2 3\nabc\n", 12, "'pattern_in.tmp': line 3: expected two or three numbers, found 'abc'" },
+        { "1 2 3\n2 3\n", 10, "'pattern_in.tmp': line 2: expected 3 columns as before, found 2" },
+        { "1 2\n2\0003\n", 8, "'pattern_in.tmp': line 2: expected text, found a NUL byte" },
+        { "1 2\n2 1e999\n", 12, "'pattern_in.tmp': line 2: expected two or three numbers, found '2 1e999'" },
+        { "# unit: furlong\n1 2\n", 20, "'pattern_in.tmp': line 1: expected a unit such as 2th_deg or q_A^-1, found 'furlong'" },
+        { "1\n2\n3\n4\n5\n", 10, "'pattern_in.tmp': line 5: expected two or three numbers, found '5'" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bragg_pattern *p;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_lt(read_bytes(bad[i].text, bad[i].length, &p, &err), 0);
+        ck_assert_str_eq(err.text, bad[i].message);
+        ck_assert_ptr_null(p);
+    }
+}
+END_TEST
+
+START_TEST(what_is_written_reads_back)
+{
+    bragg_pattern *p = bragg_pattern_new(3, BRAGG_AXIS_TTH), *back;
+    static const double tth[] = { 5.137, 5.285, 6.391 };
+    for (int i = 0; i < 3; i++)
+        p->x[i] = tth[i] * BRAGG_DEG, p->y[i] = 100.25 / (i + 1), p->sigma[i] = 1.5 + i;
+    p->wavelength_ang = 1.540593;
+    bragg_error err = BRAGG_ERROR_INIT;
+    unlink("pattern_out.tmp");
+    ck_assert_int_eq(bragg_pattern_write_text(p, "pattern_out.tmp", false, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pattern_write_text(p, "pattern_out.tmp", false, &err), BRAGG_EEXIST);
+    ck_assert_int_eq(bragg_pattern_read_text("pattern_out.tmp", &back, NULL), BRAGG_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_close(back->x[i], p->x[i], 1e-11);
+        assert_close(back->y[i], p->y[i], 1e-8);
+        assert_close(back->sigma[i], p->sigma[i], 1e-5);
+    }
+    ck_assert(back->wavelength_ang == 1.540593);
+    unlink("pattern_out.tmp");
+    bragg_pattern_free(back);
+    bragg_pattern_free(p);
+}
+END_TEST
+
+START_TEST(real_patterns_read_with_the_points_they_have)
+{
+    const char *shared = getenv("BRAGG_SHARED");
+    static const struct { const char *path; size_t n; double first_deg, last_deg; } real[] = {
+        { "data/insitu/Na2CO3-Mn2O3-YCl3_ramp/XYE/1.xye", 2500, 0.7, 15.896016 },
+        { "data/mixtures/cpd-1g.prn", 7251, 5.0, 150.0 },
+    };
+    for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", shared ? shared : "", real[i].path);
+        if (!shared || access(path, R_OK)) {
+            printf("skipped, absent: %s\n", path);
+            continue;
+        }
+        bragg_pattern *p;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pattern_read_text(path, &p, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_uint_eq(p->n, real[i].n);
+        assert_close(p->x[0], real[i].first_deg * BRAGG_DEG, 1e-12);
+        assert_close(p->x[p->n - 1], real[i].last_deg * BRAGG_DEG, 1e-12);
+        bragg_pattern_free(p);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pattern");
+    TCase *tc = tcase_create("pattern");
+    tcase_add_test(tc, columns_are_read_with_their_unit_and_wavelength);
+    tcase_add_test(tc, without_a_unit_x_is_two_theta_in_degrees_and_sigma_unknown);
+    tcase_add_test(tc, bad_patterns_end_in_one_clear_line);
+    tcase_add_test(tc, what_is_written_reads_back);
+    tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
