@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_CRYSTAL_H
+#define BRAGG_CRYSTAL_H
+
+#include <bragg/arena.h>
+#include <bragg/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ------------------------------------------------------------------ cell */
+
+/** Unit cell: angstrom and radians.  Also read as double[6]. */
+typedef struct bragg_cell {
+    double a, b, c, alpha, beta, gamma;
+} bragg_cell;
+
+/** EDATA unless all edges are positive and the angles make a cell. */
+bragg_status bragg_cell_check(const bragg_cell *cell, bragg_error *err);
+double bragg_cell_volume(const bragg_cell *cell);
+
+/** Reciprocal metric g = { g11, g22, g33, g23, g13, g12 } in inverse square
+ *  angstrom, so that 1/d^2 = bragg_cell_invd2(g, h, k, l). */
+void bragg_cell_reciprocal(const bragg_cell *cell, double g[6]);
+/** d g[i] / d (a, b, c, alpha, beta, gamma)[j]. */
+void bragg_cell_reciprocal_derivatives(const bragg_cell *cell, double d[6][6]);
+double bragg_cell_invd2(const double g[6], int h, int k, int l);
+
+/** Fractional to Cartesian (a along x, b in the xy plane), angstrom. */
+void bragg_cell_cartesian(const bragg_cell *cell, double m[3][3]);
+
+/* -------------------------------------------------------------- symmetry */
+
+/** x' = r x + t. */
+typedef struct bragg_symop {
+    int r[3][3];
+    double t[3];
+} bragg_symop;
+
+typedef enum bragg_system {
+    BRAGG_TRICLINIC, BRAGG_MONOCLINIC, BRAGG_ORTHORHOMBIC, BRAGG_TETRAGONAL, BRAGG_TRIGONAL,
+    BRAGG_HEXAGONAL, BRAGG_CUBIC
+} bragg_system;
+
+/** A space group in one setting, centring translations included in the
+ *  operations; the identity is op[0]. */
+typedef struct bragg_symmetry {
+    int number;          /**< International Tables number, 1 to 230 */
+    int hall_number;     /**< spglib's 1 to 530; 0 for a setting it does not list */
+    char hm[32];         /**< "R -3 m:H" as read, or spglib's full symbol */
+    bragg_system system;
+    bool centric;        /**< has an inversion centre (anywhere) */
+    size_t n_ops;
+    bragg_symop op[192];
+} bragg_symmetry;
+
+/** From spglib's Hall number. */
+bragg_status bragg_symmetry_from_hall_number(int hall_number, bragg_symmetry *out, bragg_error *err);
+/** From a Hermann-Mauguin symbol ("R -3 m:H", "P 1 21/c 1", "Fm-3m", origin
+ *  choice behind a colon; without it origin 2, hexagonal axes), a Hall symbol or
+ *  a number ("62"). */
+bragg_status bragg_symmetry_from_symbol(const char *symbol, bragg_symmetry *out, bragg_error *err);
+/** From operations ("x,y,z" …); any setting.  They must form a group; number
+ *  and system are found from them. */
+bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_symmetry *out,
+                                     bragg_error *err);
+bragg_status bragg_symop_parse(const char *xyz, bragg_symop *out, bragg_error *err);
+
+enum { BRAGG_CELL_FREE = -1, BRAGG_CELL_FIXED = -2 };
+/** What the symmetry leaves free of a b c alpha beta gamma: tie[i] is
+ *  BRAGG_CELL_FREE, BRAGG_CELL_FIXED (90 or 120 degrees), or the lower index j
+ *  to which it is equal.  Found from the operations: any setting. */
+void bragg_symmetry_cell_ties(const bragg_symmetry *symmetry, int tie[6]);
+/** Largest relative change that averaging the metric over the group would make:
+ *  about 0 when cell and symmetry agree. */
+double bragg_symmetry_cell_misfit(const bragg_symmetry *symmetry, const bragg_cell *cell);
+
+/** Number of distinct points of the orbit of x (fractional). */
+int bragg_site_multiplicity(const bragg_symmetry *symmetry, const bragg_cell *cell,
+                            const double x[3], double tolerance_ang);
+/** Directions in which a site may move: basis[0..n-1] (fractional) span the
+ *  coordinates that the site symmetry leaves free, n = 0 to 3. */
+void bragg_site_directions(const bragg_symmetry *symmetry, const bragg_cell *cell,
+                           const double x[3], double basis[3][3], size_t *n);
+/** As above for U11 U22 U33 U23 U13 U12: n = 1 to 6 rows of six. */
+void bragg_site_adp_basis(const bragg_symmetry *symmetry, const bragg_cell *cell,
+                          const double x[3], double basis[6][6], size_t *n);
+
+/* ------------------------------------------------------------ scattering */
+
+/** What scatters: f = sum a_i exp(-b_i s^2) + c + f1 + i f2, s = sin(theta)/lambda;
+ *  or the neutron length.  A plain value, so that given numbers can replace ours. */
+typedef struct bragg_scatterer {
+    char name[12];             /**< "Pb2+" */
+    int z;                     /**< atomic number */
+    double a[5], b[5], c;      /**< Waasmaier & Kirfel (1995) */
+    double f1, f2;             /**< f', f'' at the wavelength in use, electrons */
+    double neutron_fm;         /**< bound coherent scattering length; NAN when unknown */
+    double weight;             /**< atomic weight, g/mol */
+} bragg_scatterer;
+
+/** By species: "Pb", "Pb2+", "O-2", "Fe3+"; an ion that the table lacks is its
+ *  neutral element (*exact false).  "D" is known.  EDATA for an unknown one. */
+bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, bool *exact,
+                                  bragg_error *err);
+/** Set f1 and f2 for X-rays of the wavelength (xraylib). */
+bragg_status bragg_scatterer_set_anomalous(bragg_scatterer *scatterer, double wavelength_ang,
+                                           bragg_error *err);
+double bragg_scatterer_f0(const bragg_scatterer *scatterer, double s_invang);
+
+/* ------------------------------------------------------------- structure */
+
+typedef struct bragg_atom {
+    const char *label;
+    size_t scatterer;       /**< row of bragg_structure.scatterer */
+    double x[3];            /**< fractional */
+    double occupancy;
+    double uiso_ang2;       /**< isotropic displacement; NAN when the source has none */
+    bool anisotropic;
+    double u[6];            /**< U11 U22 U33 U23 U13 U12, angstrom^2, CIF convention */
+    int multiplicity;       /**< sites in the cell */
+} bragg_atom;
+
+/** A crystal structure.  Owns its arena: everything reached from it lives there. */
+typedef struct bragg_structure {
+    bragg_arena *arena;
+    const char *name;       /**< common name, or the data block */
+    const char *formula;    /**< "O4 Pb S" as counted from the sites */
+    const char *reference;  /**< where it comes from; may be NULL */
+    bragg_cell cell;
+    bragg_symmetry symmetry;
+    size_t n_atoms, n_scatterers;
+    bragg_atom *atom;
+    bragg_scatterer *scatterer;
+    double z;               /**< formula units a cell; NAN when unknown */
+} bragg_structure;
+
+/** Read one data block (the first with atoms; or the named one).  Operations
+ *  from the file, else Hall, Hermann-Mauguin, number.  EDATA with the line for
+ *  a file without cell or atoms.  Notes on what was assumed go to notes
+ *  (one text, may be NULL, at most size bytes). */
+bragg_status bragg_structure_read_cif(const char *path, const char *block, bragg_structure **out,
+                                      char *notes, size_t size, bragg_error *err);
+/** Empty structure with room for atoms and scatterers; NULL without memory. */
+bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers);
+bragg_structure *bragg_structure_copy(const bragg_structure *structure);
+void bragg_structure_free(bragg_structure *structure);
+/** Cell and symmetry agree, occupancies 0 to 1, sites do not collide, atoms
+ *  exist; multiplicities are recomputed. */
+bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err);
+/** Mass of the cell's content, g/mol, and density, g/cm^3. */
+double bragg_structure_mass(const bragg_structure *structure);
+double bragg_structure_density(const bragg_structure *structure);
+
+/* ----------------------------------------------------------- reflections */
+
+typedef struct bragg_reflection {
+    int h, k, l;
+    int multiplicity;       /**< Laue-equivalent reflections, Friedel mates included */
+    double d_ang;
+} bragg_reflection;
+
+/** One reflection of each Laue family with d_min <= d <= d_max that no
+ *  systematic absence forbids, by falling d.  The caller frees *out. */
+bragg_status bragg_reflections(const bragg_cell *cell, const bragg_symmetry *symmetry,
+                               double d_min_ang, double d_max_ang, bragg_reflection **out,
+                               size_t *n, bragg_error *err);
+
+/** Structure factors of a list of reflections, prepared once and evaluated many
+ *  times as atoms move. */
+typedef struct bragg_factors bragg_factors;
+bragg_status bragg_factors_new(const bragg_structure *structure, const bragg_reflection *list,
+                               size_t n, bool neutron, bragg_factors **out, bragg_error *err);
+void bragg_factors_free(bragg_factors *factors);
+
+/** Derivatives of |F|^2 with respect to one atom. */
+typedef struct bragg_factor_derivative {
+    double x[3], occupancy, uiso, u[6];
+} bragg_factor_derivative;
+
+/** |F|^2 (electron^2 or fm^2), the mean of both Friedel mates as a powder has
+ *  it: |sum f G|^2 + |sum f'' G|^2.  structure must be the one given to _new with
+ *  atoms moved; cell may have changed (g: its reciprocal metric).
+ *  derivative: n rows of structure->n_atoms, or NULL. */
+void bragg_factors_evaluate(bragg_factors *factors, const bragg_structure *structure,
+                            const double g[6], double *f2, bragg_factor_derivative *derivative);
+
+#endif
