@@ -6,6 +6,7 @@
 #include <bragg/arena.h>
 #include <bragg/error.h>
 #include <bragg/hash.h>
+#include <bragg/lsq.h>
 #include <bragg/number.h>
 #include <bragg/observer.h>
 #include <bragg/output.h>

@@ -38,6 +38,7 @@ bragg_status bragg_context(bragg_error *err, bragg_status status, const char *fo
 const char *bragg_status_name(bragg_status status)
 {
     switch (status) {
+    case BRAGG_CONVERGED: return "CONVERGED";
     case BRAGG_STOPPED: return "STOPPED";
     case BRAGG_OK: return "OK";
     case BRAGG_EINVAL: return "EINVAL";
@@ -55,6 +56,7 @@ const char *bragg_status_name(bragg_status status)
 int bragg_status_exit(bragg_status status)
 {
     switch (status) {
+    case BRAGG_CONVERGED:
     case BRAGG_STOPPED:
     case BRAGG_OK: return 0;
     case BRAGG_EINVAL:

@@ -6,6 +6,7 @@
  *  information.  The message lives on the caller's stack and owns nothing:
  *  subject, found, expected; no capital, full stop or newline. */
 typedef enum bragg_status {
+    BRAGG_CONVERGED = 2, /**< an iteration has reached its end */
     BRAGG_STOPPED = 1,   /**< the observer asked to stop; results so far are valid */
     BRAGG_OK = 0,
     BRAGG_EINVAL = -1,   /**< an argument or option makes no sense (exit 2) */

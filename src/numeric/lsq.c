@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Levenberg-Marquardt over named parameters, by normal equations or QR. */
+#include "config.h"
+#include <bragg/arena.h>
+#include <bragg/lsq.h>
+#include <bragg/thread.h>
+
+#include <gsl/gsl_blas.h>
+#include <gsl/gsl_eigen.h>
+#include <gsl/gsl_linalg.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LANES = 32, TEXT = 400 };
+
+/* Eigenvalues of the normal matrix scaled to a unit diagonal below this are
+ * directions without information: the square of what 53 bits leave of J. */
+static const double singular_eigenvalue = 1e-12;
+
+/* What one evaluation yields: A is the lower triangle, row-major. */
+typedef struct sums {
+    double chi2;
+    double *a, *g;
+} sums;
+
+struct bragg_lsq {
+    const bragg_lsq_problem *problem;
+    bragg_params *params;
+    bragg_lsq_options opt;
+    bragg_arena *arena;
+    bragg_lsq_layout layout;
+    size_t m;                 /* variables */
+    size_t *row;              /* of each variable */
+    sums now, trial;
+    double *scale, *delta, *saved, *inverse;
+    char **singular;
+    size_t n_singular;
+    bool *undetermined;       /* variables */
+    double mu, nu, chi2_first;
+    int cycles;
+    bool evaluated, finished;
+    gsl_matrix *jacobian;     /* DENSE only */
+    gsl_vector *r;
+    size_t lanes;
+    double *lane;             /* lanes x (1 + m + m m) */
+};
+
+/* ---------------------------------------------------------------- layout */
+
+static ptrdiff_t root_of(const bragg_params *p, size_t row, double *weight)
+{
+    *weight = 1;
+    while (p->at[row].tie_to >= 0) {
+        *weight *= p->at[row].tie_factor;
+        row = (size_t)p->at[row].tie_to;
+    }
+    return p->at[row].refine ? (ptrdiff_t)row : -1;
+}
+
+static bragg_status make_layout(bragg_lsq *l, bragg_error *err)
+{
+    const bragg_params *p = l->params;
+    ptrdiff_t *column = bragg_arena_alloc(l->arena, p->n + 1, sizeof *column);
+    double *weight = bragg_arena_alloc(l->arena, p->n + 1, sizeof *weight);
+    l->row = bragg_arena_alloc(l->arena, p->n + 1, sizeof *l->row);
+    if (!column || !weight || !l->row)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        column[i] = -1;
+        if (p->at[i].tie_to < 0 && p->at[i].refine) {
+            column[i] = (ptrdiff_t)l->m;
+            l->row[l->m++] = i;
+        }
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        ptrdiff_t root = root_of(p, i, &weight[i]);
+        column[i] = root < 0 ? -1 : column[root];
+    }
+    l->layout = (bragg_lsq_layout){ l->m, column, weight };
+    return BRAGG_OK;
+}
+
+static bragg_status check_start(const bragg_lsq *l, bragg_error *err)
+{
+    for (size_t k = 0; k < l->m; k++) {
+        const bragg_param *p = &l->params->at[l->row[k]];
+        if (!isfinite(p->value) || !(p->value >= p->lower && p->value <= p->upper))
+            return bragg_fail(err, BRAGG_EINVAL, "%s: starts at %g, expected %g to %g", p->name,
+                              p->value, p->lower, p->upper);
+    }
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------ evaluation */
+
+static double weigh(const bragg_lsq_options *o, double r, double *loss)
+{
+    double k = o->loss_scale, x = r / k;
+    if (o->loss == BRAGG_LSQ_CAUCHY) {
+        *loss = k * k * log1p(x * x);
+        return 1 / (1 + x * x);
+    }
+    if (o->loss == BRAGG_LSQ_HUBER && fabs(r) > k) {
+        *loss = k * (2 * fabs(r) - k);
+        return k / fabs(r);
+    }
+    *loss = r * r;
+    return 1;
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("avx2,fma", "default")))
+#else
+#define CLONES
+#endif
+
+/* a += J'J (lower triangle), four columns against one so that each value read
+ * from memory is used four times. */
+CLONES static void add_products(size_t m, const double *restrict j, double *restrict a)
+{
+    for (size_t p = 0; p < m; p++) {
+        const double *x = j + p * BRAGG_LSQ_BLOCK;
+        size_t q = 0;
+        for (; q + 4 <= p + 1; q += 4) {
+            const double *y0 = j + q * BRAGG_LSQ_BLOCK, *y1 = y0 + BRAGG_LSQ_BLOCK,
+                         *y2 = y1 + BRAGG_LSQ_BLOCK, *y3 = y2 + BRAGG_LSQ_BLOCK;
+            double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+            for (int i = 0; i < BRAGG_LSQ_BLOCK; i++) {
+                s0 += x[i] * y0[i];
+                s1 += x[i] * y1[i];
+                s2 += x[i] * y2[i];
+                s3 += x[i] * y3[i];
+            }
+            a[p * m + q] += s0;
+            a[p * m + q + 1] += s1;
+            a[p * m + q + 2] += s2;
+            a[p * m + q + 3] += s3;
+        }
+        for (; q <= p; q++) {
+            const double *y = j + q * BRAGG_LSQ_BLOCK;
+            double s = 0;
+#pragma omp simd reduction(+ : s)
+            for (int i = 0; i < BRAGG_LSQ_BLOCK; i++)
+                s += x[i] * y[i];
+            a[p * m + q] += s;
+        }
+    }
+}
+
+/* Losses turn into weights: rows of r and J are scaled by their square roots. */
+static double apply_loss(const bragg_lsq *l, size_t n, double *r, double *j)
+{
+    double chi2 = 0;
+    for (size_t i = 0; i < n; i++) {
+        double loss, w = sqrt(weigh(&l->opt, r[i], &loss));
+        chi2 += loss;
+        if (w == 1)
+            continue;
+        r[i] *= w;
+        for (size_t k = 0; k < l->m; k++)
+            j[k * BRAGG_LSQ_BLOCK + i] *= w;
+    }
+    return chi2;
+}
+
+static void keep_rows(bragg_lsq *l, size_t first, size_t n, const double *r, const double *j)
+{
+    for (size_t i = 0; i < n; i++) {
+        gsl_vector_set(l->r, first + i, r[i]);
+        for (size_t k = 0; k < l->m; k++)
+            gsl_matrix_set(l->jacobian, first + i, k, j[k * BRAGG_LSQ_BLOCK + i]);
+    }
+}
+
+static bragg_status one_block(bragg_lsq *l, size_t first, double *r, double *j, double *lane,
+                              bragg_error *err)
+{
+    size_t m = l->m, last = first + BRAGG_LSQ_BLOCK < l->problem->n ? first + BRAGG_LSQ_BLOCK : l->problem->n;
+    memset(r, 0, BRAGG_LSQ_BLOCK * sizeof *r);
+    memset(j, 0, m * BRAGG_LSQ_BLOCK * sizeof *j);
+    bragg_status st = l->problem->residuals(l->problem->payload, first, last, r, j, err);
+    if (st < 0)
+        return st;
+    lane[0] += apply_loss(l, last - first, r, j);
+    for (size_t k = 0; k < m; k++) {
+        double s = 0;
+        for (int i = 0; i < BRAGG_LSQ_BLOCK; i++)
+            s += r[i] * j[k * BRAGG_LSQ_BLOCK + i];
+        lane[1 + k] += s;
+    }
+    add_products(m, j, lane + 1 + m);
+    if (l->jacobian)
+        keep_rows(l, first, last - first, r, j);
+    return BRAGG_OK;
+}
+
+/* A lane is a run of blocks summed by one thread into its own place. */
+static bragg_status lane_work(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    bragg_lsq *l = payload;
+    size_t m = l->m, blocks = (l->problem->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+    double *r = malloc((1 + m) * BRAGG_LSQ_BLOCK * sizeof *r);
+    if (!r)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a block of %zu variables", m);
+    bragg_status st = BRAGG_OK;
+    for (size_t k = first; k < last && st >= 0; k++) {
+        double *lane = l->lane + k * (1 + m + m * m);
+        memset(lane, 0, (1 + m + m * m) * sizeof *lane);
+        for (size_t b = blocks * k / l->lanes; b < blocks * (k + 1) / l->lanes && st >= 0; b++)
+            st = one_block(l, b * BRAGG_LSQ_BLOCK, r, r + BRAGG_LSQ_BLOCK, lane, err);
+    }
+    free(r);
+    return st;
+}
+
+static bragg_status evaluate(bragg_lsq *l, sums *s, bragg_error *err)
+{
+    size_t m = l->m;
+    bragg_status st = l->problem->prepare(l->problem->payload, l->params, &l->layout, err);
+    if (st >= 0)
+        st = bragg_parallel_for(l->lanes, 1, lane_work, l, err);
+    if (st < 0)
+        return st;
+    s->chi2 = 0;
+    memset(s->g, 0, m * sizeof *s->g);
+    memset(s->a, 0, m * m * sizeof *s->a);
+    for (size_t k = 0; k < l->lanes; k++) {
+        const double *lane = l->lane + k * (1 + m + m * m);
+        s->chi2 += lane[0];
+        for (size_t i = 0; i < m; i++)
+            s->g[i] += lane[1 + i];
+        for (size_t i = 0; i < m * m; i++)
+            s->a[i] += lane[1 + m + i];
+    }
+    return isfinite(s->chi2) ? BRAGG_OK
+                             : bragg_fail(err, BRAGG_EDATA, "sum of squares: expected a number, got %g", s->chi2);
+}
+
+/* ------------------------------------------------------------------ step */
+
+/* Variables that a bound holds: the step would leave the allowed range at once. */
+static bool is_held(const bragg_lsq *l, size_t k)
+{
+    const bragg_param *p = &l->params->at[l->row[k]];
+    return !(l->now.a[k * l->m + k] > 0) || (p->value <= p->lower && l->now.g[k] > 0) ||
+           (p->value >= p->upper && l->now.g[k] < 0);
+}
+
+/* Cholesky in place (lower triangle, row-major) and solution; false when a is
+ * not positive definite, which GSL's would report through its aborting handler. */
+static bool solve_cholesky(size_t n, double *a, double *b)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            double s = a[i * n + j];
+            for (size_t k = 0; k < j; k++)
+                s -= a[i * n + k] * a[j * n + k];
+            if (i == j && !(s > 0))
+                return false;
+            a[i * n + j] = i == j ? sqrt(s) : s / a[j * n + j];
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            b[i] -= a[i * n + k] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++)
+            b[i] -= a[k * n + i] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    return true;
+}
+
+/* Solve (A + mu D^2) delta = -g over the f variables that are not held, scaled
+ * by D, the running maximum of the column lengths (More 1978). */
+static bool solve_normal(bragg_lsq *l, const size_t *at, size_t f)
+{
+    double *a = malloc((f + 1) * f * sizeof *a), *b = a + f * f;
+    for (size_t i = 0; a && i < f; i++) {
+        double di = l->scale[at[i]];
+        for (size_t j = 0; j <= i; j++)
+            a[i * f + j] = l->now.a[at[i] * l->m + at[j]] / (di * l->scale[at[j]]);
+        a[i * f + i] += l->mu;
+        b[i] = -l->now.g[at[i]] / di;
+    }
+    bool good = a && solve_cholesky(f, a, b);
+    for (size_t i = 0; good && i < f; i++)
+        l->delta[at[i]] = b[i] / l->scale[at[i]];
+    free(a);
+    return good;
+}
+
+/* The same from the Jacobian: least squares of [J D^-1; sqrt(mu)] x = [-r; 0]. */
+static bool solve_dense(bragg_lsq *l, const size_t *at, size_t f)
+{
+    size_t n = l->problem->n;
+    gsl_matrix *a = gsl_matrix_calloc(n + f, f);
+    gsl_vector *b = gsl_vector_calloc(n + f), *x = gsl_vector_alloc(f), *res = gsl_vector_alloc(n + f),
+               *tau = gsl_vector_alloc(f);
+    bool good = a && b && x && res && tau;
+    for (size_t i = 0; good && i < n; i++) {
+        gsl_vector_set(b, i, -gsl_vector_get(l->r, i));
+        for (size_t k = 0; k < f; k++)
+            gsl_matrix_set(a, i, k, gsl_matrix_get(l->jacobian, i, at[k]) / l->scale[at[k]]);
+    }
+    for (size_t k = 0; good && k < f; k++)
+        gsl_matrix_set(a, n + k, k, sqrt(l->mu));
+    good = good && gsl_linalg_QR_decomp(a, tau) == 0 && gsl_linalg_QR_lssolve(a, tau, b, x, res) == 0;
+    for (size_t k = 0; good && k < f; k++)
+        l->delta[at[k]] = gsl_vector_get(x, k) / l->scale[at[k]];
+    gsl_matrix_free(a);
+    gsl_vector_free(b);
+    gsl_vector_free(x);
+    gsl_vector_free(res);
+    gsl_vector_free(tau);
+    return good;
+}
+
+/* Step into delta, cut at the bounds; returns the predicted fall of chi2. */
+static bool find_step(bragg_lsq *l, double *predicted)
+{
+    size_t m = l->m, f = 0, *at = malloc((m + 1) * sizeof *at);
+    if (!at)
+        return false;
+    memset(l->delta, 0, m * sizeof *l->delta);
+    for (size_t k = 0; k < m; k++)
+        if (!is_held(l, k))
+            at[f++] = k;
+    bool good = f == 0 || (l->jacobian ? solve_dense(l, at, f) : solve_normal(l, at, f));
+    free(at);
+    if (!good)
+        return false;
+    for (size_t k = 0; k < m; k++) {
+        const bragg_param *p = &l->params->at[l->row[k]];
+        double v = fmin(fmax(p->value + l->delta[k], p->lower), p->upper);
+        l->delta[k] = v - p->value;
+    }
+    *predicted = 0;
+    for (size_t i = 0; i < m; i++) {
+        double ad = 0;
+        for (size_t j = 0; j < m; j++)
+            ad += l->now.a[i >= j ? i * m + j : j * m + i] * l->delta[j];
+        *predicted -= l->delta[i] * (2 * l->now.g[i] + ad);
+    }
+    return isfinite(*predicted);
+}
+
+static void move_by_delta(bragg_lsq *l)
+{
+    for (size_t k = 0; k < l->m; k++) {
+        bragg_param *p = &l->params->at[l->row[k]];
+        l->saved[k] = p->value;
+        p->value += l->delta[k];
+    }
+    bragg_params_apply_ties(l->params);
+}
+
+static void move_back(bragg_lsq *l)
+{
+    for (size_t k = 0; k < l->m; k++)
+        l->params->at[l->row[k]].value = l->saved[k];
+    bragg_params_apply_ties(l->params);
+}
+
+static void rescale(bragg_lsq *l)
+{
+    for (size_t k = 0; k < l->m; k++) {
+        double length = sqrt(l->now.a[k * l->m + k]);
+        l->scale[k] = fmax(l->scale[k], length > 0 ? length : 0);
+    }
+}
+
+static double reduced(const bragg_lsq *l)
+{
+    return l->problem->n > l->m ? l->now.chi2 / (double)(l->problem->n - l->m) : l->now.chi2;
+}
+
+/* The fall of chi2 that a full step promises is the sum of (shift/esd)^2 over
+ * the independent directions, in units of the reduced chi2. */
+static bool is_small(const bragg_lsq *l, double predicted)
+{
+    double t = l->opt.tolerance_esd;
+    return predicted <= t * t * reduced(l) || predicted <= 1e-24 * l->chi2_first;
+}
+
+static bragg_status first_evaluation(bragg_lsq *l, bragg_error *err)
+{
+    bragg_status st = evaluate(l, &l->now, err);
+    if (st < 0)
+        return bragg_context(err, st, "start of the fit");
+    l->chi2_first = l->now.chi2;
+    l->evaluated = true;
+    rescale(l);
+    return BRAGG_OK;
+}
+
+static void accept(bragg_lsq *l, double gain)
+{
+    sums keep = l->now;
+    l->now = l->trial;
+    l->trial = keep;
+    rescale(l);
+    l->nu = 2;
+    if (gain > 0.75)
+        l->mu = fmax(l->mu * 0.1, 1e-10);
+    else if (gain < 0.25)
+        l->mu *= 4;
+    l->cycles++;
+}
+
+bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
+{
+    bragg_status st = l->evaluated ? BRAGG_OK : first_evaluation(l, err);
+    l->finished = false;
+    if (st < 0)
+        return st;
+    if (l->m == 0)
+        return BRAGG_CONVERGED;
+    for (; l->mu < 1e12; l->mu *= l->nu, l->nu *= 2) {
+        double predicted;
+        if (!find_step(l, &predicted))
+            continue;
+        bool small = is_small(l, predicted);
+        if (small && l->mu <= 0.01)
+            return BRAGG_CONVERGED;
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        move_by_delta(l);
+        if (evaluate(l, &l->trial, &ignored) >= 0 && l->trial.chi2 < l->now.chi2) {
+            accept(l, (l->now.chi2 - l->trial.chi2) / predicted);
+            return BRAGG_OK;
+        }
+        move_back(l);
+        if (ignored.status == BRAGG_ENOMEM)
+            return bragg_fail(err, ignored.status, "%s", ignored.text);
+        /* rounding, not the model, decides at this distance from the minimum */
+        if (small || predicted < 1e-13 * l->now.chi2)
+            return BRAGG_CONVERGED;
+        if (l->jacobian && evaluate(l, &l->now, err) < 0)
+            return BRAGG_EINTERNAL;
+    }
+    return bragg_fail(err, BRAGG_ENOCONV, "no step lowers the sum of squares %g", l->now.chi2);
+}
+
+/* ---------------------------------------------------------------- finish */
+
+static void describe_direction(bragg_lsq *l, const gsl_matrix *vectors, size_t column)
+{
+    char *text = bragg_arena_alloc(l->arena, TEXT, 1);
+    size_t used = 0;
+    for (size_t k = 0; text && k < l->m; k++) {
+        if (fabs(gsl_matrix_get(vectors, k, column)) < 0.2)
+            continue;
+        l->undetermined[k] = true;
+        if (used < TEXT)
+            used += (size_t)snprintf(text + used, TEXT - used, "%s%s", used ? " and " : "",
+                                     l->params->at[l->row[k]].name);
+    }
+    if (text)
+        l->singular[l->n_singular++] = text;
+}
+
+/* inverse = D^-1 V (1/lambda) V' D^-1 over the directions the data determine. */
+static bragg_status invert(bragg_lsq *l, bragg_error *err)
+{
+    size_t m = l->m;
+    gsl_matrix *a = gsl_matrix_calloc(m, m), *v = gsl_matrix_alloc(m, m);
+    gsl_vector *lambda = gsl_vector_alloc(m);
+    gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(m);
+    double *d = malloc(m * sizeof *d);
+    bool room = a && v && lambda && work && d;
+    for (size_t i = 0; room && i < m; i++) {
+        double length = sqrt(l->now.a[i * m + i]);
+        d[i] = length > 0 ? length : 1;
+        for (size_t j = 0; j <= i; j++) {
+            double x = l->now.a[i * m + j] / (d[i] * d[j]);
+            gsl_matrix_set(a, i, j, x);
+            gsl_matrix_set(a, j, i, x);
+        }
+    }
+    if (room)
+        gsl_eigen_symmv(a, lambda, v, work);
+    memset(l->inverse, 0, m * m * sizeof *l->inverse);
+    for (size_t e = 0; room && e < m; e++) {
+        double value = gsl_vector_get(lambda, e);
+        if (!(value > singular_eigenvalue)) {
+            describe_direction(l, v, e);
+            continue;
+        }
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < m; j++)
+                l->inverse[i * m + j] += gsl_matrix_get(v, i, e) * gsl_matrix_get(v, j, e) / (value * d[i] * d[j]);
+    }
+    gsl_matrix_free(a);
+    gsl_matrix_free(v);
+    gsl_vector_free(lambda);
+    if (work)
+        gsl_eigen_symmv_free(work);
+    free(d);
+    return room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", m);
+}
+
+bragg_status bragg_lsq_finish(bragg_lsq *l, bragg_error *err)
+{
+    bragg_status st = l->evaluated ? BRAGG_OK : first_evaluation(l, err);
+    if (st < 0)
+        return st;
+    l->n_singular = 0;
+    memset(l->undetermined, 0, (l->m + 1) * sizeof *l->undetermined);
+    st = l->m ? invert(l, err) : BRAGG_OK;
+    if (st < 0)
+        return st;
+    /* esds grow with the misfit; with known sigmas they never shrink below what
+     * counting allows */
+    double factor = reduced(l);
+    if (l->opt.counting_esds)
+        factor = fmax(factor, 1);
+    for (size_t i = 0; i < l->m * l->m; i++)
+        l->inverse[i] *= factor;
+    l->finished = true;
+    for (size_t i = 0; i < l->params->n; i++) {
+        ptrdiff_t k = l->layout.column[i];
+        l->params->at[i].esd = k < 0 ? NAN : fabs(l->layout.weight[i]) * sqrt(bragg_lsq_covariance(l, (size_t)k, (size_t)k));
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_lsq_solve(bragg_lsq *l, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    while (st == BRAGG_OK && l->cycles < l->opt.max_cycles) {
+        if (!bragg_progress(l->opt.observer, (size_t)l->cycles, (size_t)l->opt.max_cycles))
+            st = BRAGG_STOPPED;
+        else
+            st = bragg_lsq_step(l, err);
+        if (st == BRAGG_OK)
+            bragg_log(l->opt.observer, BRAGG_LOG_DEBUG, "cycle %d: chi2 %.8g", l->cycles, l->now.chi2);
+    }
+    if (st == BRAGG_OK)
+        st = bragg_fail(err, BRAGG_ENOCONV, "still moving after %d cycles", l->cycles);
+    if (st < 0 && st != BRAGG_ENOCONV)
+        return st;
+    bragg_status end = bragg_lsq_finish(l, err);
+    return end < 0 ? end : st;
+}
+
+/* --------------------------------------------------------------- results */
+
+double bragg_lsq_chi2(const bragg_lsq *l) { return l->evaluated ? l->now.chi2 : NAN; }
+size_t bragg_lsq_variables(const bragg_lsq *l) { return l->m; }
+int bragg_lsq_cycles(const bragg_lsq *l) { return l->cycles; }
+size_t bragg_lsq_row(const bragg_lsq *l, size_t k) { return l->row[k]; }
+
+double bragg_lsq_covariance(const bragg_lsq *l, size_t i, size_t j)
+{
+    if (!l->finished || l->undetermined[i] || l->undetermined[j])
+        return NAN;
+    return l->inverse[i * l->m + j];
+}
+
+double bragg_lsq_correlation(const bragg_lsq *l, size_t i, size_t j)
+{
+    return bragg_lsq_covariance(l, i, j) / sqrt(bragg_lsq_covariance(l, i, i) * bragg_lsq_covariance(l, j, j));
+}
+
+double bragg_lsq_variance(const bragg_lsq *l, const double *d_rows)
+{
+    double *d = calloc(l->m + 1, sizeof *d), sum = 0;
+    for (size_t i = 0; d && i < l->params->n; i++)
+        if (l->layout.column[i] >= 0 && d_rows[i] != 0)
+            d[l->layout.column[i]] += l->layout.weight[i] * d_rows[i];
+    for (size_t i = 0; d && i < l->m; i++)
+        for (size_t j = 0; j < l->m; j++)
+            if (d[i] != 0 && d[j] != 0)
+                sum += d[i] * d[j] * bragg_lsq_covariance(l, i, j);
+    free(d);
+    return d ? sum : NAN;
+}
+
+const char *bragg_lsq_singular(const bragg_lsq *l, size_t direction)
+{
+    return l->finished && direction < l->n_singular ? l->singular[direction] : NULL;
+}
+
+/* ------------------------------------------------------------ life cycle */
+
+static bragg_status make_room(bragg_lsq *l, bragg_error *err)
+{
+    size_t m = l->m, blocks = (l->problem->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+    l->lanes = blocks < MAX_LANES ? blocks : MAX_LANES;
+    double *v = bragg_arena_alloc(l->arena, 5 * m + 3 * m * m + 1, sizeof *v);
+    l->lane = bragg_arena_alloc(l->arena, l->lanes * (1 + m + m * m), sizeof *l->lane);
+    l->undetermined = bragg_arena_alloc(l->arena, m + 1, sizeof *l->undetermined);
+    l->singular = bragg_arena_alloc(l->arena, m + 1, sizeof *l->singular);
+    if (!v || !l->lane || !l->undetermined || !l->singular)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu variables", m);
+    l->scale = v;
+    l->delta = v + m;
+    l->saved = v + 2 * m;
+    l->now = (sums){ 0, v + 5 * m, v + 3 * m };
+    l->trial = (sums){ 0, v + 5 * m + m * m, v + 4 * m };
+    l->inverse = v + 5 * m + 2 * m * m;
+    if (l->opt.form == BRAGG_LSQ_DENSE && m) {
+        l->jacobian = gsl_matrix_alloc(l->problem->n, m);
+        l->r = gsl_vector_alloc(l->problem->n);
+        if (!l->jacobian || !l->r)
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu derivatives", l->problem->n, m);
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_lsq_new(const bragg_lsq_problem *problem, bragg_params *params,
+                           const bragg_lsq_options *options, bragg_lsq **out, bragg_error *err)
+{
+    static const bragg_lsq_options defaults = BRAGG_LSQ_OPTIONS_INIT;
+    *out = NULL;
+    if (problem->n == 0)
+        return bragg_fail(err, BRAGG_EDATA, "fit: expected data points, found none");
+    bragg_lsq *l = calloc(1, sizeof *l);
+    if (!l || !(l->arena = bragg_arena_new())) {
+        free(l);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a fit");
+    }
+    *l = (bragg_lsq){ .problem = problem, .params = params, .opt = options ? *options : defaults,
+                      .arena = l->arena, .mu = 1e-3, .nu = 2 };
+    bragg_params_apply_ties(params);
+    bragg_status st = make_layout(l, err);
+    if (st == BRAGG_OK && l->m > problem->n)
+        st = bragg_fail(err, BRAGG_EINVAL, "fit: %zu variables and only %zu data points", l->m, problem->n);
+    if (st == BRAGG_OK)
+        st = check_start(l, err);
+    if (st == BRAGG_OK)
+        st = make_room(l, err);
+    if (st < 0) {
+        bragg_lsq_free(l);
+        return st;
+    }
+    *out = l;
+    return BRAGG_OK;
+}
+
+void bragg_lsq_free(bragg_lsq *l)
+{
+    if (!l)
+        return;
+    if (l->jacobian)
+        gsl_matrix_free(l->jacobian);
+    if (l->r)
+        gsl_vector_free(l->r);
+    bragg_arena_free(l->arena);
+    free(l);
+}
