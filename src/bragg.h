@@ -4,6 +4,7 @@
 #define BRAGG_H
 
 #include <bragg/arena.h>
+#include <bragg/crystal.h>
 #include <bragg/error.h>
 #include <bragg/hash.h>
 #include <bragg/lsq.h>
@@ -13,6 +14,7 @@
 #include <bragg/param.h>
 #include <bragg/pattern.h>
 #include <bragg/profile.h>
+#include <bragg/refine.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <bragg/yaml.h>

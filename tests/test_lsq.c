@@ -77,7 +77,7 @@ static bragg_lsq *fit(curve *c, bragg_lsq_problem *problem, bragg_params *t, bra
 {
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_lsq *l;
-    *problem = (bragg_lsq_problem){ c->n, prepare, residuals, c };
+    *problem = (bragg_lsq_problem){ c->n, 0, prepare, residuals, c };
     ck_assert_msg(bragg_lsq_new(problem, t, o, &l, &err) == BRAGG_OK, "%s", err.text);
     bragg_status st = bragg_lsq_solve(l, &err);
     ck_assert_msg(st == BRAGG_CONVERGED, "%d %s", st, err.text);
@@ -232,7 +232,7 @@ START_TEST(no_points_and_too_few_points_are_refused)
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_params t = BRAGG_PARAMS_INIT;
     curve c = { 0, line_x, line_y, line, { 0 }, 3, NULL };
-    bragg_lsq_problem q = { 0, prepare, residuals, &c };
+    bragg_lsq_problem q = { 0, 0, prepare, residuals, &c };
     bragg_lsq *l;
     add(&t, "a", 0);
     add(&t, "b", 0);

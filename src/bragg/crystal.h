@@ -179,9 +179,13 @@ typedef struct bragg_factor_derivative {
 
 /** |F|^2 (electron^2 or fm^2), the mean of both Friedel mates as a powder has
  *  it: |sum f G|^2 + |sum f'' G|^2.  structure must be the one given to _new with
- *  atoms moved; cell may have changed (g: its reciprocal metric).
- *  derivative: n rows of structure->n_atoms, or NULL. */
-void bragg_factors_evaluate(bragg_factors *factors, const bragg_structure *structure,
-                            const double g[6], double *f2, bragg_factor_derivative *derivative);
+ *  atoms moved or f', f'' set; g is the reciprocal metric of the cell, which may
+ *  have changed.  derivative: n rows of structure->n_atoms, or NULL.  d_invd2: n
+ *  derivatives with respect to 1/d^2 (through form factors and displacements,
+ *  anisotropic ones as if the cell swelled evenly), or NULL. */
+bragg_status bragg_factors_evaluate(bragg_factors *factors, const bragg_structure *structure,
+                                    const double g[6], double *f2,
+                                    bragg_factor_derivative *derivative, double *d_invd2,
+                                    bragg_error *err);
 
 #endif

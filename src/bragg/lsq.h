@@ -32,7 +32,8 @@ typedef struct bragg_lsq_layout {
 } bragg_lsq_layout;
 
 typedef struct bragg_lsq_problem {
-    size_t n;   /**< residuals */
+    size_t n;       /**< residuals */
+    size_t padding; /**< of them always zero: no observations */
     /** Called once before the blocks of an evaluation, on one thread.  Fails with
      *  a negative status when the model cannot be computed there: the step is
      *  then shortened. */

@@ -26,6 +26,12 @@ bragg_tch bragg_tch_mix(double gauss_fwhm, double lorentz_fwhm);
 double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, double *d_dfwhm,
                           double *d_deta);
 
+/** The same at n distances x[i] - centre: p[i] += scale * value and, likewise,
+ *  dx[i] (with respect to x), dfwhm[i] and deta[i]; these three may be NULL
+ *  together.  The Gaussian is exact to 1e-15 of its top. */
+void bragg_pseudo_voigt_add(const double *x, size_t n, double centre, double fwhm, double eta,
+                            double scale, double *p, double *dx, double *dfwhm, double *deta);
+
 /** Gaussian variance of Caglioti, Paoletti & Ricci, Nucl. Instrum. 3 (1958) 223,
  *      sigma^2 = U tan^2 theta + V tan theta + W + P / cos^2 theta        (rad^2)
  *  and the Lorentzian width

@@ -377,7 +377,8 @@ static void rescale(bragg_lsq *l)
 
 static double reduced(const bragg_lsq *l)
 {
-    return l->problem->n > l->m ? l->now.chi2 / (double)(l->problem->n - l->m) : l->now.chi2;
+    size_t n = l->problem->n - l->problem->padding;
+    return n > l->m ? l->now.chi2 / (double)(n - l->m) : l->now.chi2;
 }
 
 /* The fall of chi2 that a full step promises is the sum of (shift/esd)^2 over
@@ -618,7 +619,7 @@ bragg_status bragg_lsq_new(const bragg_lsq_problem *problem, bragg_params *param
 {
     static const bragg_lsq_options defaults = BRAGG_LSQ_OPTIONS_INIT;
     *out = NULL;
-    if (problem->n == 0)
+    if (problem->n == problem->padding)
         return bragg_fail(err, BRAGG_EDATA, "fit: expected data points, found none");
     bragg_lsq *l = calloc(1, sizeof *l);
     if (!l || !(l->arena = bragg_arena_new())) {
@@ -629,8 +630,9 @@ bragg_status bragg_lsq_new(const bragg_lsq_problem *problem, bragg_params *param
                       .arena = l->arena, .mu = 1e-3, .nu = 2 };
     bragg_params_apply_ties(params);
     bragg_status st = make_layout(l, err);
-    if (st == BRAGG_OK && l->m > problem->n)
-        st = bragg_fail(err, BRAGG_EINVAL, "fit: %zu variables and only %zu data points", l->m, problem->n);
+    if (st == BRAGG_OK && l->m > problem->n - problem->padding)
+        st = bragg_fail(err, BRAGG_EINVAL, "fit: %zu variables and only %zu data points", l->m,
+                        problem->n - problem->padding);
     if (st == BRAGG_OK)
         st = check_start(l, err);
     if (st == BRAGG_OK)

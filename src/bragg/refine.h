@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_REFINE_H
+#define BRAGG_REFINE_H
+
+#include <bragg/crystal.h>
+#include <bragg/lsq.h>
+#include <bragg/pattern.h>
+#include <bragg/profile.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/** The whole-pattern model.  At 2theta_i
+ *
+ *      y_i = background_i + sum over phases, reflections h, lines k of
+ *            S ratio_k m_h L P(theta_k) |F_h|^2 / V  O(2theta_i - 2theta_hk)
+ *
+ *  with L = 1 / (2 sin^2 theta cos theta), P = (1 - p) cos^2 2theta + p (p = 0.5
+ *  unpolarized, 0.99 a synchrotron), O the Thompson-Cox-Hastings pseudo-Voigt of
+ *  unit area per centidegree, drawn out by axial divergence (Finger, Cox &
+ *  Jephcoat, J. Appl. Cryst. 27 (1994) 892).  H. M. Rietveld, J. Appl. Cryst. 2
+ *  (1969) 65; A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748.
+ *
+ *  Parameters and their units in the table (all may be refined):
+ *      background.K                      intensity, Chebyshev terms over the fit's range
+ *      instrument.zero                   deg, added to every 2theta
+ *      instrument.displacement           mm, Bragg-Brentano: -2 s cos(theta) / R
+ *      instrument.wavelength             angstrom (the first line; others follow)
+ *      instrument.u v w p                deg^2, FWHM^2 = U tan^2 + V tan + W + P / cos^2
+ *      instrument.x y z                  deg, Lorentzian FWHM = X / cos + Y tan + Z
+ *      instrument.sl hl                  S/L and H/L of the axial divergence
+ *      phase.NAME.scale
+ *      phase.NAME.cell.a … cell.gamma    angstrom, deg
+ *      phase.NAME.size                   nm, volume-weighted column length L_vol =
+ *                                        lambda / (beta cos theta), beta integral breadth
+ *      phase.NAME.strain                 Stokes-Wilson e = beta / (4 tan theta), 1e-6
+ *      phase.NAME.march                  March-Dollase r (W. A. Dollase, J. Appl.
+ *                                        Cryst. 19 (1986) 267)
+ *      phase.NAME.atom.LABEL.x y z occupancy uiso u11 … u12
+ *  With several patterns the names of the first two groups and the scales start
+ *  with the pattern's name and a dot. */
+typedef struct bragg_model bragg_model;
+
+typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO } bragg_mount;
+
+enum { BRAGG_MAX_LINES = 8 };
+
+typedef struct bragg_radiation {
+    bool neutron;
+    size_t n_lines;
+    double wavelength_ang[BRAGG_MAX_LINES];
+    double ratio[BRAGG_MAX_LINES];      /**< relative to the first, 1 */
+    double polarization;                /**< p of P above */
+} bragg_radiation;
+
+typedef struct bragg_histogram_options {
+    const char *name;                   /**< prefix of its parameters; NULL for the only pattern */
+    bragg_radiation radiation;
+    bragg_mount mount;
+    double radius_m;                    /**< goniometer radius, for the displacement */
+    double first_rad, last_rad;         /**< the fit's range of 2theta; NAN: all */
+    const double (*exclude_rad)[2];     /**< regions left out */
+    size_t n_exclude;
+    size_t background_terms;
+} bragg_histogram_options;
+
+#define BRAGG_HISTOGRAM_OPTIONS_INIT                                                              \
+    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6 }
+
+bragg_model *bragg_model_new(void);
+void bragg_model_free(bragg_model *model);
+
+/** Add a measured pattern: 2theta axis in radians or anything convertible to it.
+ *  Missing sigmas are counting ones, sqrt(max(y, 1)).  Points without intensity
+ *  or with a sigma that is not positive are left out. */
+bragg_status bragg_model_add_pattern(bragg_model *model, const bragg_pattern *pattern,
+                                     const bragg_histogram_options *options, bragg_error *err);
+/** Add a phase (its structure is copied).  march_hkl may be NULL. */
+bragg_status bragg_model_add_phase(bragg_model *model, const char *name, const bragg_structure *structure,
+                                   const int march_hkl[3], bragg_error *err);
+/** Make reflections and the table of parameters; after the last _add. */
+bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
+
+/** The table: set values, bounds and refine flags here. */
+bragg_params *bragg_model_params(bragg_model *model);
+/** Set the refine flag of every parameter whose name matches a pattern of shell
+ *  kind ("phase.*.cell", also without its last part: all six); the number found. */
+size_t bragg_model_select(bragg_model *model, const char *pattern, bool refine);
+
+/** Calculated pattern at the table's values: n values each (the points in use);
+ *  any may be NULL. */
+size_t bragg_model_points(const bragg_model *model, size_t pattern);
+bragg_status bragg_model_calculate(bragg_model *model, size_t pattern, double *x_rad, double *observed,
+                                   double *sigma, double *calculated, double *background, bragg_error *err);
+
+/** One line of the reflection list. */
+typedef struct bragg_model_peak {
+    size_t phase, line;
+    bragg_reflection hkl;
+    double two_theta_rad, gauss_fwhm_rad, lorentz_fwhm_rad;
+    double f2, lp, intensity;
+} bragg_model_peak;
+/** Peaks of a pattern at the last calculation, in order of phase, reflection,
+ *  line; borrowed. */
+const bragg_model_peak *bragg_model_peaks(const bragg_model *model, size_t pattern, size_t *n);
+
+/** The least-squares problem of this model, for a caller who owns the loop. */
+const bragg_lsq_problem *bragg_model_problem(bragg_model *model);
+
+/* ------------------------------------------------------------------ fit */
+
+typedef struct bragg_quantity {
+    double value, esd;
+} bragg_quantity;
+
+typedef struct bragg_fit_phase {
+    const char *name;
+    bragg_quantity cell[6];          /**< angstrom, deg */
+    bragg_quantity volume_ang3, density, weight_fraction;
+    bragg_quantity size_nm, strain;
+    double r_bragg;
+} bragg_fit_phase;
+
+typedef struct bragg_fit {
+    bool converged;
+    int cycles;
+    size_t points, reflections, variables;
+    double rp, rwp, rexp, gof;       /**< fractions, not per cent */
+    double durbin_watson;            /**< serial correlation of residuals; 2 = none */
+    size_t n_phases;
+    bragg_fit_phase *phase;
+    char *report;                    /**< what was done and why, lines of text */
+    char *correlations;              /**< pairs above 90 %, lines of text */
+} bragg_fit;
+
+typedef struct bragg_refine_options {
+    int max_cycles;
+    bool stages;                     /**< free the selected parameters in an expert's order */
+    const bragg_observer *observer;
+} bragg_refine_options;
+
+#define BRAGG_REFINE_OPTIONS_INIT { 100, true, NULL }
+
+/** Refine the selected parameters.  CONVERGED, or ENOCONV with the best point in
+ *  the table and *out filled all the same. */
+bragg_status bragg_refine(bragg_model *model, const bragg_refine_options *options, bragg_fit **out,
+                          bragg_error *err);
+void bragg_fit_free(bragg_fit *fit);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Structure factors of a list of reflections and their derivatives. */
+#include "config.h"
+#include <bragg/crystal.h>
+#include <bragg/thread.h>
+#include <bragg/units.h>
+
+#include <complex.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 32 };
+
+/* The sum over the group needs one operation of each rotation: centring
+ * translations repeat the same phase for every reflection that is not absent.
+ * With an inversion at the origin it needs one of each pair R, -R. */
+struct bragg_factors {
+    size_t n, n_ops;
+    bragg_reflection *list;
+    bragg_symop *op;
+    double repeat;      /* operations of the group a kept one stands for */
+    bool centric, neutron;
+};
+
+static bool same_rotation(const bragg_symop *a, const bragg_symop *b, int sign)
+{
+    for (int i = 0; i < 9; i++)
+        if ((&a->r[0][0])[i] != sign * (&b->r[0][0])[i])
+            return false;
+    return true;
+}
+
+static bool is_origin_inversion(const bragg_symop *op, const bragg_symop *identity)
+{
+    double t = 0;
+    for (int i = 0; i < 3; i++)
+        t += fabs(op->t[i] - rint(op->t[i]));
+    return t < 1e-6 && same_rotation(op, identity, -1);
+}
+
+static void choose_operations(bragg_factors *f, const bragg_symmetry *s)
+{
+    for (size_t i = 0; i < s->n_ops; i++)
+        f->centric = f->centric || is_origin_inversion(&s->op[i], &s->op[0]);
+    for (size_t i = 0; i < s->n_ops; i++) {
+        bool known = false;
+        for (size_t k = 0; k < f->n_ops && !known; k++)
+            known = same_rotation(&s->op[i], &f->op[k], 1) ||
+                    (f->centric && same_rotation(&s->op[i], &f->op[k], -1));
+        if (!known)
+            f->op[f->n_ops++] = s->op[i];
+    }
+    f->repeat = (double)s->n_ops / (double)f->n_ops;
+}
+
+bragg_status bragg_factors_new(const bragg_structure *structure, const bragg_reflection *list, size_t n,
+                               bool neutron, bragg_factors **out, bragg_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; neutron && i < structure->n_scatterers; i++)
+        if (isnan(structure->scatterer[i].neutron_fm))
+            return bragg_fail(err, BRAGG_EDATA, "%s: no neutron scattering length is known", structure->scatterer[i].name);
+    bragg_factors *f = calloc(1, sizeof *f);
+    if (f) {
+        f->list = malloc((n + 1) * sizeof *f->list);
+        f->op = malloc(structure->symmetry.n_ops * sizeof *f->op);
+    }
+    if (!f || !f->list || !f->op) {
+        bragg_factors_free(f);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu structure factors", n);
+    }
+    memcpy(f->list, list, n * sizeof *list);
+    f->n = n;
+    f->neutron = neutron;
+    choose_operations(f, &structure->symmetry);
+    *out = f;
+    return BRAGG_OK;
+}
+
+void bragg_factors_free(bragg_factors *f)
+{
+    if (!f)
+        return;
+    free(f->list);
+    free(f->op);
+    free(f);
+}
+
+/* ------------------------------------------------------------ evaluation */
+
+typedef struct job {
+    const bragg_factors *f;
+    const bragg_structure *s;
+    const double *g;
+    double *f2, *d_invd2;
+    bragg_factor_derivative *derivative;
+} job;
+
+/* G of one atom: the sum of its phases (and anisotropic factors), and what its
+ * derivatives need. */
+typedef struct phase_sum {
+    double complex g, dx[3], du[6];
+    double complex dq;     /* with respect to 1/d^2, anisotropic part */
+} phase_sum;
+
+static const int pair_i[6] = { 0, 1, 2, 1, 0, 0 }, pair_j[6] = { 0, 1, 2, 2, 2, 1 };
+
+/* exp(-2 pi^2 sum_ij h_i h_j a*_i a*_j U_ij) and its derivatives; U off the
+ * diagonal counts twice.  Trueblood et al., Acta Cryst. A52 (1996) 770. */
+static double anisotropic(const double u[6], const int h[3], const double astar[3], double du[6],
+                          double *exponent)
+{
+    double e = 0;
+    for (int k = 0; k < 6; k++) {
+        du[k] = -2 * BRAGG_PI * BRAGG_PI * (k < 3 ? 1 : 2) * h[pair_i[k]] * h[pair_j[k]] *
+                astar[pair_i[k]] * astar[pair_j[k]];
+        e += du[k] * u[k];
+    }
+    *exponent = e;
+    return exp(e);
+}
+
+/* With an inversion at the origin G = 2 sum cos, else sum exp(i phase). */
+static void add_operation(phase_sum *sum, const bragg_atom *a, const bragg_symop *op, const int hkl[3],
+                          const double astar[3], double invd2, bool centric, bool derivatives)
+{
+    int h[3];
+    double phase = 0;
+    for (int j = 0; j < 3; j++) {
+        h[j] = hkl[0] * op->r[0][j] + hkl[1] * op->r[1][j] + hkl[2] * op->r[2][j];
+        phase += h[j] * a->x[j] + hkl[j] * op->t[j];
+    }
+    phase *= 2 * BRAGG_PI;
+    double du[6], exponent = 0, t = a->anisotropic ? anisotropic(a->u, h, astar, du, &exponent) : 1;
+    double c = cos(phase), s = sin(phase);
+    double complex e = centric ? 2 * t * c : t * (c + I * s);
+    sum->g += e;
+    if (!derivatives)
+        return;
+    double complex slope = centric ? -2 * t * s : t * (-s + I * c);
+    for (int j = 0; j < 3; j++)
+        sum->dx[j] += 2 * BRAGG_PI * h[j] * slope;
+    for (int k = 0; a->anisotropic && k < 6; k++)
+        sum->du[k] += du[k] * e;
+    sum->dq += exponent / invd2 * e;
+}
+
+static double form_factor(const bragg_factors *f, const bragg_scatterer *s, double s2, double *slope)
+{
+    *slope = 0;
+    if (f->neutron)
+        return s->neutron_fm;
+    double f0 = s->c;
+    for (int i = 0; i < 5; i++) {
+        double e = s->a[i] * exp(-s->b[i] * s2);
+        f0 += e;
+        *slope -= s->b[i] * e / 4; /* d/d(1/d^2), s^2 = 1/(4 d^2) */
+    }
+    return f0 + s->f1;
+}
+
+/* What one atom gives to one reflection: f = f0 + f', its f'', the slope of f
+ * with 1/d^2, and weight = sites x isotropic displacement factor, for occupancy 1. */
+typedef struct term {
+    phase_sum sum;
+    double f, f2, slope, weight, uiso;
+} term;
+
+static void sum_atom(const job *w, const bragg_reflection *r, double invd2, bool derivatives,
+                     const bragg_atom *a, term *t)
+{
+    const bragg_factors *f = w->f;
+    const bragg_scatterer *sc = &w->s->scatterer[a->scatterer];
+    const double astar[3] = { sqrt(w->g[0]), sqrt(w->g[1]), sqrt(w->g[2]) };
+    const int hkl[3] = { r->h, r->k, r->l };
+    *t = (term){ .f2 = f->neutron ? 0 : sc->f2 };
+    t->f = form_factor(f, sc, invd2 / 4, &t->slope);
+    t->uiso = a->anisotropic || isnan(a->uiso_ang2) ? 0 : a->uiso_ang2;
+    /* an orbit on a special position is met n_ops / multiplicity times */
+    t->weight = f->repeat * a->multiplicity / (double)w->s->symmetry.n_ops * (f->centric ? 0.5 : 1) *
+                exp(-2 * BRAGG_PI * BRAGG_PI * t->uiso * invd2);
+    for (size_t o = 0; o < f->n_ops; o++)
+        add_operation(&t->sum, a, &f->op[o], hkl, astar, invd2, f->centric, derivatives);
+}
+
+/* back = 2 (f P* + f'' Q*): the real part of back dG is the change of |F|^2. */
+static void differentiate(const bragg_atom *a, const term *t, double invd2, double complex back,
+                          bragg_factor_derivative *d)
+{
+    d->occupancy = t->weight * creal(back * t->sum.g);
+    d->uiso = a->anisotropic ? 0 : -2 * BRAGG_PI * BRAGG_PI * invd2 * a->occupancy * d->occupancy;
+    for (int k = 0; k < 3; k++)
+        d->x[k] = a->occupancy * t->weight * creal(back * t->sum.dx[k]);
+    for (int k = 0; k < 6; k++)
+        d->u[k] = a->occupancy * t->weight * creal(back * t->sum.du[k]);
+}
+
+/* Friedel mates: F(h) = P + iQ and F(-h) = P* + iQ* with P = sum (f0 + f') G and
+ * Q = sum f'' G; the mean of their squares is |P|^2 + |Q|^2. */
+static void one_reflection(const job *w, size_t r, term *t)
+{
+    const bragg_structure *s = w->s;
+    const bragg_reflection *hkl = &w->f->list[r];
+    double invd2 = bragg_cell_invd2(w->g, hkl->h, hkl->k, hkl->l);
+    double complex p = 0, q = 0, dp = 0, dq = 0;
+    for (size_t j = 0; j < s->n_atoms; j++) {
+        const bragg_atom *a = &s->atom[j];
+        sum_atom(w, hkl, invd2, w->derivative || w->d_invd2, a, &t[j]);
+        double weight = t[j].weight * a->occupancy;
+        double complex g = weight * t[j].sum.g;
+        double complex dg = weight * t[j].sum.dq - 2 * BRAGG_PI * BRAGG_PI * t[j].uiso * g;
+        p += t[j].f * g;
+        q += t[j].f2 * g;
+        dp += t[j].f * dg + t[j].slope * g;
+        dq += t[j].f2 * dg;
+    }
+    for (size_t j = 0; w->derivative && j < s->n_atoms; j++)
+        differentiate(&s->atom[j], &t[j], invd2, 2 * (t[j].f * conj(p) + t[j].f2 * conj(q)),
+                      &w->derivative[r * s->n_atoms + j]);
+    if (w->d_invd2)
+        w->d_invd2[r] = 2 * creal(conj(p) * dp + conj(q) * dq);
+    w->f2[r] = creal(p * conj(p) + q * conj(q));
+}
+
+static bragg_status evaluate_range(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const job *w = payload;
+    term *t = malloc((w->s->n_atoms + 1) * sizeof *t);
+    if (!t)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu atoms", w->s->n_atoms);
+    for (size_t r = first; r < last; r++)
+        one_reflection(w, r, t);
+    free(t);
+    return BRAGG_OK;
+}
+
+bragg_status bragg_factors_evaluate(bragg_factors *f, const bragg_structure *s, const double g[6],
+                                    double *f2, bragg_factor_derivative *derivative, double *d_invd2,
+                                    bragg_error *err)
+{
+    job w = { f, s, g, f2, d_invd2, derivative };
+    return bragg_parallel_for(f->n, BLOCK, evaluate_range, &w, err);
+}

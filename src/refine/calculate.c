@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The calculated pattern and its derivatives, peak by peak and block by block. */
+#include "config.h"
+#include "model.h"
+
+#include <bragg/units.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* y is per centidegree, as GSAS and GSAS-II have it, so that scales compare. */
+static const double per_centidegree = BRAGG_DEG / 100;
+static const double fwhm_per_sigma2 = 8 * 0.69314718055994531; /* FWHM^2 = 8 ln2 sigma^2 */
+
+/* From the unit of the table to the unit inside. */
+static double inside(int kind, double value)
+{
+    switch (kind) {
+    case ZERO: case LORENTZ_X: case LORENTZ_Y: case LORENTZ_Z: return value * BRAGG_DEG;
+    case CAGLIOTI_U: case CAGLIOTI_V: case CAGLIOTI_W: case CAGLIOTI_P:
+        return value * BRAGG_DEG * BRAGG_DEG / fwhm_per_sigma2;
+    case DISPLACEMENT: return value * 1e-3;
+    default: return value;
+    }
+}
+
+/* --------------------------------------------------------------- phases */
+
+static void update_cell(const bragg_params *t, phase *p)
+{
+    double v[6];
+    for (int i = 0; i < 6; i++)
+        v[i] = t->at[p->cell_row[i]].value * (i < 3 ? 1 : BRAGG_DEG);
+    bragg_cell cell = { v[0], v[1], v[2], v[3], v[4], v[5] };
+    p->structure->cell = cell;
+    bragg_cell_reciprocal(&cell, p->g);
+    bragg_cell_reciprocal_derivatives(&cell, p->dg);
+    p->volume = bragg_cell_volume(&cell);
+    for (int i = 0; i < 3; i++)
+        p->dvolume[i] = p->volume / v[i];
+    double c[3] = { cos(v[3]), cos(v[4]), cos(v[5]) };
+    double abc = v[0] * v[1] * v[2];
+    for (int i = 0; i < 3; i++) /* V^2 = (abc)^2 (1 - sum cos^2 + 2 prod cos) */
+        p->dvolume[3 + i] = abc * abc / p->volume * sin(v[3 + i]) * (c[i] - c[(i + 1) % 3] * c[(i + 2) % 3]);
+}
+
+static void update_atoms(const bragg_params *t, phase *p)
+{
+    for (size_t j = 0; j < p->structure->n_atoms; j++) {
+        bragg_atom *a = &p->structure->atom[j];
+        const bragg_param *row = &t->at[p->atom_row + j * N_ATOM];
+        for (int k = 0; k < 3; k++)
+            a->x[k] = row[ATOM_X + k].value;
+        a->occupancy = row[ATOM_OCCUPANCY].value;
+        a->uiso_ang2 = row[ATOM_UISO].value;
+        for (int k = 0; k < 6; k++)
+            a->u[k] = row[ATOM_U11 + k].value;
+    }
+}
+
+static bragg_status update_factors(phase *p, mix *m, bragg_error *err)
+{
+    bragg_structure view = *p->structure;
+    view.scatterer = m->scatterer;
+    bool atoms_move = false;
+    for (size_t i = 0; i < m->terms.n_intensity_terms; i++)
+        atoms_move = atoms_move || m->terms.intensity_term[i].atom >= 0;
+    return bragg_factors_evaluate(m->factors, &view, p->g, m->f2, atoms_move ? m->df2 : NULL, m->df2_dq, err);
+}
+
+static bragg_status update_phase(const bragg_params *t, bragg_model *model, phase *p, bragg_error *err)
+{
+    update_cell(t, p);
+    bragg_status st = bragg_cell_check(&p->structure->cell, err);
+    update_atoms(t, p);
+    for (size_t h = 0; h < model->n_histograms && st == BRAGG_OK; h++)
+        st = update_factors(p, &p->mix[h], err);
+    return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
+}
+
+/* ----------------------------------------------------------- one peak */
+
+/* All that a peak's shape and place depend on, with derivatives. */
+typedef struct spot {
+    double q, theta, position, dposition_dtheta, dtheta_dq;
+    double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta;
+    double lorentz_size, lorentz_strain, wavelength;
+    double intensity, per_scale, dintensity_dq, dintensity_dtheta, march, dmarch, lp;
+    bragg_tch tch;
+} spot;
+
+/* March & Dollase: mean over equivalents of (r^2 cos^2 + sin^2 / r)^(-3/2). */
+static void march_factor(const bragg_params *t, const phase *p, size_t refl, spot *s)
+{
+    s->march = 1;
+    s->dmarch = 0;
+    if (!p->has_march)
+        return;
+    double r = t->at[p->march_row].value, sum = 0, slope = 0;
+    size_t first = p->march_start[refl], last = p->march_start[refl + 1];
+    for (size_t k = first; k < last; k++) {
+        double c2 = p->march_cos2[k], b = r * r * c2 + (1 - c2) / r;
+        sum += pow(b, -1.5);
+        slope += -1.5 * pow(b, -2.5) * (2 * r * c2 - (1 - c2) / (r * r));
+    }
+    s->march = sum / (double)(last - first);
+    s->dmarch = slope / (double)(last - first);
+}
+
+static void place_peak(const histogram *h, spot *s)
+{
+    double sine = s->wavelength * sqrt(s->q) / 2;
+    s->theta = asin(sine);
+    s->dtheta_dq = s->wavelength / (4 * sqrt(s->q) * cos(s->theta));
+    s->position = 2 * s->theta + h->value[ZERO];
+    s->dposition_dtheta = 2;
+    if (h->mount == BRAGG_BRAGG_BRENTANO && h->value[DISPLACEMENT] != 0) {
+        s->position -= 2 * h->value[DISPLACEMENT] / h->radius_m * cos(s->theta);
+        s->dposition_dtheta += 2 * h->value[DISPLACEMENT] / h->radius_m * sin(s->theta);
+    }
+}
+
+/* Size and strain are Lorentzian; their FWHM is 2/pi of the integral breadth:
+ * Scherrer beta = lambda / (L cos theta), Stokes & Wilson, Proc. Phys. Soc. 56
+ * (1944) 174, beta = 4 e tan theta. */
+static void widen_peak(const bragg_params *t, const histogram *h, const phase *p, spot *s)
+{
+    bragg_widths w = { h->value[CAGLIOTI_U], h->value[CAGLIOTI_V], h->value[CAGLIOTI_W], h->value[CAGLIOTI_P],
+                       h->value[LORENTZ_X], h->value[LORENTZ_Y], h->value[LORENTZ_Z] };
+    double tangent = tan(s->theta), secant = 1 / cos(s->theta), size_ang = 10 * t->at[p->size_row].value;
+    double tt = tangent * tangent, variance = w.u * tt + w.v * tangent + w.w + w.p * secant * secant;
+    /* kept positive smoothly: a fit may pass where no Gaussian is */
+    double root = hypot(variance, 2 * h->variance_floor), kept = (variance + root) / 2;
+    double sigma = sqrt(kept), slope = (1 + variance / root) / 2;
+    s->gauss = sqrt(fwhm_per_sigma2) * sigma;
+    double per = sqrt(fwhm_per_sigma2) / (2 * sigma) * slope;
+    s->d_gauss[0] = per * tt;
+    s->d_gauss[1] = per * tangent;
+    s->d_gauss[2] = per;
+    s->d_gauss[3] = per * secant * secant;
+    s->dgauss_dtheta = per * (2 * w.u * tangent + w.v + 2 * w.p * tangent) * secant * secant;
+    s->lorentz_size = 2 / BRAGG_PI * s->wavelength / size_ang * secant;
+    s->lorentz_strain = 2 / BRAGG_PI * 4e-6 * t->at[p->strain_row].value * tangent;
+    double y = w.y * tangent + s->lorentz_strain, x = w.x * secant + s->lorentz_size;
+    s->lorentz = x + y + w.z;
+    s->dlorentz_dtheta = x * tangent + (tangent != 0 ? y / tangent : 0) * secant * secant;
+    s->d_lorentz[0] = secant;
+    s->d_lorentz[1] = tangent;
+    s->d_lorentz[2] = 1;
+    if (s->lorentz < 0) {
+        s->lorentz = s->dlorentz_dtheta = 0;
+        memset(s->d_lorentz, 0, sizeof s->d_lorentz);
+    }
+    s->tch = bragg_tch_mix(s->gauss, s->lorentz);
+}
+
+static void brighten_peak(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
+                          size_t refl, double ratio, spot *s)
+{
+    double c2 = cos(2 * s->theta), s2 = sin(2 * s->theta), sn = sin(s->theta), cs = cos(s->theta);
+    double lorentz = 1 / (2 * sn * sn * cs);
+    double polar = h->radiation.neutron ? 1 : (1 - h->radiation.polarization) * c2 * c2 + h->radiation.polarization;
+    double dpolar = h->radiation.neutron ? 0 : -4 * (1 - h->radiation.polarization) * c2 * s2;
+    double dln = -2 * cs / sn + sn / cs + dpolar / polar; /* d ln(L P) / d theta */
+    s->lp = lorentz * polar;
+    double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->march / p->volume;
+    double base = t->at[m->scale_row].value * per_f2;
+    s->per_scale = per_f2 * m->f2[refl];
+    s->intensity = base * m->f2[refl];
+    s->dintensity_dtheta = s->intensity * dln;
+    s->dintensity_dq = s->dintensity_dtheta * s->dtheta_dq + base * m->df2_dq[refl];
+}
+
+/* ------------------------------------------------------- coefficients */
+
+/* Change of intensity, position, Gaussian and Lorentzian width with one row. */
+typedef struct change {
+    double intensity, position, gauss, lorentz;
+} change;
+
+static change from_theta(const spot *s, double dtheta)
+{
+    return (change){ 0, s->dposition_dtheta * dtheta, s->dgauss_dtheta * dtheta, s->dlorentz_dtheta * dtheta };
+}
+
+static change instrument_change(const histogram *h, const spot *s, int kind)
+{
+    switch (kind) {
+    case ZERO: return (change){ .position = 1 };
+    case DISPLACEMENT: return (change){ .position = -2 / h->radius_m * cos(s->theta) };
+    case WAVELENGTH: { /* the first line's; all lines keep their ratio of wavelengths */
+        double dtheta = tan(s->theta) / h->value[WAVELENGTH];
+        change c = from_theta(s, dtheta);
+        c.lorentz += s->lorentz_size / h->value[WAVELENGTH];
+        c.intensity = s->dintensity_dtheta * dtheta;
+        return c;
+    }
+    case CAGLIOTI_U: case CAGLIOTI_V: case CAGLIOTI_W: case CAGLIOTI_P:
+        return (change){ .gauss = s->d_gauss[kind - CAGLIOTI_U] };
+    case LORENTZ_X: case LORENTZ_Y: case LORENTZ_Z:
+        return (change){ .lorentz = s->d_lorentz[kind - LORENTZ_X] };
+    }
+    return (change){ 0 };
+}
+
+enum { K_CELL = N_INSTRUMENT, K_SIZE, K_STRAIN, K_SCALE, K_MARCH, K_ATOM };
+
+static change cell_change(const phase *p, const bragg_reflection *r, const spot *s, int axis)
+{
+    const double hh[6] = { r->h * r->h, r->k * r->k, r->l * r->l, 2 * r->k * r->l, 2 * r->h * r->l, 2 * r->h * r->k };
+    double dq = 0;
+    for (int i = 0; i < 6; i++)
+        dq += hh[i] * p->dg[i][axis];
+    change c = from_theta(s, s->dtheta_dq * dq);
+    c.intensity = s->dintensity_dq * dq - s->intensity * p->dvolume[axis] / p->volume;
+    return c;
+}
+
+static change full_change(const bragg_params *t, const histogram *h, const phase *p,
+                          const bragg_reflection *r, const spot *s, const term *k)
+{
+    if (k->kind < N_INSTRUMENT)
+        return instrument_change(h, s, k->kind);
+    if (k->kind == K_CELL)
+        return cell_change(p, r, s, k->index);
+    if (k->kind == K_SIZE)
+        return (change){ .lorentz = -s->lorentz_size / t->at[p->size_row].value };
+    double strain = t->at[p->strain_row].value;
+    double slope = strain != 0 ? s->lorentz_strain / strain : 2 / BRAGG_PI * 4e-6 * tan(s->theta);
+    return (change){ .lorentz = slope };
+}
+
+/* d ln(intensity), or d F^2 for atoms, of an intensity-only row. */
+static double intensity_change(const mix *m, size_t refl, size_t n_atoms,
+                               const spot *s, const term *k)
+{
+    if (k->kind == K_SCALE)
+        return s->per_scale;
+    if (k->kind == K_MARCH)
+        return s->intensity * s->dmarch / s->march;
+    const bragg_factor_derivative *d = &m->df2[refl * n_atoms + (size_t)k->atom];
+    double df2 = k->index < ATOM_OCCUPANCY ? d->x[k->index] : k->index == ATOM_OCCUPANCY ? d->occupancy
+               : k->index == ATOM_UISO ? d->uiso : d->u[k->index - ATOM_U11];
+    return m->f2[refl] > 0 ? s->intensity / m->f2[refl] * df2 : 0;
+}
+
+static void write_coefficients(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
+                               size_t refl, const spot *s, double *out)
+{
+    const terms *list = &m->terms;
+    memset(out, 0, (4 * list->n_full + list->n_intensity) * sizeof *out);
+    for (size_t k = 0; k < list->n_full_terms; k++) {
+        const term *e = &list->full_term[k];
+        change c = full_change(t, h, p, &p->reflection[refl], s, e);
+        double *o = out + 4 * e->local, w = e->weight * inside(e->kind, 1) * (e->kind == K_CELL && e->index > 2 ? BRAGG_DEG : 1);
+        double fwhm = s->tch.dfwhm_dg * c.gauss + s->tch.dfwhm_dl * c.lorentz;
+        double eta = s->tch.deta_dg * c.gauss + s->tch.deta_dl * c.lorentz;
+        o[0] += w * c.intensity;
+        o[1] += w * s->intensity * c.position;
+        o[2] += w * s->intensity * fwhm;
+        o[3] += w * s->intensity * eta;
+    }
+    for (size_t k = 0; k < list->n_intensity_terms; k++) {
+        const term *e = &list->intensity_term[k];
+        out[4 * list->n_full + e->local] += e->weight * intensity_change(m, refl, p->structure->n_atoms, s, e);
+    }
+}
+
+/* -------------------------------------------------------------- peaks */
+
+static size_t lower_bound(const double *x, size_t n, double value)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (x[mid] < value)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Where the profile has fallen to 1e-4 of its top: 1/(1 + 4 t^2) = 1e-4 for a
+ * Lorentzian is 50 widths, a Gaussian is there after two. */
+static double reach_of(const bragg_tch *t)
+{
+    return t->fwhm * fmax(2.5, 50 * sqrt(fmin(fmax(t->eta, 0), 1)));
+}
+
+static bragg_status room_for(void **at, size_t *room, size_t need, size_t size, bragg_error *err)
+{
+    if (need <= *room)
+        return BRAGG_OK;
+    size_t more = need + need / 2 + 64;
+    void *new = realloc(*at, more * size);
+    if (!new)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", more);
+    *at = new;
+    *room = more;
+    return BRAGG_OK;
+}
+
+static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
+                             const bragg_params *t, bragg_error *err)
+{
+    spot s = { .q = bragg_cell_invd2(p->g, p->reflection[refl].h, p->reflection[refl].k, p->reflection[refl].l) };
+    s.wavelength = h->radiation.wavelength_ang[line] * h->value[WAVELENGTH] / h->radiation.wavelength_ang[0];
+    if (!(s.wavelength * sqrt(s.q) < 1.9999)) /* beyond back-scattering */
+        return BRAGG_OK;
+    place_peak(h, &s);
+    widen_peak(t, h, p, &s);
+    double reach = reach_of(&s.tch), pull = 0;
+    node nodes[MAX_NODES] = { { 0, 1, { 0 }, { 0 } } };
+    size_t n_nodes = 1;
+    if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
+        n_nodes = bragg_refine_axial_nodes(s.position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s.tch.fwhm, nodes);
+    for (size_t k = 0; k < n_nodes; k++)
+        pull = fmax(pull, fabs(nodes[k].shift));
+    peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .n_nodes = n_nodes, .node = h->n_nodes,
+               .coefficient = h->n_coefficients, .phase = (size_t)(p - model->phase) };
+    e.first = lower_bound(h->x, h->n, s.position - reach - pull);
+    e.last = lower_bound(h->x, h->n, s.position + reach + pull);
+    if (e.first == e.last)
+        return BRAGG_OK;
+    march_factor(t, p, refl, &s);
+    brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
+    e.intensity = s.intensity;
+    size_t coefficients = model->layout ? 4 * m->terms.n_full + m->terms.n_intensity : 0, room = h->room_peaks;
+    bragg_status st = room_for((void **)&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
+    if (st == BRAGG_OK)
+        st = room_for((void **)&h->peak, &h->room_peaks, h->n_peaks + 1, sizeof e, err);
+    if (st == BRAGG_OK)
+        st = room_for((void **)&h->node, &h->room_nodes, h->n_nodes + n_nodes, sizeof *nodes, err);
+    if (st == BRAGG_OK)
+        st = room_for((void **)&h->coefficient, &h->room_coefficients, h->n_coefficients + coefficients, sizeof(double), err);
+    if (st < 0)
+        return st;
+    memcpy(h->node + h->n_nodes, nodes, n_nodes * sizeof *nodes);
+    h->n_nodes += n_nodes;
+    if (coefficients)
+        write_coefficients(t, h, p, m, refl, &s, h->coefficient + h->n_coefficients);
+    h->n_coefficients += coefficients;
+    h->listed[h->n_peaks] = (bragg_model_peak){ e.phase, line, p->reflection[refl], s.position, s.gauss, s.lorentz,
+                                                m->f2[refl], s.lp, s.intensity };
+    h->peak[h->n_peaks++] = e;
+    return BRAGG_OK;
+}
+
+/* Lists, for each block of points, of the peaks that reach it. */
+static bragg_status index_blocks(histogram *h, bragg_error *err)
+{
+    memset(h->block_start, 0, (h->n_blocks + 1) * sizeof *h->block_start);
+    for (size_t k = 0; k < h->n_peaks; k++)
+        for (size_t b = h->peak[k].first / BRAGG_LSQ_BLOCK; b <= (h->peak[k].last - 1) / BRAGG_LSQ_BLOCK; b++)
+            h->block_start[b + 1]++;
+    for (size_t b = 0; b < h->n_blocks; b++)
+        h->block_start[b + 1] += h->block_start[b];
+    size_t total = h->block_start[h->n_blocks];
+    bragg_status st = room_for((void **)&h->block_peak, &h->room_block_peaks, total + 1, sizeof *h->block_peak, err);
+    if (st < 0)
+        return st;
+    for (size_t k = h->n_peaks; k-- > 0;)
+        for (size_t b = h->peak[k].first / BRAGG_LSQ_BLOCK; b <= (h->peak[k].last - 1) / BRAGG_LSQ_BLOCK; b++)
+            h->block_peak[--h->block_start[b + 1]] = k;
+    /* the starts have moved down by one place each: block b now starts at b + 1 */
+    memmove(h->block_start, h->block_start + 1, h->n_blocks * sizeof *h->block_start);
+    h->block_start[h->n_blocks] = total;
+    return BRAGG_OK;
+}
+
+static bragg_status update_histogram(bragg_model *model, size_t which, const bragg_params *t, bragg_error *err)
+{
+    histogram *h = &model->histogram[which];
+    for (int k = 0; k < N_INSTRUMENT; k++)
+        h->value[k] = inside(k, t->at[h->row[k]].value);
+    h->n_peaks = h->n_nodes = h->n_coefficients = 0;
+    bragg_status st = BRAGG_OK;
+    for (size_t i = 0; i < model->n_phases; i++) {
+        phase *p = &model->phase[i];
+        for (size_t r = 0; r < p->n_reflections; r++)
+            for (size_t line = 0; line < h->radiation.n_lines && st == BRAGG_OK; line++)
+                st = add_peak(model, h, p, &p->mix[which], r, line, t, err);
+    }
+    return st == BRAGG_OK ? index_blocks(h, err) : st;
+}
+
+/* --------------------------------------------------------------- terms */
+
+static size_t local_of(ptrdiff_t *columns, size_t *n, ptrdiff_t column)
+{
+    for (size_t k = 0; k < *n; k++)
+        if (columns[k] == column)
+            return k;
+    columns[*n] = column;
+    return (*n)++;
+}
+
+static void add_term(const bragg_lsq_layout *l, terms *to, bool full, size_t row, int kind, int index, int atom)
+{
+    if (row == NO_ROW || l->column[row] < 0)
+        return;
+    term *list = full ? to->full_term : to->intensity_term;
+    size_t *n = full ? &to->n_full_terms : &to->n_intensity_terms;
+    size_t local = full ? local_of(to->full, &to->n_full, l->column[row])
+                        : local_of(to->intensity, &to->n_intensity, l->column[row]);
+    list[(*n)++] = (term){ local, l->weight[row], kind, index, atom };
+}
+
+static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phase *p, mix *m)
+{
+    terms *t = &m->terms;
+    t->n_full = t->n_intensity = t->n_full_terms = t->n_intensity_terms = 0;
+    if (!l)
+        return;
+    for (int k = 0; k < AXIAL_S; k++)
+        add_term(l, t, true, h->row[k], k, 0, -1);
+    for (int k = 0; k < 6; k++)
+        add_term(l, t, true, p->cell_row[k], K_CELL, k, -1);
+    add_term(l, t, true, p->size_row, K_SIZE, 0, -1);
+    add_term(l, t, true, p->strain_row, K_STRAIN, 0, -1);
+    add_term(l, t, false, m->scale_row, K_SCALE, 0, -1);
+    add_term(l, t, false, p->march_row, K_MARCH, 0, -1);
+    for (size_t j = 0; j < p->structure->n_atoms; j++)
+        for (int k = 0; k < N_ATOM; k++)
+            add_term(l, t, false, p->atom_row + j * N_ATOM + (size_t)k, K_ATOM, k, (int)j);
+}
+
+bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)
+{
+    bragg_model *model = payload;
+    bragg_status st = BRAGG_OK;
+    model->layout = layout;
+    for (size_t i = 0; i < model->n_phases && st == BRAGG_OK; i++) {
+        for (size_t h = 0; h < model->n_histograms; h++)
+            list_terms(layout, &model->histogram[h], &model->phase[i], &model->phase[i].mix[h]);
+        st = update_phase(params, model, &model->phase[i], err);
+    }
+    for (size_t h = 0; h < model->n_histograms && st == BRAGG_OK; h++)
+        st = update_histogram(model, h, params, err);
+    return st;
+}
+
+/* -------------------------------------------------------------- blocks */
+
+/* Shapes of one peak over a block: P and its derivatives with respect to
+ * position, fwhm, eta, S/L and H/L. */
+typedef struct shapes {
+    double p[BRAGG_LSQ_BLOCK], position[BRAGG_LSQ_BLOCK], fwhm[BRAGG_LSQ_BLOCK], eta[BRAGG_LSQ_BLOCK];
+    double axial[2][BRAGG_LSQ_BLOCK];
+} shapes;
+
+static void shape_nodes(const histogram *h, const peak *e, const double *x, size_t n, bool axial, shapes *s)
+{
+    double p[BRAGG_LSQ_BLOCK], dx[BRAGG_LSQ_BLOCK];
+    for (size_t k = 0; k < e->n_nodes; k++) {
+        const node *o = &h->node[e->node + k];
+        memset(p, 0, n * sizeof *p);
+        memset(dx, 0, n * sizeof *dx);
+        double w = o->weight;
+        double unused_fwhm[BRAGG_LSQ_BLOCK] = { 0 }, unused_eta[BRAGG_LSQ_BLOCK] = { 0 };
+        bragg_pseudo_voigt_add(x, n, e->position + o->shift, e->fwhm, e->eta, per_centidegree, p, dx, unused_fwhm, unused_eta);
+        for (size_t i = 0; i < n; i++) {
+            s->p[i] += w * p[i];
+            s->fwhm[i] += w * unused_fwhm[i];
+            s->eta[i] += w * unused_eta[i];
+            s->position[i] += o->dweight[0] * p[i] - w * (1 + o->dshift[0]) * dx[i];
+        }
+        for (int d = 0; axial && d < 2; d++)
+            for (size_t i = 0; i < n; i++)
+                s->axial[d][i] += o->dweight[1 + d] * p[i] - w * o->dshift[1 + d] * dx[i];
+    }
+}
+
+static void shape_peak(const histogram *h, const peak *e, const double *x, size_t n, bool axial, shapes *s)
+{
+    memset(s->p, 0, n * sizeof(double));
+    memset(s->position, 0, n * sizeof(double));
+    memset(s->fwhm, 0, n * sizeof(double));
+    memset(s->eta, 0, n * sizeof(double));
+    if (e->n_nodes > 1 || axial) {
+        memset(s->axial, 0, sizeof s->axial);
+        shape_nodes(h, e, x, n, axial, s);
+        return;
+    }
+    bragg_pseudo_voigt_add(x, n, e->position + h->node[e->node].shift, e->fwhm, e->eta, per_centidegree, s->p,
+                           s->position, s->fwhm, s->eta);
+    for (size_t i = 0; i < n; i++)
+        s->position[i] = -s->position[i];
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("avx2,fma", "default")))
+#else
+#define CLONES
+#endif
+
+CLONES static void add_full(double *restrict j, const shapes *restrict s, size_t n, const double c[4])
+{
+    const double a = c[0], b = c[1], f = c[2], e = c[3];
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        j[i] += a * s->p[i] + b * s->position[i] + f * s->fwhm[i] + e * s->eta[i];
+}
+
+CLONES static void add_scaled(double *restrict j, const double *restrict p, size_t n, double a)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        j[i] += a * p[i];
+}
+
+static void differentiate_peak(const bragg_model *model, const histogram *h, size_t which, const peak *e,
+                               const shapes *s, size_t n, double *jacobian)
+{
+    const terms *t = &model->phase[e->phase].mix[which].terms;
+    const double *c = h->coefficient + e->coefficient;
+    for (size_t k = 0; k < t->n_full; k++)
+        add_full(jacobian + (size_t)t->full[k] * BRAGG_LSQ_BLOCK, s, n, c + 4 * k);
+    for (size_t k = 0; k < t->n_intensity; k++)
+        add_scaled(jacobian + (size_t)t->intensity[k] * BRAGG_LSQ_BLOCK, s->p, n, c[4 * t->n_full + k]);
+    for (int d = 0; d < 2; d++) {
+        ptrdiff_t column = model->layout->column[h->row[AXIAL_S + d]];
+        if (column >= 0)
+            add_scaled(jacobian + (size_t)column * BRAGG_LSQ_BLOCK, s->axial[d], n,
+                       e->intensity * model->layout->weight[h->row[AXIAL_S + d]]);
+    }
+}
+
+double bragg_refine_background(const bragg_model *model, const histogram *h, size_t i)
+{
+    double y = 0;
+    for (size_t k = 0; k < h->n_background; k++)
+        y += model->params.at[h->background_row + k].value * h->chebyshev[k * h->n + i];
+    return y;
+}
+
+static void differentiate_background(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian)
+{
+    const bragg_lsq_layout *l = model->layout;
+    for (size_t k = 0; k < h->n_background; k++)
+        if (l->column[h->background_row + k] >= 0)
+            add_scaled(jacobian + (size_t)l->column[h->background_row + k] * BRAGG_LSQ_BLOCK,
+                       h->chebyshev + k * h->n + first, n, l->weight[h->background_row + k]);
+}
+
+/* Calculated values of points [first, last) of one block into y, and their
+ * derivatives into jacobian when the layout has columns. */
+static void calculate_block(const bragg_model *model, size_t which, size_t first, size_t last, double *y, double *jacobian)
+{
+    const histogram *h = &model->histogram[which];
+    const bragg_lsq_layout *l = model->layout;
+    bool slopes = jacobian && l && l->n_variables;
+    bool axial = slopes && (l->column[h->row[AXIAL_S]] >= 0 || l->column[h->row[AXIAL_H]] >= 0);
+    shapes s;
+    for (size_t i = first; i < last; i++)
+        y[i - first] = bragg_refine_background(model, h, i);
+    if (slopes)
+        differentiate_background(model, h, first, last - first, jacobian);
+    size_t block = first / BRAGG_LSQ_BLOCK;
+    for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
+        const peak *e = &h->peak[h->block_peak[k]];
+        size_t a = e->first > first ? e->first : first, b = e->last < last ? e->last : last;
+        if (slopes) {
+            shape_peak(h, e, h->x + a, b - a, axial, &s);
+            add_scaled(y + (a - first), s.p, b - a, e->intensity);
+            differentiate_peak(model, h, which, e, &s, b - a, jacobian + (a - first));
+        } else {
+            for (size_t o = 0; o < e->n_nodes; o++)
+                bragg_pseudo_voigt_add(h->x + a, b - a, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
+                                       e->intensity * per_centidegree * h->node[e->node + o].weight, y + (a - first), NULL, NULL, NULL);
+        }
+    }
+}
+
+static size_t histogram_at(const bragg_model *model, size_t residual)
+{
+    size_t k = model->n_histograms - 1;
+    while (model->histogram[k].offset > residual)
+        k--;
+    return k;
+}
+
+bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
+{
+    const bragg_model *model = payload;
+    size_t which = histogram_at(model, first);
+    const histogram *h = &model->histogram[which];
+    size_t from = first - h->offset, to = last - h->offset < h->n ? last - h->offset : h->n;
+    double y[BRAGG_LSQ_BLOCK];
+    calculate_block(model, which, from, to, y, jacobian);
+    for (size_t i = from; i < to; i++)
+        r[i - from] = (h->y[i] - y[i - from]) * h->weight[i];
+    for (size_t k = 0; model->layout && k < model->layout->n_variables; k++)
+        for (size_t i = from; i < to; i++)
+            jacobian[k * BRAGG_LSQ_BLOCK + i - from] *= -h->weight[i];
+    return BRAGG_OK;
+    (void)err;
+}
+
+/* ---------------------------------------------------------- for callers */
+
+/* Observed intensities by Rietveld's partition: each peak takes of every point
+ * the share it has in the calculated pattern. */
+void bragg_refine_partition(const bragg_model *model, size_t which, double *observed)
+{
+    const histogram *h = &model->histogram[which];
+    memset(observed, 0, h->n_peaks * sizeof *observed);
+    for (size_t first = 0; first < h->n; first += BRAGG_LSQ_BLOCK) {
+        size_t last = first + BRAGG_LSQ_BLOCK < h->n ? first + BRAGG_LSQ_BLOCK : h->n, block = first / BRAGG_LSQ_BLOCK;
+        double y[BRAGG_LSQ_BLOCK], ratio[BRAGG_LSQ_BLOCK];
+        calculate_block(model, which, first, last, y, NULL);
+        for (size_t i = first; i < last; i++) {
+            double b = bragg_refine_background(model, h, i), net = y[i - first] - b;
+            ratio[i - first] = net > 0 ? (h->y[i] - b) / net : 0;
+        }
+        for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
+            const peak *e = &h->peak[h->block_peak[k]];
+            double p[BRAGG_LSQ_BLOCK] = { 0 };
+            for (size_t o = 0; o < e->n_nodes; o++)
+                bragg_pseudo_voigt_add(h->x + first, last - first, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
+                                       h->node[e->node + o].weight, p, NULL, NULL, NULL);
+            for (size_t i = e->first > first ? e->first : first; i < e->last && i < last; i++) {
+                double left = i ? h->x[i] - h->x[i - 1] : h->x[1] - h->x[0];
+                observed[h->block_peak[k]] += e->intensity * p[i - first] * ratio[i - first] * left;
+            }
+        }
+    }
+}
+
+bragg_status bragg_model_calculate(bragg_model *model, size_t which, double *x, double *observed, double *sigma,
+                                   double *calculated, double *background, bragg_error *err)
+{
+    bragg_status st = bragg_refine_prepare(model, &model->params, NULL, err);
+    if (st < 0)
+        return st;
+    const histogram *h = &model->histogram[which];
+    for (size_t first = 0; calculated && first < h->n; first += BRAGG_LSQ_BLOCK)
+        calculate_block(model, which, first, first + BRAGG_LSQ_BLOCK < h->n ? first + BRAGG_LSQ_BLOCK : h->n,
+                        calculated + first, NULL);
+    for (size_t i = 0; i < h->n; i++) {
+        if (x)
+            x[i] = h->x[i];
+        if (observed)
+            observed[i] = h->y[i];
+        if (sigma)
+            sigma[i] = 1 / h->weight[i];
+        if (background)
+            background[i] = bragg_refine_background(model, h, i);
+    }
+    return BRAGG_OK;
+}
+
+const bragg_model_peak *bragg_model_peaks(const bragg_model *model, size_t which, size_t *n)
+{
+    *n = model->histogram[which].n_peaks;
+    return model->histogram[which].listed;
+}

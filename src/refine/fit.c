@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The refinement: stages, R factors, and what is derived from the parameters. */
+#include "config.h"
+#include "model.h"
+
+#include <bragg/units.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------- stages */
+
+enum { N_STAGES = 6 };
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+/* The order an expert frees parameters in: what a stage needs must be nearly
+ * right before it (R. A. Young (ed.), The Rietveld Method, OUP 1993, ch. 1). */
+static int stage_of(const char *name)
+{
+    if (strstr(name, "background.") || ends_with(name, ".scale"))
+        return 0;
+    if (strstr(name, ".cell.") || ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"))
+        return 1;
+    if (ends_with(name, "instrument.w") || ends_with(name, "instrument.x") || ends_with(name, "instrument.y") ||
+        ends_with(name, ".size") || ends_with(name, ".strain"))
+        return 2;
+    if (strstr(name, "instrument."))
+        return 3;
+    if (ends_with(name, ".uiso") || ends_with(name, ".march"))
+        return 4;
+    return 5;
+}
+
+static const char *const stage_names[N_STAGES] = {
+    "scale and background", "cell and zero", "widths", "instrument profile", "displacements and texture", "all"
+};
+
+typedef struct run {
+    bragg_model *model;
+    const bragg_refine_options *opt;
+    bragg_lsq *lsq;
+    FILE *report;
+    int cycles;
+} run;
+
+static double weighted_sum(const bragg_model *m)
+{
+    double sum = 0;
+    for (size_t k = 0; k < m->n_histograms; k++)
+        for (size_t i = 0; i < m->histogram[k].n; i++)
+            sum += pow(m->histogram[k].y[i] * m->histogram[k].weight[i], 2);
+    return sum;
+}
+
+static bragg_status fit_once(run *r, bool last, bragg_error *err)
+{
+    bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
+    o.max_cycles = last ? r->opt->max_cycles : 12;
+    o.tolerance_esd = last ? 0.01 : 0.5;
+    o.observer = r->opt->observer;
+    bragg_lsq_free(r->lsq);
+    bragg_status st = bragg_lsq_new(&r->model->problem, &r->model->params, &o, &r->lsq, err);
+    if (st == BRAGG_OK)
+        st = bragg_lsq_solve(r->lsq, err);
+    if (r->lsq)
+        r->cycles += bragg_lsq_cycles(r->lsq);
+    return st;
+}
+
+/* Stages that add no parameter are passed over; one that stalls is left to the
+ * next, the last must converge. */
+static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
+{
+    bragg_params *t = &r->model->params;
+    size_t done = 0, total = 0;
+    for (size_t i = 0; i < t->n; i++)
+        total += wanted[i];
+    double sum = weighted_sum(r->model);
+    bragg_status st = BRAGG_OK;
+    for (int stage = r->opt->stages ? 0 : N_STAGES - 1; stage < N_STAGES; stage++) {
+        size_t n = 0;
+        for (size_t i = 0; i < t->n; i++)
+            n += t->at[i].refine = wanted[i] && stage_of(t->at[i].name) <= stage;
+        if (n == done && stage < N_STAGES - 1 && n < total)
+            continue;
+        done = n;
+        bool last = n == total;
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        st = fit_once(r, last, last ? err : &ignored);
+        if (st < 0 && st != BRAGG_ENOCONV)
+            return last ? st : bragg_fail(err, st, "%s", ignored.text);
+        if (r->report)
+            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n,
+                    bragg_lsq_cycles(r->lsq), 100 * sqrt(bragg_lsq_chi2(r->lsq) / sum));
+        if (last || st == BRAGG_STOPPED)
+            break;
+    }
+    return st;
+}
+
+/* -------------------------------------------------------------- results */
+
+static void fill_r_factors(const run *r, bragg_fit *f)
+{
+    const bragg_model *m = r->model;
+    double difference = 0, total = 0, weighted = weighted_sum(m), chi2 = bragg_lsq_chi2(r->lsq), steps = 0, before;
+    for (size_t k = 0; k < m->n_histograms; k++) {
+        const histogram *h = &m->histogram[k];
+        double *y = malloc(h->n * sizeof *y);
+        if (!y || bragg_model_calculate(r->model, k, NULL, NULL, NULL, y, NULL, NULL) < 0) {
+            free(y);
+            continue;
+        }
+        before = 0;
+        for (size_t i = 0; i < h->n; i++) {
+            double d = (h->y[i] - y[i]) * h->weight[i];
+            difference += fabs(h->y[i] - y[i]);
+            total += fabs(h->y[i]);
+            steps += i ? (d - before) * (d - before) : 0;
+            before = d;
+        }
+        free(y);
+    }
+    double freedom = (double)f->points - (double)f->variables;
+    f->rp = difference / total;
+    f->rwp = sqrt(chi2 / weighted);
+    f->rexp = sqrt(freedom / weighted);
+    f->gof = sqrt(chi2 / freedom);
+    f->durbin_watson = steps / chi2;
+}
+
+static void count_reflections(const bragg_model *m, bragg_fit *f)
+{
+    for (size_t k = 0; k < m->n_histograms; k++) {
+        const histogram *h = &m->histogram[k];
+        for (size_t i = 0; i < h->n_peaks; i++)
+            f->reflections += h->listed[i].line == 0 && h->peak[i].position >= h->x[0] && h->peak[i].position <= h->x[h->n - 1];
+    }
+}
+
+static bragg_quantity row_quantity(const bragg_model *m, size_t row)
+{
+    return (bragg_quantity){ m->params.at[row].value, m->params.at[row].esd };
+}
+
+static double esd_of(const run *r, const double *gradient)
+{
+    double v = bragg_lsq_variance(r->lsq, gradient);
+    return v > 0 ? sqrt(v) : NAN;
+}
+
+static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase *f)
+{
+    const bragg_model *m = r->model;
+    const phase *p = &m->phase[i];
+    f->name = p->name;
+    for (int k = 0; k < 6; k++)
+        f->cell[k] = row_quantity(m, p->cell_row[k]);
+    memset(gradient, 0, m->params.n * sizeof *gradient);
+    for (int k = 0; k < 6; k++)
+        gradient[p->cell_row[k]] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
+    f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
+    f->density.value = bragg_structure_density(p->structure);
+    f->density.esd = f->density.value * f->volume_ang3.esd / p->volume;
+    f->size_nm = row_quantity(m, p->size_row);
+    f->strain = row_quantity(m, p->strain_row);
+    f->strain.value *= 1e-6;
+    f->strain.esd *= 1e-6;
+}
+
+/* Hill & Howard, J. Appl. Cryst. 20 (1987) 467: w ~ S Z M V when I = S m LP |F|^2;
+ * our scale carries one V more, so w ~ S times the mass of the cell. */
+static void fill_fractions(const run *r, double *gradient, bragg_fit *f)
+{
+    const bragg_model *m = r->model;
+    double sum = 0;
+    for (size_t i = 0; i < m->n_phases; i++)
+        sum += m->params.at[m->phase[i].mix[0].scale_row].value * bragg_structure_mass(m->phase[i].structure);
+    for (size_t i = 0; i < m->n_phases; i++) {
+        double mass = bragg_structure_mass(m->phase[i].structure);
+        double w = m->params.at[m->phase[i].mix[0].scale_row].value * mass / sum;
+        memset(gradient, 0, m->params.n * sizeof *gradient);
+        for (size_t k = 0; k < m->n_phases; k++)
+            gradient[m->phase[k].mix[0].scale_row] = ((k == i ? mass : 0) - w * bragg_structure_mass(m->phase[k].structure)) / sum;
+        f->phase[i].weight_fraction = (bragg_quantity){ w, m->n_phases > 1 ? esd_of(r, gradient) : NAN };
+    }
+}
+
+static bragg_status fill_r_bragg(const run *r, bragg_fit *f, bragg_error *err)
+{
+    const bragg_model *m = r->model;
+    const histogram *h = &m->histogram[0];
+    double *observed = malloc((h->n_peaks + 1) * sizeof *observed);
+    if (!observed)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", h->n_peaks);
+    bragg_refine_partition(m, 0, observed);
+    for (size_t i = 0; i < m->n_phases; i++) {
+        double above = 0, below = 0;
+        for (size_t k = 0; k < h->n_peaks; k++)
+            if (h->peak[k].phase == i && h->peak[k].position > h->x[0] && h->peak[k].position < h->x[h->n - 1]) {
+                above += fabs(observed[k] - h->peak[k].intensity);
+                below += fabs(observed[k]);
+            }
+        f->phase[i].r_bragg = below > 0 ? above / below : NAN;
+    }
+    free(observed);
+    return BRAGG_OK;
+}
+
+static char *list_correlations(const run *r)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    size_t n = bragg_lsq_variables(r->lsq);
+    for (size_t i = 0; out && i < n; i++)
+        for (size_t j = 0; j < i; j++) {
+            double c = bragg_lsq_correlation(r->lsq, i, j);
+            if (fabs(c) > 0.9)
+                fprintf(out, "%s and %s: %.3f\n", r->model->params.at[bragg_lsq_row(r->lsq, j)].name,
+                        r->model->params.at[bragg_lsq_row(r->lsq, i)].name, c);
+        }
+    if (out)
+        fclose(out);
+    return text;
+}
+
+static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, bragg_error *err)
+{
+    const bragg_model *m = r->model;
+    double *gradient = calloc(m->params.n + 1, sizeof *gradient);
+    f->phase = calloc(m->n_phases + 1, sizeof *f->phase);
+    if (!gradient || !f->phase) {
+        free(gradient);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the results");
+    }
+    f->converged = status == BRAGG_CONVERGED;
+    f->cycles = r->cycles;
+    f->points = m->n_observations;
+    f->variables = bragg_lsq_variables(r->lsq);
+    f->n_phases = m->n_phases;
+    fill_r_factors(r, f);
+    count_reflections(m, f);
+    for (size_t i = 0; i < m->n_phases; i++)
+        fill_phase(r, i, gradient, &f->phase[i]);
+    fill_fractions(r, gradient, f);
+    free(gradient);
+    f->correlations = list_correlations(r);
+    return fill_r_bragg(r, f, err);
+}
+
+void bragg_fit_free(bragg_fit *f)
+{
+    if (!f)
+        return;
+    free(f->phase);
+    free(f->report);
+    free(f->correlations);
+    free(f);
+}
+
+bragg_status bragg_refine(bragg_model *m, const bragg_refine_options *options, bragg_fit **out, bragg_error *err)
+{
+    static const bragg_refine_options defaults = BRAGG_REFINE_OPTIONS_INIT;
+    run r = { .model = m, .opt = options ? options : &defaults };
+    *out = NULL;
+    bragg_fit *f = calloc(1, sizeof *f);
+    bool *wanted = calloc(m->params.n + 1, sizeof *wanted);
+    size_t size;
+    r.report = f ? open_memstream(&f->report, &size) : NULL;
+    if (!f || !wanted || !r.report) {
+        free(wanted);
+        bragg_fit_free(f);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a refinement");
+    }
+    for (size_t i = 0; i < m->params.n; i++)
+        wanted[i] = m->params.at[i].refine;
+    bragg_status st = run_stages(&r, wanted, err), end = BRAGG_OK;
+    for (size_t i = 0; i < m->params.n; i++)
+        m->params.at[i].refine = wanted[i];
+    for (size_t k = 0; r.lsq && bragg_lsq_singular(r.lsq, k); k++)
+        fprintf(r.report, "cannot be told apart: %s\n", bragg_lsq_singular(r.lsq, k));
+    fclose(r.report);
+    free(wanted);
+    if (st >= 0 || st == BRAGG_ENOCONV)
+        end = fill_fit(&r, st, f, err);
+    else
+        end = st;
+    bragg_lsq_free(r.lsq);
+    if (end < 0) {
+        bragg_fit_free(f);
+        return end;
+    }
+    *out = f;
+    return st;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Building the whole-pattern model: points, reflections and the parameter table. */
+#include "config.h"
+#include "model.h"
+
+#include <bragg/units.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bragg_model *bragg_model_new(void)
+{
+    bragg_model *m = calloc(1, sizeof *m);
+    if (m && !(m->arena = bragg_arena_new())) {
+        free(m);
+        return NULL;
+    }
+    return m;
+}
+
+static void free_histogram(histogram *h)
+{
+    free(h->peak);
+    free(h->listed);
+    free(h->node);
+    free(h->coefficient);
+    free(h->block_peak);
+}
+
+void bragg_model_free(bragg_model *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->n_phases; i++) {
+        for (size_t h = 0; m->phase[i].mix && h < m->n_histograms; h++)
+            bragg_factors_free(m->phase[i].mix[h].factors);
+        free(m->phase[i].reflection);
+        bragg_structure_free(m->phase[i].structure);
+    }
+    for (size_t h = 0; h < m->n_histograms; h++)
+        free_histogram(&m->histogram[h]);
+    free(m->histogram);
+    free(m->phase);
+    bragg_params_free(&m->params);
+    bragg_arena_free(m->arena);
+    free(m);
+}
+
+static bragg_status one_more(void **at, size_t n, size_t size, bragg_error *err)
+{
+    void *new = realloc(*at, (n + 1) * size);
+    if (!new)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a model");
+    *at = new;
+    memset((char *)new + n * size, 0, size);
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------- patterns */
+
+static bool is_excluded(const bragg_histogram_options *o, double x)
+{
+    if ((o->first_rad > 0 && x < o->first_rad) || (o->last_rad > 0 && x > o->last_rad))
+        return true;
+    for (size_t k = 0; k < o->n_exclude; k++)
+        if (x >= o->exclude_rad[k][0] && x <= o->exclude_rad[k][1])
+            return true;
+    return false;
+}
+
+static void take_points(histogram *h, const bragg_pattern *p, const bragg_histogram_options *o)
+{
+    bool reversed = p->axis == BRAGG_AXIS_D;
+    for (size_t k = 0; k < p->n; k++) {
+        size_t i = reversed ? p->n - 1 - k : k;
+        double x = bragg_axis_convert(p->x[i], p->axis, BRAGG_AXIS_TTH, o->radiation.wavelength_ang[0]);
+        double sigma = isnan(p->sigma[i]) ? sqrt(fmax(p->y[i], 1)) : p->sigma[i];
+        if (!isfinite(x) || !isfinite(p->y[i]) || !(sigma > 0) || !isfinite(sigma) || is_excluded(o, x))
+            continue;
+        h->x[h->n] = x;
+        h->y[h->n] = p->y[i];
+        h->weight[h->n++] = 1 / sigma;
+    }
+}
+
+static bragg_status check_radiation(const bragg_radiation *r, bragg_error *err)
+{
+    if (r->n_lines < 1 || r->n_lines > BRAGG_MAX_LINES)
+        return bragg_fail(err, BRAGG_EINVAL, "radiation: expected 1 to %d wavelengths, got %zu", BRAGG_MAX_LINES, r->n_lines);
+    for (size_t k = 0; k < r->n_lines; k++)
+        if (!(r->wavelength_ang[k] > 0) || !(r->ratio[k] > 0))
+            return bragg_fail(err, BRAGG_EINVAL, "radiation: wavelengths and ratios must be positive, got %g and %g",
+                              r->wavelength_ang[k], r->ratio[k]);
+    if (!r->neutron && !(r->polarization >= 0 && r->polarization <= 1))
+        return bragg_fail(err, BRAGG_EINVAL, "radiation: polarization must be 0 to 1, got %g", r->polarization);
+    return BRAGG_OK;
+}
+
+/* Chebyshev polynomials of the first kind over the points' range. */
+static void fill_chebyshev(histogram *h)
+{
+    double first = h->x[0], last = h->x[h->n - 1];
+    for (size_t i = 0; i < h->n; i++) {
+        double t = (2 * h->x[i] - first - last) / (last - first);
+        for (size_t k = 0; k < h->n_background; k++)
+            h->chebyshev[k * h->n + i] = k == 0 ? 1 : k == 1 ? t
+                : 2 * t * h->chebyshev[(k - 1) * h->n + i] - h->chebyshev[(k - 2) * h->n + i];
+    }
+}
+
+static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pattern *p,
+                                   const bragg_histogram_options *o, bragg_error *err)
+{
+    double *v = bragg_arena_alloc(m->arena, 3 * p->n + 1, sizeof *v);
+    h->name = o->name ? bragg_arena_strdup(m->arena, o->name) : "";
+    if (!v || !h->name)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    h->x = v;
+    h->y = v + p->n;
+    h->weight = v + 2 * p->n;
+    take_points(h, p, o);
+    if (h->n < 3)
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range",
+                          h->name, h->n);
+    h->n_background = o->background_terms;
+    h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+    h->chebyshev = bragg_arena_alloc(m->arena, h->n * h->n_background + 1, sizeof *v);
+    h->block_start = bragg_arena_alloc(m->arena, h->n_blocks + 2, sizeof *h->block_start);
+    if (!h->chebyshev || !h->block_start)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    fill_chebyshev(h);
+    double step = (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1);
+    h->variance_floor = 0.01 * step * step;
+    return BRAGG_OK;
+}
+
+bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, const bragg_histogram_options *o, bragg_error *err)
+{
+    bragg_status st = check_radiation(&o->radiation, err);
+    if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && !(o->radius_m > 0))
+        st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius in mm, found none");
+    if (st == BRAGG_OK)
+        st = bragg_pattern_check(p, err);
+    if (st == BRAGG_OK)
+        st = one_more((void **)&m->histogram, m->n_histograms, sizeof *m->histogram, err);
+    if (st < 0)
+        return st;
+    histogram *h = &m->histogram[m->n_histograms];
+    h->radiation = o->radiation;
+    h->mount = o->mount;
+    h->radius_m = o->radius_m;
+    st = fill_histogram(m, h, p, o, err);
+    if (st == BRAGG_OK)
+        m->n_histograms++;
+    return st;
+}
+
+bragg_status bragg_model_add_phase(bragg_model *m, const char *name, const bragg_structure *structure,
+                                   const int march_hkl[3], bragg_error *err)
+{
+    for (size_t i = 0; i < m->n_phases; i++)
+        if (!strcmp(m->phase[i].name, name))
+            return bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
+    bragg_status st = one_more((void **)&m->phase, m->n_phases, sizeof *m->phase, err);
+    if (st < 0)
+        return st;
+    phase *p = &m->phase[m->n_phases];
+    p->name = bragg_arena_strdup(m->arena, name);
+    p->structure = bragg_structure_copy(structure);
+    if (!p->name || !p->structure)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    m->n_phases++;
+    p->has_march = march_hkl != NULL;
+    if (march_hkl)
+        memcpy(p->march_hkl, march_hkl, sizeof p->march_hkl);
+    st = bragg_structure_check(p->structure, err);
+    return st < 0 ? bragg_context(err, st, "phase %s", name) : st;
+}
+
+/* ---------------------------------------------------------- reflections */
+
+static bragg_status make_reflections(const bragg_model *m, phase *p, bragg_error *err)
+{
+    double d_min = INFINITY, d_max = 0;
+    for (size_t i = 0; i < m->n_histograms; i++) {
+        const histogram *h = &m->histogram[i];
+        double high = fmin(h->x[h->n - 1] + 2 * BRAGG_DEG, BRAGG_PI), low = fmax(h->x[0] - 5 * BRAGG_DEG, 1e-3);
+        for (size_t k = 0; k < h->radiation.n_lines; k++) {
+            d_min = fmin(d_min, h->radiation.wavelength_ang[k] / (2 * sin(high / 2)));
+            d_max = fmax(d_max, h->radiation.wavelength_ang[k] / (2 * sin(low / 2)));
+        }
+    }
+    /* room for a cell that grows or shrinks by one per cent */
+    bragg_status st = bragg_reflections(&p->structure->cell, &p->structure->symmetry, d_min * 0.99, d_max * 1.01,
+                                        &p->reflection, &p->n_reflections, err);
+    if (st == BRAGG_OK && p->n_reflections == 0)
+        st = bragg_fail(err, BRAGG_EDATA, "no reflection with d from %.4f to %.4f angstrom, the pattern's range", d_min, d_max);
+    return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
+}
+
+static double cos2_to_axis(const double g[6], const int h[3], const int axis[3])
+{
+    double dot = g[0] * h[0] * axis[0] + g[1] * h[1] * axis[1] + g[2] * h[2] * axis[2] +
+                 g[3] * (h[1] * axis[2] + h[2] * axis[1]) + g[4] * (h[0] * axis[2] + h[2] * axis[0]) +
+                 g[5] * (h[0] * axis[1] + h[1] * axis[0]);
+    return dot * dot / (bragg_cell_invd2(g, h[0], h[1], h[2]) * bragg_cell_invd2(g, axis[0], axis[1], axis[2]));
+}
+
+/* cos^2 between each equivalent of a reflection and the texture axis. */
+static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
+{
+    const bragg_symmetry *s = &p->structure->symmetry;
+    p->march_start = bragg_arena_alloc(m->arena, p->n_reflections + 1, sizeof *p->march_start);
+    p->march_cos2 = bragg_arena_alloc(m->arena, p->n_reflections * s->n_ops + 1, sizeof *p->march_cos2);
+    if (!p->march_start || !p->march_cos2)
+        return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for texture", p->name);
+    double g[6];
+    bragg_cell_reciprocal(&p->structure->cell, g);
+    if (!(bragg_cell_invd2(g, p->march_hkl[0], p->march_hkl[1], p->march_hkl[2]) > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "phase %s: March-Dollase axis 0 0 0 is no direction", p->name);
+    for (size_t r = 0; r < p->n_reflections; r++) {
+        const int hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
+        for (size_t o = 0; o < s->n_ops; o++) {
+            int h[3];
+            for (int j = 0; j < 3; j++)
+                h[j] = hkl[0] * s->op[o].r[0][j] + hkl[1] * s->op[o].r[1][j] + hkl[2] * s->op[o].r[2][j];
+            p->march_cos2[r * s->n_ops + o] = cos2_to_axis(g, h, p->march_hkl);
+        }
+        p->march_start[r + 1] = (r + 1) * s->n_ops;
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error *err)
+{
+    mix *x = &p->mix[which];
+    const histogram *h = &m->histogram[which];
+    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 16 + atoms * N_ATOM;
+    x->scatterer = bragg_arena_alloc(m->arena, p->structure->n_scatterers + 1, sizeof *x->scatterer);
+    x->f2 = bragg_arena_alloc(m->arena, 2 * n + 1, sizeof *x->f2);
+    x->df2 = bragg_arena_alloc(m->arena, n * atoms + 1, sizeof *x->df2);
+    x->terms.full = bragg_arena_alloc(m->arena, 2 * rows, sizeof(ptrdiff_t));
+    x->terms.full_term = bragg_arena_alloc(m->arena, 2 * rows, sizeof(term));
+    if (!x->scatterer || !x->f2 || !x->df2 || !x->terms.full || !x->terms.full_term)
+        return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for %zu reflections", p->name, n);
+    x->df2_dq = x->f2 + n;
+    x->terms.intensity = x->terms.full + rows;
+    x->terms.intensity_term = x->terms.full_term + rows;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < p->structure->n_scatterers && st == BRAGG_OK; k++) {
+        x->scatterer[k] = p->structure->scatterer[k];
+        bool given = x->scatterer[k].f1 != 0 || x->scatterer[k].f2 != 0; /* whoever set them knows better */
+        if (!h->radiation.neutron && !given)
+            st = bragg_scatterer_set_anomalous(&x->scatterer[k], h->radiation.wavelength_ang[0], err);
+    }
+    if (st == BRAGG_OK)
+        st = bragg_factors_new(p->structure, p->reflection, n, h->radiation.neutron, &x->factors, err);
+    return st;
+}
+
+/* ----------------------------------------------------------------- table */
+
+static bragg_status add_row(bragg_model *m, const char *prefix, const char *name, const char *unit, double value,
+                            double lower, double upper, size_t *row, bragg_error *err)
+{
+    char full[300];
+    snprintf(full, sizeof full, "%s%s%s", prefix, *prefix ? "." : "", name);
+    bragg_status st = bragg_params_add(&m->params, full, unit, value, row, err);
+    if (st == BRAGG_OK) {
+        m->params.at[*row].lower = lower;
+        m->params.at[*row].upper = upper;
+    }
+    return st;
+}
+
+static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error *err)
+{
+    static const struct { const char *name, *unit; double lower, value; } rows[N_INSTRUMENT] = {
+        [ZERO] = { "instrument.zero", "deg", -5, 0 },
+        [DISPLACEMENT] = { "instrument.displacement", "mm", -10, 0 },
+        [WAVELENGTH] = { "instrument.wavelength", "angstrom", 0.01, 1 },
+        [CAGLIOTI_U] = { "instrument.u", "deg^2", -INFINITY, 0 },
+        [CAGLIOTI_V] = { "instrument.v", "deg^2", -INFINITY, 0 },
+        [CAGLIOTI_W] = { "instrument.w", "deg^2", -INFINITY, 0 },
+        [CAGLIOTI_P] = { "instrument.p", "deg^2", -INFINITY, 0 },
+        [LORENTZ_X] = { "instrument.x", "deg", 0, 0 },
+        [LORENTZ_Y] = { "instrument.y", "deg", 0, 0 },
+        [LORENTZ_Z] = { "instrument.z", "deg", 0, 0 },
+        [AXIAL_S] = { "instrument.sl", "", 0, 0 },
+        [AXIAL_H] = { "instrument.hl", "", 0, 0 },
+    };
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < h->n_background && st == BRAGG_OK; k++) {
+        char name[32];
+        size_t row;
+        snprintf(name, sizeof name, "background.%zu", k);
+        st = add_row(m, h->name, name, "", 0, -INFINITY, INFINITY, &row, err);
+        if (k == 0)
+            h->background_row = row;
+    }
+    for (int k = 0; k < N_INSTRUMENT && st == BRAGG_OK; k++) {
+        double upper = rows[k].lower == 0 ? (k >= AXIAL_S ? 1 : 10) : -rows[k].lower;
+        st = add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
+                     rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
+    }
+    return st;
+}
+
+/* Ties that leave a vector (coordinates, U_ij) the freedom its basis spans: rows
+ * of the reduced basis name pivots; every other element follows one of them. */
+static void reduce_basis(double *basis, size_t n, size_t width, int *pivot)
+{
+    size_t done = 0;
+    for (size_t c = 0; c < width && done < n; c++) {
+        size_t best = done;
+        for (size_t r = done; r < n; r++)
+            if (fabs(basis[r * width + c]) > fabs(basis[best * width + c]))
+                best = r;
+        if (fabs(basis[best * width + c]) < 1e-6)
+            continue;
+        for (size_t k = 0; k < width; k++) {
+            double keep = basis[best * width + k];
+            basis[best * width + k] = basis[done * width + k];
+            basis[done * width + k] = keep;
+        }
+        double by = basis[done * width + c];
+        for (size_t k = 0; k < width; k++)
+            basis[done * width + k] /= by;
+        for (size_t r = 0; r < n; r++)
+            for (size_t k = 0; r != done && k < width; k++)
+                if (k != c)
+                    basis[r * width + k] -= basis[r * width + c] * basis[done * width + k];
+        for (size_t r = 0; r < n; r++)
+            if (r != done)
+                basis[r * width + c] = 0;
+        pivot[done++] = (int)c;
+    }
+}
+
+static bragg_status tie_vector(bragg_model *m, size_t row, double *basis, size_t n, size_t width, bragg_error *err)
+{
+    int pivot[6] = { 0 };
+    reduce_basis(basis, n, width, pivot);
+    for (size_t c = 0; c < width; c++) {
+        bool is_pivot = false;
+        size_t follows = 0, of = 0;
+        for (size_t r = 0; r < n; r++) {
+            is_pivot = is_pivot || (size_t)pivot[r] == c;
+            if (fabs(basis[r * width + c]) > 1e-6) {
+                follows++;
+                of = r;
+            }
+        }
+        bragg_param *p = &m->params.at[row + c];
+        if (is_pivot)
+            continue;
+        if (follows != 1) { /* fixed, or a sum of two: held */
+            p->lower = p->upper = p->value;
+            continue;
+        }
+        size_t to = row + (size_t)pivot[of];
+        double factor = basis[of * width + c];
+        bragg_status st = bragg_params_tie(&m->params, row + c, to, factor, p->value - factor * m->params.at[to].value, err);
+        if (st < 0)
+            return st;
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_error *err)
+{
+    static const char *const names[N_ATOM] = { "x", "y", "z", "occupancy", "uiso", "u11", "u22", "u33", "u23", "u13", "u12" };
+    const bragg_atom *a = &p->structure->atom[j];
+    const bragg_structure *s = p->structure;
+    char prefix[120];
+    int same = 1;
+    for (size_t k = 0; k < j; k++)
+        same += !strcmp(s->atom[k].label, a->label);
+    if (same == 1)
+        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s", p->name, a->label);
+    else
+        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s_%d", p->name, a->label, same);
+    const double u0 = isnan(a->uiso_ang2) ? 0.01 : a->uiso_ang2;
+    bragg_status st = BRAGG_OK;
+    size_t row, first = m->params.n;
+    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
+        double value = k < 3 ? a->x[k] : k == ATOM_OCCUPANCY ? a->occupancy : k == ATOM_UISO ? u0 : a->u[k - ATOM_U11];
+        double lower = k < 3 ? -INFINITY : k == ATOM_OCCUPANCY ? 0 : -0.2, upper = k < 3 ? INFINITY : k == ATOM_OCCUPANCY ? 2 : 1;
+        st = add_row(m, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, lower, upper, &row, err);
+    }
+    if (st < 0)
+        return st;
+    double basis[3][3], adp[6][6];
+    size_t n;
+    bragg_site_directions(&s->symmetry, &s->cell, a->x, basis, &n);
+    st = tie_vector(m, first, &basis[0][0], n, 3, err);
+    bragg_site_adp_basis(&s->symmetry, &s->cell, a->x, adp, &n);
+    if (st == BRAGG_OK && a->anisotropic)
+        st = tie_vector(m, first + ATOM_U11, &adp[0][0], n, 6, err);
+    if (a->anisotropic)
+        m->params.at[first + ATOM_UISO].lower = m->params.at[first + ATOM_UISO].upper = u0;
+    for (int k = ATOM_U11; !a->anisotropic && k < N_ATOM; k++)
+        m->params.at[first + (size_t)k].lower = m->params.at[first + (size_t)k].upper = m->params.at[first + (size_t)k].value;
+    return st;
+}
+
+static bragg_status add_cell_rows(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
+{
+    static const char *const names[6] = { "cell.a", "cell.b", "cell.c", "cell.alpha", "cell.beta", "cell.gamma" };
+    const double *cell = &p->structure->cell.a;
+    int tie[6];
+    bragg_status st = BRAGG_OK;
+    bragg_symmetry_cell_ties(&p->structure->symmetry, tie);
+    for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
+        double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
+        double lower = k < 3 ? 0.5 * value : 20, upper = k < 3 ? 2 * value : 160;
+        st = add_row(m, prefix, names[k], k < 3 ? "angstrom" : "deg", value, lower, upper, &p->cell_row[k], err);
+        bragg_param *row = &m->params.at[p->cell_row[k]];
+        if (st == BRAGG_OK && tie[k] >= 0)
+            st = bragg_params_tie(&m->params, p->cell_row[k], p->cell_row[tie[k]], 1, 0, err);
+        if (st == BRAGG_OK && tie[k] == BRAGG_CELL_FIXED)
+            row->lower = row->upper = value;
+    }
+    return st;
+}
+
+static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
+{
+    char prefix[100], name[160];
+    bragg_status st = BRAGG_OK;
+    snprintf(prefix, sizeof prefix, "phase.%s", p->name);
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
+        snprintf(name, sizeof name, "phase.%s.scale", p->name);
+        st = add_row(m, m->histogram[h].name, name, "", 1, 0, INFINITY, &p->mix[h].scale_row, err);
+    }
+    if (st == BRAGG_OK)
+        st = add_cell_rows(m, p, prefix, err);
+    if (st == BRAGG_OK)
+        st = add_row(m, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
+    if (st == BRAGG_OK)
+        st = add_row(m, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
+    p->march_row = NO_ROW;
+    if (st == BRAGG_OK && p->has_march)
+        st = add_row(m, prefix, "march", "", 1, 0.05, 20, &p->march_row, err);
+    p->atom_row = m->params.n;
+    for (size_t j = 0; j < p->structure->n_atoms && st == BRAGG_OK; j++)
+        st = add_atom_rows(m, p, j, err);
+    return st;
+}
+
+bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    size_t next = 0;
+    if (m->n_histograms == 0)
+        return bragg_fail(err, BRAGG_EINVAL, "model: expected a pattern, found none");
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
+        m->histogram[h].offset = next;
+        next += m->histogram[h].n_blocks * BRAGG_LSQ_BLOCK;
+        m->n_observations += m->histogram[h].n;
+        st = add_histogram_rows(m, &m->histogram[h], err);
+    }
+    for (size_t i = 0; i < m->n_phases && st == BRAGG_OK; i++) {
+        phase *p = &m->phase[i];
+        p->mix = bragg_arena_alloc(m->arena, m->n_histograms, sizeof *p->mix);
+        st = p->mix ? make_reflections(m, p, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", p->name);
+        if (st == BRAGG_OK && p->has_march)
+            st = make_march(m, p, err);
+        for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
+            st = make_mix(m, p, h, err);
+        if (st == BRAGG_OK)
+            st = add_phase_rows(m, p, err);
+    }
+    m->problem = (bragg_lsq_problem){ next, next - m->n_observations, bragg_refine_prepare, bragg_refine_residuals, m };
+    m->built = st == BRAGG_OK;
+    return st;
+}
+
+bragg_params *bragg_model_params(bragg_model *m) { return &m->params; }
+const bragg_lsq_problem *bragg_model_problem(bragg_model *m) { return &m->problem; }
+size_t bragg_model_points(const bragg_model *m, size_t which) { return m->histogram[which].n; }
+
+/* "phase.*.cell" names the six below it, too. */
+static bool matches(const char *pattern, const char *name)
+{
+    char below[200];
+    snprintf(below, sizeof below, "%s.*", pattern);
+    return fnmatch(pattern, name, 0) == 0 || fnmatch(below, name, 0) == 0;
+}
+
+size_t bragg_model_select(bragg_model *m, const char *pattern, bool refine)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < m->params.n; i++) {
+        bragg_param *p = &m->params.at[i];
+        if (!matches(pattern, p->name))
+            continue;
+        found++;
+        p->refine = refine && p->tie_to < 0 && p->lower < p->upper;
+    }
+    return found;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef REFINE_MODEL_H
+#define REFINE_MODEL_H
+
+#include <bragg/arena.h>
+#include <bragg/refine.h>
+
+/* Inside of the whole-pattern model.
+ *
+ *   model ─┬─ histogram[] ── points x, y, 1/sigma ── chebyshev rows ── peak[] ── coefficients
+ *          ├─ phase[] ────── structure, reflections, rows of its parameters
+ *          └─ mix[phase][histogram] ── scale row, f', f'', |F|^2
+ */
+
+enum instrument_row {
+    ZERO, DISPLACEMENT, WAVELENGTH, CAGLIOTI_U, CAGLIOTI_V, CAGLIOTI_W, CAGLIOTI_P, LORENTZ_X,
+    LORENTZ_Y, LORENTZ_Z, AXIAL_S, AXIAL_H, N_INSTRUMENT
+};
+
+#define NO_ROW ((size_t)-1)
+
+enum atom_row { ATOM_X, ATOM_Y, ATOM_Z, ATOM_OCCUPANCY, ATOM_UISO, ATOM_U11, N_ATOM = ATOM_U11 + 6 };
+
+/* A quadrature node of the axial divergence: 2phi - 2theta, its weight, and their
+ * derivatives with respect to 2theta, S/L and H/L. */
+typedef struct node {
+    double shift, weight, dshift[3], dweight[3];
+} node;
+
+/* One reflection of one line.  Its derivatives stand in the histogram's
+ * coefficient array: 4 a full column (P, position, fwhm, eta), 1 an intensity
+ * column. */
+typedef struct peak {
+    double position, fwhm, eta, intensity;
+    size_t first, last;         /* points it reaches */
+    size_t node, n_nodes;
+    size_t coefficient;
+    size_t phase;
+} peak;
+
+/* Which columns a phase's peaks move in a histogram, and through what.  A term
+ * is one moving row; several (a tied cell) may share a column. */
+typedef struct term {
+    size_t local;               /* into full[] or intensity[] of its list */
+    double weight;
+    int kind, index, atom;
+} term;
+
+typedef struct terms {
+    size_t n_full, n_intensity; /* columns */
+    ptrdiff_t *full, *intensity;
+    size_t n_full_terms, n_intensity_terms;
+    term *full_term, *intensity_term;
+} terms;
+
+typedef struct mix {
+    size_t scale_row;
+    bragg_scatterer *scatterer;
+    bragg_factors *factors;
+    double *f2, *df2_dq;
+    bragg_factor_derivative *df2;
+    terms terms;
+} mix;
+
+typedef struct histogram {
+    const char *name;
+    bragg_radiation radiation;
+    bragg_mount mount;
+    double radius_m, first_rad, last_rad, variance_floor;
+    size_t n, offset;           /* points; first residual */
+    double *x, *y, *weight;     /* radians; 1/sigma */
+    size_t n_background;
+    double *chebyshev;          /* n_background rows of n */
+    size_t background_row, row[N_INSTRUMENT];
+    double value[N_INSTRUMENT]; /* inside units, at the last prepare */
+    size_t n_peaks, room_peaks, n_nodes, room_nodes, n_coefficients, room_coefficients;
+    peak *peak;
+    bragg_model_peak *listed;
+    node *node;
+    double *coefficient;
+    size_t n_blocks, *block_start, *block_peak, room_block_peaks;
+} histogram;
+
+typedef struct phase {
+    const char *name;
+    bragg_structure *structure;
+    size_t n_reflections;
+    bragg_reflection *reflection;
+    size_t cell_row[6], size_row, strain_row, march_row, atom_row;
+    bool has_march;
+    int march_hkl[3];
+    size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */
+    double *march_cos2;
+    double g[6], dg[6][6], volume, dvolume[6];
+    mix *mix;                   /* one a histogram */
+} phase;
+
+struct bragg_model {
+    bragg_arena *arena;
+    size_t n_histograms, n_phases, room_histograms, room_phases;
+    histogram *histogram;
+    phase *phase;
+    bragg_params params;
+    bool built;
+    const bragg_lsq_layout *layout;
+    bragg_lsq_problem problem;
+    size_t n_observations;
+};
+
+#pragma GCC visibility push(hidden) /* shared by the files of this folder only */
+
+/* prepare and residuals of the problem (calculate.c) */
+bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout,
+                            bragg_error *err);
+bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, double *r, double *jacobian,
+                              bragg_error *err);
+/* background alone at point i */
+double bragg_refine_background(const bragg_model *model, const histogram *h, size_t i);
+
+/* observed intensity of each peak */
+void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);
+
+/* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
+enum { MAX_NODES = 96 };
+size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, node *out);
+
+#pragma GCC visibility pop
+
+#endif

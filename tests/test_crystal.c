@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+#include "gsas2.h"
+
+
+static const bragg_cell awkward = { 7.137, 7.853, 10.291, 91.23 * BRAGG_DEG, 98.71 * BRAGG_DEG, 104.39 * BRAGG_DEG };
+
+static double cross_d(const double m[3][3], int h, int k, int l)
+{
+    /* reciprocal vectors from the columns of m, explicitly */
+    double v[3][3], r[3] = { 0 }, vol;
+    for (int i = 0; i < 3; i++) {
+        const int p = (i + 1) % 3, q = (i + 2) % 3;
+        for (int x = 0; x < 3; x++)
+            v[i][x] = m[(x + 1) % 3][p] * m[(x + 2) % 3][q] - m[(x + 2) % 3][p] * m[(x + 1) % 3][q];
+    }
+    vol = m[0][0] * v[0][0] + m[1][0] * v[0][1] + m[2][0] * v[0][2];
+    for (int x = 0; x < 3; x++)
+        r[x] = (h * v[0][x] + k * v[1][x] + l * v[2][x]) / vol;
+    return 1 / sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
+}
+
+START_TEST(spacings_of_a_triclinic_cell_agree_with_explicit_vectors)
+{
+    double g[6], m[3][3];
+    bragg_cell_reciprocal(&awkward, g);
+    bragg_cell_cartesian(&awkward, m);
+    for (int h = -3; h <= 3; h++)
+        for (int k = -3; k <= 3; k++)
+            for (int l = 1; l <= 4; l++)
+                assert_close(1 / sqrt(bragg_cell_invd2(g, h, k, l)), cross_d((const double(*)[3])m, h, k, l), 1e-13);
+}
+END_TEST
+
+START_TEST(derivatives_of_the_reciprocal_metric_agree_with_differences)
+{
+    double d[6][6], up[6], down[6];
+    bragg_cell_reciprocal_derivatives(&awkward, d);
+    for (int j = 0; j < 6; j++) {
+        bragg_cell a = awkward, b = awkward;
+        double step = 1e-5;
+        (&a.a)[j] += step;
+        (&b.a)[j] -= step;
+        bragg_cell_reciprocal(&a, up);
+        bragg_cell_reciprocal(&b, down);
+        for (int i = 0; i < 6; i++)
+            ck_assert_double_eq_tol(d[i][j], (up[i] - down[i]) / (2 * step), 1e-10);
+    }
+}
+END_TEST
+
+START_TEST(every_hall_setting_survives_the_way_through_its_operations)
+{
+    for (int hall = 1; hall <= 530; hall++) {
+        bragg_symmetry a, b;
+        char text[192][64];
+        const char *xyz[192];
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_symmetry_from_hall_number(hall, &a, NULL), BRAGG_OK);
+        for (size_t k = 0; k < a.n_ops; k++) {
+            text[k][0] = 0;
+            for (int i = 0; i < 3; i++) {
+                char one[32] = "";
+                for (int j = 0; j < 3; j++)
+                    if (a.op[k].r[i][j])
+                        sprintf(one + strlen(one), "%c%c", a.op[k].r[i][j] > 0 ? '+' : '-', 'x' + j);
+                sprintf(text[k] + strlen(text[k]), "%s%s+%d/24", i ? "," : "", one, (int)lround(24 * a.op[k].t[i]));
+            }
+            xyz[k] = text[k];
+        }
+        ck_assert_msg(bragg_symmetry_from_xyz(xyz, a.n_ops, &b, &err) == BRAGG_OK, "%d: %s", hall, err.text);
+        ck_assert_uint_eq(b.n_ops, a.n_ops);
+        /* a few settings (of group 68) have the same operations under two symbols */
+        ck_assert_msg(b.number == a.number && b.hall_number > 0, "hall %d: number %d, hall %d", hall, b.number, b.hall_number);
+        ck_assert_msg(b.hall_number == hall || a.number == 68, "hall %d: found %d", hall, b.hall_number);
+    }
+}
+END_TEST
+
+START_TEST(symbols_of_all_kinds_find_their_group)
+{
+    static const struct { const char *text; int number; size_t ops; } cases[] = {
+        { "R -3 m:H", 166, 36 }, { "R-3mH", 166, 36 }, { "R -3 m:R", 166, 12 }, { "R -3 m", 166, 36 }, { "F d -3 m:2", 227, 192 },
+        { "Fd-3m", 227, 192 }, { "P 1 21/c 1", 14, 4 }, { "P21/c", 14, 4 }, { "P 21/n", 14, 4 }, { "P n m a", 62, 8 },
+        { "P b n m", 62, 8 }, { "-P 2ac 2n", 62, 8 }, { "62", 62, 8 }, { "P 63/m", 176, 12 }, { "-P 6c", 176, 12 },
+        { "C 1 2/m 1", 12, 8 }, { "I 41/a m d :2", 141, 32 }, { "F m -3 m", 225, 192 }, { "P -1", 2, 2 },
+        { "-R 3 2\"", 166, 36 }, { "Ia-3", 206, 48 },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bragg_symmetry s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_symmetry_from_symbol(cases[k].text, &s, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_msg(s.number == cases[k].number && s.n_ops == cases[k].ops, "%s: %d with %zu", cases[k].text, s.number, s.n_ops);
+    }
+    bragg_symmetry s;
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P 7/m", &s, NULL), BRAGG_EDATA);
+}
+END_TEST
+
+START_TEST(cells_keep_only_the_freedom_their_symmetry_leaves)
+{
+    static const struct { const char *symbol; int tie[6]; } cases[] = {
+        { "P -1", { -1, -1, -1, -1, -1, -1 } }, { "P 1 21/c 1", { -1, -1, -1, -2, -1, -2 } },
+        { "P 1 1 21/b", { -1, -1, -1, -2, -2, -1 } }, { "P n m a", { -1, -1, -1, -2, -2, -2 } },
+        { "I 41/a m d:2", { -1, 0, -1, -2, -2, -2 } }, { "R -3 m:H", { -1, 0, -1, -2, -2, -2 } },
+        { "R -3 m:R", { -1, 0, 0, -1, 3, 3 } }, { "F m -3 m", { -1, 0, 0, -2, -2, -2 } }, { "P 63/m", { -1, 0, -1, -2, -2, -2 } },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bragg_symmetry s;
+        int tie[6];
+        ck_assert_int_eq(bragg_symmetry_from_symbol(cases[k].symbol, &s, NULL), BRAGG_OK);
+        bragg_symmetry_cell_ties(&s, tie);
+        for (int i = 0; i < 6; i++)
+            ck_assert_msg(tie[i] == cases[k].tie[i], "%s: element %d is %d", cases[k].symbol, i, tie[i]);
+    }
+}
+END_TEST
+
+START_TEST(sites_keep_only_the_freedom_their_symmetry_leaves)
+{
+    bragg_symmetry s;
+    bragg_cell cell = { 9.37, 9.37, 6.88, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+    double basis[3][3], adp[6][6];
+    size_t n;
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P 63/m", &s, NULL), BRAGG_OK);
+    const double general[3] = { 0.313, 0.171, 0.058 }, mirror[3] = { 0.313, 0.171, 0.25 }, axis[3] = { 1. / 3, 2. / 3, 0.001 };
+    bragg_site_directions(&s, &cell, general, basis, &n);
+    ck_assert_uint_eq(n, 3);
+    bragg_site_directions(&s, &cell, mirror, basis, &n);
+    ck_assert_uint_eq(n, 2);
+    bragg_site_directions(&s, &cell, axis, basis, &n);
+    ck_assert_uint_eq(n, 1);
+    bragg_site_adp_basis(&s, &cell, general, adp, &n);
+    ck_assert_uint_eq(n, 6);
+    bragg_site_adp_basis(&s, &cell, mirror, adp, &n);
+    ck_assert_uint_eq(n, 4);
+    bragg_site_adp_basis(&s, &cell, axis, adp, &n); /* U11 = U22 = 2 U12, U33 */
+    ck_assert_uint_eq(n, 2);
+    ck_assert_int_eq(bragg_site_multiplicity(&s, &cell, mirror, 0.01), 6);
+    ck_assert_int_eq(bragg_site_multiplicity(&s, &cell, axis, 0.01), 4);
+}
+END_TEST
+
+START_TEST(form_factors_start_at_the_number_of_electrons)
+{
+    static const struct { const char *name; double electrons; } cases[] = {
+        { "Pb", 82 }, { "Pb2+", 80 }, { "O2-", 10 }, { "O-2", 10 }, { "Ce4+", 54 }, { "Bi", 83 }, { "K1+", 18 }, { "K+", 18 }, { "Sb", 51 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bragg_scatterer s;
+        bool exact;
+        ck_assert_int_eq(bragg_scatterer_find(cases[k].name, &s, &exact, NULL), BRAGG_OK);
+        ck_assert_msg(exact, "%s", cases[k].name);
+        ck_assert_double_eq_tol(bragg_scatterer_f0(&s, 0), cases[k].electrons, 0.06);
+    }
+    bragg_scatterer s;
+    ck_assert_int_eq(bragg_scatterer_find("Pb", &s, NULL, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_scatterer_set_anomalous(&s, 1.5406, NULL), BRAGG_OK);
+    /* Cromer-Liberman as GSAS-II has it: f' -4.08, f'' 8.50; xraylib's tables (Kissel's
+     * photoelectric cross sections) give 2 % more f'' */
+    ck_assert_double_eq_tol(s.f1, -4.08, 0.25);
+    ck_assert_double_eq_tol(s.f2, 8.50, 0.25);
+    ck_assert_int_eq(bragg_scatterer_find("Pb", &s, NULL, NULL), BRAGG_OK);
+    assert_close(s.neutron_fm, 9.405, 1e-3);
+    ck_assert_int_eq(bragg_scatterer_find("Qq", &s, NULL, NULL), BRAGG_EDATA);
+}
+END_TEST
+
+/* -------------------------------------------------- GSAS-II reflections */
+
+#define RIGHT (BRAGG_PI / 2)
+
+static void compare_reflections(const char *phase, const char *symbol)
+{
+    char path[512], name[200], line[512];
+    snprintf(name, sizeof name, "reference/gsas2/sim/sim_%s_gauss/README", phase);
+    if (!shared_file(path, name)) {
+        printf("skipped: no %s\n", path);
+        return;
+    }
+    char *readme = whole_file(path);
+    bragg_structure *s = read_structure(readme, symbol);
+    snprintf(strrchr(path, '/'), 30, "/formfactors.txt");
+    take_form_factors(path, s);
+    bragg_reflection *list;
+    size_t n, seen = 0;
+    ck_assert_int_eq(bragg_reflections(&s->cell, &s->symmetry, 0.84, 20, &list, &n, NULL), BRAGG_OK);
+    bragg_factors *f;
+    double g[6], *f2 = malloc(n * sizeof *f2);
+    ck_assert_int_eq(bragg_factors_new(s, list, n, false, &f, NULL), BRAGG_OK);
+    bragg_cell_reciprocal(&s->cell, g);
+    ck_assert_int_eq(bragg_factors_evaluate(f, s, g, f2, NULL, NULL, NULL), BRAGG_OK);
+    snprintf(strrchr(path, '/'), 30, "/reflections.txt");
+    FILE *in = fopen(path, "r");
+    while (fgets(line, sizeof line, in)) {
+        int h, k, l, mult;
+        double d, tth, sig, gam, fc2;
+        if (sscanf(line, "%d %d %d %d %lf %lf %lf %lf %lf", &h, &k, &l, &mult, &d, &tth, &sig, &gam, &fc2) != 9 || d < 0.85)
+            continue;
+        bool found = false; /* families of equal d differ: the one with their |F|^2 counts */
+        for (size_t at = 0; at < n && !found; at++)
+            found = fabs(list[at].d_ang - d) < 1e-7 * d + 6e-8 && list[at].multiplicity == mult &&
+                    fabs(f2[at] - fc2) < 0.005 * fc2 + 1e-3 &&
+                    fabs(2 * asin(1.5406 / (2 * list[at].d_ang)) / BRAGG_DEG - tth) < 1e-4;
+        ck_assert_msg(found, "%s %d %d %d: no reflection of ours with d %.7f, multiplicity %d, |F|^2 %g", phase, h, k, l, d, mult, fc2);
+        seen++;
+    }
+    fclose(in);
+    size_t ours = 0;
+    for (size_t at = 0; at < n; at++)
+        ours += list[at].d_ang >= 0.85 && list[at].d_ang <= 8.838; /* their range starts at 10 deg */
+    printf("%s: %zu of %zu reflections\n", phase, seen, ours);
+    ck_assert_uint_eq(seen, ours);
+    free(f2);
+    free(list);
+    free(readme);
+    bragg_factors_free(f);
+    bragg_structure_free(s);
+}
+
+START_TEST(reflections_agree_with_gsas2)
+{
+    compare_reflections("PbSO4", "P n m a");
+    compare_reflections("LaB6", "P m -3 m");
+    compare_reflections("FAP", "P 63/m");
+}
+END_TEST
+
+/* ------------------------------------------------------------- derivatives */
+
+static double f2_of(bragg_factors *f, const bragg_structure *s, const double g[6], size_t r, size_t n)
+{
+    double *f2 = malloc(n * sizeof *f2), v;
+    ck_assert_int_eq(bragg_factors_evaluate(f, s, g, f2, NULL, NULL, NULL), BRAGG_OK);
+    v = f2[r];
+    free(f2);
+    return v;
+}
+
+START_TEST(derivatives_of_structure_factors_agree_with_differences)
+{
+    static const char *const groups[] = { "P 1", "P -1", "P 21/c", "R 3 c:H", "P 6_1", "F d -3 m:1" };
+    for (int gr = 0; gr < 6; gr++) {
+        bragg_structure *s = bragg_structure_new(2, 2);
+        ck_assert_int_eq(bragg_symmetry_from_symbol(groups[gr], &s->symmetry, NULL), BRAGG_OK);
+        bool hex = gr == 3 || gr == 4, cubic = gr == 5;
+        s->cell = awkward;
+        if (gr == 2)
+            s->cell.alpha = s->cell.gamma = RIGHT;
+        if (hex || cubic) {
+            s->cell.b = s->cell.a;
+            s->cell.alpha = s->cell.beta = s->cell.gamma = RIGHT;
+            if (hex)
+                s->cell.gamma = 2 * BRAGG_PI / 3;
+            else
+                s->cell.c = s->cell.a;
+        }
+        bragg_scatterer_find("Bi", &s->scatterer[0], NULL, NULL);
+        bragg_scatterer_find("O", &s->scatterer[1], NULL, NULL);
+        bragg_scatterer_set_anomalous(&s->scatterer[0], 0.95, NULL);
+        s->atom[0] = (bragg_atom){ .label = "A", .scatterer = 0, .x = { 0.1231, 0.2137, 0.3719 }, .occupancy = 0.83, .uiso_ang2 = 0.0137 };
+        s->atom[1] = (bragg_atom){ .label = "B", .scatterer = 1, .x = { 0.6173, 0.4231, 0.1171 }, .occupancy = 0.97, .anisotropic = true,
+                                   .u = { 0.011, 0.017, 0.023, 0.0031, -0.0022, 0.0047 } };
+        ck_assert_int_eq(bragg_structure_check(s, NULL), BRAGG_OK);
+        bragg_reflection *list;
+        size_t n;
+        ck_assert_int_eq(bragg_reflections(&s->cell, &s->symmetry, 1.7, 4, &list, &n, NULL), BRAGG_OK);
+        bragg_factors *f;
+        ck_assert_int_eq(bragg_factors_new(s, list, n, false, &f, NULL), BRAGG_OK);
+        double g[6], *f2 = malloc(2 * n * sizeof *f2);
+        bragg_factor_derivative *d = malloc(2 * n * sizeof *d);
+        bragg_cell_reciprocal(&s->cell, g);
+        ck_assert_int_eq(bragg_factors_evaluate(f, s, g, f2, d, f2 + n, NULL), BRAGG_OK);
+        for (size_t r = 0; r < n; r += 1 + n / 7)
+            for (int a = 0; a < 2; a++) {
+                bragg_atom *at = &s->atom[a];
+                double *place[11] = { &at->x[0], &at->x[1], &at->x[2], &at->occupancy, &at->uiso_ang2 }, h = 1e-5;
+                const double *ours[11] = { &d[2 * r + a].x[0], &d[2 * r + a].x[1], &d[2 * r + a].x[2], &d[2 * r + a].occupancy, &d[2 * r + a].uiso };
+                for (int k = 0; k < 6; k++) {
+                    place[5 + k] = &at->u[k];
+                    ours[5 + k] = &d[2 * r + a].u[k];
+                }
+                for (int k = 0; k < 11; k++) {
+                    if ((k == 4 && a == 1) || (k > 4 && a == 0))
+                        continue;
+                    double keep = *place[k];
+                    *place[k] = keep + h;
+                    double up = f2_of(f, s, g, r, n);
+                    *place[k] = keep - h;
+                    double down = f2_of(f, s, g, r, n);
+                    *place[k] = keep;
+                    ck_assert_msg(fabs((up - down) / (2 * h) - *ours[k]) < 1e-5 * fabs(*ours[k]) + 1e-6 * (f2[r] + 10) * 100,
+                                  "%s refl %zu atom %d parameter %d: %g, %g", groups[gr], r, a, k, *ours[k], (up - down) / (2 * h));
+                }
+            }
+        for (size_t r = 0; r < n; r += 1 + n / 7) { /* the cell swells evenly */
+            double up[6], down[6], q = 1 / (list[r].d_ang * list[r].d_ang);
+            for (int k = 0; k < 6; k++) {
+                up[k] = g[k] * (1 + 1e-6);
+                down[k] = g[k] * (1 - 1e-6);
+            }
+            double slope = (f2_of(f, s, up, r, n) - f2_of(f, s, down, r, n)) / (2e-6 * q);
+            ck_assert_double_eq_tol(f2[n + r], slope, 1e-5 * fabs(slope) + 1e-3);
+        }
+        free(f2);
+        free(d);
+        free(list);
+        bragg_factors_free(f);
+        bragg_structure_free(s);
+    }
+}
+END_TEST
+
+/* ----------------------------------------------------------------- cards */
+
+START_TEST(every_card_reads_with_the_density_and_lines_of_its_index)
+{
+    const char *top = getenv("TOP_SRCDIR");
+    char path[512], line[4096];
+    size_t cards = 0;
+    snprintf(path, sizeof path, "%s/cif/INDEX.tsv", top ? top : ".");
+    FILE *in = fopen(path, "r");
+    ck_assert_ptr_nonnull(in);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, in));
+    while (fgets(line, sizeof line, in)) {
+        char *field[20] = { line };
+        int n = 1;
+        for (char *c = line; *c && n < 20; c++)
+            if (*c == '\t') {
+                *c = 0;
+                field[n++] = c + 1;
+            }
+        double density;
+        if (!bragg_number_parse(field[12], &density))
+            continue;
+        char file[512], notes[400];
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_structure *s;
+        snprintf(file, sizeof file, "%s/cif/%.80s.cif", top ? top : ".", field[0]);
+        ck_assert_msg(bragg_structure_read_cif(file, NULL, &s, notes, sizeof notes, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_msg(fabs(bragg_structure_density(s) - density) < 0.005 * density, "%s: density %g, index %g", field[0],
+                      bragg_structure_density(s), density);
+        ck_assert_int_eq(s->symmetry.number, atoi(field[4]));
+        /* strongest three lines, Cu Ka1, as I = m L P |F|^2 summed over equal d */
+        bragg_reflection *list;
+        size_t nr;
+        for (size_t k = 0; k < s->n_scatterers; k++)
+            ck_assert_int_eq(bragg_scatterer_set_anomalous(&s->scatterer[k], 1.540593, NULL), BRAGG_OK);
+        ck_assert_int_eq(bragg_reflections(&s->cell, &s->symmetry, 0.9, 60, &list, &nr, NULL), BRAGG_OK);
+        bragg_factors *f;
+        double g[6], *f2 = malloc(nr * sizeof *f2), best = 0;
+        ck_assert_int_eq(bragg_factors_new(s, list, nr, false, &f, NULL), BRAGG_OK);
+        bragg_cell_reciprocal(&s->cell, g);
+        ck_assert_int_eq(bragg_factors_evaluate(f, s, g, f2, NULL, NULL, NULL), BRAGG_OK);
+        size_t strongest = 0;
+        for (size_t k = 0; k < nr; k++) {
+            double sn = 1.540593 / (2 * list[k].d_ang), c = sqrt(1 - sn * sn), c2 = 1 - 2 * sn * sn;
+            f2[k] *= list[k].multiplicity * (1 + c2 * c2) / (sn * sn * c);
+            size_t j = k;
+            while (j > 0 && list[j - 1].d_ang - list[k].d_ang < 2e-4 * list[k].d_ang)
+                j--;
+            if (j < k) {
+                f2[j] += f2[k];
+                f2[k] = 0;
+            }
+            if (f2[j] > best) {
+                best = f2[j];
+                strongest = j;
+            }
+        }
+        const char *end;
+        double d;
+        ck_assert(bragg_number_scan(field[13], &end, &d));
+        double listed = 0;
+        for (size_t k = 0; k < nr; k++)
+            if (fabs(list[k].d_ang - d) < 1e-3 * d)
+                listed = fmax(listed, f2[k]);
+        /* sources without displacement parameters: who is first of two near equals is open */
+        ck_assert_msg(listed > 0.9 * best, "%s: strongest line %.4f, index %.4f (%.2f)", field[0], list[strongest].d_ang, d, listed / best);
+        free(f2);
+        free(list);
+        bragg_factors_free(f);
+        bragg_structure_free(s);
+        cards++;
+    }
+    fclose(in);
+    ck_assert_uint_ge(cards, 160);
+}
+END_TEST
+
+START_TEST(broken_cifs_end_in_a_message)
+{
+    static const struct { const char *text, *message; } cases[] = {
+        { "", "expected a CIF with a data_ block" },
+        { "data_x\n_cell_length_a 4\n", "expected atoms" },
+        { "data_x\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "_cell_length_a is missing" },
+        { "data_x\n_cell_length_a 5.4\n_cell_length_b 5.4\n_cell_length_c 5.5\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "does not have the symmetry" },
+        { "data_x\n_cell_length_a 5.4\n_cell_length_b 5.4\n_cell_length_c 5.4\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "expected symmetry operations" },
+        { "data_x\n_cell_length_a 5.4\n_cell_length_b 5.4\n_cell_length_c 5.4\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nXx 0 0 0\n", "no form factor for 'Xx'" },
+        { "data_x\n_cell_length_a five\n_cell_length_b 5.4\n_cell_length_c 5.4\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "expected a number, found 'five'" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char name[] = "/tmp/bragg-cif-XXXXXX";
+        int fd = mkstemp(name);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq((int)write(fd, cases[k].text, strlen(cases[k].text)), (int)strlen(cases[k].text));
+        close(fd);
+        bragg_structure *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_structure_read_cif(name, NULL, &s, NULL, 0, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, cases[k].message) != NULL, "%s", err.text);
+        unlink(name);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("crystal");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, spacings_of_a_triclinic_cell_agree_with_explicit_vectors);
+    tcase_add_test(all, derivatives_of_the_reciprocal_metric_agree_with_differences);
+    tcase_add_test(all, every_hall_setting_survives_the_way_through_its_operations);
+    tcase_add_test(all, symbols_of_all_kinds_find_their_group);
+    tcase_add_test(all, cells_keep_only_the_freedom_their_symmetry_leaves);
+    tcase_add_test(all, sites_keep_only_the_freedom_their_symmetry_leaves);
+    tcase_add_test(all, form_factors_start_at_the_number_of_electrons);
+    tcase_add_test(all, reflections_agree_with_gsas2);
+    tcase_add_test(all, derivatives_of_structure_factors_agree_with_differences);
+    tcase_add_test(all, every_card_reads_with_the_density_and_lines_of_its_index);
+    tcase_add_test(all, broken_cifs_end_in_a_message);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
