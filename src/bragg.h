@@ -5,7 +5,9 @@
 
 #include <bragg/arena.h>
 #include <bragg/crystal.h>
+#include <bragg/detector.h>
 #include <bragg/error.h>
+#include <bragg/frame.h>
 #include <bragg/hash.h>
 #include <bragg/lsq.h>
 #include <bragg/number.h>

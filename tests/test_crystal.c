@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
-#include "gsas2.h"
+#include "reference.h"
 
 
 static const bragg_cell awkward = { 7.137, 7.853, 10.291, 91.23 * BRAGG_DEG, 98.71 * BRAGG_DEG, 104.39 * BRAGG_DEG };

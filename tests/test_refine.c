@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
-#include "gsas2.h"
+#include "reference.h"
 
 #include "../src/refine/model.h"
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_DETECTOR_H
+#define BRAGG_DETECTOR_H
+
+#include <bragg/error.h>
+#include <bragg/frame.h>
+#include <bragg/pattern.h>
+#include <bragg/units.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Where a flat detector stands, in pyFAI's PONI convention (G. Ashiotis et al.,
+ *  J. Appl. Cryst. 48 (2015) 510; J. Kieffer & D. Karkoulis, J. Phys. Conf. Ser.
+ *  425 (2013) 202012): the point of normal incidence lies poni1 (slow) and poni2
+ *  (fast) from the outer corner of the first pixel; the detector is turned by
+ *  rot1, rot2, rot3 about the laboratory axes 1, 2, 3.
+ *
+ *  orientation: which corner of the detector, seen from the sample, pixel (0, 0)
+ *  is.  As in EXIF, 3 is pyFAI's native one:
+ *      1 top left     2 top right     3 bottom right     4 bottom left
+ *      5 to 8 the same corners (5 top left, 6 top right, 7 bottom right, 8 bottom
+ *      left) with rows standing upright: the slow axis is horizontal.            */
+typedef struct bragg_geometry {
+    double distance_m, poni1_m, poni2_m, rot1_rad, rot2_rad, rot3_rad;
+    double pixel_slow_m, pixel_fast_m;
+    size_t rows, columns;       /**< 0 when unknown: the frame's */
+    double wavelength_ang;      /**< NAN when unknown */
+    int orientation;            /**< 1 to 8; 3 when the file is silent */
+    char detector[64];
+} bragg_geometry;
+
+#define BRAGG_GEOMETRY_INIT { NAN, 0, 0, 0, 0, 0, NAN, NAN, 0, 0, NAN, 3, "" }
+
+/** Read PONI 1, 2 or 2.1; of several calibrations in one file the last counts.
+ *  EDATA names a missing key, ENOSUPPORT a newer version. */
+bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bragg_error *err);
+/** Write PONI 2.1. */
+bragg_status bragg_geometry_write_poni(const bragg_geometry *geometry, const char *path, bool force, bragg_error *err);
+/** Pixel sizes and shape of a detector by name ("Pilatus1M"); EINVAL with the
+ *  nearest known name. */
+bragg_status bragg_geometry_set_detector(bragg_geometry *geometry, const char *name, bragg_error *err);
+
+/** A ray to a point of the detector: slow and fast in pixels from the outer
+ *  corner of pixel (0, 0), so that its centre is (0.5, 0.5). */
+typedef struct bragg_ray {
+    double two_theta_rad;
+    double chi_rad;         /**< azimuth, -pi to pi */
+    double r_m;             /**< from the beam, in the plane at right angles to it at distance_m */
+    double solid_angle;     /**< relative to normal incidence: cos^3 */
+} bragg_ray;
+bragg_ray bragg_geometry_ray(const bragg_geometry *geometry, double slow, double fast);
+/** d (two_theta, chi) / d (distance, poni1, poni2, rot1, rot2, rot3). */
+void bragg_geometry_ray_derivatives(const bragg_geometry *geometry, double slow, double fast, double d_two_theta[6], double d_chi[6]);
+/** Point of the detector that a ray meets; false when it goes the other way. */
+bool bragg_geometry_point(const bragg_geometry *geometry, double two_theta_rad, double chi_rad, double *slow, double *fast);
+/** Polarization correction, factor -1 to 1 (0.99 for a synchrotron, horizontal). */
+double bragg_polarization(double two_theta_rad, double chi_rad, double factor);
+
+/* --------------------------------------------------------- integration */
+
+/** How a pixel's counts are shared by the bins it covers: all to the bin of its
+ *  centre; evenly over the interval that holds its corners; or by the exact area
+ *  of the quadrilateral in (axis, azimuth). */
+typedef enum bragg_split { BRAGG_SPLIT_NONE, BRAGG_SPLIT_BBOX, BRAGG_SPLIT_FULL } bragg_split;
+bool bragg_split_parse(const char *name, bragg_split *split);
+
+typedef struct bragg_plan_options {
+    bragg_axis axis;
+    size_t n_bins;
+    double first, last;       /**< range in inside units; NAN: the frame's */
+    bragg_split split;
+    bool solid_angle;
+    double polarization;      /**< NAN: none */
+    double chi_first_rad, chi_last_rad;  /**< sector of pixel centres; NAN: all round */
+} bragg_plan_options;
+#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN }
+
+/** Geometry, mask and bins turned into a sparse matrix once, applied to any number
+ *  of frames.
+ *
+ *      bin b:  start[b] ─► (pixel, weight) … start[b + 1]
+ *      I_b = sum w y / sum w c,  sigma_b = sqrt(sum w^2 v) / sum w c
+ *
+ *  with c the solid angle times polarization and v the variance (y for counts). */
+typedef struct bragg_plan bragg_plan;
+/** mask: rows x columns bytes, not zero = ignored; may be NULL. */
+bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
+                            const bragg_plan_options *options, bragg_plan **out, bragg_error *err);
+void bragg_plan_free(bragg_plan *plan);
+/** Integrate one frame.  dark and variance (same shape) may be NULL; without a
+ *  variance the counts are Poisson's.  Pixels that are not finite or negative in
+ *  this frame count as masked.  Empty bins are NAN.  Identical for any number of
+ *  threads. */
+bragg_status bragg_plan_integrate(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
+                                  const bragg_frame *variance, bragg_pattern **out, bragg_error *err);
+size_t bragg_plan_entries(const bragg_plan *plan);
+
+#endif

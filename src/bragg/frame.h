@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_FRAME_H
+#define BRAGG_FRAME_H
+
+#include <bragg/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Types of a pixel. */
+typedef enum bragg_pixel {
+    BRAGG_U8, BRAGG_U16, BRAGG_U32, BRAGG_U64, BRAGG_I8, BRAGG_I16, BRAGG_I32, BRAGG_I64, BRAGG_F32, BRAGG_F64
+} bragg_pixel;
+
+size_t bragg_pixel_size(bragg_pixel type);
+const char *bragg_pixel_name(bragg_pixel type);   /**< "int32" */
+
+/** A 2D detector frame as its file defines it.
+ *
+ *      data: height rows of width pixels, the file's first row first:
+ *      slow index = row, fast index = column                                  */
+typedef struct bragg_frame {
+    size_t width, height;
+    bragg_pixel type;
+    void *data;
+    /* what the file says of the exposure; NAN when it does not */
+    double exposure_s, wavelength_ang, distance_m, temperature_k, monitor, time_s;
+} bragg_frame;
+
+/** New frame of zeros; EDATA for a size no detector has. */
+bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, bragg_frame **out, bragg_error *err);
+void bragg_frame_free(bragg_frame *frame);
+
+/** Number of frames in a file. */
+bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err);
+/** Read frame `index` (from 0).  The format is known by its first bytes. */
+bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err);
+
+/** Turn over in place: vertical swaps the order of rows, horizontal of columns. */
+void bragg_frame_flip(bragg_frame *frame, bool vertical, bool horizontal);
+/** Pixels first … first + n - 1 (row by row) as doubles. */
+void bragg_frame_doubles(const bragg_frame *frame, size_t first, size_t n, double *out);
+/** mask[i] |= 1 where a pixel is negative (the detector's marker of gaps and dead
+ *  pixels), the largest value of an unsigned type, or not finite. */
+void bragg_frame_mark_invalid(const bragg_frame *frame, uint8_t *mask);
+/** mask[i] |= 1 where a mask frame of the same size is not zero. */
+bragg_status bragg_frame_add_mask(const bragg_frame *mask_frame, size_t width, size_t height, uint8_t *mask, bragg_error *err);
+
+/** Write an uncompressed TIFF of the frame's own type. */
+bragg_status bragg_frame_write_tiff(const bragg_frame *frame, const char *path, bool force, bragg_error *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The frame, and which reader reads it. */
+#include "config.h"
+#include "reader.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct { const char *name; size_t size; } types[] = {
+    [BRAGG_U8] = { "uint8", 1 }, [BRAGG_U16] = { "uint16", 2 }, [BRAGG_U32] = { "uint32", 4 }, [BRAGG_U64] = { "uint64", 8 },
+    [BRAGG_I8] = { "int8", 1 }, [BRAGG_I16] = { "int16", 2 }, [BRAGG_I32] = { "int32", 4 }, [BRAGG_I64] = { "int64", 8 },
+    [BRAGG_F32] = { "float32", 4 }, [BRAGG_F64] = { "float64", 8 },
+};
+
+size_t bragg_pixel_size(bragg_pixel type) { return types[type].size; }
+const char *bragg_pixel_name(bragg_pixel type) { return types[type].name; }
+
+bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, bragg_frame **out, bragg_error *err)
+{
+    enum { MOST = 1 << 16 }; /* the largest detectors have some 20000 pixels a side */
+    *out = NULL;
+    if (width < 1 || height < 1 || width > MOST || height > MOST)
+        return bragg_fail(err, BRAGG_EDATA, "frame: expected 1 to %d pixels a side, found %zu x %zu", MOST, width, height);
+    bragg_frame *f = calloc(1, sizeof *f);
+    if (f)
+        f->data = calloc(width * height, types[type].size);
+    if (!f || !f->data) {
+        free(f);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a frame of %zu x %zu %s", width, height, types[type].name);
+    }
+    f->width = width;
+    f->height = height;
+    f->type = type;
+    f->exposure_s = f->wavelength_ang = f->distance_m = f->temperature_k = f->monitor = f->time_s = NAN;
+    *out = f;
+    return BRAGG_OK;
+}
+
+void bragg_frame_free(bragg_frame *f)
+{
+    if (!f)
+        return;
+    free(f->data);
+    free(f);
+}
+
+/* ---------------------------------------------------------------- readers */
+
+static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff };
+
+static bragg_status find_reader(const char *path, const bragg_frame_reader **out, bragg_error *err)
+{
+    unsigned char head[1024];
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+    size_t n = fread(head, 1, sizeof head, in);
+    fclose(in);
+    for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)
+        if (readers[k]->probe(head, n)) {
+            *out = readers[k];
+            return BRAGG_OK;
+        }
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF), found a file that begins with none of their marks", path);
+}
+
+bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    bragg_status st = find_reader(path, &reader, err);
+    return st < 0 ? st : reader->count(path, n, err);
+}
+
+bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    *out = NULL;
+    bragg_status st = find_reader(path, &reader, err);
+    if (st == BRAGG_OK)
+        st = reader->read(path, index, out, err);
+    return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
+}
+
+/* ------------------------------------------------------------------ pixels */
+
+void bragg_frame_flip(bragg_frame *f, bool vertical, bool horizontal)
+{
+    size_t size = types[f->type].size, row = f->width * size;
+    char *data = f->data, keep[8];
+    for (size_t i = 0; vertical && i < f->height / 2; i++) {
+        char *a = data + i * row, *b = data + (f->height - 1 - i) * row;
+        for (size_t k = 0; k < row; k++) {
+            char c = a[k];
+            a[k] = b[k];
+            b[k] = c;
+        }
+    }
+    for (size_t i = 0; horizontal && i < f->height; i++)
+        for (size_t j = 0; j < f->width / 2; j++) {
+            char *a = data + i * row + j * size, *b = data + i * row + (f->width - 1 - j) * size;
+            memcpy(keep, a, size);
+            memcpy(a, b, size);
+            memcpy(b, keep, size);
+        }
+}
+
+#define COPY(T)                                          \
+    for (size_t i = 0; i < n; i++)                       \
+        out[i] = (double)((const T *)f->data)[first + i]; \
+    break
+
+void bragg_frame_doubles(const bragg_frame *f, size_t first, size_t n, double *out)
+{
+    switch (f->type) {
+    case BRAGG_U8: COPY(uint8_t);
+    case BRAGG_U16: COPY(uint16_t);
+    case BRAGG_U32: COPY(uint32_t);
+    case BRAGG_U64: COPY(uint64_t);
+    case BRAGG_I8: COPY(int8_t);
+    case BRAGG_I16: COPY(int16_t);
+    case BRAGG_I32: COPY(int32_t);
+    case BRAGG_I64: COPY(int64_t);
+    case BRAGG_F32: COPY(float);
+    case BRAGG_F64: COPY(double);
+    }
+}
+
+/* Unsigned detectors mark gaps with their largest value (Eiger: 2^32 - 1). */
+static double marker_of(bragg_pixel type)
+{
+    return type == BRAGG_U16 ? 65535. : type == BRAGG_U32 ? 4294967295. : type == BRAGG_U64 ? 18446744073709551615. : INFINITY;
+}
+
+void bragg_frame_mark_invalid(const bragg_frame *f, uint8_t *mask)
+{
+    double row[256], marker = marker_of(f->type);
+    for (size_t first = 0, all = f->width * f->height; first < all; first += 256) {
+        size_t n = all - first < 256 ? all - first : 256;
+        bragg_frame_doubles(f, first, n, row);
+        for (size_t i = 0; i < n; i++)
+            mask[first + i] |= !(row[i] >= 0 && row[i] < marker);
+    }
+}
+
+bragg_status bragg_frame_add_mask(const bragg_frame *f, size_t width, size_t height, uint8_t *mask, bragg_error *err)
+{
+    if (f->width != width || f->height != height)
+        return bragg_fail(err, BRAGG_EDATA, "mask: expected %zu x %zu pixels like the frame, found %zu x %zu", width, height, f->width, f->height);
+    double row[256];
+    for (size_t first = 0, all = width * height; first < all; first += 256) {
+        size_t n = all - first < 256 ? all - first : 256;
+        bragg_frame_doubles(f, first, n, row);
+        for (size_t i = 0; i < n; i++)
+            mask[first + i] |= row[i] != 0;
+    }
+    return BRAGG_OK;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* TIFF frames through libtiff: every integer and float type, strips and tiles. */
+#include "config.h"
+#include "reader.h"
+
+#include <bragg/output.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tiffio.h>
+
+/* libtiff's words about a failure, kept instead of printed. */
+typedef struct complaint {
+    char text[200];
+} complaint;
+
+static int keep_error(TIFF *tiff, void *payload, const char *module, const char *format, va_list list)
+{
+    complaint *c = payload;
+    if (!*c->text)
+        vsnprintf(c->text, sizeof c->text, format, list);
+    return 1;
+    (void)tiff, (void)module;
+}
+
+static int keep_quiet(TIFF *tiff, void *payload, const char *module, const char *format, va_list list)
+{
+    return 1;
+    (void)tiff, (void)payload, (void)module, (void)format, (void)list;
+}
+
+static TIFF *open_tiff(const char *path, const char *mode, complaint *c)
+{
+    *c = (complaint){ "" };
+    TIFFOpenOptions *o = TIFFOpenOptionsAlloc();
+    if (!o)
+        return NULL;
+    TIFFOpenOptionsSetErrorHandlerExtR(o, keep_error, c);
+    TIFFOpenOptionsSetWarningHandlerExtR(o, keep_quiet, NULL);
+    TIFF *tiff = TIFFOpenExt(path, mode, o);
+    TIFFOpenOptionsFree(o);
+    return tiff;
+}
+
+static bool probe(const unsigned char *h, size_t n)
+{
+    return n >= 8 && ((h[0] == 'I' && h[1] == 'I' && (h[2] == 42 || h[2] == 43) && h[3] == 0) ||
+                      (h[0] == 'M' && h[1] == 'M' && h[2] == 0 && (h[3] == 42 || h[3] == 43)));
+}
+
+static bragg_status count(const char *path, size_t *n, bragg_error *err)
+{
+    complaint c;
+    TIFF *tiff = open_tiff(path, "r", &c);
+    if (!tiff)
+        return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, *c.text ? c.text : "cannot be opened as TIFF");
+    *n = TIFFNumberOfDirectories(tiff);
+    TIFFClose(tiff);
+    return BRAGG_OK;
+}
+
+static bragg_status pixel_type(TIFF *tiff, const char *path, bragg_pixel *type, bragg_error *err)
+{
+    static const bragg_pixel table[3][4] = { { BRAGG_U8, BRAGG_U16, BRAGG_U32, BRAGG_U64 }, { BRAGG_I8, BRAGG_I16, BRAGG_I32, BRAGG_I64 },
+                                             { BRAGG_F32, BRAGG_F32, BRAGG_F32, BRAGG_F64 } };
+    uint16_t bits = 1, samples = 1, format = SAMPLEFORMAT_UINT;
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
+    int log = bits == 8 ? 0 : bits == 16 ? 1 : bits == 32 ? 2 : bits == 64 ? 3 : -1;
+    if (samples != 1)
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected one value a pixel, found %d (a colour picture?)", path, samples);
+    if (format == SAMPLEFORMAT_VOID)
+        format = SAMPLEFORMAT_UINT;
+    if (log < 0 || format > SAMPLEFORMAT_IEEEFP || (format == SAMPLEFORMAT_IEEEFP && log < 2))
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: %d-bit pixels of sample format %d are not a detector's", path, bits, format);
+    *type = table[format - 1][log];
+    return BRAGG_OK;
+}
+
+static bool read_strips(TIFF *tiff, bragg_frame *f)
+{
+    size_t row = f->width * bragg_pixel_size(f->type);
+    if ((size_t)TIFFScanlineSize(tiff) != row)
+        return false;
+    uint32_t rows = 0;
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &rows);
+    if (rows == 0 || rows > f->height)
+        rows = (uint32_t)f->height;
+    for (uint32_t strip = 0, first = 0; first < f->height; strip++, first += rows) {
+        size_t n = f->height - first < rows ? f->height - first : rows;
+        if (TIFFReadEncodedStrip(tiff, strip, (char *)f->data + first * row, (tmsize_t)(n * row)) != (tmsize_t)(n * row))
+            return false;
+    }
+    return true;
+}
+
+static bool read_tiles(TIFF *tiff, bragg_frame *f)
+{
+    uint32_t w = 0, h = 0;
+    size_t size = bragg_pixel_size(f->type), row = f->width * size;
+    TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &w);
+    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &h);
+    tmsize_t bytes = TIFFTileSize(tiff);
+    if (!w || !h || w > 1u << 16 || h > 1u << 16 || bytes != (tmsize_t)((size_t)w * h * size))
+        return false;
+    char *tile = malloc((size_t)bytes);
+    bool good = tile != NULL;
+    for (uint32_t y = 0; good && y < f->height; y += h)
+        for (uint32_t x = 0; good && x < f->width; x += w) {
+            good = TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, 0), tile, bytes) == bytes;
+            size_t columns = f->width - x < w ? f->width - x : w;
+            for (uint32_t k = 0; good && k < h && y + k < f->height; k++)
+                memcpy((char *)f->data + (y + k) * row + x * size, tile + (size_t)k * w * size, columns * size);
+        }
+    free(tile);
+    return good;
+}
+
+static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, bragg_frame **out, bragg_error *err)
+{
+    uint32_t width = 0, height = 0;
+    bragg_pixel type = BRAGG_U8;
+    TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
+    TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
+    bragg_status st = pixel_type(tiff, path, &type, err);
+    if (st == BRAGG_OK)
+        st = bragg_frame_new(width, height, type, out, err);
+    if (st < 0)
+        return bragg_context(err, st, "%s", path);
+    if (!(TIFFIsTiled(tiff) ? read_tiles(tiff, *out) : read_strips(tiff, *out)))
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected %u x %u pixels, found fewer%s%s", path, width, height, *c->text ? ": " : "", c->text);
+    return BRAGG_OK;
+}
+
+static bragg_status read_tiff(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    complaint c;
+    TIFF *tiff = open_tiff(path, "r", &c);
+    if (!tiff)
+        return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, *c.text ? c.text : "cannot be opened as TIFF");
+    bragg_status st;
+    if (index > 65534 || !TIFFSetDirectory(tiff, (tdir_t)index))
+        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it", path, index);
+    else
+        st = read_page(tiff, path, &c, out, err);
+    TIFFClose(tiff);
+    return st;
+}
+
+static bool write_rows(TIFF *tiff, const bragg_frame *f)
+{
+    size_t size = bragg_pixel_size(f->type), row = f->width * size;
+    int format = f->type <= BRAGG_U64 ? SAMPLEFORMAT_UINT : f->type <= BRAGG_I64 ? SAMPLEFORMAT_INT : SAMPLEFORMAT_IEEEFP;
+    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, (uint32_t)f->width);
+    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, (uint32_t)f->height);
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, (uint16_t)(8 * size));
+    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, (uint16_t)1);
+    TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, (uint16_t)format);
+    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+    TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, (uint32_t)f->height);
+    tmsize_t all = (tmsize_t)(row * f->height);
+    return TIFFWriteEncodedStrip(tiff, 0, f->data, all) == all;
+}
+
+bragg_status bragg_frame_write_tiff(const bragg_frame *f, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    complaint c;
+    TIFF *tiff = open_tiff(bragg_output_path(out), "w", &c);
+    bool good = tiff && write_rows(tiff, f) && TIFFFlush(tiff);
+    if (tiff)
+        TIFFClose(tiff);
+    if (good && !*c.text)
+        return bragg_output_commit(out, err);
+    bragg_output_abandon(out);
+    return bragg_fail(err, BRAGG_EIO, "%s: %s", path, *c.text ? c.text : "cannot be written");
+}
+
+const bragg_frame_reader bragg_frame_tiff = { "TIFF", probe, count, read_tiff };

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/frame.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tiffio.h>
+#include <unistd.h>
+
+static const char *path = "test_frame.tmp.tif";
+
+/* A value that every type can hold and that tells its place. */
+static double value_at(size_t i, size_t j) { return (double)((i * 7 + j * 3) % 113); }
+
+static void put(void *at, bragg_pixel type, double v)
+{
+    switch (type) {
+    case BRAGG_U8: *(uint8_t *)at = (uint8_t)v; break;
+    case BRAGG_U16: *(uint16_t *)at = (uint16_t)v; break;
+    case BRAGG_U32: *(uint32_t *)at = (uint32_t)v; break;
+    case BRAGG_U64: *(uint64_t *)at = (uint64_t)v; break;
+    case BRAGG_I8: *(int8_t *)at = (int8_t)v; break;
+    case BRAGG_I16: *(int16_t *)at = (int16_t)v; break;
+    case BRAGG_I32: *(int32_t *)at = (int32_t)v; break;
+    case BRAGG_I64: *(int64_t *)at = (int64_t)v; break;
+    case BRAGG_F32: *(float *)at = (float)v; break;
+    case BRAGG_F64: *(double *)at = v; break;
+    }
+}
+
+/* Write `pages` pages by libtiff itself, in strips of 7 rows or tiles of 32 x 16. */
+static void write_variant(const char *mode, bragg_pixel type, int compression, bool tiled, int pages, size_t w, size_t h)
+{
+    size_t size = bragg_pixel_size(type);
+    TIFF *t = TIFFOpen(path, mode);
+    ck_assert_ptr_nonnull(t);
+    for (int page = 0; page < pages; page++) {
+        int format = type <= BRAGG_U64 ? SAMPLEFORMAT_UINT : type <= BRAGG_I64 ? SAMPLEFORMAT_INT : SAMPLEFORMAT_IEEEFP;
+        TIFFSetField(t, TIFFTAG_IMAGEWIDTH, (uint32_t)w);
+        TIFFSetField(t, TIFFTAG_IMAGELENGTH, (uint32_t)h);
+        TIFFSetField(t, TIFFTAG_BITSPERSAMPLE, (int)(8 * size));
+        TIFFSetField(t, TIFFTAG_SAMPLESPERPIXEL, 1);
+        TIFFSetField(t, TIFFTAG_SAMPLEFORMAT, format);
+        TIFFSetField(t, TIFFTAG_COMPRESSION, compression);
+        TIFFSetField(t, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
+        size_t bw = tiled ? 32 : w, bh = tiled ? 16 : 7;
+        if (tiled) {
+            TIFFSetField(t, TIFFTAG_TILEWIDTH, 32);
+            TIFFSetField(t, TIFFTAG_TILELENGTH, 16);
+        } else {
+            TIFFSetField(t, TIFFTAG_ROWSPERSTRIP, 7);
+        }
+        char *block = calloc(bw * bh, size);
+        uint32_t index = 0;
+        for (size_t y = 0; y < h; y += bh)
+            for (size_t x = 0; x < w; x += bw) {
+                for (size_t i = 0; i < bh; i++)
+                    for (size_t j = 0; j < bw; j++)
+                        put(block + (i * bw + j) * size, type, value_at(y + i, x + j) + page);
+                size_t rows = tiled || h - y > bh ? bh : h - y;
+                if (tiled)
+                    ck_assert(TIFFWriteEncodedTile(t, index++, block, (tmsize_t)(bw * bh * size)) >= 0);
+                else
+                    ck_assert(TIFFWriteEncodedStrip(t, index++, block, (tmsize_t)(bw * rows * size)) >= 0);
+            }
+        free(block);
+        TIFFWriteDirectory(t);
+    }
+    TIFFClose(t);
+}
+
+static void check_frame(size_t index, bragg_pixel type, size_t w, size_t h, double offset)
+{
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_frame_read(path, index, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(f->width, w);
+    ck_assert_uint_eq(f->height, h);
+    ck_assert_int_eq(f->type, type);
+    for (size_t i = 0; i < h; i++)
+        for (size_t j = 0; j < w; j++) {
+            double v;
+            bragg_frame_doubles(f, i * w + j, 1, &v);
+            ck_assert_msg(v == value_at(i, j) + offset, "pixel %zu %zu: %g", i, j, v);
+        }
+    bragg_frame_free(f);
+}
+
+START_TEST(every_type_layout_compression_and_byte_order_reads_back)
+{
+    static const int compressions[] = { COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_PACKBITS };
+    static const char *const modes[] = { "wl", "wb", "w8" };
+    for (int type = BRAGG_U8; type <= BRAGG_F64; type++)
+        for (int c = 0; c < 4; c++)
+            for (int m = 0; m < 3; m++)
+                for (int tiled = 0; tiled < 2; tiled++) {
+                    write_variant(modes[m], (bragg_pixel)type, compressions[c], tiled, 1, 53, 37);
+                    check_frame(0, (bragg_pixel)type, 53, 37, 0);
+                }
+    unlink(path);
+}
+END_TEST
+
+START_TEST(pages_are_frames)
+{
+    size_t n;
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_variant("wl", BRAGG_U16, COMPRESSION_NONE, false, 3, 31, 17);
+    ck_assert_int_eq(bragg_frame_count(path, &n, NULL), BRAGG_OK);
+    ck_assert_uint_eq(n, 3);
+    check_frame(2, BRAGG_U16, 31, 17, 2);
+    ck_assert_int_eq(bragg_frame_read(path, 3, &f, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "frame 3 is not in it"));
+    unlink(path);
+}
+END_TEST
+
+START_TEST(what_we_write_reads_back_and_is_not_overwritten)
+{
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (int type = BRAGG_U8; type <= BRAGG_F64; type++) {
+        ck_assert_int_eq(bragg_frame_new(29, 23, (bragg_pixel)type, &f, &err), BRAGG_OK);
+        for (size_t i = 0; i < 23; i++)
+            for (size_t j = 0; j < 29; j++)
+                put((char *)f->data + (i * 29 + j) * bragg_pixel_size(f->type), f->type, value_at(i, j));
+        ck_assert_msg(bragg_frame_write_tiff(f, path, true, &err) == BRAGG_OK, "%s", err.text);
+        check_frame(0, (bragg_pixel)type, 29, 23, 0);
+        ck_assert_int_eq(bragg_frame_write_tiff(f, path, false, NULL), BRAGG_EEXIST);
+        bragg_frame_free(f);
+    }
+    unlink(path);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_ends_in_a_message)
+{
+    write_variant("wl", BRAGG_I32, COMPRESSION_LZW, false, 1, 53, 37);
+    FILE *in = fopen(path, "rb");
+    char all[1 << 16];
+    size_t n = fread(all, 1, sizeof all, in);
+    fclose(in);
+    for (size_t cut = 0; cut < n; cut += 11) {
+        FILE *out = fopen(path, "wb");
+        fwrite(all, 1, cut, out);
+        fclose(out);
+        bragg_frame *f;
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_status st = bragg_frame_read(path, 0, &f, &err);
+        ck_assert_msg(st < 0 && *err.text && !f, "cut at %zu", cut);
+    }
+    unlink(path);
+}
+END_TEST
+
+START_TEST(turning_over_moves_the_right_pixels)
+{
+    bragg_frame *f;
+    ck_assert_int_eq(bragg_frame_new(5, 3, BRAGG_I16, &f, NULL), BRAGG_OK);
+    int16_t *p = f->data;
+    for (int i = 0; i < 15; i++)
+        p[i] = (int16_t)i;
+    bragg_frame_flip(f, true, false);
+    ck_assert_int_eq(p[0], 10);
+    ck_assert_int_eq(p[14], 4);
+    bragg_frame_flip(f, false, true);
+    ck_assert_int_eq(p[0], 14);
+    ck_assert_int_eq(p[7], 7);
+    bragg_frame_free(f);
+}
+END_TEST
+
+START_TEST(the_ceria_frame_has_the_sum_another_reader_found)
+{
+    const char *top = getenv("BRAGG_SHARED");
+    char name[512];
+    snprintf(name, sizeof name, "%s/data/frames/CeO2_Pilatus1M.tif", top ? top : "../shared");
+    if (access(name, R_OK)) {
+        printf("skipped: no %s\n", name);
+        return;
+    }
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_frame_read(name, 0, &f, &err) == BRAGG_OK, "%s", err.text);
+    double sum = 0, low = 0, high = 0, v; /* data/frames/CHECKS.tsv: fabio 0.14 */
+    for (size_t i = 0; i < f->width * f->height; i++) {
+        bragg_frame_doubles(f, i, 1, &v);
+        sum += v;
+        low = fmin(low, v);
+        high = fmax(high, v);
+    }
+    ck_assert_uint_eq(f->width, 981);
+    ck_assert_uint_eq(f->height, 1043);
+    ck_assert(low == -2 && high == 621698 && sum == 126770499);
+    bragg_frame_free(f);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("frame");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, every_type_layout_compression_and_byte_order_reads_back);
+    tcase_add_test(all, pages_are_frames);
+    tcase_add_test(all, what_we_write_reads_back_and_is_not_overwritten);
+    tcase_add_test(all, a_file_cut_anywhere_ends_in_a_message);
+    tcase_add_test(all, turning_over_moves_the_right_pixels);
+    tcase_add_test(all, the_ceria_frame_has_the_sum_another_reader_found);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
