@@ -9,11 +9,13 @@
 #include <bragg/error.h>
 #include <bragg/frame.h>
 #include <bragg/hash.h>
+#include <bragg/json.h>
 #include <bragg/lsq.h>
 #include <bragg/number.h>
 #include <bragg/observer.h>
 #include <bragg/output.h>
 #include <bragg/param.h>
+#include <bragg/path.h>
 #include <bragg/pattern.h>
 #include <bragg/profile.h>
 #include <bragg/refine.h>

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* JSON out, in one shape for all commands. */
+#include "config.h"
+#include <bragg/json.h>
+#include <bragg/output.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+json_t *bragg_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *bragg_json_quantity(double value, double esd, const char *unit)
+{
+    json_t *q = json_object();
+    if (!q || json_object_set_new(q, "value", bragg_json_number(value)) || json_object_set_new(q, "esd", bragg_json_number(esd)) ||
+        json_object_set_new(q, "unit", json_string(unit ? unit : ""))) {
+        json_decref(q);
+        return NULL;
+    }
+    return q;
+}
+
+bragg_status bragg_json_write_take(json_t *root, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out = NULL;
+    bragg_status st = root ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the results as JSON");
+    if (st == BRAGG_OK && path)
+        st = bragg_output_open(path, force, &out, err);
+    if (st == BRAGG_OK) {
+        FILE *to = out ? bragg_output_stream(out) : stdout;
+        if (json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) || fputc('\n', to) == EOF || (!out && fflush(to)))
+            st = bragg_fail(err, BRAGG_EIO, "%s: %s", path ? path : "standard output", strerror(errno));
+    }
+    json_decref(root);
+    if (!out)
+        return st;
+    if (st == BRAGG_OK)
+        return bragg_output_commit(out, err);
+    bragg_output_abandon(out);
+    return st;
+}

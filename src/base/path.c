@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Paths, folders and where the installed data are. */
+#include "config.h"
+#include <bragg/path.h>
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *bragg_path_join(bragg_arena *arena, const char *folder, const char *name)
+{
+    if (*name == '/' || !*folder)
+        return bragg_arena_strdup(arena, name);
+    size_t n = strlen(folder) + strlen(name) + 2;
+    char *path = bragg_arena_alloc(arena, n, 1);
+    if (path)
+        snprintf(path, n, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
+    return path;
+}
+
+char *bragg_path_beside(bragg_arena *arena, const char *file, const char *name)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash ? bragg_arena_strndup(arena, file, (size_t)(slash - file) + 1) : bragg_arena_strdup(arena, "");
+    return folder ? bragg_path_join(arena, folder, name) : NULL;
+}
+
+const char *bragg_path_extension(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+    return dot && dot != base ? dot : "";
+}
+
+char *bragg_path_stem(bragg_arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    return bragg_arena_strndup(arena, base, strlen(base) - strlen(bragg_path_extension(path)));
+}
+
+bool bragg_path_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bragg_status bragg_path_make_folder(const char *path, bragg_error *err)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    bragg_status st = BRAGG_OK;
+    for (char *at = copy + 1; st == BRAGG_OK; at++) {
+        char keep = *at;
+        if (keep && keep != '/')
+            continue;
+        *at = 0;
+        struct stat s;
+        if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &s) || !S_ISDIR(s.st_mode)))
+            st = bragg_fail(err, BRAGG_EIO, "folder '%s': %s", copy, strerror(errno));
+        *at = keep;
+        if (!keep)
+            break;
+    }
+    free(copy);
+    return st;
+}
+
+/* Runs of digits compare as numbers. */
+static int by_nature(const void *pa, const void *pb)
+{
+    const char *a = *(const char *const *)pa, *b = *(const char *const *)pb;
+    while (*a && *b) {
+        if (isdigit((unsigned char)*a) && isdigit((unsigned char)*b)) {
+            a += strspn(a, "0");
+            b += strspn(b, "0");
+            size_t na = strspn(a, "0123456789"), nb = strspn(b, "0123456789");
+            int order = na != nb ? (na < nb ? -1 : 1) : strncmp(a, b, na);
+            if (order)
+                return order;
+            a += na;
+            b += nb;
+        } else if (*a != *b) {
+            return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+        } else {
+            a++, b++;
+        }
+    }
+    return *a ? 1 : *b ? -1 : strcmp(*(const char *const *)pa, *(const char *const *)pb);
+}
+
+static bool ends_so(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), m = suffix ? strlen(suffix) : 0;
+    return !m || (n > m && !strcasecmp(name + n - m, suffix));
+}
+
+static bragg_status list_pattern(const char *pattern, glob_t *found, bragg_error *err)
+{
+    struct stat s;
+    char *all = NULL;
+    if (stat(pattern, &s) == 0 && S_ISDIR(s.st_mode) && asprintf(&all, "%s/*", pattern) < 0)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    int code = glob(all ? all : pattern, GLOB_TILDE, NULL, found);
+    free(all);
+    if (code == GLOB_NOMATCH)
+        return bragg_fail(err, BRAGG_EIO, "'%s': expected files, found none", pattern);
+    return code ? bragg_fail(err, BRAGG_EIO, "'%s': cannot be listed", pattern) : BRAGG_OK;
+}
+
+bragg_status bragg_path_list(bragg_arena *arena, const char *pattern, const char *suffix, const char ***out, size_t *n, bragg_error *err)
+{
+    glob_t found = { 0 };
+    *n = 0;
+    bragg_status st = list_pattern(pattern, &found, err);
+    if (st < 0)
+        return st;
+    const char **list = bragg_arena_alloc(arena, found.gl_pathc + 1, sizeof *list);
+    for (size_t k = 0; list && k < found.gl_pathc; k++)
+        if (ends_so(found.gl_pathv[k], suffix) && (list[*n] = bragg_arena_strdup(arena, found.gl_pathv[k])))
+            ++*n;
+    globfree(&found);
+    if (!list)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
+    qsort(list, *n, sizeof *list, by_nature);
+    *out = list;
+    return BRAGG_OK;
+}
+
+char *bragg_data_path(bragg_arena *arena, const char *name)
+{
+    const char *given = getenv("BRAGG_DATADIR");
+    if (given && *given)
+        return bragg_path_join(arena, given, name);
+    char *installed = bragg_path_join(arena, BRAGG_PKGDATADIR, name);
+    if (!installed || bragg_path_exists(installed))
+        return installed;
+    char *built = bragg_path_join(arena, BRAGG_SOURCEDIR, name);
+    return built && bragg_path_exists(built) ? built : installed;
+}

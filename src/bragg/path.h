@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_PATH_H
+#define BRAGG_PATH_H
+
+#include <bragg/arena.h>
+#include <bragg/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Paths; results live in the arena, NULL without memory. */
+
+/** name itself when absolute, else name in the folder `folder`. */
+char *bragg_path_join(bragg_arena *arena, const char *folder, const char *name);
+/** name as seen from the folder that holds `file`. */
+char *bragg_path_beside(bragg_arena *arena, const char *file, const char *name);
+/** Last part without folder and without ".ext". */
+char *bragg_path_stem(bragg_arena *arena, const char *path);
+/** ".tif" of "a/b.tif"; "" without one.  Borrowed. */
+const char *bragg_path_extension(const char *path);
+bool bragg_path_exists(const char *path);
+/** Make a folder and those above it. */
+bragg_status bragg_path_make_folder(const char *path, bragg_error *err);
+
+/** Files of a folder (or those a shell pattern names), sorted so that frame2
+ *  stands before frame10.  suffix: only names that end so; NULL: all. */
+bragg_status bragg_path_list(bragg_arena *arena, const char *folder_or_pattern, const char *suffix, const char ***out,
+                             size_t *n, bragg_error *err);
+
+/** A file of the installed data ("cif/CeO2.cif"): below $BRAGG_DATADIR, else the
+ *  folder the program was installed to, else that it was built from. */
+char *bragg_data_path(bragg_arena *arena, const char *name);
+
+#endif
