@@ -7,6 +7,7 @@
 #include <bragg/crystal.h>
 #include <bragg/detector.h>
 #include <bragg/error.h>
+#include <bragg/experiment.h>
 #include <bragg/frame.h>
 #include <bragg/hash.h>
 #include <bragg/json.h>

@@ -114,7 +114,7 @@ START_TEST(axial_divergence_agrees_with_its_integral)
         { 121.3, 0.02, 0.02, 0.11 }, { 3.17, 0.02, 0.011, 0.05 } };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         double x = cases[c][0] * BRAGG_DEG, s = cases[c][1], h = cases[c][2], w = cases[c][3] * BRAGG_DEG, top = 0;
-        node nodes[MAX_NODES];
+        axial_node nodes[MAX_NODES];
         size_t n = bragg_refine_axial_nodes(x, s, h, w, nodes);
         enum { N = 200000, AT = 60 };
         double sum = 0, truth[AT] = { 0 }, ours[AT] = { 0 };

@@ -39,7 +39,7 @@ static int points_for(double extent)
 /* Gauss-Legendre points over h in [low, high], where both ends move with S and H
  * as dlow[] and dhigh[] (S, H); W = top - slope h. */
 static size_t stretch(double x, double low, double high, const double dlow[2], const double dhigh[2],
-                      double top, const double dtop[2], double slope, int n, node *out)
+                      double top, const double dtop[2], double slope, int n, axial_node *out)
 {
     gsl_integration_glfixed_table *t = gsl_integration_glfixed_table_alloc((size_t)n);
     if (!t)
@@ -49,9 +49,9 @@ static size_t stretch(double x, double low, double high, const double dlow[2], c
         gsl_integration_glfixed_point(0, 1, (size_t)k, &u, &w, t);
         double h = low + u * (high - low), width = top - slope * h;
         place p = at_height(x, h, width);
-        node *o = &out[k];
+        axial_node *o = &out[k];
         double scale = w * (high - low);
-        *o = (node){ p.shift, p.weight * scale, { p.dshift_dx }, { p.dlnw_dx * p.weight * scale } };
+        *o = (axial_node){ p.shift, p.weight * scale, { p.dshift_dx }, { p.dlnw_dx * p.weight * scale } };
         for (int d = 0; d < 2; d++) {
             double dh = dlow[d] + u * (dhigh[d] - dlow[d]);
             o->dshift[1 + d] = p.dshift_dh * dh;
@@ -64,7 +64,7 @@ static size_t stretch(double x, double low, double high, const double dlow[2], c
     return (size_t)n;
 }
 
-static void normalize(node *out, size_t n)
+static void normalize(axial_node *out, size_t n)
 {
     double sum = 0, dsum[3] = { 0 };
     for (size_t k = 0; k < n; k++) {
@@ -79,14 +79,14 @@ static void normalize(node *out, size_t n)
     }
 }
 
-size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, node *out)
+size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, axial_node *out)
 {
     double reach = 0.98 * fabs(tan(x)), high = s + h, low = fabs(s - h), sign = s > h ? 1 : -1;
     double moves = high < reach ? 1 : 0; /* beyond, no ray of this cone exists */
     high = fmin(high, reach);
     low = fmin(low, high);
     if (!(high > 0)) {
-        out[0] = (node){ 0, 1, { 0 }, { 0 } };
+        out[0] = (axial_node){ 0, 1, { 0 }, { 0 } };
         return 1;
     }
     int n = points_for(fabs(at_height(x, high, 1).shift) / fwhm_rad);

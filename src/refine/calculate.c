@@ -311,7 +311,7 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     place_peak(h, &s);
     widen_peak(t, h, p, &s);
     double reach = reach_of(&s.tch), pull = 0;
-    node nodes[MAX_NODES] = { { 0, 1, { 0 }, { 0 } } };
+    axial_node nodes[MAX_NODES] = { { 0, 1, { 0 }, { 0 } } };
     size_t n_nodes = 1;
     if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
         n_nodes = bragg_refine_axial_nodes(s.position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s.tch.fwhm, nodes);
@@ -454,7 +454,7 @@ static void shape_nodes(const histogram *h, const peak *e, const double *x, size
 {
     double p[BRAGG_LSQ_BLOCK], dx[BRAGG_LSQ_BLOCK];
     for (size_t k = 0; k < e->n_nodes; k++) {
-        const node *o = &h->node[e->node + k];
+        const axial_node *o = &h->node[e->node + k];
         memset(p, 0, n * sizeof *p);
         memset(dx, 0, n * sizeof *dx);
         double w = o->weight;

@@ -23,9 +23,9 @@ enum atom_row { ATOM_X, ATOM_Y, ATOM_Z, ATOM_OCCUPANCY, ATOM_UISO, ATOM_U11, N_A
 
 /* A quadrature node of the axial divergence: 2phi - 2theta, its weight, and their
  * derivatives with respect to 2theta, S/L and H/L. */
-typedef struct node {
+typedef struct axial_node {
     double shift, weight, dshift[3], dweight[3];
-} node;
+} axial_node;
 
 /* One reflection of one line.  Its derivatives stand in the histogram's
  * coefficient array: 4 a full column (P, position, fwhm, eta), 1 an intensity
@@ -76,7 +76,7 @@ typedef struct histogram {
     size_t n_peaks, room_peaks, n_nodes, room_nodes, n_coefficients, room_coefficients;
     peak *peak;
     bragg_model_peak *listed;
-    node *node;
+    axial_node *node;
     double *coefficient;
     size_t n_blocks, *block_start, *block_peak, room_block_peaks;
 } histogram;
@@ -122,7 +122,7 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
 enum { MAX_NODES = 96 };
-size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, node *out);
+size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, axial_node *out);
 
 #pragma GCC visibility pop
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_EXPERIMENT_H
+#define BRAGG_EXPERIMENT_H
+
+#include <bragg/refine.h>
+#include <bragg/yaml.h>
+
+/** The YAML experiment file as far as one refinement needs it: radiation, data,
+ *  phases, refine.  The other sections are kept in root for who needs them. */
+typedef struct bragg_experiment_phase {
+    const char *name, *card, *path;
+    const bragg_yaml *refine;
+    bool has_march;
+    int march_hkl[3];
+} bragg_experiment_phase;
+
+typedef struct bragg_experiment {
+    bragg_arena *arena;
+    const bragg_yaml *root;
+    const char *title;               /**< NULL when the file has none */
+    const char *pattern;             /**< first pattern, beside the file; may be NULL */
+    bragg_histogram_options histogram;
+    size_t n_phases;
+    bragg_experiment_phase *phase;
+    bragg_refine_options options;
+} bragg_experiment;
+
+/** EDATA with line and column for what the file has wrong. */
+bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
+void bragg_experiment_free(bragg_experiment *experiment);
+/** The model of its phases for a pattern, values set and parameters selected. */
+bragg_status bragg_experiment_model(const bragg_experiment *experiment, const bragg_pattern *pattern,
+                                    bragg_model **out, bragg_error *err);
+
+#endif
