@@ -18,6 +18,7 @@
 #include <bragg/param.h>
 #include <bragg/path.h>
 #include <bragg/pattern.h>
+#include <bragg/plot.h>
 #include <bragg/profile.h>
 #include <bragg/refine.h>
 #include <bragg/thread.h>

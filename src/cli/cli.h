@@ -5,6 +5,7 @@
 #include <bragg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /** One option of a command.  Names and help are printed by --help from here, so
  *  that both can never disagree. */
@@ -33,6 +34,21 @@ bragg_status cli_parse(const cli_command *command, const cli_option *options, si
 /** Print "bragg COMMAND: message" on stderr and return the exit status. */
 int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
 
-extern const cli_command cli_convert;
+/** A counter on standard error, silent when that is no terminal. */
+typedef struct cli_progress {
+    const char *what;
+    bool terminal;
+    bragg_observer observer;
+} cli_progress;
+const bragg_observer *cli_observer(cli_progress *progress, const char *what);
+void cli_progress_end(const cli_progress *progress);
+
+/** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
+json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
+void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
+/** Its Rietveld plot, in the format of the path's extension. */
+bragg_status cli_plot_fit(bragg_model *model, const bragg_fit *fit, const char *title, const char *path, bool force, bragg_error *err);
+
+extern const cli_command cli_convert, cli_integrate, cli_refine;
 
 #endif

@@ -3,10 +3,11 @@
 #include "config.h"
 #include "cli.h"
 
+#include <gsl/gsl_errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static const cli_command *const commands[] = { &cli_convert };
+static const cli_command *const commands[] = { &cli_convert, &cli_integrate, &cli_refine };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *to)
@@ -33,6 +34,7 @@ static int unknown_command(const char *name)
 
 int main(int argc, char **argv)
 {
+    gsl_set_error_handler_off(); /* its default aborts the program */
     if (argc < 2) {
         print_usage(stderr);
         return bragg_status_exit(BRAGG_EINVAL);

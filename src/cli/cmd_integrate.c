@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bragg integrate: frames to patterns. */
+#include "config.h"
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct wish {
+    const char *poni, *mask, *dark, *unit, *split, *flip, *out, *range;
+    double wavelength_ang, polarization;
+    long long bins, frame;
+    bool no_solid_angle, keep_negative, force;
+} wish;
+
+static bragg_status read_flipped(const wish *w, const char *path, size_t index, bragg_frame **f, bragg_error *err)
+{
+    bragg_status st = bragg_frame_read(path, index, f, err);
+    if (st < 0 || !w->flip)
+        return st;
+    bool both = !strcmp(w->flip, "both"), vertical = both || !strcmp(w->flip, "vertical"), horizontal = both || !strcmp(w->flip, "horizontal");
+    if (!vertical && !horizontal)
+        return bragg_fail(err, BRAGG_EINVAL, "--flip: expected vertical, horizontal or both, found '%s'", w->flip);
+    bragg_frame_flip(*f, vertical, horizontal);
+    return BRAGG_OK;
+}
+
+static bragg_status make_mask(const wish *w, const bragg_frame *f, uint8_t **mask, bragg_error *err)
+{
+    bragg_frame *m = NULL;
+    bragg_status st = BRAGG_OK;
+    *mask = calloc(f->width * f->height, 1);
+    if (!*mask)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
+    if (!w->keep_negative)
+        bragg_frame_mark_invalid(f, *mask);
+    if (w->mask) {
+        st = read_flipped(w, w->mask, 0, &m, err);
+        if (st == BRAGG_OK)
+            st = bragg_frame_add_mask(m, f->width, f->height, *mask, err);
+        bragg_frame_free(m);
+    }
+    return st;
+}
+
+static bragg_status plan_options(const wish *w, bragg_plan_options *o, bragg_error *err)
+{
+    *o = (bragg_plan_options)BRAGG_PLAN_OPTIONS_INIT;
+    if (w->unit && !bragg_axis_parse(w->unit, &o->axis))
+        return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1, d_A or r_mm, found '%s'", w->unit);
+    if (w->split && !bragg_split_parse(w->split, &o->split))
+        return bragg_fail(err, BRAGG_EINVAL, "--split: expected none, bbox or full, found '%s'", w->split);
+    if (w->range) {
+        const char *at = w->range;
+        double factor = bragg_axis_factor(o->axis);
+        if (!bragg_number_scan(at, &at, &o->first) || *at++ != ',' || !bragg_number_parse(at, &o->last))
+            return bragg_fail(err, BRAGG_EINVAL, "--range: expected FIRST,LAST, found '%s'", w->range);
+        o->first *= factor;
+        o->last *= factor;
+    }
+    if (w->bins < 1)
+        return bragg_fail(err, BRAGG_EINVAL, "--bins: expected a positive number, found %lld", w->bins);
+    o->n_bins = (size_t)w->bins;
+    o->solid_angle = !w->no_solid_angle;
+    o->polarization = w->polarization;
+    return BRAGG_OK;
+}
+
+/* Where the pattern of a frame goes: the one -o names, or NAME.xye in its folder. */
+static char *output_name(const wish *w, bragg_arena *arena, const char *path, size_t n_frames)
+{
+    const char *extension = w->out ? bragg_path_extension(w->out) : "";
+    if (w->out && n_frames == 1 && *extension)
+        return bragg_arena_strdup(arena, w->out);
+    char *stem = bragg_path_stem(arena, path), name[512];
+    if (!stem)
+        return NULL;
+    snprintf(name, sizeof name, "%.500s.xye", stem);
+    return bragg_path_join(arena, w->out ? w->out : "", name);
+}
+
+static bragg_status integrate_all(const wish *w, char **paths, size_t n, bragg_error *err)
+{
+    bragg_geometry g;
+    bragg_plan_options o;
+    bragg_plan *plan = NULL;
+    bragg_frame *dark = NULL;
+    bragg_arena *arena = bragg_arena_new();
+    bragg_status st = arena ? bragg_geometry_read_poni(w->poni, &g, err) : BRAGG_ENOMEM;
+    if (st == BRAGG_OK && w->wavelength_ang > 0)
+        g.wavelength_ang = w->wavelength_ang;
+    if (st == BRAGG_OK)
+        st = plan_options(w, &o, err);
+    if (st == BRAGG_OK && w->out && (n > 1 || !*bragg_path_extension(w->out)))
+        st = bragg_path_make_folder(w->out, err);
+    if (st == BRAGG_OK && w->dark)
+        st = read_flipped(w, w->dark, 0, &dark, err);
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
+        bragg_frame *f = NULL;
+        bragg_pattern *p = NULL;
+        char *name = output_name(w, arena, paths[k], n);
+        uint8_t *mask = NULL;
+        st = name ? read_flipped(w, paths[k], (size_t)w->frame, &f, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+        if (st == BRAGG_OK && !plan)
+            st = make_mask(w, f, &mask, err);
+        if (st == BRAGG_OK && !plan)
+            st = bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, err);
+        if (st == BRAGG_OK)
+            st = bragg_plan_integrate(plan, f, dark, NULL, &p, err);
+        if (st == BRAGG_OK)
+            st = bragg_pattern_write_text(p, name, w->force, err);
+        if (st < 0)
+            bragg_context(err, st, "%s", paths[k]);
+        else
+            fprintf(stderr, "%s -> %s\n", paths[k], name);
+        free(mask);
+        bragg_frame_free(f);
+        bragg_pattern_free(p);
+    }
+    bragg_frame_free(dark);
+    bragg_plan_free(plan);
+    bragg_arena_free(arena);
+    return st;
+}
+
+static int run(int argc, char **argv)
+{
+    wish w = { .wavelength_ang = NAN, .polarization = 0.99, .bins = 2000 };
+    const cli_option options[] = {
+        { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "geometry, as pyFAI writes it" },
+        { "output", 'o', CLI_TEXT, &w.out, "FILE|DIR", "where to; several frames go to a folder, NAME.xye each" },
+        { "mask", 'm', CLI_TEXT, &w.mask, "FRAME", "pixels that are not zero here are left out" },
+        { "dark", 0, CLI_TEXT, &w.dark, "FRAME", "subtract this frame" },
+        { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "2th_deg (default), q_A^-1, q_nm^-1, d_A or r_mm" },
+        { "bins", 'n', CLI_INTEGER, &w.bins, "N", "number of bins [2000]" },
+        { "range", 'r', CLI_TEXT, &w.range, "FIRST,LAST", "range in the unit; default all" },
+        { "split", 0, CLI_TEXT, &w.split, "HOW", "share a pixel among bins: none, bbox or full [full]" },
+        { "polarization", 0, CLI_NUMBER, &w.polarization, "FACTOR", "-1 to 1, nan for no correction [0.99]" },
+        { "no-solid-angle", 0, CLI_FLAG, &w.no_solid_angle, NULL, "do not correct for the solid angle" },
+        { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
+        { "frame", 0, CLI_INTEGER, &w.frame, "I", "which frame of a file, from 0 [0]" },
+        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "instead of the PONI file's" },
+        { "keep-negative", 0, CLI_FLAG, &w.keep_negative, NULL, "negative pixels are no gaps of the detector" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bool help;
+    int n;
+    bragg_status st = cli_parse(&cli_integrate, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n < 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected frames, found none");
+    if (st == BRAGG_OK && !w.poni)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected --poni FILE, found none");
+    if (st == BRAGG_OK && w.frame < 0)
+        st = bragg_fail(&err, BRAGG_EINVAL, "--frame: expected 0 or more, found %lld", w.frame);
+    if (st == BRAGG_OK)
+        st = integrate_all(&w, argv, (size_t)n, &err);
+    return cli_report(&cli_integrate, st, &err);
+}
+
+const cli_command cli_integrate = { "integrate", "FRAME… --poni SETUP.poni -o OUT.xye|DIR", "azimuthal integration of detector frames", run };

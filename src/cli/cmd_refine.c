@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bragg refine: an experiment file to refined parameters. */
+#include "config.h"
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct wish {
+    const char *out;
+    bool json, force, parameters;
+} wish;
+
+/* Everything a reader of the results may want, beside each other in one folder. */
+static bragg_status write_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    const char *cards[64];
+    bragg_status st = arena ? bragg_path_make_folder(w->out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for results");
+    for (size_t k = 0; k < x->n_phases && k < 64; k++)
+        cards[k] = x->phase[k].card;
+    if (st == BRAGG_OK)
+        st = bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), x->n_phases <= 64 ? cards : NULL),
+                                   bragg_path_join(arena, w->out, "fit.json"), w->force, err);
+    if (st == BRAGG_OK)
+        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
+    if (st == BRAGG_OK)
+        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), w->force, err);
+    bragg_arena_free(arena);
+    return st;
+}
+
+static void list_parameters(const bragg_params *t)
+{
+    for (size_t k = 0; k < t->n; k++)
+        printf("%-44s %-14.8g %-12s %s\n", t->at[k].name, t->at[k].value, t->at[k].unit,
+               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : "fixed by symmetry");
+}
+
+static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
+{
+    bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
+    if (st == BRAGG_OK && w->json)
+        return bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), NULL, false, err);
+    if (!w->json)
+        cli_print_fit(stdout, f, bragg_model_params(m));
+    return st;
+}
+
+static bragg_status refine(const wish *w, const char *path, bragg_error *err)
+{
+    bragg_experiment *x = NULL;
+    bragg_pattern *p = NULL;
+    bragg_model *m = NULL;
+    bragg_fit *f = NULL;
+    bragg_status st = bragg_experiment_read(path, &x, err);
+    if (st == BRAGG_OK && !x->pattern)
+        st = bragg_fail(err, BRAGG_EDATA, "%s: data: expected a pattern, found none", path);
+    if (st == BRAGG_OK)
+        st = bragg_pattern_read_text(x->pattern, &p, err);
+    if (st == BRAGG_OK)
+        st = bragg_experiment_model(x, p, &m, err);
+    if (st == BRAGG_OK && w->parameters) {
+        list_parameters(bragg_model_params(m));
+    } else if (st == BRAGG_OK) {
+        cli_progress bar;
+        x->options.observer = cli_observer(&bar, "refine");
+        st = bragg_refine(m, &x->options, &f, err);
+        cli_progress_end(&bar);
+    }
+    if (f) { /* also what did not converge is written and shown */
+        bragg_status shown = show_results(w, x, m, f, st < 0 ? NULL : err);
+        st = st < 0 ? st : shown;
+    }
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_experiment_free(x);
+    return st;
+}
+
+static int run(int argc, char **argv)
+{
+    wish w = { 0 };
+    const cli_option options[] = {
+        { "output", 'o', CLI_TEXT, &w.out, "DIR", "write fit.json, the plot and its numbers here" },
+        { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
+        { "parameters", 0, CLI_FLAG, &w.parameters, NULL, "list all parameters at their start and exit" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bool help;
+    int n;
+    bragg_status st = cli_parse(&cli_refine, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n != 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml, found %d names", n);
+    if (st == BRAGG_OK)
+        st = refine(&w, argv[0], &err);
+    return cli_report(&cli_refine, st, &err);
+}
+
+const cli_command cli_refine = { "refine", "EXPERIMENT.yaml", "Rietveld refinement of an experiment file", run };

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A refinement as JSON and as the summary that fits one screen. */
+#include "config.h"
+#include "cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *quantity(bragg_quantity q, const char *unit) { return bragg_json_quantity(q.value, q.esd, unit); }
+
+static json_t *phase_json(const bragg_fit_phase *f, const char *card)
+{
+    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
+    json_t *p = json_object(), *cell = json_object();
+    for (int k = 0; k < 6; k++)
+        json_object_set_new(cell, names[k], quantity(f->cell[k], k < 3 ? "angstrom" : "deg"));
+    json_object_set_new(cell, "volume", quantity(f->volume_ang3, "angstrom^3"));
+    json_object_set_new(p, "name", json_string(f->name));
+    json_object_set_new(p, "card", json_string(card ? card : f->name));
+    json_object_set_new(p, "cell", cell);
+    json_object_set_new(p, "density", quantity(f->density, "g/cm^3"));
+    json_object_set_new(p, "weight_fraction", quantity(f->weight_fraction, ""));
+    json_object_set_new(p, "size_nm", quantity(f->size_nm, "nm"));
+    json_object_set_new(p, "strain", quantity(f->strain, ""));
+    json_object_set_new(p, "rbragg", bragg_json_number(f->r_bragg));
+    return p;
+}
+
+json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *const *cards)
+{
+    json_t *root = json_object(), *params = json_object(), *phases = json_array();
+    json_object_set_new(root, "converged", json_boolean(f->converged));
+    json_object_set_new(root, "cycles", json_integer(f->cycles));
+    json_object_set_new(root, "points", json_integer((json_int_t)f->points));
+    json_object_set_new(root, "reflections", json_integer((json_int_t)f->reflections));
+    json_object_set_new(root, "variables", json_integer((json_int_t)f->variables));
+    json_object_set_new(root, "rp", bragg_json_number(f->rp));
+    json_object_set_new(root, "rwp", bragg_json_number(f->rwp));
+    json_object_set_new(root, "rexp", bragg_json_number(f->rexp));
+    json_object_set_new(root, "gof", bragg_json_number(f->gof));
+    json_object_set_new(root, "durbin_watson", bragg_json_number(f->durbin_watson));
+    for (size_t k = 0; k < t->n; k++)
+        json_object_set_new(params, t->at[k].name, bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit));
+    json_object_set_new(root, "parameters", params);
+    for (size_t k = 0; k < f->n_phases; k++)
+        json_array_append_new(phases, phase_json(&f->phase[k], cards ? cards[k] : NULL));
+    json_object_set_new(root, "phases", phases);
+    json_object_set_new(root, "report", json_string(f->report ? f->report : ""));
+    json_object_set_new(root, "correlations", json_string(f->correlations ? f->correlations : ""));
+    return root;
+}
+
+static void print_quantity(FILE *to, const char *name, bragg_quantity q, const char *unit)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "    %-16s %s %s\n", name, bragg_number_print_esd(text, q.value, q.esd), unit);
+}
+
+static void print_phase(FILE *to, const bragg_fit_phase *p)
+{
+    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
+    fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
+    for (int k = 0; k < 6; k++)
+        if (isfinite(p->cell[k].esd) || k == 0)
+            print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
+    print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
+    print_quantity(to, "density", p->density, "g/cm^3");
+    if (isfinite(p->weight_fraction.esd))
+        print_quantity(to, "weight fraction", p->weight_fraction, "");
+    if (isfinite(p->size_nm.esd))
+        print_quantity(to, "size L_vol", p->size_nm, "nm");
+    if (isfinite(p->strain.esd))
+        print_quantity(to, "strain e", (bragg_quantity){ 1e6 * p->strain.value, 1e6 * p->strain.esd }, "1e-6");
+}
+
+void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "%s after %d cycles: %zu points, %zu reflections, %zu variables\n", f->converged ? "converged" : "NOT CONVERGED",
+            f->cycles, f->points, f->reflections, f->variables);
+    fprintf(to, "Rwp %.3f %%   Rp %.3f %%   Rexp %.3f %%   GOF %.3f   Durbin-Watson %.2f\n", 100 * f->rwp, 100 * f->rp,
+            100 * f->rexp, f->gof, f->durbin_watson);
+    for (size_t k = 0; k < f->n_phases; k++)
+        print_phase(to, &f->phase[k]);
+    for (size_t k = 0; k < t->n; k++)
+        if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".cell."))
+            fprintf(to, "  %-34s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
+    if (f->correlations && *f->correlations)
+        fprintf(to, "correlations above 90 %%:\n%s", f->correlations);
+}
