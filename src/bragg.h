@@ -21,6 +21,7 @@
 #include <bragg/plot.h>
 #include <bragg/profile.h>
 #include <bragg/refine.h>
+#include <bragg/simulate.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <bragg/yaml.h>

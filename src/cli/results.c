@@ -61,8 +61,8 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
 {
     static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
     fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
-    for (int k = 0; k < 6; k++)
-        if (isfinite(p->cell[k].esd) || k == 0)
+    for (int k = 0; k < 6; k++) /* what symmetry ties to another is not said again */
+        if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
             print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
     print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
     print_quantity(to, "density", p->density, "g/cm^3");

@@ -88,7 +88,8 @@ static PangoLayout *layout_of(canvas *c, double size, const char *markup)
 {
     PangoLayout *layout = pango_cairo_create_layout(c->cr);
     PangoFontDescription *font = pango_font_description_from_string("DejaVu Sans, Helvetica, Arial, sans-serif");
-    pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
+    pango_font_description_set_size(font, (int)lrint(size * PANGO_SCALE));
+    pango_cairo_context_set_resolution(pango_layout_get_context(layout), 72); /* a point is a unit */
     pango_layout_set_font_description(layout, font);
     pango_font_description_free(font);
     /* a name from a file may hold a stray < or & */

@@ -57,7 +57,7 @@ static void draw_legend(canvas *c, const bragg_plot_rietveld *r, const panel *p)
     if (r->note)
         bragg_canvas_text(c, x, y, CANVAS_RIGHT, 0, 8.5, false, r->note);
     const struct { const char *text; colour k; } rows[] = { { "observed", black }, { "calculated", red }, { "background", grey }, { "difference", blue } };
-    y += r->note ? 15 : 0;
+    y += r->note ? 17 : 0;
     for (int k = 0; k < 4; k++, y += 11) {
         if (k == 2 && !r->background)
             continue;
