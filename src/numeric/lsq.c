@@ -335,11 +335,15 @@ static bool find_step(bragg_lsq *l, double *predicted)
     free(at);
     if (!good)
         return false;
+    double part = 1; /* a step that would cross a bound ends on it: still downhill */
     for (size_t k = 0; k < m; k++) {
         const bragg_param *p = &l->params->at[l->row[k]];
-        double v = fmin(fmax(p->value + l->delta[k], p->lower), p->upper);
-        l->delta[k] = v - p->value;
+        double room = l->delta[k] > 0 ? p->upper - p->value : p->lower - p->value;
+        if (l->delta[k] != 0 && fabs(l->delta[k]) > fabs(room))
+            part = fmin(part, room / l->delta[k]);
     }
+    for (size_t k = 0; k < m; k++)
+        l->delta[k] *= part;
     *predicted = 0;
     for (size_t i = 0; i < m; i++) {
         double ad = 0;
@@ -347,7 +351,7 @@ static bool find_step(bragg_lsq *l, double *predicted)
             ad += l->now.a[i >= j ? i * m + j : j * m + i] * l->delta[j];
         *predicted -= l->delta[i] * (2 * l->now.g[i] + ad);
     }
-    return isfinite(*predicted);
+    return *predicted >= 0 && isfinite(*predicted);
 }
 
 static void move_by_delta(bragg_lsq *l)
@@ -355,7 +359,7 @@ static void move_by_delta(bragg_lsq *l)
     for (size_t k = 0; k < l->m; k++) {
         bragg_param *p = &l->params->at[l->row[k]];
         l->saved[k] = p->value;
-        p->value += l->delta[k];
+        p->value = fmin(fmax(p->value + l->delta[k], p->lower), p->upper);
     }
     bragg_params_apply_ties(l->params);
 }

@@ -73,6 +73,80 @@ static bragg_status fit_once(run *r, bool last, bragg_error *err)
     return st;
 }
 
+static size_t free_up_to(run *r, const bool *wanted, int stage)
+{
+    bragg_params *t = &r->model->params;
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        n += t->at[i].refine = wanted[i] && stage_of(t->at[i].name) <= stage;
+    return n;
+}
+
+static double rwp_of(const run *r) { return sqrt(bragg_lsq_chi2(r->lsq) / weighted_sum(r->model)); }
+
+/* Cells that are wrong by more than a peak's width leave least squares no slope
+ * to follow.  Peaks broadened as an error e of the cell displaces them, 2 e tan
+ * theta, reach their lines again; sharpening them step by step leads home
+ * (graduated optimization).  Kept only where it ends below the straight way. */
+static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
+{
+    static const double spread[] = { 0.012, 0.006, 0.003, 0.0015, 0.0006 };
+    bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT;
+    bool cells = false;
+    for (size_t i = 0; i < t->n; i++)
+        cells = cells || (wanted[i] && strstr(t->at[i].name, ".cell."));
+    if (!cells)
+        return BRAGG_OK;
+    double first = rwp_of(r);
+    bragg_params before = BRAGG_PARAMS_INIT;
+    bragg_status st = bragg_params_copy(&before, t, err);
+    free_up_to(r, wanted, 1);
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    if (st == BRAGG_OK && (st = fit_once(r, false, &ignored)) == BRAGG_ENOCONV)
+        st = BRAGG_OK;
+    double plain = st >= 0 ? rwp_of(r) : first;
+    if (st >= 0)
+        st = bragg_params_copy(&straight, t, err);
+    for (size_t i = 0; st == BRAGG_OK && i < t->n; i++)
+        t->at[i].value = before.at[i].value;
+    for (size_t k = 0; k < sizeof spread / sizeof *spread && st >= 0; k++) {
+        double extra = pow(2 * spread[k] / BRAGG_DEG, 2);
+        for (size_t i = 0; i < t->n; i++) {
+            t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell."));
+            if (ends_with(t->at[i].name, "instrument.u"))
+                t->at[i].value = before.at[i].value + extra;
+        }
+        ignored = (bragg_error)BRAGG_ERROR_INIT;
+        st = fit_once(r, false, &ignored) == BRAGG_ENOMEM ? BRAGG_ENOMEM : BRAGG_OK;
+    }
+    for (size_t i = 0; i < t->n; i++)
+        if (ends_with(t->at[i].name, "instrument.u"))
+            t->at[i].value = before.at[i].value;
+    free_up_to(r, wanted, 1);
+    if (st >= 0)
+        st = fit_once(r, false, &ignored) == BRAGG_ENOMEM ? BRAGG_ENOMEM : BRAGG_OK;
+    bool found = st >= 0 && rwp_of(r) < 0.999 * plain;
+    for (size_t i = 0; st >= 0 && !found && i < t->n; i++)
+        t->at[i].value = straight.at[i].value;
+    if (found && r->report)
+        fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n", 100 * rwp_of(r), 100 * plain);
+    bragg_params_free(&before);
+    bragg_params_free(&straight);
+    return st < 0 ? bragg_fail(err, st, "no room to search the cells") : BRAGG_OK;
+}
+
+/* A size of 0.1 mm broadens nothing and a strain of zero little: no slope to start
+ * from.  Those to be refined start at what most samples have. */
+static void start_samples(bragg_params *t, const bool *wanted)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (wanted[i] && ends_with(t->at[i].name, ".size") && t->at[i].value >= 1e5)
+            t->at[i].value = 200;
+        if (wanted[i] && ends_with(t->at[i].name, ".strain") && t->at[i].value == 0)
+            t->at[i].value = 300;
+    }
+}
+
 /* Stages that add no parameter are passed over; one that stalls is left to the
  * next, the last must converge. */
 static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
@@ -81,12 +155,13 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
     size_t done = 0, total = 0;
     for (size_t i = 0; i < t->n; i++)
         total += wanted[i];
-    double sum = weighted_sum(r->model);
     bragg_status st = BRAGG_OK;
+    if (r->opt->stages)
+        start_samples(t, wanted);
     for (int stage = r->opt->stages ? 0 : N_STAGES - 1; stage < N_STAGES; stage++) {
-        size_t n = 0;
-        for (size_t i = 0; i < t->n; i++)
-            n += t->at[i].refine = wanted[i] && stage_of(t->at[i].name) <= stage;
+        if (stage == 1 && (st = capture_cells(r, wanted, err)) < 0)
+            return st;
+        size_t n = free_up_to(r, wanted, stage);
         if (n == done && stage < N_STAGES - 1 && n < total)
             continue;
         done = n;
@@ -96,8 +171,7 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
         if (st < 0 && st != BRAGG_ENOCONV)
             return last ? st : bragg_fail(err, st, "%s", ignored.text);
         if (r->report)
-            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n,
-                    bragg_lsq_cycles(r->lsq), 100 * sqrt(bragg_lsq_chi2(r->lsq) / sum));
+            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * rwp_of(r));
         if (last || st == BRAGG_STOPPED)
             break;
     }

@@ -369,6 +369,31 @@ static bragg_status tie_vector(bragg_model *m, size_t row, double *basis, size_t
     return BRAGG_OK;
 }
 
+/* The first atom on the same place, or j itself: species that share a site share
+ * its coordinates and displacements. */
+static size_t first_on_site(const bragg_structure *s, size_t j)
+{
+    for (size_t k = 0; k < j; k++) {
+        double far = 0;
+        for (int i = 0; i < 3; i++)
+            far = fmax(far, fabs(s->atom[k].x[i] - s->atom[j].x[i]));
+        if (far < 1e-4 && s->atom[k].anisotropic == s->atom[j].anisotropic)
+            return k;
+    }
+    return j;
+}
+
+static bragg_status share_site(bragg_model *m, const phase *p, size_t j, size_t with, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
+        size_t row = p->atom_row + j * N_ATOM + k, to = p->atom_row + with * N_ATOM + k;
+        if (k != ATOM_OCCUPANCY)
+            st = bragg_params_tie(&m->params, row, to, 1, 0, err);
+    }
+    return st;
+}
+
 static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_error *err)
 {
     static const char *const names[N_ATOM] = { "x", "y", "z", "occupancy", "uiso", "u11", "u22", "u33", "u23", "u13", "u12" };
@@ -392,6 +417,9 @@ static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_erro
     }
     if (st < 0)
         return st;
+    size_t with = first_on_site(s, j);
+    if (with < j)
+        return share_site(m, p, j, with, err);
     double basis[3][3], adp[6][6];
     size_t n;
     bragg_site_directions(&s->symmetry, &s->cell, a->x, basis, &n);

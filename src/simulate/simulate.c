@@ -256,8 +256,15 @@ static double expected_counts(const shot *s, size_t i, size_t j)
     return sum / (SUBPIXELS * SUBPIXELS);
 }
 
-/* Pilatus modules: 195 x 487 pixels, 17 and 7 between them. */
-static bool in_gap(const truth *t, size_t i, size_t j) { return t->gaps && (i % 212 >= 195 || j % 494 >= 487); }
+/* Modules and what lies between them: Pilatus 195 x 487 with 17 and 7 pixels,
+ * Eiger2 512 x 1028 with 38 and 12 (Dectris data sheets). */
+static bool in_gap(const truth *t, size_t i, size_t j)
+{
+    if (!t->gaps)
+        return false;
+    bool eiger = !strncmp(t->geometry.detector, "Eiger", 5);
+    return eiger ? i % 550 >= 512 || j % 1040 >= 1028 : i % 212 >= 195 || j % 494 >= 487;
+}
 
 static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
