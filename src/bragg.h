@@ -4,6 +4,7 @@
 #define BRAGG_H
 
 #include <bragg/arena.h>
+#include <bragg/cards.h>
 #include <bragg/crystal.h>
 #include <bragg/detector.h>
 #include <bragg/error.h>

@@ -40,4 +40,23 @@ bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, brag
 bragg_status bragg_pattern_write_text(const bragg_pattern *pattern, const char *path, bool force,
                                       bragg_error *err);
 
+/** Background under the peaks by SNIP with the LLS operator (C. G. Ryan et al.,
+ *  Nucl. Instrum. Meth. B34 (1988) 396; M. Morhac et al., Nucl. Instrum. Meth.
+ *  A401 (1997) 113): windows shrink from half_width (in x) to one point.  out has
+ *  room for n values. */
+bragg_status bragg_pattern_background(const bragg_pattern *pattern, double half_width, double *out,
+                                      bragg_error *err);
+
+/** One peak above the background. */
+typedef struct bragg_peak {
+    double x, height, area, fwhm;   /**< in the pattern's axis and intensity */
+    double significance;            /**< height over its standard uncertainty */
+} bragg_peak;
+
+/** Peaks at least `significance` standard uncertainties high, in order of x.
+ *  Without sigmas the noise is estimated from third differences.  The caller frees
+ *  *out. */
+bragg_status bragg_pattern_peaks(const bragg_pattern *pattern, double significance, bragg_peak **out,
+                                 size_t *n, bragg_error *err);
+
 #endif

@@ -35,7 +35,7 @@ bragg_status cli_plot_fit(bragg_model *m, const bragg_fit *f, const char *title,
             rows[k] = (bragg_plot_ticks){ f->phase[k].name, ticks, tick_positions(m, k, ticks) };
             ticks += rows[k].n;
         }
-        snprintf(note, sizeof note, "<i>R</i><sub>wp</sub> = %.2f %%   GOF = %.2f", 100 * f->rwp, f->gof);
+        snprintf(note, sizeof note, "<i>R</i><span size=\"6000\" rise=\"-2000\">wp</span> = %.2f %%   GOF = %.2f", 100 * f->rwp, f->gof);
         r.n = n;
         r.x = v;
         r.observed = v + n;

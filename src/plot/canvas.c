@@ -162,7 +162,7 @@ static void number_text(double v, double step, char *text, size_t size)
     if (fabs(v) >= 1e6 || (v != 0 && fabs(v) < 1e-4)) {
         int e = (int)floor(log10(fabs(v)) + 1e-12);
         double m = v / pow(10, e);
-        snprintf(text, size, fabs(m - rint(m)) < 1e-6 ? "%.0f×10<sup>%d</sup>" : "%.1f×10<sup>%d</sup>", m, e);
+        snprintf(text, size, fabs(m - rint(m)) < 1e-6 ? "%.0f×10<span size=\"5500\" rise=\"3000\">%d</span>" : "%.1f×10<span size=\"5500\" rise=\"3000\">%d</span>", m, e);
     } else {
         snprintf(text, size, "%.*f", digits, v == 0 ? 0 : v);
     }

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bragg identify: which cards does a pattern show? */
+#include "config.h"
+#include "cli.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct wish {
+    const char *cards, *elements;
+    double wavelength_ang;
+    long long n;
+    bool json;
+} wish;
+
+/* "Bi,Sb,K" to atomic numbers. */
+static bragg_status read_elements(const char *text, unsigned char out[64], size_t *n, bragg_error *err)
+{
+    *n = 0;
+    while (*text) {
+        char name[4] = "";
+        size_t length = strcspn(text, ", ");
+        bragg_scatterer s;
+        if (length >= 1 && length <= 2 && *n < 64) {
+            memcpy(name, text, length);
+            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK) {
+                out[(*n)++] = (unsigned char)s.z;
+                text += length + strspn(text + length, ", ");
+                continue;
+            }
+        }
+        return bragg_fail(err, BRAGG_EINVAL, "--elements: expected symbols like Bi,Sb,K, found '%.20s'", text);
+    }
+    return BRAGG_OK;
+}
+
+static json_t *as_json(const bragg_match *m, size_t n, const bragg_peak *peaks, size_t n_peaks, const bragg_pattern *p)
+{
+    json_t *root = json_object(), *list = json_array(), *rest = json_array();
+    for (size_t k = 0; k < n; k++) {
+        json_t *phases = json_array(), *phase = json_object(), *h = json_object();
+        json_object_set_new(phase, "card", json_string(m[k].card->path));
+        json_object_set_new(phase, "name", json_string(m[k].card->name));
+        json_object_set_new(phase, "formula", json_string(m[k].card->formula));
+        json_object_set_new(phase, "weight_fraction", json_real(1));
+        json_array_append_new(phases, phase);
+        json_object_set_new(h, "score", bragg_json_number(m[k].score));
+        json_object_set_new(h, "rwp", bragg_json_number(m[k].rwp < 9 ? m[k].rwp : NAN));
+        json_object_set_new(h, "phases", phases);
+        json_array_append_new(list, h);
+    }
+    if (n == 0)
+        json_array_append_new(list, json_pack("{s:f, s:n, s:[]}", "score", 0.0, "rwp", "phases"));
+    for (size_t k = 0; n == 0 && k < n_peaks; k++)
+        json_array_append_new(rest, json_pack("{s:f, s:f}", "position", peaks[k].x / bragg_axis_factor(p->axis), "intensity", peaks[k].area));
+    json_object_set_new(root, "hypotheses", list);
+    json_object_set_new(root, "unexplained", rest);
+    return root;
+}
+
+static void print_list(const bragg_match *m, size_t n, size_t n_peaks)
+{
+    printf("%zu peaks\n%-24s %-18s %7s %8s %8s\n", n_peaks, "card", "formula", "score", "Rwp/%", "shift/%");
+    for (size_t k = 0; k < n; k++)
+        printf("%-24s %-18s %7.3f %8.2f %+8.2f\n", m[k].card->name, m[k].card->formula, m[k].score,
+               m[k].rwp < 9 ? 100 * m[k].rwp : NAN, 100 * m[k].shift);
+    if (!n)
+        printf("nothing fits\n");
+}
+
+static bragg_status identify(const wish *w, const char *path, bragg_error *err)
+{
+    bragg_pattern *p = NULL;
+    bragg_cards *cards = NULL;
+    bragg_match *m = NULL;
+    bragg_peak *peaks = NULL;
+    bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
+    bragg_arena *arena = bragg_arena_new();
+    unsigned char elements[64];
+    size_t n = 0, n_peaks = 0;
+    bragg_status st = arena ? bragg_pattern_read_text(path, &p, err) : BRAGG_ENOMEM;
+    double wavelength = st < 0 ? NAN : w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
+    if (st == BRAGG_OK && !(wavelength > 0))
+        st = bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
+    o.radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5 };
+    if (st == BRAGG_OK && w->elements) {
+        st = read_elements(w->elements, elements, &o.n_elements, err);
+        o.elements = elements;
+    }
+    if (st == BRAGG_OK) {
+        double q_max = bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength);
+        st = bragg_cards_read_folder(w->cards ? w->cards : bragg_data_path(arena, "cif"), wavelength, fmin(1.02 * q_max, 12), NULL, &cards, err);
+    }
+    if (st == BRAGG_OK) {
+        cli_progress bar;
+        o.observer = cli_observer(&bar, "fit");
+        st = bragg_identify(cards, p, &o, &m, &n, &peaks, &n_peaks, err);
+        cli_progress_end(&bar);
+    }
+    if (st >= 0 && n > (size_t)w->n)
+        n = (size_t)w->n;
+    if (st >= 0 && w->json)
+        st = bragg_json_write_take(as_json(m, n, peaks, n_peaks, p), NULL, false, err);
+    else if (st >= 0)
+        print_list(m, n, n_peaks);
+    free(m);
+    free(peaks);
+    bragg_cards_free(cards);
+    bragg_pattern_free(p);
+    bragg_arena_free(arena);
+    return st;
+}
+
+static int run(int argc, char **argv)
+{
+    wish w = { .wavelength_ang = NAN, .n = 10 };
+    const cli_option options[] = {
+        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "where the file does not say it" },
+        { "elements", 'e', CLI_TEXT, &w.elements, "LIST", "only cards of these elements: Bi,Sb,K" },
+        { "cards", 'c', CLI_TEXT, &w.cards, "DIR", "CIF files to search [the bundled set]" },
+        { "number", 'n', CLI_INTEGER, &w.n, "N", "so many answers [10]" },
+        { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bool help;
+    int n;
+    bragg_status st = cli_parse(&cli_identify, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n != 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected one PATTERN, found %d names", n);
+    if (st == BRAGG_OK && w.n < 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "--number: expected a positive number, found %lld", w.n);
+    if (st == BRAGG_OK)
+        st = identify(&w, argv[0], &err);
+    return cli_report(&cli_identify, st, &err);
+}
+
+const cli_command cli_identify = { "identify", "PATTERN --wavelength LAMBDA", "rank the cards of a set against a pattern", run };

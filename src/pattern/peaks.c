@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Background by SNIP, and the peaks above it. */
+#include "config.h"
+#include <bragg/pattern.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------ background */
+
+/* Log-log-square root: peaks of a thousand and of ten counts are clipped alike. */
+static double lls(double y) { return log(log(sqrt(fmax(y, 0) + 1) + 1) + 1); }
+
+static double unlls(double v)
+{
+    double root = exp(exp(v) - 1) - 1;
+    return root * root - 1;
+}
+
+bragg_status bragg_pattern_background(const bragg_pattern *p, double half_width, double *out, bragg_error *err)
+{
+    bragg_status st = bragg_pattern_check(p, err);
+    if (st < 0)
+        return st;
+    double step = (p->x[p->n - 1] - p->x[0]) / (double)(p->n - 1), low = INFINITY;
+    size_t window = (size_t)fmin(fmax(half_width / step, 1), (double)p->n / 2);
+    double *v = malloc(2 * p->n * sizeof *v), *w = v + p->n;
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the background of %zu points", p->n);
+    for (size_t i = 0; i < p->n; i++)
+        low = fmin(low, p->y[i]);
+    for (size_t i = 0; i < p->n; i++) /* the operator wants y >= 0 */
+        v[i] = lls(p->y[i] - fmin(low, 0));
+    for (size_t m = window; m >= 1; m--) {
+        memcpy(w, v, p->n * sizeof *v);
+        for (size_t i = 0; i < p->n; i++) {
+            size_t a = i >= m ? i - m : 0, b = i + m < p->n ? i + m : p->n - 1;
+            v[i] = fmin(w[i], (w[a] + w[b]) / 2);
+        }
+    }
+    for (size_t i = 0; i < p->n; i++)
+        out[i] = unlls(v[i]) + fmin(low, 0);
+    free(v);
+    return BRAGG_OK;
+}
+
+/* ----------------------------------------------------------------- peaks */
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Third differences forget all that is smooth: their median over the noise is
+ * 0.6745 sqrt(1 + 9 + 9 + 1) sigma. */
+static double noise_of(const double *y, size_t n, double *scratch)
+{
+    size_t m = 0;
+    for (size_t i = 3; i < n; i++)
+        scratch[m++] = fabs(y[i] - 3 * y[i - 1] + 3 * y[i - 2] - y[i - 3]);
+    if (!m)
+        return 0;
+    qsort(scratch, m, sizeof *scratch, by_value);
+    return scratch[m / 2] / (0.6745 * sqrt(20));
+}
+
+typedef struct search {
+    const bragg_pattern *p;
+    double *net, *smooth, *sigma;
+    double significance;
+} search;
+
+/* Half-height crossings to both sides; linear between points. */
+static double crossing(const search *s, size_t top, int step, double level)
+{
+    size_t i = top;
+    while (i + (size_t)step < s->p->n && s->smooth[i] > level && (step > 0 || i > 0))
+        i += (size_t)step;
+    size_t back = i - (size_t)step;
+    double drop = s->smooth[back] - s->smooth[i];
+    double part = drop > 0 && s->smooth[i] <= level ? (s->smooth[back] - level) / drop : 1;
+    return s->p->x[back] + part * (s->p->x[i] - s->p->x[back]);
+}
+
+/* Centre of mass of what stands above half height. */
+static bragg_peak measure(const search *s, size_t top)
+{
+    double level = s->smooth[top] / 2, left = crossing(s, top, -1, level), right = crossing(s, top, 1, level);
+    double sum = 0, moment = 0, area = 0;
+    for (size_t i = 0; i < s->p->n; i++) {
+        if (s->p->x[i] < left - (right - left) || s->p->x[i] > right + (right - left))
+            continue;
+        double width = i + 1 < s->p->n ? s->p->x[i + 1] - s->p->x[i] : s->p->x[i] - s->p->x[i - 1];
+        area += s->net[i] * width;
+        if (s->p->x[i] >= left && s->p->x[i] <= right) {
+            double above = fmax(s->net[i] - level, 0);
+            sum += above;
+            moment += above * s->p->x[i];
+        }
+    }
+    return (bragg_peak){ sum > 0 ? moment / sum : s->p->x[top], s->smooth[top], area, right - left, s->smooth[top] / s->sigma[top] };
+}
+
+/* Highest of its surroundings and above the valleys to both sides by the same
+ * significance that it must have over the background. */
+static bool is_top(const search *s, size_t i)
+{
+    double need = s->significance * s->sigma[i];
+    if (!(s->smooth[i] > need))
+        return false;
+    for (int side = -1; side <= 1; side += 2) {
+        size_t k = i;
+        for (;;) {
+            if ((side < 0 && k == 0) || (side > 0 && k + 1 == s->p->n))
+                break;
+            k += (size_t)side;
+            if (s->smooth[k] > s->smooth[i] || (s->smooth[k] == s->smooth[i] && side < 0))
+                return false;
+            if (s->smooth[k] < s->smooth[i] - need)
+                break;
+        }
+    }
+    return true;
+}
+
+static bragg_status collect(const search *s, bragg_peak **out, size_t *n, bragg_error *err)
+{
+    size_t room = 0;
+    for (size_t i = 1; i + 1 < s->p->n; i++) {
+        if (!is_top(s, i))
+            continue;
+        if (*n == room) {
+            room = room ? 2 * room : 64;
+            bragg_peak *more = realloc(*out, room * sizeof *more);
+            if (!more)
+                return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", room);
+            *out = more;
+        }
+        (*out)[(*n)++] = measure(s, i);
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_pattern_peaks(const bragg_pattern *p, double significance, bragg_peak **out, size_t *n, bragg_error *err)
+{
+    *out = NULL;
+    *n = 0;
+    bragg_status st = bragg_pattern_check(p, err);
+    if (st < 0)
+        return st;
+    double *v = malloc(4 * p->n * sizeof *v);
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to search %zu points", p->n);
+    search s = { p, v, v + p->n, v + 2 * p->n, significance };
+    /* a fortieth of the range is wider than any peak and narrower than a hump */
+    st = bragg_pattern_background(p, (p->x[p->n - 1] - p->x[0]) / 40, s.net, err);
+    double noise = noise_of(p->y, p->n, v + 3 * p->n);
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
+        s.net[i] = p->y[i] - s.net[i];
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++) {
+        double left = s.net[i ? i - 1 : 0], right = s.net[i + 1 < p->n ? i + 1 : i];
+        s.smooth[i] = (left + 2 * s.net[i] + right) / 4;
+        double sigma = p->sigma[i] > 0 ? fmax(p->sigma[i], 0.3 * noise) : noise;
+        s.sigma[i] = 0.61 * (sigma > 0 ? sigma : 1e-300); /* of a mean with weights 1 2 1 */
+    }
+    if (st == BRAGG_OK)
+        st = collect(&s, out, n, err);
+    free(v);
+    if (st < 0) {
+        free(*out);
+        *out = NULL;
+        *n = 0;
+    }
+    return st;
+}
