@@ -111,9 +111,9 @@ static bragg_status integrate_all(const wish *w, char **paths, size_t n, bragg_e
             st = bragg_plan_integrate(plan, f, dark, NULL, &p, err);
         if (st == BRAGG_OK)
             st = bragg_pattern_write_text(p, name, w->force, err);
-        if (st < 0)
+        if (st < 0 && f) /* reading names the file itself */
             bragg_context(err, st, "%s", paths[k]);
-        else
+        if (st == BRAGG_OK)
             fprintf(stderr, "%s -> %s\n", paths[k], name);
         free(mask);
         bragg_frame_free(f);

@@ -3,9 +3,13 @@
 #include "config.h"
 #include "cli.h"
 
+#include <cairo.h>
 #include <gsl/gsl_errno.h>
+#include <gsl/gsl_version.h>
+#include <pango/pango.h>
 #include <stdio.h>
 #include <string.h>
+#include <tiffio.h>
 
 static const cli_command *const commands[] = { &cli_integrate, &cli_identify, &cli_refine, &cli_simulate, &cli_demo, &cli_convert };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -16,6 +20,20 @@ static void print_usage(FILE *to)
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\nbragg COMMAND --help says more; bragg --version what was built in.\n");
+}
+
+static void print_version(void)
+{
+    printf("bragg %s\n", PACKAGE_VERSION);
+    printf("GSL %s, %.24s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
+           pango_version_string(), JANSSON_VERSION, bragg_thread_count());
+    printf("spglib, xraylib, cif_api, libyaml, xxHash\n");
+#ifdef HAVE_HDF5
+    printf("optional: HDF5 found, not used yet\n");
+#else
+    printf("optional: no HDF5\n");
+#endif
+    printf("GPL-3.0-or-later; the cards of the Materials Project are CC BY 4.0\n");
 }
 
 static int unknown_command(const char *name)
@@ -44,7 +62,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!strcmp(argv[1], "--version")) {
-        printf("bragg %s\n", PACKAGE_VERSION);
+        print_version();
         return 0;
     }
     for (size_t i = 0; i < N_COMMANDS; i++)
