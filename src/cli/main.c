@@ -25,7 +25,7 @@ static void print_usage(FILE *to)
 static void print_version(void)
 {
     printf("bragg %s\n", PACKAGE_VERSION);
-    printf("GSL %s, %.24s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
+    printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
     printf("spglib, xraylib, cif_api, libyaml, xxHash\n");
 #ifdef HAVE_HDF5
