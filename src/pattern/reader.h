@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every pattern reader is and the tools they share; private to the floor. */
+#ifndef PATTERN_READER_H
+#define PATTERN_READER_H
+
+#include <bragg/pattern.h>
+#include <stdint.h>
+
+/* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
+typedef struct source {
+    const unsigned char *bytes;
+    size_t size;
+    const char *path;
+    const char *extension;   /* behind the last dot, lower case, "" when there is none */
+} source;
+
+/* The patterns of a file, in its order. */
+typedef struct pattern_list {
+    bragg_pattern **at;
+    size_t n, room;
+} pattern_list;
+
+typedef struct pattern_reader {
+    const char *name, *description;
+    bool (*probe)(const source *src);
+    bragg_status (*read)(const source *src, pattern_list *list, bragg_error *err);
+} pattern_reader;
+
+enum { MAX_POINTS = 1 << 26 };   /* no 1D pattern is longer; a bound on what headers may claim */
+
+/* read.c: append a pattern after its check; the list owns it, also on failure. */
+bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
+/* New 2theta pattern of n points, or a message; n of 0 or above MAX_POINTS is EDATA. */
+bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err);
+/* Points that run downwards (a scan driven backwards) turned round. */
+void pattern_upwards(bragg_pattern *pattern);
+/* Title from the first length bytes of text, trimmed; UTF-8 or Latin-1 in, UTF-8 out. */
+void pattern_title(bragg_pattern *pattern, const char *text, size_t length);
+
+/* clock.c: seconds since 1970 of a civil time; NAN when it is none. */
+double clock_seconds(int year, int month, int day, double seconds_of_day);
+/* "2022-03-04T16:49:48.25+01:00"; NAN when it is none. */
+double clock_iso(const char *text);
+
+/* lines.c: the next line without its end; false behind the last.  A NUL byte
+ * in a line is its end. */
+typedef struct lines {
+    const char *next, *end;
+    const char *text;        /* the current line */
+    size_t length, number;
+} lines;
+lines lines_of(const source *src);
+bool lines_next(lines *l);
+/* Numbers at the start of text up to `most`; the count. */
+size_t numbers_of(const char *text, size_t length, double *values, size_t most);
+/* Case-blind search in the first length bytes; NULL when absent. */
+const char *find_text(const char *text, size_t length, const char *word);
+/* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
+void header_fact(bragg_pattern *facts, const char *text, size_t length);
+/* Copy what header_fact found. */
+void header_copy(bragg_pattern *to, const bragg_pattern *facts);
+
+/* little.c: little-endian numbers at an offset the caller has checked. */
+uint16_t le16(const unsigned char *p);
+uint32_t le32(const unsigned char *p);
+double le_float(const unsigned char *p);
+double le_double(const unsigned char *p);
+
+/* columns.c */
+bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *err);
+
+/* the rows of the table in read.c */
+bool probe_gsas(const source *src);
+bragg_status read_gsas(const source *src, pattern_list *list, bragg_error *err);
+bool probe_xrdml(const source *src);
+bragg_status read_xrdml(const source *src, pattern_list *list, bragg_error *err);
+
+#endif
