@@ -6,6 +6,31 @@
 #include <bragg/pattern.h>
 #include <stdint.h>
 
+/* Short names in these files, one name space in the linker. */
+#define pattern_list_take bragg_pattern_list_take
+#define pattern_make bragg_pattern_make
+#define pattern_upwards bragg_pattern_upwards
+#define pattern_title bragg_pattern_title
+#define clock_seconds bragg_pattern_clock_seconds
+#define clock_iso bragg_pattern_clock_iso
+#define lines_of bragg_pattern_lines_of
+#define lines_next bragg_pattern_lines_next
+#define numbers_of bragg_pattern_numbers_of
+#define find_text bragg_pattern_find_text
+#define header_fact bragg_pattern_header_fact
+#define header_copy bragg_pattern_header_copy
+#define le16 bragg_pattern_le16
+#define le32 bragg_pattern_le32
+#define le_float bragg_pattern_le_float
+#define le_double bragg_pattern_le_double
+#define columns_read bragg_pattern_columns_read
+#define no_facts bragg_pattern_no_facts
+#define probe_gsas bragg_pattern_probe_gsas
+#define read_gsas bragg_pattern_read_gsas
+#define probe_xrdml bragg_pattern_probe_xrdml
+#define read_xrdml bragg_pattern_read_xrdml
+#pragma GCC visibility push(hidden)
+
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
 typedef struct source {
     const unsigned char *bytes;
@@ -57,10 +82,12 @@ size_t numbers_of(const char *text, size_t length, double *values, size_t most);
 const char *find_text(const char *text, size_t length, const char *word);
 /* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
 void header_fact(bragg_pattern *facts, const char *text, size_t length);
+/* Facts all unknown, to begin with. */
+bragg_pattern no_facts(void);
 /* Copy what header_fact found. */
 void header_copy(bragg_pattern *to, const bragg_pattern *facts);
 
-/* little.c: little-endian numbers at an offset the caller has checked. */
+/* clock.c: little-endian numbers at an offset the caller has checked. */
 uint16_t le16(const unsigned char *p);
 uint32_t le32(const unsigned char *p);
 double le_float(const unsigned char *p);
@@ -75,4 +102,5 @@ bragg_status read_gsas(const source *src, pattern_list *list, bragg_error *err);
 bool probe_xrdml(const source *src);
 bragg_status read_xrdml(const source *src, pattern_list *list, bragg_error *err);
 
+#pragma GCC visibility pop
 #endif
