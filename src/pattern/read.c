@@ -27,6 +27,10 @@ static bragg_status read_columns(const source *src, pattern_list *list, bragg_er
 static const pattern_reader readers[] = {
     { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, ALT, FXY, FXYE", probe_gsas, read_gsas },
     { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
+    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
+    { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
+    { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },
+    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps },
     { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns },
 };
 enum { N_READERS = sizeof readers / sizeof *readers, MAX_FILE = 1 << 30 };

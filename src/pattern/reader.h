@@ -29,6 +29,14 @@
 #define read_gsas bragg_pattern_read_gsas
 #define probe_xrdml bragg_pattern_probe_xrdml
 #define read_xrdml bragg_pattern_read_xrdml
+#define probe_bruker bragg_pattern_probe_bruker
+#define read_bruker bragg_pattern_read_bruker
+#define probe_stoe bragg_pattern_probe_stoe
+#define read_stoe bragg_pattern_read_stoe
+#define probe_uxd bragg_pattern_probe_uxd
+#define read_uxd bragg_pattern_read_uxd
+#define probe_steps bragg_pattern_probe_steps
+#define read_steps bragg_pattern_read_steps
 #pragma GCC visibility push(hidden)
 
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
@@ -101,6 +109,14 @@ bool probe_gsas(const source *src);
 bragg_status read_gsas(const source *src, pattern_list *list, bragg_error *err);
 bool probe_xrdml(const source *src);
 bragg_status read_xrdml(const source *src, pattern_list *list, bragg_error *err);
+bool probe_bruker(const source *src);
+bragg_status read_bruker(const source *src, pattern_list *list, bragg_error *err);
+bool probe_stoe(const source *src);
+bragg_status read_stoe(const source *src, pattern_list *list, bragg_error *err);
+bool probe_uxd(const source *src);
+bragg_status read_uxd(const source *src, pattern_list *list, bragg_error *err);
+bool probe_steps(const source *src);
+bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif
