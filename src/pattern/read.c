@@ -27,6 +27,9 @@ static bragg_status read_columns(const source *src, pattern_list *list, bragg_er
 static const pattern_reader readers[] = {
     { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, ALT, FXY, FXYE", probe_gsas, read_gsas },
     { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
+    { "brml", "Bruker BRML, all scans", probe_brml, read_brml },
+    { "ras", "Rigaku RAS, all scans", probe_ras, read_ras },
+    { "rasx", "Rigaku RASX, all profiles", probe_rasx, read_rasx },
     { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
     { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
     { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },

@@ -37,6 +37,12 @@
 #define read_uxd bragg_pattern_read_uxd
 #define probe_steps bragg_pattern_probe_steps
 #define read_steps bragg_pattern_read_steps
+#define probe_brml bragg_pattern_probe_brml
+#define read_brml bragg_pattern_read_brml
+#define probe_ras bragg_pattern_probe_ras
+#define read_ras bragg_pattern_read_ras
+#define probe_rasx bragg_pattern_probe_rasx
+#define read_rasx bragg_pattern_read_rasx
 #pragma GCC visibility push(hidden)
 
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
@@ -117,6 +123,12 @@ bool probe_uxd(const source *src);
 bragg_status read_uxd(const source *src, pattern_list *list, bragg_error *err);
 bool probe_steps(const source *src);
 bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err);
+bool probe_brml(const source *src);
+bragg_status read_brml(const source *src, pattern_list *list, bragg_error *err);
+bool probe_ras(const source *src);
+bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err);
+bool probe_rasx(const source *src);
+bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif
