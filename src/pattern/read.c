@@ -33,6 +33,7 @@ static const pattern_reader readers[] = {
     { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
     { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
     { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },
+    { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif },
     { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps },
     { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns },
 };

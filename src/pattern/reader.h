@@ -43,6 +43,8 @@
 #define read_ras bragg_pattern_read_ras
 #define probe_rasx bragg_pattern_probe_rasx
 #define read_rasx bragg_pattern_read_rasx
+#define probe_pdcif bragg_pattern_probe_pdcif
+#define read_pdcif bragg_pattern_read_pdcif
 #pragma GCC visibility push(hidden)
 
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
@@ -129,6 +131,8 @@ bool probe_ras(const source *src);
 bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err);
 bool probe_rasx(const source *src);
 bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err);
+bool probe_pdcif(const source *src);
+bragg_status read_pdcif(const source *src, pattern_list *list, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif
