@@ -287,8 +287,8 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
          * only loops; one that every handler keeps empty costs nothing. */
         code = cif_parse(file, options, &cif);
     }
-    if (cif)
-        cif_destroy(cif);
+    if (cif && cif_destroy(cif) != CIF_OK && code == CIF_OK)
+        code = CIF_ERROR;
     free(options);
     if (file)
         fclose(file);
