@@ -28,6 +28,16 @@ bool probe_bruker(const source *src)
                              !memcmp(src->bytes, "RAW2", 4) || !memcmp(src->bytes, "RAW ", 4));
 }
 
+/* Angles are decimal: 0.02 kept as a float is 0.0199999996, which 7000 steps
+ * make visible.  Seven digits are what a float holds. */
+static double decimal(double value)
+{
+    if (!isfinite(value) || value == 0)
+        return value;
+    double unit = pow(10, floor(log10(fabs(value))) - 6);
+    return round(value / unit) * unit;
+}
+
 static double positive(double value)
 {
     return value > 0.05 && value < 50 ? value : NAN;
@@ -103,7 +113,8 @@ static bragg_status read_v1(const source *src, pattern_list *list, bragg_error *
         if (memcmp(h, "RAW ", 4))
             return bragg_fail(err, BRAGG_EDATA, "byte %zu: expected a range 'RAW '", at);
         tube t = { le_float(h + 72), le_float(h + 76), NAN, NAN, (const char *)h + 40, 32 };
-        range r = { at + 156, 4, le32(h + 4), le_float(h + 24), le_float(h + 12), le_float(h + 8) };
+        range r = { at + 156, 4, le32(h + 4), decimal(le_float(h + 24)), decimal(le_float(h + 12)),
+                    le_float(h + 8) };
         bool more = le32(h + 152) > 0;
         st = take_range(src, &r, &t, list, err);
         if (!more)
@@ -129,7 +140,8 @@ static bragg_status read_v2(const source *src, pattern_list *list, bragg_error *
         const unsigned char *h = f + at;
         if (at > src->size || src->size - at < 24 || le16(h) < 24)
             return truncated(src, at, err);
-        range r = { at + le16(h), 4, le16(h + 2), le_float(h + 16), le_float(h + 12), le_float(h + 8) };
+        range r = { at + le16(h), 4, le16(h + 2), decimal(le_float(h + 16)), decimal(le_float(h + 12)),
+                    le_float(h + 8) };
         st = take_range(src, &r, &t, list, err);
         at = r.at + (size_t)r.n * 4;
     }

@@ -196,7 +196,7 @@ static bragg_status take_bank(lines *l, const char *title, size_t length, const 
     if (st < 0)
         return st;
     if (b.n > (double)(l->end - l->next))
-        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %g points, found %zu bytes", l->number, b.n,
+        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %.0f points, found %zu bytes", l->number, b.n,
                           (size_t)(l->end - l->next));
     st = pattern_make(b.n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)

@@ -126,6 +126,8 @@ static double scan_time(const char *text, size_t length)
 void header_fact(bragg_pattern *facts, const char *text, size_t length)
 {
     double wavelength = fact(text, length, "wavelength");
+    if (wavelength > 1e-12 && wavelength < 1e-8)   /* pyFAI writes metres */
+        wavelength *= 1e10;
     if (wavelength > 0.01 && wavelength < 100)
         set(&facts->wavelength_ang, wavelength);
     set(&facts->temperature_k, fact(text, length, "temp (k)"));
