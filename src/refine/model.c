@@ -124,6 +124,11 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     if (h->n < 3)
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range",
                           h->name, h->n);
+    double most = 0;
+    for (size_t i = 0; i < h->n; i++)
+        most = fmax(most, fabs(h->y[i]));
+    if (!(most > 0) && o->background_terms) /* a model without background is a simulation */
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
     h->n_background = o->background_terms;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     h->chebyshev = bragg_arena_alloc(m->arena, h->n * h->n_background + 1, sizeof *v);
