@@ -310,7 +310,8 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         st = add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
                      rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
-    return st;
+    /* sample and slit are usually of one height; who knows better unties them */
+    return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
 }
 
 /* Ties that leave a vector (coordinates, U_ij) the freedom its basis spans: rows
