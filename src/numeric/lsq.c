@@ -235,8 +235,11 @@ static bragg_status evaluate(bragg_lsq *l, sums *s, bragg_error *err)
         for (size_t i = 0; i < m * m; i++)
             s->a[i] += lane[1 + m + i];
     }
-    return isfinite(s->chi2) ? BRAGG_OK
-                             : bragg_fail(err, BRAGG_EDATA, "sum of squares: expected a number, got %g", s->chi2);
+    double all = s->chi2;
+    for (size_t i = 0; i < m; i++)
+        all += fabs(s->g[i]) + s->a[i * m + i];
+    return isfinite(all) ? BRAGG_OK
+                         : bragg_fail(err, BRAGG_EDATA, "residuals or derivatives: expected numbers, got a sum of %g", all);
 }
 
 /* ------------------------------------------------------------------ step */

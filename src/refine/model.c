@@ -288,7 +288,7 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         [WAVELENGTH] = { "instrument.wavelength", "angstrom", 0.01, 1 },
         [CAGLIOTI_U] = { "instrument.u", "deg^2", -INFINITY, 0 },
         [CAGLIOTI_V] = { "instrument.v", "deg^2", -INFINITY, 0 },
-        [CAGLIOTI_W] = { "instrument.w", "deg^2", -INFINITY, 0 },
+        [CAGLIOTI_W] = { "instrument.w", "deg^2", 0, 0 }, /* the variance at 2theta = 0 */
         [CAGLIOTI_P] = { "instrument.p", "deg^2", -INFINITY, 0 },
         [LORENTZ_X] = { "instrument.x", "deg", 0, 0 },
         [LORENTZ_Y] = { "instrument.y", "deg", 0, 0 },
