@@ -2,6 +2,7 @@
 /* The integration plan: pixels shared among bins once, frames summed many times. */
 #include "config.h"
 #include <bragg/detector.h>
+#include <bragg/sparse.h>
 #include <bragg/thread.h>
 
 #include <math.h>
@@ -10,17 +11,11 @@
 
 enum { ROWS_A_BLOCK = 16, BINS_A_BLOCK = 16, PIXELS_A_BLOCK = 1 << 15 };
 
-typedef struct entry {
-    uint32_t pixel;
-    float weight;
-} entry;
-
 struct bragg_plan {
     bragg_plan_options opt;
     size_t rows, columns;
     double first, step, wavelength_ang;
-    size_t *start;      /* n_bins + 1 */
-    entry *entry;
+    bragg_sparse matrix; /* bins x pixels */
     float *correction;  /* a pixel */
 };
 
@@ -48,18 +43,8 @@ typedef struct making {
     bragg_plan *plan;
     point *corner, *centre;   /* (rows + 1) x (columns + 1), rows x columns */
     double *low, *high;       /* a block of rows */
-    struct share_list *list;  /* a block of rows */
+    bragg_triplets *list;     /* a block of rows */
 } making;
-
-typedef struct share {
-    uint32_t bin;
-    entry e;
-} share;
-
-typedef struct share_list {
-    share *at;
-    size_t n, room;
-} share_list;
 
 static double axis_value(const making *m, const bragg_ray *r)
 {
@@ -136,22 +121,8 @@ static bragg_status locate_centres(void *payload, size_t first, size_t last, bra
 
 /* -------------------------------------------------------------- sharing */
 
-static bragg_status add_share(share_list *l, size_t bin, size_t pixel, double weight, bragg_error *err)
-{
-    if (l->n == l->room) {
-        size_t room = l->room ? 2 * l->room : 1 << 14;
-        share *more = realloc(l->at, room * sizeof *more);
-        if (!more)
-            return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-        l->at = more;
-        l->room = room;
-    }
-    l->at[l->n++] = (share){ (uint32_t)bin, { (uint32_t)pixel, (float)weight } };
-    return BRAGG_OK;
-}
-
 /* Evenly over [a, b], both in bins. */
-static bragg_status share_evenly(share_list *l, size_t n_bins, size_t pixel, double a, double b, bragg_error *err)
+static bragg_status share_evenly(bragg_triplets *l, size_t n_bins, size_t pixel, double a, double b, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     if (b <= 0 || a >= (double)n_bins)
@@ -160,7 +131,7 @@ static bragg_status share_evenly(share_list *l, size_t n_bins, size_t pixel, dou
     for (long k = (long)floor(fmax(a, 0)); k < (long)n_bins && (double)k < b && st == BRAGG_OK; k++) {
         double part = fmin(b, (double)k + 1) - fmax(a, (double)k);
         if (part > 0)
-            st = add_share(l, (size_t)k, pixel, length > 0 ? part / length : 1, err);
+            st = bragg_triplets_add(l, (size_t)k, pixel, length > 0 ? part / length : 1, err);
     }
     return st;
 }
@@ -185,7 +156,7 @@ static void add_edge(point a, point b, long low, double *area)
 enum { MOST_BINS = 256 }; /* a pixel over more is shared evenly */
 
 /* By the area of the quadrilateral of its corners in the plane of x and chi. */
-static bragg_status share_by_area(const making *m, share_list *l, size_t i, size_t j, bragg_error *err)
+static bragg_status share_by_area(const making *m, bragg_triplets *l, size_t i, size_t j, bragg_error *err)
 {
     size_t down = m->plan->columns + 1, pixel = i * m->plan->columns + j, n_bins = m->opt->n_bins;
     const point *c = m->corner + i * down + j;
@@ -203,7 +174,7 @@ static bragg_status share_by_area(const making *m, share_list *l, size_t i, size
     if (high <= 0 || low >= (double)n_bins)
         return BRAGG_OK;
     if (floor(low) == floor(high))
-        return add_share(l, (size_t)floor(low), pixel, 1, err);
+        return bragg_triplets_add(l, (size_t)floor(low), pixel, 1, err);
     if (!(wide - narrow < BRAGG_PI) || high - low > MOST_BINS) /* the beam goes through it */
         return share_evenly(l, n_bins, pixel, low, high, err);
     long from = (long)floor(low), to = (long)floor(high);
@@ -215,11 +186,11 @@ static bragg_status share_by_area(const making *m, share_list *l, size_t i, size
     bragg_status st = BRAGG_OK;
     for (long k = from; k <= to && st == BRAGG_OK; k++)
         if (k >= 0 && k < (long)n_bins && area[k - from] / total > 0)
-            st = add_share(l, (size_t)k, pixel, area[k - from] / total, err);
+            st = bragg_triplets_add(l, (size_t)k, pixel, area[k - from] / total, err);
     return st;
 }
 
-static bragg_status share_pixel(const making *m, share_list *l, size_t i, size_t j, bragg_error *err)
+static bragg_status share_pixel(const making *m, bragg_triplets *l, size_t i, size_t j, bragg_error *err)
 {
     size_t pixel = i * m->plan->columns + j;
     double at = (m->centre[pixel].x - m->plan->first) / m->plan->step;
@@ -230,7 +201,7 @@ static bragg_status share_pixel(const making *m, share_list *l, size_t i, size_t
         return share_evenly(l, m->opt->n_bins, pixel, at - half, at + half, err);
     }
     bool last = at == (double)m->opt->n_bins; /* the range's end belongs to it */
-    return at >= 0 && (at < (double)m->opt->n_bins || last) ? add_share(l, (size_t)at - last, pixel, 1, err) : BRAGG_OK;
+    return at >= 0 && (at < (double)m->opt->n_bins || last) ? bragg_triplets_add(l, (size_t)at - last, pixel, 1, err) : BRAGG_OK;
 }
 
 static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_error *err)
@@ -244,31 +215,16 @@ static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_e
     return st;
 }
 
-/* From one list a block of rows to one list a bin, pixels in order. */
 static bragg_status sort_shares(making *m, size_t blocks, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t n = p->opt.n_bins, total = 0;
-    for (size_t b = 0; b < blocks; b++)
-        for (size_t k = 0; k < m->list[b].n; k++)
-            p->start[m->list[b].at[k].bin + 1]++;
-    for (size_t k = 0; k < n; k++)
-        p->start[k + 1] += p->start[k];
-    total = p->start[n];
-    p->entry = malloc((total + 1) * sizeof *p->entry);
-    size_t *next = malloc((n + 1) * sizeof *next);
-    if (!p->entry || !next) {
-        free(next);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu plan entries", total);
-    }
-    memcpy(next, p->start, (n + 1) * sizeof *next);
-    for (size_t b = 0; b < blocks; b++)
-        for (size_t k = 0; k < m->list[b].n; k++)
-            p->entry[next[m->list[b].at[k].bin]++] = m->list[b].at[k].e;
-    free(next);
-    return total ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s",
-                                         p->first / bragg_axis_factor(p->opt.axis), (p->first + p->step * (double)n) / bragg_axis_factor(p->opt.axis),
-                                         bragg_axis_name(p->opt.axis));
+    size_t n = p->opt.n_bins;
+    bragg_status st = bragg_sparse_new(m->list, blocks, n, p->rows * p->columns, &p->matrix, err);
+    if (st < 0 || p->matrix.start[n])
+        return st;
+    double factor = bragg_axis_factor(p->opt.axis);
+    return bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
+                      (p->first + p->step * (double)n) / factor, bragg_axis_name(p->opt.axis));
 }
 
 /* ----------------------------------------------------------------- plan */
@@ -311,9 +267,8 @@ static bragg_status make(making *m, bragg_error *err)
     m->corner = malloc(corners ? (p->rows + 1) * (p->columns + 1) * sizeof *m->corner : 1);
     m->low = malloc(2 * blocks * sizeof *m->low);
     m->list = calloc(blocks, sizeof *m->list);
-    p->start = calloc(p->opt.n_bins + 1, sizeof *p->start);
     p->correction = malloc(pixels * sizeof *p->correction);
-    bragg_status st = m->centre && m->corner && m->low && m->list && p->start && p->correction ? BRAGG_OK
+    bragg_status st = m->centre && m->corner && m->low && m->list && p->correction ? BRAGG_OK
         : bragg_fail(err, BRAGG_ENOMEM, "no room for a plan of %zu x %zu pixels", p->rows, p->columns);
     m->high = m->low + blocks;
     if (st == BRAGG_OK && corners)
@@ -370,13 +325,12 @@ void bragg_plan_free(bragg_plan *p)
 {
     if (!p)
         return;
-    free(p->start);
-    free(p->entry);
+    bragg_sparse_clear(&p->matrix);
     free(p->correction);
     free(p);
 }
 
-size_t bragg_plan_entries(const bragg_plan *p) { return p->start[p->opt.n_bins]; }
+size_t bragg_plan_entries(const bragg_plan *p) { return p->matrix.start[p->opt.n_bins]; }
 
 /* ------------------------------------------------------------ integration */
 
@@ -416,14 +370,14 @@ static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_err
     const bragg_plan *p = w->plan;
     for (size_t b = first; b < last; b++) {
         double signal = 0, norm = 0, variance = 0, largest = 0;
-        for (size_t k = p->start[b]; k < p->start[b + 1]; k++) {
-            const entry *e = &p->entry[k];
-            double y = w->value[e->pixel], weight = e->weight;
+        for (size_t k = p->matrix.start[b]; k < p->matrix.start[b + 1]; k++) {
+            const bragg_sparse_entry *e = &p->matrix.entry[k];
+            double y = w->value[e->column], weight = e->weight;
             if (!isfinite(y))
                 continue;
             signal += weight * y;
-            norm += weight * p->correction[e->pixel];
-            variance += weight * weight * w->noise[e->pixel];
+            norm += weight * p->correction[e->column];
+            variance += weight * weight * w->noise[e->column];
             largest = fmax(largest, weight * weight);
         }
         /* counts that happen to be none still leave a doubt of about one */

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model.h"
 
+#include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <fnmatch.h>
 #include <math.h>
@@ -98,15 +99,14 @@ static bragg_status check_radiation(const bragg_radiation *r, bragg_error *err)
     return BRAGG_OK;
 }
 
-/* Chebyshev polynomials of the first kind over the points' range. */
+/* Chebyshev polynomials over the points' range, a row of points each. */
 static void fill_chebyshev(histogram *h)
 {
-    double first = h->x[0], last = h->x[h->n - 1];
+    double first = h->x[0], last = h->x[h->n - 1], row[64];
     for (size_t i = 0; i < h->n; i++) {
-        double t = (2 * h->x[i] - first - last) / (last - first);
+        bragg_chebyshev_row((2 * h->x[i] - first - last) / (last - first), h->n_background, row);
         for (size_t k = 0; k < h->n_background; k++)
-            h->chebyshev[k * h->n + i] = k == 0 ? 1 : k == 1 ? t
-                : 2 * t * h->chebyshev[(k - 1) * h->n + i] - h->chebyshev[(k - 2) * h->n + i];
+            h->chebyshev[k * h->n + i] = row[k];
     }
 }
 
@@ -129,6 +129,8 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
         most = fmax(most, fabs(h->y[i]));
     if (!(most > 0) && o->background_terms) /* a model without background is a simulation */
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
+    if (o->background_terms > 64)
+        return bragg_fail(err, BRAGG_EINVAL, "background: expected at most 64 terms, got %zu", o->background_terms);
     h->n_background = o->background_terms;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     h->chebyshev = bragg_arena_alloc(m->arena, h->n * h->n_background + 1, sizeof *v);
