@@ -223,7 +223,7 @@ START_TEST(damaged_gsas_banks_are_refused_with_the_reason)
         { "t\nBANK 1 4 1 SLOG 500 5 0 0 FXYE\n1 2 3\n", BRAGG_ENOSUPPORT,
           "'made.gsas': line 2: a time-of-flight bank (SLOG); patterns here have an angle or Q as abscissa" },
         { "t\nBANK 1 2 1 CONST 500 5 0 0 XXX\n1 2 3\n", BRAGG_EDATA,
-          "'made.gsas': line 2: expected data STD, ESD, ALT, FXY or FXYE, found 'XXX'" },
+          "'made.gsas': line 2: expected data STD, ESD, FXY or FXYE, found 'XXX'" },
         { "t\nBANK 1 2 1 CONST 500 5 0 0 STD\n       1     abc\n", BRAGG_EDATA,
           "'made.gsas': line 3: expected data of bank 1, found '       1     abc'" },
         { "t\nBANK 1 2 1 CONST 500 0 0 0 STD\n       1       2\n", BRAGG_EDATA,
@@ -367,6 +367,53 @@ START_TEST(powder_cif_blocks_take_the_measured_loop)
 }
 END_TEST
 
+START_TEST(philips_udf_and_old_rigaku_text_follow_start_and_step)
+{
+    static const char rigaku[] = "*TYPE\t\t=  Raw\n*SAMPLE\t\t=  quartz\n*START\t\t=  5.5\n*STOP\t\t=  6.1\n*STEP\t\t=  0.2\n*WAVE_LENGTH1\t=  1.5406\n"
+                                 "*BEGIN\n*COUNT\t\t=  4\n 7, 8\n 9, 10\n*END\n*EOF\n";
+    bragg_pattern *p = read_one("made.udf", "SampleIdent,corundum ,/\nLabdaAlpha1,1.54060,/\nDataAngleRange, 5.0125, 5.4125,/\n"
+                                "ScanStepSize, 0.100,/\nScanStepTime, 2.50,/\nRawScan\n 8000, 7900, 7800,\n 7700, 7600/\n");
+    ck_assert(p->n == 5 && p->y[4] == 7600 && p->counts && p->counting_s == 2.5 && p->wavelength_ang == 1.5406);
+    assert_close(p->x[4], 5.4125 * BRAGG_DEG, 1e-14);
+    bragg_pattern_free(p);
+    p = read_one("made.dat", rigaku);
+    ck_assert(p->n == 4 && p->y[3] == 10 && p->counts && p->wavelength_ang == 1.5406);
+    assert_close(p->x[3], 6.1 * BRAGG_DEG, 1e-14);
+    ck_assert_str_eq(p->title, "quartz");
+    bragg_pattern_free(p);
+}
+END_TEST
+
+START_TEST(archives_give_their_patterns_in_order)
+{
+    char path[1024];
+    bragg_pattern **p;
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_path(path, "insitu/CuCr2O4_SeqTut.zip"))
+        return;
+    ck_assert_msg(bragg_pattern_read_all(path, &p, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(n, 17);
+    for (size_t i = 1; i < n; i++)
+        ck_assert(p[i]->n == 12799 && p[i]->temperature_k > p[i - 1]->temperature_k && p[i]->time_s > p[i - 1]->time_s);
+    ck_assert(p[0]->temperature_k == 6.778 && p[0]->wavelength_ang == 0.413263);
+    bragg_patterns_free(p, n);
+}
+END_TEST
+
+START_TEST(columns_of_other_things_are_no_patterns)
+{
+    assert_message("made.gr", "1 2\n2 3\n", 8, BRAGG_EDATA,
+                   "'made.gr': expected a powder pattern, found a pair distribution function G(r)");
+    assert_message("made.csv", "5,7\n250,8\n", 10, BRAGG_EDATA,
+                   "'made.csv': point 2: expected 2theta in degrees, found 250 (a line '# unit: q_A^-1' would name another abscissa)");
+    bragg_pattern *p = read_shared("pdf/Ni/Ni.chi", 0);
+    if (p)
+        ck_assert(p->axis == BRAGG_AXIS_Q && p->wavelength_ang == 0.1835957 && p->n == 1576 && p->sigma[3] == 152.288);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 /* Each sample cut anywhere ends in a message or in a shorter whole pattern, never in a crash. */
 START_TEST(truncated_files_end_in_a_message)
 {
@@ -413,6 +460,9 @@ int main(void)
     tcase_add_test(tc, ras_scans_restore_what_the_attenuator_took);
     tcase_add_test(tc, uxd_ranges_without_angles_follow_start_and_step);
     tcase_add_test(tc, powder_cif_blocks_take_the_measured_loop);
+    tcase_add_test(tc, philips_udf_and_old_rigaku_text_follow_start_and_step);
+    tcase_add_test(tc, archives_give_their_patterns_in_order);
+    tcase_add_test(tc, columns_of_other_things_are_no_patterns);
     tcase_add_test(tc, truncated_files_end_in_a_message);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -59,7 +59,10 @@ bool probe_pdcif(const source *src)
             l.text++, l.length--;
         if (!l.length || *l.text == '#')
             continue;
-        return (l.length > 4 && !strncasecmp(l.text, "data_", 5)) || (cif && *l.text == '_');
+        bool data = l.length > 4 && !strncasecmp(l.text, "data_", 5) &&
+                    (cif || !(memchr(l.text, ',', l.length) || memchr(l.text, ' ', l.length) ||
+                              memchr(l.text, '\t', l.length)));
+        return data || (cif && *l.text == '_');
     }
     return cif;
 }
