@@ -51,9 +51,11 @@ static bragg_status intensities(lines *l, bragg_pattern *p, bragg_error *err)
 {
     size_t i = 0;
     while (i < p->n && lines_next(l)) {
+        if (l->length && l->text[l->length - 1] == '/')   /* ends the list, "7700, 7600/" */
+            l->length--;
         size_t n = numbers_of(l->text, l->length, p->y + i, p->n - i);
         i += n;
-        if (l->length && !n && *l->text != '/')
+        if (l->length && !n)
             break;
     }
     return i == p->n ? BRAGG_OK
