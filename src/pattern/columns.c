@@ -177,7 +177,8 @@ static bragg_status add_point(columns *c, const lines *l, const double *values, 
             c->sigma = n == 3 ? 2 : 0;
     }
     if (n != c->width)
-        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu columns as before, found %zu", l->number, c->width, n);
+        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu columns as before, found %zu", l->number,
+                          c->width, n);
     if (c->n == c->room) {
         size_t room = 2 * c->room + 1024;
         double *at = realloc(c->at, room * 3 * sizeof *at);
@@ -291,8 +292,10 @@ static bragg_status check_angles(const columns *c, bragg_error *err)
 {
     for (size_t i = 0; c->axis == BRAGG_AXIS_TTH && i < c->n; i++)
         if (fabs(c->at[3 * i]) > 180)
-            return bragg_fail(err, BRAGG_EDATA, "point %zu: expected 2theta in degrees, found %g (a line '# unit: q_A^-1' "
-                              "would name another abscissa)", i + 1, c->at[3 * i]);
+            return bragg_fail(err, BRAGG_EDATA,
+                              "point %zu: expected 2theta in degrees, found %g (a line '# unit: q_A^-1' "
+                              "would name another abscissa)",
+                              i + 1, c->at[3 * i]);
     return BRAGG_OK;
 }
 

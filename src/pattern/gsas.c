@@ -84,8 +84,9 @@ static bragg_status parse_bank(const lines *l, bank *b, bragg_error *err)
     memset(b, 0, sizeof *b);
     b->line = l->number;
     if (numbers_of(l->text + 4, l->length - 4, v, 3) < 3 || !(v[1] >= 1 && v[1] <= MAX_POINTS))
-        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected BANK with its number, points and records, found '%.*s'",
-                          l->number, l->length > 40 ? 40 : (int)l->length, l->text);
+        return bragg_fail(err, BRAGG_EDATA,
+                          "line %zu: expected BANK with its number, points and records, found '%.*s'", l->number,
+                          l->length > 40 ? 40 : (int)l->length, l->text);
     b->number = v[0];
     b->n = v[1];
     size_t n = word(l->text, l->length, 4, &kind);
@@ -178,7 +179,8 @@ static bragg_status read_bank(lines *l, const bank *b, bragg_pattern *p, bragg_e
                               b->number, l->length > 40 ? 40 : (int)l->length, l->text);
     }
     if (i < p->n)
-        return bragg_fail(err, BRAGG_EDATA, "bank %g: expected %zu points, the file ends after %zu", b->number, p->n, i);
+        return bragg_fail(err, BRAGG_EDATA, "bank %g: expected %zu points, the file ends after %zu", b->number,
+                          p->n, i);
     settle(b, p, averaged);
     return BRAGG_OK;
 }

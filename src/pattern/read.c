@@ -112,7 +112,8 @@ static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error 
     if (!text)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu bytes", *size / 2 * 3);
     for (size_t i = 2; i + 1 < *size; i += 2) {
-        uint32_t c = big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
+        uint32_t c =
+            big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
         to = put_utf8(to, c >= 0xd800 && c < 0xe000 ? '?' : c);
     }
     *to = '\0';

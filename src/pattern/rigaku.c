@@ -6,6 +6,7 @@
 
 #include <bragg/number.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ static bragg_status finish(const profile *f, bragg_pattern **out, bragg_error *e
 static bool moves(const char *axis, size_t length)
 {
     return !length || find_text(axis, length, "twotheta") || find_text(axis, length, "2-theta") ||
-           find_text(axis, length, "2theta") || find_text(axis, length, "2\xce\xb8") || find_text(axis, length, "2\x83\xc6");
+           find_text(axis, length, "2theta") || find_text(axis, length, "2\xce\xb8") ||
+           find_text(axis, length, "2\x83\xc6");
 }
 
 /* "*KEY "value"" */
@@ -425,5 +427,6 @@ bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_err
 {
     (void)src;
     (void)list;
-    return bragg_fail(err, BRAGG_ENOSUPPORT, "a Rigaku binary file, whose layout is not public: save it as .ras or .rasx");
+    return bragg_fail(err, BRAGG_ENOSUPPORT,
+                      "a Rigaku binary file, whose layout is not public: save it as .ras or .rasx");
 }

@@ -58,8 +58,9 @@ static bragg_status intensities(lines *l, bragg_pattern *p, bragg_error *err)
         if (l->length && !n)
             break;
     }
-    return i == p->n ? BRAGG_OK
-                     : bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu intensities, found %zu", l->number, p->n, i);
+    return i == p->n
+               ? BRAGG_OK
+               : bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu intensities, found %zu", l->number, p->n, i);
 }
 
 bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err)
