@@ -384,6 +384,71 @@ START_TEST(philips_udf_and_old_rigaku_text_follow_start_and_step)
 }
 END_TEST
 
+START_TEST(start_step_end_files_differ_from_columns)
+{
+    bragg_pattern *p = read_one("made.dat", "10.5 0.25 11.5 a title\n 7 8 9 10\n 11\n");
+    ck_assert(p->n == 5 && p->y[4] == 11 && p->counts);
+    assert_close(p->x[4], 11.5 * BRAGG_DEG, 1e-15);
+    bragg_pattern_free(p);
+    p = read_one("made.xye", "10 0.5 12\n11 0.75 2\n12 8 1.5\n13 9 1.5\n14 9 1.5\n");
+    ck_assert(p->n == 5 && p->y[0] == 0.5 && p->sigma[0] == 12);
+    bragg_pattern_free(p);
+}
+END_TEST
+
+/* PBSO4.CWN without its BANK line is a file of D1A. */
+START_TEST(counters_and_counts_of_d1a_are_pairs)
+{
+    char path[1024];
+    static char bytes[65536];
+    bragg_pattern *truth = read_shared("rietveld/PBSO4.CWN", 0);
+    if (!truth)
+        return;
+    FILE *f = fopen(shared_path(path, "rietveld/PBSO4.CWN"), "rb");
+    bytes[fread(bytes, 1, sizeof bytes - 1, f)] = '\0';
+    fclose(f);
+    char *bank = strstr(bytes, "BANK"), *data = strchr(bank, '\n') + 1;
+    memmove(bank, data, strlen(data) + 1);
+    bragg_pattern *p = read_one("made.dat", bytes);
+    ck_assert_uint_eq(p->n, truth->n);
+    for (size_t i = 0; i < p->n; i++)
+        ck_assert(p->y[i] == truth->y[i] && p->sigma[i] == truth->sigma[i] && fabs(p->x[i] - truth->x[i]) < 1e-12);
+    bragg_pattern_free(p);
+    bragg_pattern_free(truth);
+}
+END_TEST
+
+#ifdef HAVE_XYLIB
+START_TEST(philips_rd_is_read_by_xylib)
+{
+    static const double header[] = { 0.25, 10.5, 11.25 };   /* step, start, end at byte 214 */
+    static const unsigned char packed[] = { 100, 0, 200, 0, 44, 1, 50, 0 };   /* ten times the root of counts */
+    unsigned char bytes[258] = "V3RD";
+    memcpy(bytes + 214, header, sizeof header);
+    memcpy(bytes + 250, packed, sizeof packed);
+    size_t n;
+    bragg_error err;
+    bragg_pattern **p = read_made("made.rd", bytes, sizeof bytes, &n, &err);
+    ck_assert_msg(p && p[0]->n == 4 && p[0]->y[2] == 900, "%s", err.text);
+    assert_close(p[0]->x[3], 11.25 * BRAGG_DEG, 1e-15);
+    bragg_patterns_free(p, n);
+}
+END_TEST
+#endif
+
+START_TEST(the_table_of_readers_has_names_and_an_end)
+{
+    const char *name, *description;
+    size_t n = 0;
+    while (bragg_pattern_reader(n, &name, &description)) {
+        ck_assert(*name && *description);
+        n++;
+    }
+    ck_assert_uint_ge(n, 15);
+    ck_assert_str_eq(name, "columns");
+}
+END_TEST
+
 START_TEST(archives_give_their_patterns_in_order)
 {
     char path[1024];
@@ -463,6 +528,12 @@ int main(void)
     tcase_add_test(tc, philips_udf_and_old_rigaku_text_follow_start_and_step);
     tcase_add_test(tc, archives_give_their_patterns_in_order);
     tcase_add_test(tc, columns_of_other_things_are_no_patterns);
+    tcase_add_test(tc, start_step_end_files_differ_from_columns);
+    tcase_add_test(tc, counters_and_counts_of_d1a_are_pairs);
+#ifdef HAVE_XYLIB
+    tcase_add_test(tc, philips_rd_is_read_by_xylib);
+#endif
+    tcase_add_test(tc, the_table_of_readers_has_names_and_an_end);
     tcase_add_test(tc, truncated_files_end_in_a_message);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
