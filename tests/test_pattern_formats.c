@@ -223,7 +223,7 @@ START_TEST(damaged_gsas_banks_are_refused_with_the_reason)
         { "t\nBANK 1 4 1 SLOG 500 5 0 0 FXYE\n1 2 3\n", BRAGG_ENOSUPPORT,
           "'made.gsas': line 2: a time-of-flight bank (SLOG); patterns here have an angle or Q as abscissa" },
         { "t\nBANK 1 2 1 CONST 500 5 0 0 XXX\n1 2 3\n", BRAGG_EDATA,
-          "'made.gsas': line 2: expected data STD, ESD, ALT, FXY or FXYE, found 'XXX'" },
+          "'made.gsas': line 2: expected data STD, ESD, FXY or FXYE, found 'XXX'" },
         { "t\nBANK 1 2 1 CONST 500 5 0 0 STD\n       1     abc\n", BRAGG_EDATA,
           "'made.gsas': line 3: expected data of bank 1, found '       1     abc'" },
         { "t\nBANK 1 2 1 CONST 500 0 0 0 STD\n       1       2\n", BRAGG_EDATA,
@@ -367,6 +367,118 @@ START_TEST(powder_cif_blocks_take_the_measured_loop)
 }
 END_TEST
 
+START_TEST(philips_udf_and_old_rigaku_text_follow_start_and_step)
+{
+    static const char rigaku[] = "*TYPE\t\t=  Raw\n*SAMPLE\t\t=  quartz\n*START\t\t=  5.5\n*STOP\t\t=  6.1\n*STEP\t\t=  0.2\n*WAVE_LENGTH1\t=  1.5406\n"
+                                 "*BEGIN\n*COUNT\t\t=  4\n 7, 8\n 9, 10\n*END\n*EOF\n";
+    bragg_pattern *p = read_one("made.udf", "SampleIdent,corundum ,/\nLabdaAlpha1,1.54060,/\nDataAngleRange, 5.0125, 5.4125,/\n"
+                                "ScanStepSize, 0.100,/\nScanStepTime, 2.50,/\nRawScan\n 8000, 7900, 7800,\n 7700, 7600/\n");
+    ck_assert(p->n == 5 && p->y[4] == 7600 && p->counts && p->counting_s == 2.5 && p->wavelength_ang == 1.5406);
+    assert_close(p->x[4], 5.4125 * BRAGG_DEG, 1e-14);
+    bragg_pattern_free(p);
+    p = read_one("made.dat", rigaku);
+    ck_assert(p->n == 4 && p->y[3] == 10 && p->counts && p->wavelength_ang == 1.5406);
+    assert_close(p->x[3], 6.1 * BRAGG_DEG, 1e-14);
+    ck_assert_str_eq(p->title, "quartz");
+    bragg_pattern_free(p);
+}
+END_TEST
+
+START_TEST(start_step_end_files_differ_from_columns)
+{
+    bragg_pattern *p = read_one("made.dat", "10.5 0.25 11.5 a title\n 7 8 9 10\n 11\n");
+    ck_assert(p->n == 5 && p->y[4] == 11 && p->counts);
+    assert_close(p->x[4], 11.5 * BRAGG_DEG, 1e-15);
+    bragg_pattern_free(p);
+    p = read_one("made.xye", "10 0.5 12\n11 0.75 2\n12 8 1.5\n13 9 1.5\n14 9 1.5\n");
+    ck_assert(p->n == 5 && p->y[0] == 0.5 && p->sigma[0] == 12);
+    bragg_pattern_free(p);
+}
+END_TEST
+
+/* PBSO4.CWN without its BANK line is a file of D1A. */
+START_TEST(counters_and_counts_of_d1a_are_pairs)
+{
+    char path[1024];
+    static char bytes[65536];
+    bragg_pattern *truth = read_shared("rietveld/PBSO4.CWN", 0);
+    if (!truth)
+        return;
+    FILE *f = fopen(shared_path(path, "rietveld/PBSO4.CWN"), "rb");
+    bytes[fread(bytes, 1, sizeof bytes - 1, f)] = '\0';
+    fclose(f);
+    char *bank = strstr(bytes, "BANK"), *data = strchr(bank, '\n') + 1;
+    memmove(bank, data, strlen(data) + 1);
+    bragg_pattern *p = read_one("made.dat", bytes);
+    ck_assert_uint_eq(p->n, truth->n);
+    for (size_t i = 0; i < p->n; i++)
+        ck_assert(p->y[i] == truth->y[i] && p->sigma[i] == truth->sigma[i] && fabs(p->x[i] - truth->x[i]) < 1e-12);
+    bragg_pattern_free(p);
+    bragg_pattern_free(truth);
+}
+END_TEST
+
+#ifdef HAVE_XYLIB
+START_TEST(philips_rd_is_read_by_xylib)
+{
+    static const double header[] = { 0.25, 10.5, 11.25 };   /* step, start, end at byte 214 */
+    static const unsigned char packed[] = { 100, 0, 200, 0, 44, 1, 50, 0 };   /* ten times the root of counts */
+    unsigned char bytes[258] = "V3RD";
+    memcpy(bytes + 214, header, sizeof header);
+    memcpy(bytes + 250, packed, sizeof packed);
+    size_t n;
+    bragg_error err;
+    bragg_pattern **p = read_made("made.rd", bytes, sizeof bytes, &n, &err);
+    ck_assert_msg(p && p[0]->n == 4 && p[0]->y[2] == 900, "%s", err.text);
+    assert_close(p[0]->x[3], 11.25 * BRAGG_DEG, 1e-15);
+    bragg_patterns_free(p, n);
+}
+END_TEST
+#endif
+
+START_TEST(the_table_of_readers_has_names_and_an_end)
+{
+    const char *name, *description;
+    size_t n = 0;
+    while (bragg_pattern_reader(n, &name, &description)) {
+        ck_assert(*name && *description);
+        n++;
+    }
+    ck_assert_uint_ge(n, 15);
+    ck_assert_str_eq(name, "columns");
+}
+END_TEST
+
+START_TEST(archives_give_their_patterns_in_order)
+{
+    char path[1024];
+    bragg_pattern **p;
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_path(path, "insitu/CuCr2O4_SeqTut.zip"))
+        return;
+    ck_assert_msg(bragg_pattern_read_all(path, &p, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(n, 17);
+    for (size_t i = 1; i < n; i++)
+        ck_assert(p[i]->n == 12799 && p[i]->temperature_k > p[i - 1]->temperature_k && p[i]->time_s > p[i - 1]->time_s);
+    ck_assert(p[0]->temperature_k == 6.778 && p[0]->wavelength_ang == 0.413263);
+    bragg_patterns_free(p, n);
+}
+END_TEST
+
+START_TEST(columns_of_other_things_are_no_patterns)
+{
+    assert_message("made.gr", "1 2\n2 3\n", 8, BRAGG_EDATA,
+                   "'made.gr': expected a powder pattern, found a pair distribution function G(r)");
+    assert_message("made.csv", "5,7\n250,8\n", 10, BRAGG_EDATA,
+                   "'made.csv': point 2: expected 2theta in degrees, found 250 (a line '# unit: q_A^-1' would name another abscissa)");
+    bragg_pattern *p = read_shared("pdf/Ni/Ni.chi", 0);
+    if (p)
+        ck_assert(p->axis == BRAGG_AXIS_Q && p->wavelength_ang == 0.1835957 && p->n == 1576 && p->sigma[3] == 152.288);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 /* Each sample cut anywhere ends in a message or in a shorter whole pattern, never in a crash. */
 START_TEST(truncated_files_end_in_a_message)
 {
@@ -413,6 +525,15 @@ int main(void)
     tcase_add_test(tc, ras_scans_restore_what_the_attenuator_took);
     tcase_add_test(tc, uxd_ranges_without_angles_follow_start_and_step);
     tcase_add_test(tc, powder_cif_blocks_take_the_measured_loop);
+    tcase_add_test(tc, philips_udf_and_old_rigaku_text_follow_start_and_step);
+    tcase_add_test(tc, archives_give_their_patterns_in_order);
+    tcase_add_test(tc, columns_of_other_things_are_no_patterns);
+    tcase_add_test(tc, start_step_end_files_differ_from_columns);
+    tcase_add_test(tc, counters_and_counts_of_d1a_are_pairs);
+#ifdef HAVE_XYLIB
+    tcase_add_test(tc, philips_rd_is_read_by_xylib);
+#endif
+    tcase_add_test(tc, the_table_of_readers_has_names_and_an_end);
     tcase_add_test(tc, truncated_files_end_in_a_message);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -36,11 +36,15 @@ void bragg_pattern_free(bragg_pattern *pattern);
 bragg_status bragg_pattern_check(const bragg_pattern *pattern, bragg_error *err);
 
 /** Read columns of text: x y or x y sigma, separated by blanks, commas or
- *  semicolons (.xy .xye .dat .csv).  Lines that start with # ! ' ; / * are
+ *  semicolons (.xy .xye .dat .csv .prn .chi), whatever ends the lines, with or
+ *  without a byte order mark.  Lines that start with # ! ' ; " or slash-star are
  *  comments; in them "unit: q_A^-1" and "wavelength_ang: 0.4066" (ours) are
- *  obeyed.  Without a unit x is 2theta in degrees.  Up to four lines of other
- *  text may stand before the first number (.chi, headers of columns); after it
- *  anything that is not a point is EDATA with its line. */
+ *  obeyed, and what 11-BM, Fit2D and pyFAI say of axis, wavelength, temperature
+ *  and time is noted.  Without a unit x is 2theta in degrees.  Up to four lines
+ *  of other text may stand before the first number, and any before a line
+ *  "#### start data"; after it anything that is not a point is EDATA with its
+ *  line.  Of four columns and more the first two are taken, and as sigma the one
+ *  whose name says so.  Whole numbers without sigma are taken for counts. */
 bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, bragg_error *err);
 
 /** Read pattern number index (from 0) of a file of any format we know; the

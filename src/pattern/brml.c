@@ -77,8 +77,8 @@ static bragg_status read_row(const xmlNode *row, const views *v, bragg_pattern *
     int n = text ? (int)numbers_of(text, strlen(text), value, DATUM_COLUMNS) : 0;
     bragg_status st = BRAGG_OK;
     if (v->counts >= n || v->angle >= n || v->time >= n || v->factor >= n)
-        st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected a row with %d columns, found '%.40s'", xmlGetLineNo(row),
-                        1 + (v->counts > v->angle ? v->counts : v->angle), text ? text : "");
+        st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected a row with %d columns, found '%.40s'",
+                        xmlGetLineNo(row), 1 + (v->counts > v->angle ? v->counts : v->angle), text ? text : "");
     xmlFree(text);
     if (st < 0)
         return st;

@@ -55,12 +55,15 @@ static bragg_status take_range(const source *src, const range *r, const tube *t,
                                bragg_error *err)
 {
     bragg_pattern *p;
-    if (!(r->n >= 1 && r->n <= MAX_POINTS) || r->at > src->size || r->n * (double)r->stride > (double)(src->size - r->at))
-        return bragg_fail(err, BRAGG_EDATA, "range %zu: expected %.0f points of %zu bytes at byte %zu, the file has %zu bytes",
+    if (!(r->n >= 1 && r->n <= MAX_POINTS) || r->at > src->size ||
+        r->n * (double)r->stride > (double)(src->size - r->at))
+        return bragg_fail(err, BRAGG_EDATA,
+                          "range %zu: expected %.0f points of %zu bytes at byte %zu, the file has %zu bytes",
                           list->n + 1, r->n, r->stride, r->at, src->size);
     if (!isfinite(r->start_deg) || !isfinite(r->step_deg) || r->step_deg == 0 || fabs(r->start_deg) > 360 ||
         fabs(r->step_deg) * r->n > 720)
-        return bragg_fail(err, BRAGG_EDATA, "range %zu: expected a scan of 2theta, found a start of %g with steps of %g deg",
+        return bragg_fail(err, BRAGG_EDATA,
+                          "range %zu: expected a scan of 2theta, found a start of %g with steps of %g deg",
                           list->n + 1, r->start_deg, r->step_deg);
     bragg_status st = pattern_make(r->n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
@@ -171,9 +174,11 @@ static bragg_status read_v3(const source *src, pattern_list *list, bragg_error *
         if (at > src->size || src->size - at < 304 || le32(h) < 260)
             return truncated(src, at, err);
         size_t record = le32(h + 252), extra = le32(h + 256), n = le32(h + 4);
-        range r = { at + le32(h) + extra, record, (double)n, le_double(h + 16), le_double(h + 176), le_float(h + 192) };
+        range r = { at + le32(h) + extra, record,           (double)n, le_double(h + 16),
+                    le_double(h + 176),   le_float(h + 192) };
         if (record < 4 || record > 512)
-            return bragg_fail(err, BRAGG_EDATA, "range %zu: expected records of 4 to 512 bytes, found %zu", i + 1, record);
+            return bragg_fail(err, BRAGG_EDATA, "range %zu: expected records of 4 to 512 bytes, found %zu", i + 1,
+                              record);
         if (n && !still(le32(h + 196)))
             st = take_range(src, &r, &t, list, err);
         at = r.at + n * record;
@@ -222,8 +227,8 @@ static bragg_status read_v4(const source *src, pattern_list *list, bragg_error *
             continue;
         }
         if (length < 8 || length > src->size - at)
-            return bragg_fail(err, BRAGG_EDATA, "byte %zu: expected a segment inside the file, found a length of %u", at,
-                              length);
+            return bragg_fail(err, BRAGG_EDATA,
+                              "byte %zu: expected a segment inside the file, found a length of %u", at, length);
         if (type == 10 && length > 36 && says(s + 12, 24, "SAMPLEID")) {
             t.title = (const char *)s + 36;
             t.title_length = length - 36;

@@ -67,7 +67,8 @@ double clock_iso(const char *text)
     if (*p == '.' || *p == ',')
         for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
             seconds += unit * (*p - '0');
-    return clock_seconds(field[0], field[1], field[2], 3600.0 * field[3] + 60.0 * field[4] + seconds) - zone_seconds(p);
+    return clock_seconds(field[0], field[1], field[2], 3600.0 * field[3] + 60.0 * field[4] + seconds) -
+           zone_seconds(p);
 }
 
 uint16_t le16(const unsigned char *p)

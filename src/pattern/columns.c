@@ -19,6 +19,7 @@ typedef struct columns {
     size_t header;           /* lines of other text before the first point */
     bool comment;            /* between slash-star and star-slash */
     bool named;              /* a header named its columns */
+    bool marked;             /* "#### start data" is still to come: all before it is header */
     bragg_axis axis;
     bragg_pattern facts;
     const char *title;
@@ -113,7 +114,7 @@ static bragg_status read_comment(columns *c, const lines *l, bragg_error *err)
 
 static void note_title(columns *c, const char *text, size_t length)
 {
-    while (length && (strchr("#!';/*\"", *text) || *text == ' ' || *text == '\t'))
+    while (length > 1 && (strchr("#!';*\" \t", *text) || (*text == '/' && text[1] == '*')))
         text++, length--;
     if (c->title || !length || find_text(text, length, "unit:") || find_text(text, length, "columns:"))
         return;
@@ -142,19 +143,30 @@ static void read_names(columns *c, const char *text, size_t length)
     }
 }
 
-static bragg_status read_header(columns *c, const lines *l, const char *text, size_t length, bragg_error *err)
+static void read_header(columns *c, const char *text, size_t length)
 {
     double value;
     c->header++;
     axis_fact(c, text, length);
     if (!strncmp(text, "TEMP", 4) && numbers_of(text + 4, length - 4, &value, 1))
         c->facts.temperature_k = value;
+    if (find_text(text, length, "integrationspace") && find_text(text, length, "qspace"))
+        c->axis = BRAGG_AXIS_Q;   /* SrXplanar */
+    header_fact(&c->facts, text, length);
     read_names(c, text, length);
     if (c->header == 1)
         note_title(c, text, length);
-    (void)l;
-    (void)err;
-    return BRAGG_OK;
+}
+
+/* Programs for pair distribution functions write the same columns: r would pass
+ * for an angle. */
+static bragg_status refuse_gr(const source *src, bragg_error *err)
+{
+    size_t head = src->size < 65536 ? src->size : 65536;
+    if (strcmp(src->extension, "gr") && !find_text((const char *)src->bytes, head, "PDF from PDFget") &&
+        !find_text((const char *)src->bytes, head, "outputtype = gr"))
+        return BRAGG_OK;
+    return bragg_fail(err, BRAGG_EDATA, "expected a powder pattern, found a pair distribution function G(r)");
 }
 
 static bragg_status add_point(columns *c, const lines *l, const double *values, size_t n, bragg_error *err)
@@ -165,7 +177,8 @@ static bragg_status add_point(columns *c, const lines *l, const double *values, 
             c->sigma = n == 3 ? 2 : 0;
     }
     if (n != c->width)
-        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu columns as before, found %zu", l->number, c->width, n);
+        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu columns as before, found %zu", l->number,
+                          c->width, n);
     if (c->n == c->room) {
         size_t room = 2 * c->room + 1024;
         double *at = realloc(c->at, room * 3 * sizeof *at);
@@ -193,8 +206,10 @@ static bool keyword(const char *text, size_t length)
 
 static bragg_status read_other(columns *c, const lines *l, const char *start, size_t length, bragg_error *err)
 {
-    if (c->n == 0 && (c->header < HEADER_LINES || keyword(start, length)))
-        return read_header(c, l, start, length, err);
+    if (c->n == 0 && (c->header < HEADER_LINES || c->marked || keyword(start, length))) {
+        read_header(c, start, length);
+        return BRAGG_OK;
+    }
     if (length == 1 && *start == 0x1a)   /* DOS end of file */
         return BRAGG_OK;
     return bragg_fail(err, BRAGG_EDATA, "line %zu: expected two or three numbers, found '%.*s'", l->number,
@@ -212,6 +227,8 @@ static bragg_status read_line(columns *c, const lines *l, bragg_error *err)
     size_t length = (size_t)(end - start);
     if (!length)
         return BRAGG_OK;
+    if (c->marked && find_text(start, length, "#### start data"))
+        c->marked = false;
     bool opens = length > 1 && start[0] == '/' && start[1] == '*', inside = c->comment || opens;
     if (inside)
         c->comment = !find_text(start + 2 * opens, length - 2 * (size_t)opens, "*/");
@@ -221,10 +238,10 @@ static bragg_status read_line(columns *c, const lines *l, bragg_error *err)
         note_title(c, start, length);
         return read_comment(c, l, err);
     }
-    if (decimal_comma(start, length))
+    if (!c->marked && decimal_comma(start, length))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a decimal point, found a decimal comma in '%.*s'",
                           l->number, length > 40 ? 40 : (int)length, start);
-    int n = split(start, length, values);
+    int n = c->marked ? -1 : split(start, length, values);
     if (n >= 2 && !(c->n == 0 && c->header < HEADER_LINES && n > MAX_COLUMNS))
         return add_point(c, l, values, (size_t)n, err);
     return read_other(c, l, start, length, err);
@@ -270,14 +287,29 @@ static bragg_status to_pattern(const columns *c, bragg_pattern **out, bragg_erro
     return BRAGG_OK;
 }
 
+/* Tables of other things are columns too: channels, times of flight, logs. */
+static bragg_status check_angles(const columns *c, bragg_error *err)
+{
+    for (size_t i = 0; c->axis == BRAGG_AXIS_TTH && i < c->n; i++)
+        if (fabs(c->at[3 * i]) > 180)
+            return bragg_fail(err, BRAGG_EDATA,
+                              "point %zu: expected 2theta in degrees, found %g (a line '# unit: q_A^-1' "
+                              "would name another abscissa)",
+                              i + 1, c->at[3 * i]);
+    return BRAGG_OK;
+}
+
 bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *err)
 {
     columns c = { .axis = BRAGG_AXIS_TTH, .facts = no_facts() };
     lines l = lines_of(src);
-    bragg_status st = BRAGG_OK;
     *out = NULL;
+    c.marked = find_text((const char *)src->bytes, src->size < 65536 ? src->size : 65536, "#### start data");
+    bragg_status st = refuse_gr(src, err);
     while (st == BRAGG_OK && lines_next(&l))
         st = read_line(&c, &l, err);
+    if (st == BRAGG_OK)
+        st = check_angles(&c, err);
     if (st == BRAGG_OK)
         st = to_pattern(&c, out, err);
     free(c.at);

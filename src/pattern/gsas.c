@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-typedef enum bank_type { STD, ESD, ALT, FXY, FXYE } bank_type;
+typedef enum bank_type { STD, ESD, FXY, FXYE } bank_type;
 
 /* BANK 1  5753  576 CONST 1500 2 0 0 STD */
 typedef struct bank {
@@ -57,7 +57,7 @@ static bool is(const char *at, size_t n, const char *name)
 /* The last word is the type unless it is a number; records without one are STD. */
 static bragg_status parse_type(const lines *l, bank *b, bragg_error *err)
 {
-    static const char *const names[] = { "STD", "ESD", "ALT", "FXY", "FXYE" };
+    static const char *const names[] = { "STD", "ESD", "FXY", "FXYE" };
     const char *at = l->text + l->length;
     double number;
     while (at > l->text && at[-1] != ' ' && at[-1] != '\t')
@@ -66,12 +66,14 @@ static bragg_status parse_type(const lines *l, bank *b, bragg_error *err)
     b->type = STD;
     if (bragg_number_parse_n(at, n, &number))
         return BRAGG_OK;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 4; i++)
         if (is(at, n, names[i])) {
             b->type = (bank_type)i;
             return BRAGG_OK;
         }
-    return bragg_fail(err, BRAGG_EDATA, "line %zu: expected data STD, ESD, ALT, FXY or FXYE, found '%.*s'", l->number,
+    if (is(at, n, "ALT"))
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "line %zu: data ALT are times of flight", l->number);
+    return bragg_fail(err, BRAGG_EDATA, "line %zu: expected data STD, ESD, FXY or FXYE, found '%.*s'", l->number,
                       n > 20 ? 20 : (int)n, at);
 }
 
@@ -82,8 +84,9 @@ static bragg_status parse_bank(const lines *l, bank *b, bragg_error *err)
     memset(b, 0, sizeof *b);
     b->line = l->number;
     if (numbers_of(l->text + 4, l->length - 4, v, 3) < 3 || !(v[1] >= 1 && v[1] <= MAX_POINTS))
-        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected BANK with its number, points and records, found '%.*s'",
-                          l->number, l->length > 40 ? 40 : (int)l->length, l->text);
+        return bragg_fail(err, BRAGG_EDATA,
+                          "line %zu: expected BANK with its number, points and records, found '%.*s'", l->number,
+                          l->length > 40 ? 40 : (int)l->length, l->text);
     b->number = v[0];
     b->n = v[1];
     size_t n = word(l->text, l->length, 4, &kind);
@@ -119,25 +122,19 @@ static double mean_sigma(double y, double m)
 }
 
 /* One record of 80 columns into the pattern at *i: STD 10(I2,F6.0), the number
- * of counters averaged and their mean; ESD 5(2F8.0), ALT 4(F8.0,F7.4,F5.4). */
+ * of counters averaged and their mean; ESD 5(2F8.0), intensity and esd. */
 static bool parse_record(const bank *b, const lines *l, bragg_pattern *p, size_t *i, bool *averaged)
 {
-    static const size_t widths[] = { 8, 16, 20 };
-    size_t width = widths[b->type], per = 80 / width;
-    if (b->type == STD && l->length <= 2 && *i)
-        return true;
-    for (size_t k = 0; k < per && *i < p->n && k * width < l->length; k++, (*i)++) {
-        size_t at = k * width;
-        double a = 0, y, s = NAN, x = NAN;
-        bool ok = b->type == STD   ? field(l, at, 2, &a) && field(l, at + 2, 6, &y)
-                  : b->type == ESD ? field(l, at, 8, &y) && field(l, at + 8, 8, &s)
-                                   : field(l, at, 8, &x) && field(l, at + 8, 7, &y) && field(l, at + 15, 5, &s);
+    size_t width = b->type == STD ? 8 : 16;
+    for (size_t at = 0; at < 80 && at < l->length && *i < p->n; at += width, ++*i) {
+        double counters = 1, y, s = NAN;
+        bool ok = b->type == STD ? field(l, at, 2, &counters) && field(l, at + 2, 6, &y)
+                                 : field(l, at, 8, &y) && field(l, at + 8, 8, &s);
         if (!ok)
             return false;
-        *averaged |= a > 1;
+        *averaged |= counters > 1;
         p->y[*i] = y;
-        p->sigma[*i] = b->type == STD ? mean_sigma(y, a > 1 ? a : 1) : s > 0 ? s : NAN;
-        p->x[*i] = x / 32 / 100 * BRAGG_DEG;
+        p->sigma[*i] = b->type == STD ? mean_sigma(y, fmax(counters, 1)) : s > 0 ? s : NAN;
     }
     return true;
 }
@@ -176,13 +173,14 @@ static bragg_status read_bank(lines *l, const bank *b, bragg_pattern *p, bragg_e
     while (i < p->n && lines_next(l)) {
         if (!l->length || l->text[0] == '#')
             continue;
-        if (!(b->type <= ALT && !is_bank(l) ? parse_record(b, l, p, &i, &averaged)
-                                            : !is_bank(l) && parse_free(b, l, p, &i)))
+        if (is_bank(l) ||
+            !(b->type <= ESD ? parse_record(b, l, p, &i, &averaged) : parse_free(b, l, p, &i)))
             return bragg_fail(err, BRAGG_EDATA, "line %zu: expected data of bank %g, found '%.*s'", l->number,
                               b->number, l->length > 40 ? 40 : (int)l->length, l->text);
     }
     if (i < p->n)
-        return bragg_fail(err, BRAGG_EDATA, "bank %g: expected %zu points, the file ends after %zu", b->number, p->n, i);
+        return bragg_fail(err, BRAGG_EDATA, "bank %g: expected %zu points, the file ends after %zu", b->number,
+                          p->n, i);
     settle(b, p, averaged);
     return BRAGG_OK;
 }

@@ -59,7 +59,10 @@ bool probe_pdcif(const source *src)
             l.text++, l.length--;
         if (!l.length || *l.text == '#')
             continue;
-        return (l.length > 4 && !strncasecmp(l.text, "data_", 5)) || (cif && *l.text == '_');
+        bool data = l.length > 4 && !strncasecmp(l.text, "data_", 5) &&
+                    (cif || !(memchr(l.text, ',', l.length) || memchr(l.text, ' ', l.length) ||
+                              memchr(l.text, '\t', l.length)));
+        return data || (cif && *l.text == '_');
     }
     return cif;
 }
@@ -215,8 +218,8 @@ static bragg_status take_block(block *b)
     const column *x = choose(b, X_CORRECTED, X_LAST, y->n);
     bragg_pattern *p;
     if (x == &b->columns[X_TOF])
-        return bragg_fail(b->err, BRAGG_ENOSUPPORT, "block '%s': times of flight; patterns here have an angle or Q as abscissa",
-                          b->title);
+        return bragg_fail(b->err, BRAGG_ENOSUPPORT,
+                          "block '%s': times of flight; patterns here have an angle or Q as abscissa", b->title);
     if (!x && !isfinite(abscissa(b, NULL, 1)))
         return bragg_fail(b->err, BRAGG_EDATA, "block '%s': expected 2theta, Q or d for %zu intensities, found none",
                           b->title, y->n);
@@ -296,7 +299,8 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
         return b->status;
     if (b->no_memory || !file)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of the CIF");
-    return code == CIF_OK ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "expected a CIF, cif_api gave up with error %d", code);
+    return code == CIF_OK ? BRAGG_OK
+                          : bragg_fail(err, BRAGG_EDATA, "expected a CIF, cif_api gave up with error %d", code);
 }
 
 bragg_status read_pdcif(const source *src, pattern_list *list, bragg_error *err)

@@ -2,6 +2,7 @@
 /* One door for all pattern files: load the bytes, find the reader, run it. */
 #include "config.h"
 #include "reader.h"
+#include "zip.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,9 +24,17 @@ static bragg_status read_columns(const source *src, pattern_list *list, bragg_er
     return st < 0 ? st : pattern_list_take(list, p, err);
 }
 
+static bool probe_archive(const source *src)
+{
+    zip z;
+    return zip_open(src, &z);
+}
+
+static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
+
 /* The first whose probe says yes reads; columns of text take what is left. */
 static const pattern_reader readers[] = {
-    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, ALT, FXY, FXYE", probe_gsas, read_gsas },
+    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas },
     { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
     { "brml", "Bruker BRML, all scans", probe_brml, read_brml },
     { "ras", "Rigaku RAS, all scans", probe_ras, read_ras },
@@ -33,8 +42,13 @@ static const pattern_reader readers[] = {
     { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
     { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
     { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },
+    { "udf", "Philips UDF", probe_udf, read_udf },
+    { "xylib", "Philips RD, by xylib", probe_xylib, read_xylib },
+    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", probe_rigaku_text, read_rigaku_text },
+    { "rigaku_binary", "Rigaku binary: refused with advice", probe_rigaku_binary, read_rigaku_binary },
     { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif },
     { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps },
+    { "zip", "zip archive of pattern files, in its order", probe_archive, read_archive },
     { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns },
 };
 enum { N_READERS = sizeof readers / sizeof *readers, MAX_FILE = 1 << 30 };
@@ -98,7 +112,8 @@ static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error 
     if (!text)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu bytes", *size / 2 * 3);
     for (size_t i = 2; i + 1 < *size; i += 2) {
-        uint32_t c = big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
+        uint32_t c =
+            big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
         to = put_utf8(to, c >= 0xd800 && c < 0xe000 ? '?' : c);
     }
     *to = '\0';
@@ -146,6 +161,51 @@ static const pattern_reader *reader_for(const source *src)
         if (readers[i].probe(src))
             return &readers[i];
     return &readers[N_READERS - 1];
+}
+
+/* Extensions of files that are patterns when no content says so. */
+static bool text_pattern(const char *extension)
+{
+    static const char *const known[] = { "xy", "xye", "dat", "csv", "prn", "chi", "txt", "asc" };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(extension, known[i]))
+            return true;
+    return false;
+}
+
+/* A member that is no pattern (instrument parameters, a structure, pictures)
+ * is passed over; one that is and cannot be read fails the archive. */
+static bragg_status read_archived(const zip *z, pattern_list *list, bragg_error *err)
+{
+    char name[256], extension[16];
+    unsigned char *bytes;
+    size_t size;
+    snprintf(name, sizeof name, "%.*s", z->name_length > 255 ? 255 : (int)z->name_length, z->name);
+    extension_of(name, extension);
+    if (!z->unpacked || !strcmp(extension, "zip"))
+        return BRAGG_OK;
+    bragg_status st = zip_extract(z, &bytes, &size, err);
+    if (st < 0)
+        return st;
+    source member = { bytes, size, name, extension };
+    const pattern_reader *reader = reader_for(&member);
+    const char *text = (const char *)bytes;
+    bool structure = !strcmp(reader->name, "pdcif") && !find_text(text, size, "_pd_meas_") &&
+                     !find_text(text, size, "_pd_proc_intensity");
+    if (reader->read != read_archive && !structure && (reader->read != read_columns || text_pattern(extension)))
+        st = reader->read(&member, list, err);
+    free(bytes);
+    return st < 0 ? bragg_context(err, st, "'%s'", name) : st;
+}
+
+static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err)
+{
+    zip z;
+    bragg_status st = BRAGG_OK;
+    zip_open(src, &z);
+    while (st == BRAGG_OK && zip_next(&z))
+        st = read_archived(&z, list, err);
+    return st;
 }
 
 static void list_free(pattern_list *list)

@@ -45,6 +45,14 @@
 #define read_rasx bragg_pattern_read_rasx
 #define probe_pdcif bragg_pattern_probe_pdcif
 #define read_pdcif bragg_pattern_read_pdcif
+#define probe_rigaku_text bragg_pattern_probe_rigaku_text
+#define read_rigaku_text bragg_pattern_read_rigaku_text
+#define probe_rigaku_binary bragg_pattern_probe_rigaku_binary
+#define read_rigaku_binary bragg_pattern_read_rigaku_binary
+#define probe_udf bragg_pattern_probe_udf
+#define read_udf bragg_pattern_read_udf
+#define probe_xylib bragg_pattern_probe_xylib
+#define read_xylib bragg_pattern_read_xylib
 #pragma GCC visibility push(hidden)
 
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
@@ -133,6 +141,14 @@ bool probe_rasx(const source *src);
 bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err);
 bool probe_pdcif(const source *src);
 bragg_status read_pdcif(const source *src, pattern_list *list, bragg_error *err);
+bool probe_rigaku_text(const source *src);
+bragg_status read_rigaku_text(const source *src, pattern_list *list, bragg_error *err);
+bool probe_rigaku_binary(const source *src);
+bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err);
+bool probe_udf(const source *src);
+bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err);
+bool probe_xylib(const source *src);
+bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif

@@ -6,6 +6,7 @@
 
 #include <bragg/number.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,8 @@ static bragg_status finish(const profile *f, bragg_pattern **out, bragg_error *e
 static bool moves(const char *axis, size_t length)
 {
     return !length || find_text(axis, length, "twotheta") || find_text(axis, length, "2-theta") ||
-           find_text(axis, length, "2theta") || find_text(axis, length, "2\xce\xb8") || find_text(axis, length, "2\x83\xc6");
+           find_text(axis, length, "2theta") || find_text(axis, length, "2\xce\xb8") ||
+           find_text(axis, length, "2\x83\xc6");
 }
 
 /* "*KEY "value"" */
@@ -303,4 +305,128 @@ bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err)
     if (st == BRAGG_OK && !list->n)
         st = bragg_fail(err, BRAGG_EDATA, "none of its profiles moves 2theta");
     return st;
+}
+
+/* Rigaku text of older programs (.dat, .asc): "*KEY = value", then intensities
+ * separated by commas or blanks, from *BEGIN or behind *COUNT to *END. */
+bool probe_rigaku_text(const source *src)
+{
+    size_t head = src->size < 8192 ? src->size : 8192;
+    const char *text = (const char *)src->bytes;
+    return src->size > 5 && (!strncmp(text, "*TYPE", 5) || !strncmp(text, "*CLASS", 6)) &&
+           find_text(text, head, "*START") && find_text(text, head, "*STEP");
+}
+
+typedef struct rigaku_text {
+    bragg_pattern facts;
+    double start, step, count;
+    bool rates;
+    const char *title;
+    size_t title_length;
+    bragg_pattern *open;     /* being filled */
+    size_t n;
+} rigaku_text;
+
+static double key_number(const lines *l, const char *key, double old)
+{
+    size_t n = strlen(key);
+    double value;
+    const char *end = l->text + l->length, *p = l->text + n;
+    if (l->length <= n || strncmp(l->text, key, n) || !strchr(" \t=", *p))
+        return old;
+    while (p < end && strchr(" \t=", *p))
+        p++;
+    return numbers_of(p, (size_t)(end - p), &value, 1) ? value : old;
+}
+
+static void rigaku_key(rigaku_text *t, const lines *l)
+{
+    t->start = key_number(l, "*START", t->start);
+    t->step = key_number(l, "*STEP", t->step);
+    t->count = key_number(l, "*COUNT", t->count);
+    t->facts.wavelength_ang = key_number(l, "*WAVE_LENGTH1", key_number(l, "*WAVELENGTH", t->facts.wavelength_ang));
+    t->facts.wavelength2_ang = key_number(l, "*WAVE_LENGTH2", t->facts.wavelength2_ang);
+    if (starts(l, "*YUNIT"))
+        t->rates = find_text(l->text, l->length, "cps") != NULL;
+    if (starts(l, "*SAMPLE") && memchr(l->text, '=', l->length)) {
+        t->title = (const char *)memchr(l->text, '=', l->length) + 1;
+        t->title_length = (size_t)(l->text + l->length - t->title);
+    }
+}
+
+static bragg_status rigaku_numbers(rigaku_text *t, const source *src, const lines *l, bragg_error *err)
+{
+    double v[64];
+    size_t n = numbers_of(l->text, l->length, v, 64);
+    if (!n)
+        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected intensities, found '%.*s'", l->number,
+                          l->length > 40 ? 40 : (int)l->length, l->text);
+    if (!t->open) {
+        if (!(t->step > 0) || !isfinite(t->start) || !(t->count >= 2 && t->count <= (double)src->size))
+            return bragg_fail(err, BRAGG_EDATA, "line %zu: expected *START, *STEP and *COUNT before the intensities",
+                              l->number);
+        bragg_status st = pattern_make(t->count, BRAGG_AXIS_TTH, &t->open, err);
+        if (st < 0)
+            return st;
+        t->n = 0;
+    }
+    if (n > t->open->n - t->n)
+        return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu intensities, found more", l->number, t->open->n);
+    memcpy(t->open->y + t->n, v, n * sizeof *v);
+    t->n += n;
+    return BRAGG_OK;
+}
+
+static bragg_status rigaku_close(rigaku_text *t, pattern_list *list, bragg_error *err)
+{
+    bragg_pattern *p = t->open;
+    bool whole = !t->rates;
+    if (t->n != p->n)
+        return bragg_fail(err, BRAGG_EDATA, "scan %zu: expected %zu intensities, found %zu", list->n + 1, p->n, t->n);
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (t->start + (double)i * t->step) * BRAGG_DEG;
+        whole &= p->y[i] >= 0 && p->y[i] == floor(p->y[i]);
+    }
+    p->counts = whole;
+    header_copy(p, &t->facts);
+    pattern_title(p, t->title ? t->title : "", t->title_length);
+    t->open = NULL;
+    return pattern_list_take(list, p, err);
+}
+
+bragg_status read_rigaku_text(const source *src, pattern_list *list, bragg_error *err)
+{
+    rigaku_text t = { .facts = no_facts(), .start = NAN, .step = NAN, .count = NAN };
+    lines l = lines_of(src);
+    bragg_status st = BRAGG_OK;
+    while (st == BRAGG_OK && lines_next(&l)) {
+        if (!l.length || *l.text == '#')
+            continue;
+        if (*l.text != '*') {
+            st = rigaku_numbers(&t, src, &l, err);
+            continue;
+        }
+        if (t.open)
+            st = rigaku_close(&t, list, err);
+        rigaku_key(&t, &l);
+    }
+    if (st == BRAGG_OK && t.open)
+        st = rigaku_close(&t, list, err);
+    bragg_pattern_free(t.open);
+    return st;
+}
+
+/* SmartLab's binary .raw: its layout is not public and no two descriptions of
+ * it agree. */
+bool probe_rigaku_binary(const source *src)
+{
+    return src->size > 64 && !memcmp(src->bytes, "FI\0\0", 4);
+}
+
+bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err)
+{
+    (void)src;
+    (void)list;
+    return bragg_fail(err, BRAGG_ENOSUPPORT,
+                      "a Rigaku binary file, whose layout is not public: save it as .ras or .rasx");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Neutron and FullProf files that give start, step and end, then intensities
  * line by line: D1A/D1B/D20 of ILL as "D1A5" (FullProf INSTRM 6), DMC and HRPT
- * of PSI (INSTRM 8), and the free format (INSTRM 0).  The layouts are those of
+ * of PSI (INSTRM 8), D1A and D2B of old with 10(I2,I6) counters and counts
+ * (INSTRM 1), and the free format (INSTRM 0).  The layouts are those of
  * the FullProf manual, "Input of the intensity data". */
 #include "config.h"
 #include "reader.h"
@@ -98,6 +99,52 @@ static size_t read_values(lines *l, double *to, size_t n)
     return i;
 }
 
+/* A full line of 10(I2,I6): every field of eight holds a number of counters and
+ * the mean of their counts. */
+static bool paired_line(const lines *l, double counters[10], double counts[10])
+{
+    if (l->length < 74 || l->length > 80)
+        return false;
+    for (size_t k = 0; k < 10; k++) {
+        size_t at = 8 * k, width = l->length - at - 2 < 6 ? l->length - at - 2 : 6;
+        const char *field = l->text + at;
+        if (!bragg_number_parse_n(field, 2, &counters[k]) || !bragg_number_parse_n(field + 2, width, &counts[k]) ||
+            counters[k] < 1 || memchr(field, '.', width + 2))
+            return false;
+    }
+    return true;
+}
+
+static bool paired(lines l)
+{
+    double counters[10], counts[10];
+    return lines_next(&l) && paired_line(&l, counters, counts);
+}
+
+/* The last line of pairs may be short. */
+static size_t read_pairs(lines *l, bragg_pattern *p)
+{
+    double v[64];
+    size_t i = 0;
+    while (i < p->n && lines_next(l)) {
+        double counters[10], counts[10];
+        size_t n = 10;
+        if (!paired_line(l, counters, counts)) {
+            n = numbers_of(l->text, l->length, v, 20) / 2;
+            for (size_t k = 0; k < n; k++)
+                counters[k] = v[2 * k], counts[k] = v[2 * k + 1];
+        }
+        if (!n)
+            break;
+        for (size_t k = 0; k < n && i < p->n; k++, i++) {
+            double m = counters[k] >= 1 ? counters[k] : 1;
+            p->y[i] = counts[k];
+            p->sigma[i] = sqrt(fmax(counts[k] * m, 1)) / m;
+        }
+    }
+    return i;
+}
+
 /* "lambda=  1.49400, T=   0.000": T of zero means not measured. */
 static double after(const lines *l, const char *word)
 {
@@ -155,7 +202,9 @@ bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err)
     lines l = lines_of(src);
     while (l.number < g.header && lines_next(&l))
         header_line(&l, &g, p);
-    size_t n = read_values(&l, p->y, g.n), m = read_values(&l, p->sigma, g.n);
+    bool pairs = paired(l);
+    size_t n = pairs ? read_pairs(&l, p) : read_values(&l, p->y, g.n);
+    size_t m = pairs ? g.n : read_values(&l, p->sigma, g.n);
     bool whole = m != g.n;
     for (size_t i = 0; i < g.n; i++) {
         p->x[i] = (g.start + (double)i * g.step) * BRAGG_DEG;

@@ -25,7 +25,8 @@ bool probe_uxd(const source *src)
 {
     size_t head = src->size < 8192 ? src->size : 8192;
     return find_text((const char *)src->bytes, head, "_FILEVERSION") &&
-           (find_text((const char *)src->bytes, head, "_SAMPLE") || find_text((const char *)src->bytes, head, "_DRIVE"));
+           (find_text((const char *)src->bytes, head, "_SAMPLE") ||
+            find_text((const char *)src->bytes, head, "_DRIVE"));
 }
 
 /* The value of KEY on this line; NULL when it is another. */

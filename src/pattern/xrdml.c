@@ -155,7 +155,8 @@ static bragg_status read_intensities(const xmlNode *points, bragg_pattern **out,
     bragg_pattern *p = NULL;
     *out = NULL;
     if (!node)
-        return bragg_fail(err, BRAGG_EDATA, "line %ld: expected counts or intensities in the scan", xmlGetLineNo(points));
+        return bragg_fail(err, BRAGG_EDATA, "line %ld: expected counts or intensities in the scan",
+                          xmlGetLineNo(points));
     bragg_status st = number_list(node, &values, &n, err);
     if (st == BRAGG_OK)
         st = pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
@@ -241,8 +242,8 @@ static bool is_pattern(const xmlNode *points)
     return xml_child(where, "startPosition") || xml_child(where, "listPositions");
 }
 
-static bragg_status read_scan(const xmlNode *root, const xmlNode *measurement, const xmlNode *scan, pattern_list *list,
-                              bragg_error *err)
+static bragg_status read_scan(const xmlNode *root, const xmlNode *measurement, const xmlNode *scan,
+                              pattern_list *list, bragg_error *err)
 {
     xmlNode *points = xml_child(scan, "dataPoints");
     bragg_pattern *p;

@@ -4,6 +4,7 @@
  * Without AFL: fuzz_pattern -m COUNT FILE … reads COUNT damaged copies of each,
  * fuzz_pattern.tmp being the last, whose extension is the file's own. */
 #include "config.h"
+#include <bragg/number.h>
 #include <bragg/pattern.h>
 
 #include <math.h>
@@ -25,10 +26,11 @@ static void show(const char *path, const char *format, size_t index, const bragg
     for (const char *c = path; *c; c++)
         if (*c == '/')
             slash = c + 1;
-    printf("%s\t%s\t%zu\t%zu\t%.8g\t%.8g\t%.9g\t%.12g\t%.6g\t%s\t%d\t%.7g\t%.7g\t%.4g\t%.5g\t%.12g\t%.6g\t%.8g\t%s\n", slash,
-           format, index, p->n, p->x[0] / factor, p->x[p->n - 1] / factor, most, sum, sigma, bragg_axis_name(p->axis), p->counts,
-           p->wavelength_ang, p->wavelength2_ang, p->ratio2, p->temperature_k, p->time_s, p->counting_s, p->monitor,
-           p->title ? p->title : "");
+    printf(
+        "%s\t%s\t%zu\t%zu\t%.8g\t%.8g\t%.9g\t%.12g\t%.6g\t%s\t%d\t%.7g\t%.7g\t%.4g\t%.5g\t%.12g\t%.6g\t%.8g\t%s\n",
+        slash, format, index, p->n, p->x[0] / factor, p->x[p->n - 1] / factor, most, sum, sigma,
+        bragg_axis_name(p->axis), p->counts, p->wavelength_ang, p->wavelength2_ang, p->ratio2, p->temperature_k,
+        p->time_s, p->counting_s, p->monitor, p->title ? p->title : "");
 }
 
 /* Marsaglia, J. Stat. Softw. 8 (2003) 14: the same damage on every machine. */
@@ -78,7 +80,7 @@ static void read_quietly(const char *path)
     bragg_patterns_free(patterns, n);
 }
 
-static void mutate(const char *path, long count)
+static void mutate(const char *path, long long count)
 {
     const char *dot = strrchr(path, '.');
     char copy[64];
@@ -90,7 +92,7 @@ static void mutate(const char *path, long count)
     unsigned char *original = malloc(MOST), *bytes = malloc(MOST);
     size_t size = original && bytes ? fread(original, 1, MOST, f) : 0;
     fclose(f);
-    for (long i = 1; i <= count && size; i++) {
+    for (long long i = 1; i <= count && size; i++) {
         unsigned long state = 0x9e3779b97f4a7c15ul * (unsigned long)i + size;
         memcpy(bytes, original, size);
         size_t n = damage(bytes, size, &state);
@@ -106,9 +108,11 @@ static void mutate(const char *path, long count)
 
 int main(int argc, char **argv)
 {
+    long long count;
     if (argc > 2 && !strcmp(argv[1], "-m")) {
         for (int i = 3; i < argc; i++)
-            mutate(argv[i], strtol(argv[2], NULL, 10));
+            if (bragg_integer_parse(argv[2], &count))
+                mutate(argv[i], count);
         return 0;
     }
     for (int i = 1; i < argc; i++) {
