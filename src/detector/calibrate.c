@@ -359,8 +359,12 @@ static double refine_candidate(work *w, const ridges *r, const radii *where, dou
     }
     /* more lines explain more by chance: each takes four pixels of all radii */
     double chance = fmin(0.9, 4.0 * (double)rings / ((double)where->n / 2));
-    double share = (double)w->n_points / ((double)r->n / (double)(r->n / 8000 + 1));
-    return (share - chance) / (1 - chance);
+    double share = (double)w->n_points / ((double)r->n / (double)(r->n / 8000 + 1)), squares = 0;
+    for (size_t k = 0; k < w->n_points; k++)
+        squares += pow(miss_px(w, &w->point[k]), 2);
+    /* points that are there by chance spread evenly over the two pixels */
+    double even = 2 / sqrt(3), sharp = w->n_points ? 1 - sqrt(squares / (double)w->n_points) / even : 0;
+    return fmax(sharp, 0) * (share - chance) / (1 - chance);
 }
 
 static bragg_status polish(work *w, const bragg_calibrate_options *o, bragg_error *err)
@@ -454,7 +458,7 @@ static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_
     }
     free(where.share);
     w->g = best;
-    if (st == BRAGG_OK && merit < 0.1)
+    if (st == BRAGG_OK && merit < 0.05)
         st = bragg_fail(err, BRAGG_ENOCONV, "calibration: rings with centre %.0f, %.0f (row, column) seen, but no distance makes them the standard's "
                         "(best explains %.0f %% of %zu ridge points); check calibrant, wavelength and pixel size", where.slow, where.fast, 100 * merit, r->n);
     return st;
