@@ -72,9 +72,10 @@ typedef struct bragg_plan_options {
     bragg_split split;
     bool solid_angle;
     double polarization;      /**< NAN: none */
-    double chi_first_rad, chi_last_rad;  /**< sector of pixel centres; NAN: all round */
+    double chi_first_rad, chi_last_rad;  /**< sector, up to 2 pi wide; NAN: all round from -pi */
+    size_t n_azimuth;         /**< azimuth bins over the sector: more than 1 makes cakes */
 } bragg_plan_options;
-#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN }
+#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1 }
 
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number
  *  of frames.
@@ -95,5 +96,26 @@ void bragg_plan_free(bragg_plan *plan);
 bragg_status bragg_plan_integrate(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
                                   const bragg_frame *variance, bragg_pattern **out, bragg_error *err);
 size_t bragg_plan_entries(const bragg_plan *plan);
+
+/** Integration over the axis and azimuth.
+ *
+ *      intensity, sigma: [azimuth][ring], rings next to each other; empty bins NAN */
+typedef struct bragg_cake {
+    size_t n_rings, n_azimuth;
+    bragg_axis axis;
+    double wavelength_ang;
+    double *x, *chi_rad;      /**< bin centres */
+    double *intensity, *sigma;
+} bragg_cake;
+/** As bragg_plan_integrate for a plan of any n_azimuth. */
+bragg_status bragg_plan_integrate_cake(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
+                                       const bragg_frame *variance, bragg_cake **out, bragg_error *err);
+void bragg_cake_free(bragg_cake *cake);
+
+/** Integrate n frames at once, without dark and with Poisson errors: as fast as
+ *  the memory gives, because the matrix is read once for several frames.  out has room for
+ *  n patterns, all NULL on failure. */
+bragg_status bragg_plan_integrate_many(const bragg_plan *plan, const bragg_frame *const *frames, size_t n,
+                                       bragg_pattern **out, bragg_error *err);
 
 #endif
