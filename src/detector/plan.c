@@ -36,40 +36,58 @@ typedef struct making {
     bragg_plan *plan;
     block *block;
     size_t n_blocks, rows_a_block;
+    bool needs_chi;
     double r[3][3], pixel1, pixel2;  /* the rotation; pixel along the native axes */
+    double q_factor;                 /* 4 pi / lambda in the axis' unit */
 } making;
 
-/* A ray to slow, fast (pixels): laboratory vector, distance from the beam. */
+/* A ray in the laboratory; squares of its distance from the beam and its length. */
 typedef struct ray {
-    double t[3], across, length;
+    double t[3], across2, length2;
 } ray;
 
-static ray ray_to(const making *m, double slow, double fast)
+/* Along a row the rays step evenly: start + j * step. */
+typedef struct line {
+    double start[3], step[3];
+} line;
+
+static line line_of(const making *m, double slow, double fast)
 {
-    double d1, d2;
-    bragg_geometry_native(&m->g, slow, fast, &d1, &d2);
-    const double p[3] = { d1 * m->pixel1 - m->g.poni1_m, d2 * m->pixel2 - m->g.poni2_m, m->g.distance_m };
+    line l;
+    double a[2], b[2];
+    bragg_geometry_native(&m->g, slow, fast, &a[0], &a[1]);
+    bragg_geometry_native(&m->g, slow, fast + 1, &b[0], &b[1]);
+    const double p[3] = { a[0] * m->pixel1 - m->g.poni1_m, a[1] * m->pixel2 - m->g.poni2_m, m->g.distance_m };
+    for (int i = 0; i < 3; i++) {
+        l.start[i] = m->r[i][0] * p[0] + m->r[i][1] * p[1] + m->r[i][2] * p[2];
+        l.step[i] = m->r[i][0] * (b[0] - a[0]) * m->pixel1 + m->r[i][1] * (b[1] - a[1]) * m->pixel2;
+    }
+    return l;
+}
+
+static inline ray ray_on(const line *l, size_t j)
+{
     ray u;
     for (int i = 0; i < 3; i++)
-        u.t[i] = m->r[i][0] * p[0] + m->r[i][1] * p[1] + m->r[i][2] * p[2];
-    double across2 = u.t[0] * u.t[0] + u.t[1] * u.t[1];
-    u.across = sqrt(across2);
-    u.length = sqrt(across2 + u.t[2] * u.t[2]);
+        u.t[i] = l->start[i] + (double)j * l->step[i];
+    u.across2 = u.t[0] * u.t[0] + u.t[1] * u.t[1];
+    u.length2 = u.across2 + u.t[2] * u.t[2];
     return u;
 }
 
-/* sin(theta) = sqrt((1 - cos(2 theta)) / 2), written without the difference. */
-static double axis_of(const making *m, const ray *u)
+/* sin(theta) = sqrt((1 - cos(2 theta)) / 2), without the difference where it would
+ * cancel. */
+static inline double axis_of(const making *m, const ray *u)
 {
     switch (m->plan->opt.axis) {
-    case BRAGG_AXIS_TTH: return atan2(u->across, u->t[2]);
-    case BRAGG_AXIS_R: return u->t[2] > 0 ? m->g.distance_m * u->across / u->t[2] : NAN;
+    case BRAGG_AXIS_TTH: return atan2(sqrt(u->across2), u->t[2]);
+    case BRAGG_AXIS_R: return u->t[2] > 0 ? m->g.distance_m * sqrt(u->across2) / u->t[2] : NAN;
     default: break;
     }
-    double sine = u->t[2] > 0 ? u->across / sqrt(2 * u->length * (u->length + u->t[2]))
-                              : sqrt((1 - u->t[2] / u->length) / 2);
-    double q = 4 * BRAGG_PI * sine / m->g.wavelength_ang;
-    return m->plan->opt.axis == BRAGG_AXIS_Q ? q : m->plan->opt.axis == BRAGG_AXIS_QNM ? 10 * q : 2 * BRAGG_PI / q;
+    double length = sqrt(u->length2);
+    double sine2 = u->t[2] > 0 ? u->across2 / (2 * length * (length + u->t[2])) : (1 - u->t[2] / length) / 2;
+    double q = m->q_factor * sqrt(sine2);
+    return m->plan->opt.axis == BRAGG_AXIS_D ? 2 * BRAGG_PI / q : q;
 }
 
 /* Solid angle cos^3 of the incidence; polarization: bragg_polarization() with the
@@ -78,13 +96,11 @@ static double correction_of(const making *m, const ray *u)
 {
     const bragg_plan_options *o = &m->plan->opt;
     double c = 1;
-    if (o->solid_angle) {
-        double incidence = m->g.distance_m / u->length;
-        c = incidence * incidence * incidence;
-    }
+    if (o->solid_angle)
+        c = m->g.distance_m * m->g.distance_m * m->g.distance_m / (u->length2 * sqrt(u->length2));
     if (!isnan(o->polarization)) {
-        double sine2 = u->across * u->across / (u->length * u->length);
-        double twist = (u->t[1] * u->t[1] - u->t[0] * u->t[0]) / (u->length * u->length); /* cos(2 chi) sin^2 */
+        double sine2 = u->across2 / u->length2;
+        double twist = (u->t[1] * u->t[1] - u->t[0] * u->t[0]) / u->length2; /* cos(2 chi) sin^2 */
         c *= 0.5 * (2 - sine2 - o->polarization * twist);
     }
     return c;
@@ -97,46 +113,79 @@ static bool masked(const making *m, size_t pixel)
 
 /* ----------------------------------------------------------------- range */
 
-/* What a pixel covers of the axis: its centre, its box or its corners. */
-static void reach_of(const making *m, size_t i, size_t j, double *low, double *high)
+static void locate_corners(const making *m, size_t row, bool chi, point *at)
 {
-    ray u = ray_to(m, (double)i + 0.5, (double)j + 0.5);
-    double x = axis_of(m, &u), least = INFINITY, most = -INFINITY;
+    line l = line_of(m, (double)row, 0);
+    for (size_t j = 0; j <= m->plan->columns; j++) {
+        ray u = ray_on(&l, j);
+        at[j] = (point){ axis_of(m, &u), chi ? atan2(u.t[0], u.t[1]) : 0 };
+    }
+}
+
+/* Two rows of corners, of which each step computes the lower. */
+typedef struct corners {
+    point *at;
+    size_t n;
+} corners;
+
+static point *corner_row(const corners *r, size_t i)
+{
+    return r->at + i % 2 * r->n;
+}
+
+/* What a pixel covers of the axis: its centre, its box or its corners. */
+static void reach_of(const making *m, double x, const point *above, const point *below, double *low, double *high)
+{
     *low = *high = x;
     if (m->plan->opt.split == BRAGG_SPLIT_NONE)
         return;
-    for (int k = 0; k < 4; k++) {
-        ray c = ray_to(m, (double)(i + (k > 1)), (double)(j + k % 2));
-        double at = axis_of(m, &c);
-        least = fmin(least, at);
-        most = fmax(most, at);
-    }
+    double least = MIN(MIN(above[0].x, above[1].x), MIN(below[0].x, below[1].x));
+    double most = MAX(MAX(above[0].x, above[1].x), MAX(below[0].x, below[1].x));
     bool box = m->plan->opt.split == BRAGG_SPLIT_BBOX;
-    double half = fmax(most - x, x - least);
+    double half = MAX(most - x, x - least);
     *low = box ? x - half : least;
     *high = box ? x + half : most;
+}
+
+static void widen_range(const making *m, size_t i, const point *above, const point *below, block *b)
+{
+    line l = line_of(m, (double)i + 0.5, 0.5);
+    bool centre = m->plan->opt.split != BRAGG_SPLIT_FULL;
+    for (size_t j = 0; j < m->plan->columns; j++) {
+        double low, high, x = 0;
+        if (masked(m, i * m->plan->columns + j))
+            continue;
+        if (centre) {
+            ray u = ray_on(&l, j);
+            x = axis_of(m, &u);
+        }
+        reach_of(m, x, above + j, below + j, &low, &high);
+        if (isfinite(low + high)) {
+            b->low = MIN(b->low, low);
+            b->high = MAX(b->high, high);
+        }
+    }
 }
 
 static bragg_status find_range(void *payload, size_t first, size_t last, bragg_error *err)
 {
     making *m = payload;
-    double least = INFINITY, most = -INFINITY;
-    for (size_t i = first; i < last; i++)
-        for (size_t j = 0; j < m->plan->columns; j++) {
-            double low, high;
-            if (masked(m, i * m->plan->columns + j))
-                continue;
-            reach_of(m, i, j, &low, &high);
-            if (isfinite(low + high)) {
-                least = fmin(least, low);
-                most = fmax(most, high);
-            }
-        }
     block *b = &m->block[first / m->rows_a_block];
-    b->low = least;
-    b->high = most;
+    bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
+    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
+    if (!r.at)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    b->low = INFINITY;
+    b->high = -INFINITY;
+    if (split)
+        locate_corners(m, first, false, corner_row(&r, first));
+    for (size_t i = first; i < last; i++) {
+        if (split)
+            locate_corners(m, i + 1, false, corner_row(&r, i + 1));
+        widen_range(m, i, corner_row(&r, i), corner_row(&r, i + 1), b);
+    }
+    free(r.at);
     return BRAGG_OK;
-    (void)err;
 }
 
 static bragg_status set_range(making *m, bragg_error *err)
@@ -164,27 +213,21 @@ static bragg_status set_range(making *m, bragg_error *err)
 
 /* -------------------------------------------------------------- sharing */
 
-static void locate_corners(const making *m, size_t row, point *at)
-{
-    for (size_t j = 0; j <= m->plan->columns; j++) {
-        ray u = ray_to(m, (double)row, (double)j);
-        at[j] = (point){ axis_of(m, &u), atan2(u.t[0], u.t[1]) };
-    }
-}
-
 static bragg_status share_row(const making *m, share_list *l, size_t i, const point *above, const point *below, bragg_error *err)
 {
     bragg_plan *p = m->plan;
     bragg_status st = BRAGG_OK;
+    line rays = line_of(m, (double)i + 0.5, 0.5);
+    bool split = p->opt.split != BRAGG_SPLIT_NONE;
     for (size_t j = 0; j < p->columns && st == BRAGG_OK; j++) {
         size_t pixel = i * p->columns + j;
-        ray u = ray_to(m, (double)i + 0.5, (double)j + 0.5);
+        ray u = ray_on(&rays, j);
         p->correction[pixel] = (float)correction_of(m, &u);
         if (masked(m, pixel))
             continue;
-        point centre = { axis_of(m, &u), atan2(u.t[0], u.t[1]) };
+        point centre = { axis_of(m, &u), m->needs_chi ? atan2(u.t[0], u.t[1]) : 0 };
         point corner[4] = { centre, centre, centre, centre };
-        if (above)
+        if (split)
             corner[0] = above[j], corner[1] = below[j], corner[2] = below[j + 1], corner[3] = above[j + 1];
         if (isfinite(centre.x + corner[0].x + corner[1].x + corner[2].x + corner[3].x))
             st = bragg_plan_share(p, l, pixel, centre, corner, err);
@@ -196,22 +239,21 @@ static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_e
 {
     const making *m = payload;
     block *b = &m->block[first / m->rows_a_block];
-    size_t bins = m->plan->n_rings * m->plan->n_azimuth, n = m->plan->columns + 1;
-    bool corners = m->plan->opt.split != BRAGG_SPLIT_NONE;
-    point *row = malloc(2 * n * sizeof *row);
+    size_t bins = m->plan->n_rings * m->plan->n_azimuth;
+    bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
+    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
     b->count = calloc(bins, sizeof *b->count);
-    bragg_status st = row && b->count ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-    if (st == BRAGG_OK && corners)
-        locate_corners(m, first, row);
+    bragg_status st = r.at && b->count ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    if (st == BRAGG_OK && split)
+        locate_corners(m, first, m->needs_chi, corner_row(&r, first));
     for (size_t i = first; i < last && st == BRAGG_OK; i++) {
-        point *above = row + (i - first) % 2 * n, *below = row + (i - first + 1) % 2 * n;
-        if (corners)
-            locate_corners(m, i + 1, below);
-        st = share_row(m, &b->list, i, corners ? above : NULL, corners ? below : NULL, err);
+        if (split)
+            locate_corners(m, i + 1, m->needs_chi, corner_row(&r, i + 1));
+        st = share_row(m, &b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
     }
-    for (size_t k = 0; k < b->list.n; k++)
+    for (size_t k = 0; st == BRAGG_OK && k < b->list.n; k++)
         b->count[b->list.at[k].bin]++;
-    free(row);
+    free(r.at);
     return st;
 }
 
@@ -379,6 +421,8 @@ bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t 
     bragg_geometry_rotation(&m.g, m.r);
     bool upright = m.g.orientation > 4;
     m.pixel1 = upright ? m.g.pixel_fast_m : m.g.pixel_slow_m;
+    m.needs_chi = options->split == BRAGG_SPLIT_FULL || p->n_azimuth > 1 || !p->round;
+    m.q_factor = (options->axis == BRAGG_AXIS_QNM ? 40 : 4) * BRAGG_PI / m.g.wavelength_ang;
     m.pixel2 = upright ? m.g.pixel_slow_m : m.g.pixel_fast_m;
     st = make(&m, err);
     if (st < 0) {

@@ -24,6 +24,10 @@ struct bragg_plan {
     float *correction;                        /* a pixel: solid angle times polarization */
 };
 
+/* fmin and fmax are calls; no NAN comes this way. */
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
 typedef struct share {
     uint32_t bin, pixel;
     float weight;

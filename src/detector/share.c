@@ -58,7 +58,7 @@ static bragg_status share_ring(const bragg_plan *p, share_list *l, size_t pixel,
     if (azimuth < 0 || b <= 0 || a >= end || !(part > 0))
         return st;
     for (size_t k = a > 0 ? (size_t)a : 0; k < p->n_rings && (double)k < b && st == BRAGG_OK; k++) {
-        double inside = fmin(b, (double)k + 1) - fmax(a, (double)k);
+        double inside = MIN(b, (double)k + 1) - MAX(a, (double)k);
         if (inside > 0)
             st = add_share(l, (size_t)azimuth * p->n_rings + k, pixel, part * inside / length, err);
     }
@@ -69,13 +69,15 @@ static bragg_status share_ring(const bragg_plan *p, share_list *l, size_t pixel,
 static bragg_status share_box(const bragg_plan *p, share_list *l, size_t pixel, double a, double b, double chi_a,
                               double chi_b, bragg_error *err)
 {
-    if (!p->n_azimuth || !(b > a) || !(chi_b > chi_a))
+    if (!(b > a))
         return BRAGG_OK;
     if (p->n_azimuth == 1 && p->round)
         return share_ring(p, l, pixel, 0, 1, a, b, err);
+    if (!(chi_b > chi_a))
+        return BRAGG_OK;
     bragg_status st = BRAGG_OK;
     for (double k = floor(chi_a); k < chi_b && st == BRAGG_OK; k++) {
-        double part = (fmin(chi_b, k + 1) - fmax(chi_a, k)) / (chi_b - chi_a);
+        double part = (MIN(chi_b, k + 1) - MAX(chi_a, k)) / (chi_b - chi_a);
         st = share_ring(p, l, pixel, azimuth_of(p, (long)k), part, a, b, err);
     }
     return st;
@@ -105,7 +107,7 @@ static void add_edge(point a, point b, long low, double *area)
     double slope = (b.chi - a.chi) / dx, x = forward ? a.x : b.x, end = forward ? b.x : a.x, sign = forward ? 0.5 : -0.5;
     double chi = forward ? a.chi : b.chi;
     for (long k = (long)floor(x); x < end; k++) {
-        double to = fmin((double)k + 1, end), width = to - x, next = chi + slope * width;
+        double to = MIN((double)k + 1, end), width = to - x, next = chi + slope * width;
         area[k - low] += sign * width * (chi + next);
         chi = next;
         x = to;
@@ -136,8 +138,8 @@ static bragg_status share_polygon(const bragg_plan *p, share_list *l, size_t pix
     if (azimuth < 0)
         return BRAGG_OK;
     for (int k = 0; k < n; k++) {
-        low = fmin(low, v[k].x);
-        high = fmax(high, v[k].x);
+        low = MIN(low, v[k].x);
+        high = MAX(high, v[k].x);
     }
     if (!(high > 0 && low < (double)p->n_rings))
         return BRAGG_OK;
@@ -165,8 +167,8 @@ static bragg_status share_quad(const bragg_plan *p, share_list *l, size_t pixel,
                                bragg_error *err)
 {
     double whole = -area_of(v) / 2; /* of chi dx, which runs the other way round */
-    double below = fmin(fmin(v[0].chi, v[1].chi), fmin(v[2].chi, v[3].chi));
-    double above = fmax(fmax(v[0].chi, v[1].chi), fmax(v[2].chi, v[3].chi));
+    double below = MIN(MIN(v[0].chi, v[1].chi), MIN(v[2].chi, v[3].chi));
+    double above = MAX(MAX(v[0].chi, v[1].chi), MAX(v[2].chi, v[3].chi));
     if (!(fabs(whole) > 1e-14) || high - low > MOST_BINS)
         return share_box(p, l, pixel, low, high, below, above, err);
     if (p->n_azimuth == 1 && p->round)
@@ -200,14 +202,15 @@ bragg_status bragg_plan_share(const bragg_plan *p, share_list *l, size_t pixel, 
     double low = INFINITY, high = -INFINITY, narrow = INFINITY, wide = -INFINITY, reach = 0, turn = 0;
     for (int k = 0; k < 4; k++) {
         double chi = corner[k].chi - centre.chi; /* the cut at +-pi may run through a pixel */
-        chi -= 2 * BRAGG_PI * rint(chi / (2 * BRAGG_PI));
+        if (fabs(chi) > BRAGG_PI)
+            chi -= copysign(2 * BRAGG_PI, chi);
         v[k] = (point){ (corner[k].x - p->first) / p->step, strip + chi / p->chi_step };
-        low = fmin(low, v[k].x);
-        high = fmax(high, v[k].x);
-        narrow = fmin(narrow, chi);
-        wide = fmax(wide, chi);
-        reach = fmax(reach, fabs(v[k].x - x));
-        turn = fmax(turn, fabs(chi) / p->chi_step);
+        low = MIN(low, v[k].x);
+        high = MAX(high, v[k].x);
+        narrow = MIN(narrow, chi);
+        wide = MAX(wide, chi);
+        reach = MAX(reach, fabs(v[k].x - x));
+        turn = MAX(turn, fabs(chi) / p->chi_step);
     }
     if (p->opt.split == BRAGG_SPLIT_BBOX) /* pyFAI's box: centred, out to the farthest corner */
         return share_box(p, l, pixel, x - reach, x + reach, strip - turn, strip + turn, err);
