@@ -16,11 +16,14 @@
  *  (fast) from the outer corner of the first pixel; the detector is turned by
  *  rot1, rot2, rot3 about the laboratory axes 1, 2, 3.
  *
- *  orientation: which corner of the detector, seen from the sample, pixel (0, 0)
- *  is.  As in EXIF, 3 is pyFAI's native one:
+ *  orientation: where the pixel (0, 0) of the frame is, as EXIF counts the corners
+ *  of a picture and pyFAI (since 2024) applies them: seen from behind the detector,
+ *  looking towards the sample,
  *      1 top left     2 top right     3 bottom right     4 bottom left
- *      5 to 8 the same corners (5 top left, 6 top right, 7 bottom right, 8 bottom
- *      left) with rows standing upright: the slow axis is horizontal.            */
+ *  Seen from the sample, along the beam, left and right change places: 3, the
+ *  native one, begins at the bottom left.  5 to 8 are the same corners with
+ *  the frame's columns running vertically (5 top left, 6 top right, 7 bottom right,
+ *  8 bottom left), which pyFAI refuses; poni1 then counts along the columns.        */
 typedef struct bragg_geometry {
     double distance_m, poni1_m, poni2_m, rot1_rad, rot2_rad, rot3_rad;
     double pixel_slow_m, pixel_fast_m;
@@ -63,6 +66,7 @@ double bragg_polarization(double two_theta_rad, double chi_rad, double factor);
  *  centre; evenly over the interval that holds its corners; or by the exact area
  *  of the quadrilateral in (axis, azimuth). */
 typedef enum bragg_split { BRAGG_SPLIT_NONE, BRAGG_SPLIT_BBOX, BRAGG_SPLIT_FULL } bragg_split;
+/** Also what pyFAI calls them: "no" for "none". */
 bool bragg_split_parse(const char *name, bragg_split *split);
 
 typedef struct bragg_plan_options {
@@ -96,6 +100,9 @@ void bragg_plan_free(bragg_plan *plan);
 bragg_status bragg_plan_integrate(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
                                   const bragg_frame *variance, bragg_pattern **out, bragg_error *err);
 size_t bragg_plan_entries(const bragg_plan *plan);
+/** Sum of weight times correction of a bin (azimuth * n_bins + ring) when all its
+ *  pixels count: intensity times this is the sum of its counts. */
+double bragg_plan_norm(const bragg_plan *plan, size_t bin);
 
 /** Integration over the axis and azimuth.
  *

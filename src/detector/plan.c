@@ -12,10 +12,12 @@ enum { ROWS_A_BLOCK = 16, MOST_BLOCKS = 512 };
 
 bool bragg_split_parse(const char *name, bragg_split *split)
 {
-    static const char *const names[] = { "none", "bbox", "full" };
-    for (int k = 0; k < 3; k++)
-        if (!strcmp(name, names[k])) {
-            *split = (bragg_split)k;
+    static const struct { const char *name; bragg_split split; } names[] = {
+        { "none", BRAGG_SPLIT_NONE }, { "no", BRAGG_SPLIT_NONE }, { "bbox", BRAGG_SPLIT_BBOX }, { "full", BRAGG_SPLIT_FULL },
+    };
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (!strcmp(name, names[k].name)) {
+            *split = names[k].split;
             return true;
         }
     return false;
@@ -448,4 +450,9 @@ void bragg_plan_free(bragg_plan *p)
 size_t bragg_plan_entries(const bragg_plan *p)
 {
     return p->start[p->n_rings * p->n_azimuth];
+}
+
+double bragg_plan_norm(const bragg_plan *p, size_t bin)
+{
+    return bin < p->n_rings * p->n_azimuth ? p->norm[bin] : NAN;
 }
