@@ -119,10 +119,4 @@ bragg_status bragg_plan_integrate_cake(const bragg_plan *plan, const bragg_frame
                                        const bragg_frame *variance, bragg_cake **out, bragg_error *err);
 void bragg_cake_free(bragg_cake *cake);
 
-/** Integrate n frames at once, without dark and with Poisson errors: as fast as
- *  the memory gives, because the matrix is read once for several frames.  out has room for
- *  n patterns, all NULL on failure. */
-bragg_status bragg_plan_integrate_many(const bragg_plan *plan, const bragg_frame *const *frames, size_t n,
-                                       bragg_pattern **out, bragg_error *err);
-
 #endif
