@@ -4,6 +4,7 @@
 #define BRAGG_H
 
 #include <bragg/arena.h>
+#include <bragg/array.h>
 #include <bragg/cards.h>
 #include <bragg/crystal.h>
 #include <bragg/detector.h>
@@ -14,6 +15,7 @@
 #include <bragg/json.h>
 #include <bragg/lsq.h>
 #include <bragg/number.h>
+#include <bragg/numeric.h>
 #include <bragg/observer.h>
 #include <bragg/output.h>
 #include <bragg/param.h>
@@ -23,6 +25,7 @@
 #include <bragg/profile.h>
 #include <bragg/refine.h>
 #include <bragg/simulate.h>
+#include <bragg/sparse.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <bragg/yaml.h>

@@ -4,8 +4,8 @@
 cd "${TOP_SRCDIR:-.}" || exit 99
 floor() {
     case $1 in
-    error | number | units | base | arena | yaml | json | hash | path | observer | output | thread | text) echo "0 base" ;;
-    param | lsq | numeric) echo "1 numeric" ;;
+    array | error | number | units | base | arena | yaml | json | hash | path | observer | output | thread | text) echo "0 base" ;;
+    param | lsq | numeric | sparse) echo "1 numeric" ;;
     frame) echo "2 frame" ;; pattern) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
     detector) echo "3 detector" ;; refine | profile | experiment) echo "3 refine" ;;
     cards) echo "4 cards" ;; pdf) echo "4 pdf" ;;

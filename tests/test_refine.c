@@ -12,6 +12,7 @@ static void set(bragg_model *m, const char *name, double value)
     ptrdiff_t row = bragg_params_find(t, name);
     ck_assert_msg(row >= 0, "no parameter %s", name);
     t->at[row].value = value;
+    t->at[row].tie_to = -1;
 }
 
 /* GSAS-II's instrument (centidegrees) into the model. */

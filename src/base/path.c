@@ -24,8 +24,24 @@ char *bragg_path_join(bragg_arena *arena, const char *folder, const char *name)
     return path;
 }
 
+/* "$NAME/rest" with the variable's value; NULL when it is not set. */
+static char *expand(bragg_arena *arena, const char *name)
+{
+    char variable[64];
+    size_t n = strcspn(name + 1, "/");
+    if (n >= sizeof variable)
+        return NULL;
+    memcpy(variable, name + 1, n);
+    variable[n] = 0;
+    const char *value = getenv(variable);
+    return value ? bragg_path_join(arena, value, name[1 + n] ? name + 2 + n : "") : NULL;
+}
+
 char *bragg_path_beside(bragg_arena *arena, const char *file, const char *name)
 {
+    char *expanded = *name == '$' ? expand(arena, name) : NULL;
+    if (expanded)
+        return expanded;
     const char *slash = strrchr(file, '/');
     char *folder = slash ? bragg_arena_strndup(arena, file, (size_t)(slash - file) + 1) : bragg_arena_strdup(arena, "");
     return folder ? bragg_path_join(arena, folder, name) : NULL;

@@ -11,7 +11,8 @@
 
 /** name itself when absolute, else name in the folder `folder`. */
 char *bragg_path_join(bragg_arena *arena, const char *folder, const char *name);
-/** name as seen from the folder that holds `file`. */
+/** name as seen from the folder that holds `file`; a leading $VARIABLE is replaced
+ *  by its value. */
 char *bragg_path_beside(bragg_arena *arena, const char *file, const char *name);
 /** Last part without folder and without ".ext". */
 char *bragg_path_stem(bragg_arena *arena, const char *path);

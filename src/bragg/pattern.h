@@ -18,6 +18,14 @@ typedef struct bragg_pattern {
     bragg_axis axis;          /**< what x is */
     double wavelength_ang;    /**< NAN when unknown */
     char *title;              /**< may be NULL */
+    /* What the file says of the measurement; NAN where it is silent. */
+    double wavelength2_ang;   /**< the second line of a doublet (K alpha 2) */
+    double ratio2;            /**< its intensity over that of the first */
+    double temperature_k;
+    double time_s;            /**< start, seconds since 1970; a clock without a zone is taken as UTC */
+    double counting_s;        /**< counting time of one point */
+    double monitor;           /**< monitor counts the intensities refer to */
+    bool counts;              /**< y are raw counts: sqrt(y) is the sigma to use where sigma is NAN */
 } bragg_pattern;
 
 /** New pattern of n zero points; NULL without memory. */
@@ -28,12 +36,37 @@ void bragg_pattern_free(bragg_pattern *pattern);
 bragg_status bragg_pattern_check(const bragg_pattern *pattern, bragg_error *err);
 
 /** Read columns of text: x y or x y sigma, separated by blanks, commas or
- *  semicolons (.xy .xye .dat .csv).  Lines that start with # ! ' ; / * are
+ *  semicolons (.xy .xye .dat .csv .prn .chi), whatever ends the lines, with or
+ *  without a byte order mark.  Lines that start with # ! ' ; " or slash-star are
  *  comments; in them "unit: q_A^-1" and "wavelength_ang: 0.4066" (ours) are
- *  obeyed.  Without a unit x is 2theta in degrees.  Up to four lines of other
- *  text may stand before the first number (.chi, headers of columns); after it
- *  anything that is not a point is EDATA with its line. */
+ *  obeyed, and what 11-BM, Fit2D and pyFAI say of axis, wavelength, temperature
+ *  and time is noted.  Without a unit x is 2theta in degrees.  Up to four lines
+ *  of other text may stand before the first number, and any before a line
+ *  "#### start data"; after it anything that is not a point is EDATA with its
+ *  line.  Of four columns and more the first two are taken, and as sigma the one
+ *  whose name says so.  Whole numbers without sigma are taken for counts. */
 bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, bragg_error *err);
+
+/** Read pattern number index (from 0) of a file of any format we know; the
+ *  bytes decide, the name only where they leave doubt.  A file holds several
+ *  patterns when it has several scans, ranges, banks or data blocks; scans that
+ *  are no powder patterns (rocking curves) do not count.  EDATA with the reason
+ *  for a damaged file, ENOSUPPORT for what this build cannot read. */
+bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err);
+
+/** How many patterns a file holds. */
+bragg_status bragg_pattern_count(const char *path, size_t *n, bragg_error *err);
+
+/** All patterns of a file in one parse; free with bragg_patterns_free. */
+bragg_status bragg_pattern_read_all(const char *path, bragg_pattern ***out, size_t *n, bragg_error *err);
+void bragg_patterns_free(bragg_pattern **patterns, size_t n);
+
+/** Name of the reader that takes a file ("gsas", "xrdml" …), for tests and talk. */
+bragg_status bragg_pattern_format(const char *path, const char **name, bragg_error *err);
+
+/** Row i of the table of readers: its name and one line of description; false
+ *  past the end. */
+bool bragg_pattern_reader(size_t i, const char **name, const char **description);
 
 /** Write ours: a header of comments, then x y [sigma]; points whose y is not
  *  finite are left out.  The file appears whole or not at all. */

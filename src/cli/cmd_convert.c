@@ -56,7 +56,7 @@ static int run(int argc, char **argv)
     if (st == BRAGG_OK && !isnan(wavelength_ang) && !(wavelength_ang > 0))
         st = bragg_fail(&err, BRAGG_EINVAL, "--wavelength: must be positive, got %g", wavelength_ang);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read_text(argv[0], &p, &err);
+        st = bragg_pattern_read(argv[0], 0, &p, &err);
     if (st == BRAGG_OK && wavelength_ang > 0)
         p->wavelength_ang = wavelength_ang;
     if (st == BRAGG_OK && unit)

@@ -146,7 +146,7 @@ static bragg_status refine(demo *d, const char *name, const bragg_yaml *truth, b
     snprintf(file, sizeof file, "%.250s.yaml", name);
     bragg_status st = bragg_experiment_read(bragg_path_join(d->arena, d->out, file), &x, err);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read_text(x->pattern, &p, err);
+        st = bragg_pattern_read(x->pattern, 0, &p, err);
     if (st == BRAGG_OK)
         st = bragg_experiment_model(x, p, &m, err);
     if (st == BRAGG_OK)

@@ -80,7 +80,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     bragg_arena *arena = bragg_arena_new();
     unsigned char elements[64];
     size_t n = 0, n_peaks = 0;
-    bragg_status st = arena ? bragg_pattern_read_text(path, &p, err) : BRAGG_ENOMEM;
+    bragg_status st = arena ? bragg_pattern_read(path, 0, &p, err) : BRAGG_ENOMEM;
     double wavelength = st < 0 ? NAN : w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
     if (st == BRAGG_OK && !(wavelength > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);

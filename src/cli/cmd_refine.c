@@ -59,7 +59,7 @@ static bragg_status refine(const wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && !x->pattern)
         st = bragg_fail(err, BRAGG_EDATA, "%s: data: expected a pattern, found none", path);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read_text(x->pattern, &p, err);
+        st = bragg_pattern_read(x->pattern, 0, &p, err);
     if (st == BRAGG_OK)
         st = bragg_experiment_model(x, p, &m, err);
     if (st == BRAGG_OK && w->parameters) {

@@ -29,7 +29,7 @@ static void print_version(void)
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
     printf("spglib, xraylib, cif_api, libyaml, xxHash\n");
 #ifdef HAVE_HDF5
-    printf("optional: HDF5 found, not used yet\n");
+    printf("optional: HDF5\n");
 #else
     printf("optional: no HDF5\n");
 #endif

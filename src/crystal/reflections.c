@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The list of reflections: one of each Laue family, absences left out. */
 #include "config.h"
+#include <bragg/array.h>
 #include <bragg/crystal.h>
 
 #include <math.h>
@@ -91,14 +92,9 @@ typedef struct list {
 
 static bragg_status append(list *to, bragg_reflection r, bragg_error *err)
 {
-    if (to->n == to->room) {
-        size_t room = to->room ? 2 * to->room : 256;
-        bragg_reflection *more = realloc(to->at, room * sizeof *more);
-        if (!more)
-            return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu reflections", room);
-        to->at = more;
-        to->room = room;
-    }
+    bragg_status st = bragg_array_grow(&to->at, &to->room, to->n + 1, sizeof r, err);
+    if (st < 0)
+        return st;
     to->at[to->n++] = r;
     return BRAGG_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The frame, and which reader reads it. */
 #include "config.h"
+#include "bytes.h"
 #include "reader.h"
 
 #include <errno.h>
@@ -49,22 +50,26 @@ void bragg_frame_free(bragg_frame *f)
 
 /* ---------------------------------------------------------------- readers */
 
-static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff };
+static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff, &bragg_frame_cbf, &bragg_frame_edf, &bragg_frame_hdf5,
+                                                     &bragg_frame_fits, &bragg_frame_mar345, &bragg_frame_npy };
 
-static bragg_status find_reader(const char *path, const bragg_frame_reader **out, bragg_error *err)
+static bragg_status find_reader(const char *spec, const bragg_frame_reader **out, bragg_error *err)
 {
     unsigned char head[1024];
+    char path[4096];
+    const char *inside = strstr(spec, ":/"); /* FILE:/path/in/hdf5 */
+    snprintf(path, sizeof path, "%.*s", inside ? (int)(inside - spec) : (int)strlen(spec), spec);
     FILE *in = fopen(path, "rb");
     if (!in)
         return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
-    size_t n = fread(head, 1, sizeof head, in);
     fclose(in);
+    size_t n = bragg_frame_head(path, head, sizeof head);
     for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)
         if (readers[k]->probe(head, n)) {
             *out = readers[k];
             return BRAGG_OK;
         }
-    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF), found a file that begins with none of their marks", path);
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, NumPy), found a file that begins with none of their marks", path);
 }
 
 bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)

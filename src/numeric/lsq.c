@@ -40,7 +40,7 @@ struct bragg_lsq {
     bool *undetermined;       /* variables */
     double mu, nu, chi2_first;
     int cycles;
-    bool evaluated, finished;
+    bool evaluated, finished, cut;
     gsl_matrix *jacobian;     /* DENSE only */
     gsl_vector *r;
     size_t lanes;
@@ -235,8 +235,11 @@ static bragg_status evaluate(bragg_lsq *l, sums *s, bragg_error *err)
         for (size_t i = 0; i < m * m; i++)
             s->a[i] += lane[1 + m + i];
     }
-    return isfinite(s->chi2) ? BRAGG_OK
-                             : bragg_fail(err, BRAGG_EDATA, "sum of squares: expected a number, got %g", s->chi2);
+    double all = s->chi2;
+    for (size_t i = 0; i < m; i++)
+        all += fabs(s->g[i]) + s->a[i * m + i];
+    return isfinite(all) ? BRAGG_OK
+                         : bragg_fail(err, BRAGG_EDATA, "residuals or derivatives: expected numbers, got a sum of %g", all);
 }
 
 /* ------------------------------------------------------------------ step */
@@ -321,29 +324,51 @@ static bool solve_dense(bragg_lsq *l, const size_t *at, size_t f)
     return good;
 }
 
-/* Step into delta, cut at the bounds; returns the predicted fall of chi2. */
-static bool find_step(bragg_lsq *l, double *predicted)
+/* How far variable k may still go the way its step points. */
+static double room_for_step(const bragg_lsq *l, size_t k)
 {
-    size_t m = l->m, f = 0, *at = malloc((m + 1) * sizeof *at);
-    if (!at)
-        return false;
-    memset(l->delta, 0, m * sizeof *l->delta);
-    for (size_t k = 0; k < m; k++)
+    const bragg_param *p = &l->params->at[l->row[k]];
+    return l->delta[k] > 0 ? p->upper - p->value : p->lower - p->value;
+}
+
+/* Solve over the variables that are not held; one whose step leaves the bound it
+ * stands on is held, too, and the rest solved again. */
+static bool solve_within_bounds(bragg_lsq *l, size_t *at)
+{
+    size_t f = 0;
+    for (size_t k = 0; k < l->m; k++)
         if (!is_held(l, k))
             at[f++] = k;
-    bool good = f == 0 || (l->jacobian ? solve_dense(l, at, f) : solve_normal(l, at, f));
+    for (;;) {
+        size_t kept = 0;
+        memset(l->delta, 0, l->m * sizeof *l->delta);
+        if (f && !(l->jacobian ? solve_dense(l, at, f) : solve_normal(l, at, f)))
+            return false;
+        for (size_t i = 0; i < f; i++)
+            if (fabs(room_for_step(l, at[i])) > 1e-9 * fabs(l->delta[at[i]]))
+                at[kept++] = at[i];
+        if (kept == f)
+            return true;
+        f = kept;
+    }
+}
+
+/* Step into delta; returns the predicted fall of chi2.  A step that would cross a
+ * bound ends on it (cut): that is still downhill. */
+static bool find_step(bragg_lsq *l, double *predicted)
+{
+    size_t m = l->m, *at = malloc((m + 1) * sizeof *at);
+    bool good = at && solve_within_bounds(l, at);
+    double part = 1;
     free(at);
     if (!good)
         return false;
-    double part = 1; /* a step that would cross a bound ends on it: still downhill */
-    for (size_t k = 0; k < m; k++) {
-        const bragg_param *p = &l->params->at[l->row[k]];
-        double room = l->delta[k] > 0 ? p->upper - p->value : p->lower - p->value;
-        if (l->delta[k] != 0 && fabs(l->delta[k]) > fabs(room))
-            part = fmin(part, room / l->delta[k]);
-    }
+    for (size_t k = 0; k < m; k++)
+        if (fabs(l->delta[k]) > fabs(room_for_step(l, k)))
+            part = fmin(part, room_for_step(l, k) / l->delta[k]);
     for (size_t k = 0; k < m; k++)
         l->delta[k] *= part;
+    l->cut = part < 1;
     *predicted = 0;
     for (size_t i = 0; i < m; i++) {
         double ad = 0;
@@ -430,7 +455,7 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
         double predicted;
         if (!find_step(l, &predicted))
             continue;
-        bool small = is_small(l, predicted);
+        bool small = !l->cut && is_small(l, predicted);
         if (small && l->mu <= 0.01)
             return BRAGG_CONVERGED;
         bragg_error ignored = BRAGG_ERROR_INIT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The table of named parameters: rows, ties, copies. */
 #include "config.h"
+#include <bragg/array.h>
 #include <bragg/param.h>
 
 #include <math.h>
@@ -8,18 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bragg_status make_room(bragg_params *params, size_t room, bragg_error *err)
-{
-    if (room <= params->room)
-        return BRAGG_OK;
-    bragg_param *at = room < SIZE_MAX / sizeof *at ? realloc(params->at, room * sizeof *at) : NULL;
-    if (!at)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", room);
-    params->at = at;
-    params->room = room;
-    return BRAGG_OK;
-}
 
 bragg_status bragg_params_add(bragg_params *params, const char *name, const char *unit,
                               double value, size_t *index, bragg_error *err)
@@ -31,8 +20,7 @@ bragg_status bragg_params_add(bragg_params *params, const char *name, const char
                           name, unit);
     if (bragg_params_find(params, name) >= 0)
         return bragg_fail(err, BRAGG_EINVAL, "parameter '%s': stands in the table already", name);
-    bragg_status st = params->n < params->room ? BRAGG_OK
-                                               : make_room(params, 2 * params->room + 16, err);
+    bragg_status st = bragg_array_grow(&params->at, &params->room, params->n + 1, sizeof *params->at, err);
     if (st < 0)
         return st;
     strcpy(row.name, name);
@@ -86,7 +74,7 @@ void bragg_params_apply_ties(bragg_params *params)
 
 bragg_status bragg_params_copy(bragg_params *to, const bragg_params *from, bragg_error *err)
 {
-    bragg_status st = make_room(to, from->n, err);
+    bragg_status st = bragg_array_grow(&to->at, &to->room, from->n, sizeof *to->at, err);
     if (st < 0)
         return st;
     if (from->n)

@@ -1,48 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Background by SNIP, and the peaks above it. */
 #include "config.h"
+#include <bragg/array.h>
+#include <bragg/numeric.h>
 #include <bragg/pattern.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------ background */
-
-/* Log-log-square root: peaks of a thousand and of ten counts are clipped alike. */
-static double lls(double y) { return log(log(sqrt(fmax(y, 0) + 1) + 1) + 1); }
-
-static double unlls(double v)
-{
-    double root = exp(exp(v) - 1) - 1;
-    return root * root - 1;
-}
-
 bragg_status bragg_pattern_background(const bragg_pattern *p, double half_width, double *out, bragg_error *err)
 {
     bragg_status st = bragg_pattern_check(p, err);
     if (st < 0)
         return st;
-    double step = (p->x[p->n - 1] - p->x[0]) / (double)(p->n - 1), low = INFINITY;
+    double step = (p->x[p->n - 1] - p->x[0]) / (double)(p->n - 1);
     size_t window = (size_t)fmin(fmax(half_width / step, 1), (double)p->n / 2);
-    double *v = malloc(2 * p->n * sizeof *v), *w = v + p->n;
-    if (!v)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for the background of %zu points", p->n);
-    for (size_t i = 0; i < p->n; i++)
-        low = fmin(low, p->y[i]);
-    for (size_t i = 0; i < p->n; i++) /* the operator wants y >= 0 */
-        v[i] = lls(p->y[i] - fmin(low, 0));
-    for (size_t m = window; m >= 1; m--) {
-        memcpy(w, v, p->n * sizeof *v);
-        for (size_t i = 0; i < p->n; i++) {
-            size_t a = i >= m ? i - m : 0, b = i + m < p->n ? i + m : p->n - 1;
-            v[i] = fmin(w[i], (w[a] + w[b]) / 2);
-        }
-    }
-    for (size_t i = 0; i < p->n; i++)
-        out[i] = unlls(v[i]) + fmin(low, 0);
-    free(v);
-    return BRAGG_OK;
+    return bragg_snip(p->y, p->n, window, out, err);
 }
 
 /* ----------------------------------------------------------------- peaks */
@@ -131,13 +105,9 @@ static bragg_status collect(const search *s, bragg_peak **out, size_t *n, bragg_
     for (size_t i = 1; i + 1 < s->p->n; i++) {
         if (!is_top(s, i))
             continue;
-        if (*n == room) {
-            room = room ? 2 * room : 64;
-            bragg_peak *more = realloc(*out, room * sizeof *more);
-            if (!more)
-                return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", room);
-            *out = more;
-        }
+        bragg_status st = bragg_array_grow(out, &room, *n + 1, sizeof **out, err);
+        if (st < 0)
+            return st;
         (*out)[(*n)++] = measure(s, i);
     }
     return BRAGG_OK;

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model.h"
 
+#include <bragg/array.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdlib.h>
@@ -288,19 +289,6 @@ static double reach_of(const bragg_tch *t)
     return t->fwhm * fmax(2.5, 50 * sqrt(fmin(fmax(t->eta, 0), 1)));
 }
 
-static bragg_status room_for(void **at, size_t *room, size_t need, size_t size, bragg_error *err)
-{
-    if (need <= *room)
-        return BRAGG_OK;
-    size_t more = need + need / 2 + 64;
-    void *new = realloc(*at, more * size);
-    if (!new)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", more);
-    *at = new;
-    *room = more;
-    return BRAGG_OK;
-}
-
 static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
                              const bragg_params *t, bragg_error *err)
 {
@@ -327,13 +315,13 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
     size_t coefficients = model->layout ? 4 * m->terms.n_full + m->terms.n_intensity : 0, room = h->room_peaks;
-    bragg_status st = room_for((void **)&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
+    bragg_status st = bragg_array_grow(&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
     if (st == BRAGG_OK)
-        st = room_for((void **)&h->peak, &h->room_peaks, h->n_peaks + 1, sizeof e, err);
+        st = bragg_array_grow(&h->peak, &h->room_peaks, h->n_peaks + 1, sizeof e, err);
     if (st == BRAGG_OK)
-        st = room_for((void **)&h->node, &h->room_nodes, h->n_nodes + n_nodes, sizeof *nodes, err);
+        st = bragg_array_grow(&h->node, &h->room_nodes, h->n_nodes + n_nodes, sizeof *nodes, err);
     if (st == BRAGG_OK)
-        st = room_for((void **)&h->coefficient, &h->room_coefficients, h->n_coefficients + coefficients, sizeof(double), err);
+        st = bragg_array_grow(&h->coefficient, &h->room_coefficients, h->n_coefficients + coefficients, sizeof(double), err);
     if (st < 0)
         return st;
     memcpy(h->node + h->n_nodes, nodes, n_nodes * sizeof *nodes);
@@ -357,7 +345,7 @@ static bragg_status index_blocks(histogram *h, bragg_error *err)
     for (size_t b = 0; b < h->n_blocks; b++)
         h->block_start[b + 1] += h->block_start[b];
     size_t total = h->block_start[h->n_blocks];
-    bragg_status st = room_for((void **)&h->block_peak, &h->room_block_peaks, total + 1, sizeof *h->block_peak, err);
+    bragg_status st = bragg_array_grow(&h->block_peak, &h->room_block_peaks, total + 1, sizeof *h->block_peak, err);
     if (st < 0)
         return st;
     for (size_t k = h->n_peaks; k-- > 0;)

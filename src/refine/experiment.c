@@ -312,6 +312,8 @@ static bragg_status set_values(bragg_model *m, const bragg_yaml *map, bragg_erro
         if (row < 0)
             return bragg_yaml_fail(c, err, "values: '%s' is no parameter (bragg refine --parameters lists them)", c->key ? c->key : "");
         st = bragg_yaml_number(c, &t->at[row].value, err);
+        if (t->at[row].tie_to >= 0) /* given: no longer what it is tied to */
+            t->at[row].tie_to = -1;
     }
     return st;
 }

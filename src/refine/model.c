@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model.h"
 
+#include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <fnmatch.h>
 #include <math.h>
@@ -98,15 +99,14 @@ static bragg_status check_radiation(const bragg_radiation *r, bragg_error *err)
     return BRAGG_OK;
 }
 
-/* Chebyshev polynomials of the first kind over the points' range. */
+/* Chebyshev polynomials over the points' range, a row of points each. */
 static void fill_chebyshev(histogram *h)
 {
-    double first = h->x[0], last = h->x[h->n - 1];
+    double first = h->x[0], last = h->x[h->n - 1], row[64];
     for (size_t i = 0; i < h->n; i++) {
-        double t = (2 * h->x[i] - first - last) / (last - first);
+        bragg_chebyshev_row((2 * h->x[i] - first - last) / (last - first), h->n_background, row);
         for (size_t k = 0; k < h->n_background; k++)
-            h->chebyshev[k * h->n + i] = k == 0 ? 1 : k == 1 ? t
-                : 2 * t * h->chebyshev[(k - 1) * h->n + i] - h->chebyshev[(k - 2) * h->n + i];
+            h->chebyshev[k * h->n + i] = row[k];
     }
 }
 
@@ -124,6 +124,13 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     if (h->n < 3)
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range",
                           h->name, h->n);
+    double most = 0;
+    for (size_t i = 0; i < h->n; i++)
+        most = fmax(most, fabs(h->y[i]));
+    if (!(most > 0) && o->background_terms) /* a model without background is a simulation */
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
+    if (o->background_terms > 64)
+        return bragg_fail(err, BRAGG_EINVAL, "background: expected at most 64 terms, got %zu", o->background_terms);
     h->n_background = o->background_terms;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     h->chebyshev = bragg_arena_alloc(m->arena, h->n * h->n_background + 1, sizeof *v);
@@ -283,7 +290,7 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         [WAVELENGTH] = { "instrument.wavelength", "angstrom", 0.01, 1 },
         [CAGLIOTI_U] = { "instrument.u", "deg^2", -INFINITY, 0 },
         [CAGLIOTI_V] = { "instrument.v", "deg^2", -INFINITY, 0 },
-        [CAGLIOTI_W] = { "instrument.w", "deg^2", -INFINITY, 0 },
+        [CAGLIOTI_W] = { "instrument.w", "deg^2", 0, 0 }, /* the variance at 2theta = 0 */
         [CAGLIOTI_P] = { "instrument.p", "deg^2", -INFINITY, 0 },
         [LORENTZ_X] = { "instrument.x", "deg", 0, 0 },
         [LORENTZ_Y] = { "instrument.y", "deg", 0, 0 },
@@ -305,7 +312,8 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         st = add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
                      rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
-    return st;
+    /* sample and slit are usually of one height; who knows better unties them */
+    return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
 }
 
 /* Ties that leave a vector (coordinates, U_ij) the freedom its basis spans: rows

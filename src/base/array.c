@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Arrays that grow. */
+#include "config.h"
+#include <bragg/array.h>
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, bragg_error *err)
+{
+    if (need <= *room)
+        return BRAGG_OK;
+    size_t more = need < SIZE_MAX / 2 ? need + need / 2 + 16 : need;
+    void *old;
+    memcpy(&old, at, sizeof old); /* any pointer type comes in as void * */
+    void *new = more <= SIZE_MAX / size ? realloc(old, more * size) : NULL;
+    if (!new)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu items of %zu bytes", more, size);
+    memcpy(at, &new, sizeof new);
+    *room = more;
+    return BRAGG_OK;
+}

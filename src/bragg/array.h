@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_ARRAY_H
+#define BRAGG_ARRAY_H
+
+#include <bragg/error.h>
+#include <stddef.h>
+
+/** Room for at least `need` items of `size` bytes in a malloc'ed array that grows
+ *  by half: *at moves, *room is what it holds now.  Old items stay, new ones are
+ *  not cleared.  ENOMEM (also when the product overflows) leaves all as it was. */
+bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, bragg_error *err);
+
+#endif

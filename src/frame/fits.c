@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* FITS images and cubes through cfitsio: scaled, tile-compressed, blank pixels. */
+#include "config.h"
+#include "reader.h"
+
+#include <fitsio.h>
+#include <math.h>
+#include <string.h>
+
+static bool probe(const unsigned char *h, size_t n) { return n > 9 && !memcmp(h, "SIMPLE  =", 9); }
+
+static bragg_status complain(const char *path, int status, bragg_error *err)
+{
+    char text[FLEN_STATUS];
+    fits_get_errstatus(status, text);
+    fits_clear_errmsg();
+    return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, text);
+}
+
+static bragg_status open_image(const char *path, fitsfile **f, long dims[3], bragg_error *err)
+{
+    int status = 0, naxis = 0;
+    dims[0] = dims[1] = dims[2] = 1;
+    if (fits_open_diskfile(f, path, READONLY, &status))
+        return complain(path, status, err);
+    for (;;) { /* the first unit that holds a picture; a compressed one is a table */
+        int type = 0;
+        fits_get_img_dim(*f, &naxis, &status);
+        if (!status && naxis >= 2)
+            break;
+        status = 0;
+        if (fits_movrel_hdu(*f, 1, &type, &status))
+            break;
+    }
+    if (naxis < 2 || naxis > 3) {
+        int closed = 0;
+        fits_close_file(*f, &closed);
+        fits_clear_errmsg();
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected an image of 2 or 3 axes, found %d", path, naxis);
+    }
+    fits_get_img_size(*f, naxis, dims, &status);
+    return status ? complain(path, status, err) : BRAGG_OK;
+}
+
+static bragg_status count(const char *path, size_t *n, bragg_error *err)
+{
+    fitsfile *f;
+    long dims[3];
+    int status = 0;
+    bragg_status st = open_image(path, &f, dims, err);
+    if (st < 0)
+        return st;
+    *n = (size_t)dims[2];
+    fits_close_file(f, &status);
+    return BRAGG_OK;
+}
+
+/* The type that holds what BZERO and BSCALE make of the file's numbers. */
+static bragg_pixel pixel_type(fitsfile *f, int *fits_type)
+{
+    static const struct { int equivalent, fits; bragg_pixel type; } table[] = {
+        { BYTE_IMG, TBYTE, BRAGG_U8 }, { SBYTE_IMG, TSBYTE, BRAGG_I8 }, { SHORT_IMG, TSHORT, BRAGG_I16 }, { USHORT_IMG, TUSHORT, BRAGG_U16 },
+        { LONG_IMG, TINT, BRAGG_I32 }, { ULONG_IMG, TUINT, BRAGG_U32 }, { LONGLONG_IMG, TLONGLONG, BRAGG_I64 }, { FLOAT_IMG, TFLOAT, BRAGG_F32 } };
+    int equivalent = DOUBLE_IMG, status = 0;
+    fits_get_img_equivtype(f, &equivalent, &status);
+    for (size_t k = 0; k < sizeof table / sizeof *table; k++)
+        if (table[k].equivalent == equivalent) {
+            *fits_type = table[k].fits;
+            return table[k].type;
+        }
+    *fits_type = TDOUBLE;
+    return BRAGG_F64;
+}
+
+static bragg_status read_fits(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    fitsfile *f;
+    long dims[3];
+    int status = 0, closed = 0, type, blank = 0;
+    bragg_status st = open_image(path, &f, dims, err);
+    if (st < 0)
+        return st;
+    if (index >= (size_t)dims[2])
+        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %ld", path, index, dims[2]);
+    bragg_pixel pixel = pixel_type(f, &type);
+    if (st == BRAGG_OK)
+        st = bragg_frame_new((size_t)dims[0], (size_t)dims[1], pixel, out, err);
+    if (st == BRAGG_OK) {
+        long first[3] = { 1, 1, (long)index + 1 };
+        float nan_f = NAN;
+        double nan_d = NAN;
+        void *null = type == TFLOAT ? (void *)&nan_f : type == TDOUBLE ? (void *)&nan_d : NULL; /* blank pixels */
+        if (fits_read_pix(f, type, first, dims[0] * dims[1], null, (*out)->data, &blank, &status))
+            st = complain(path, status, err);
+        status = 0;
+        if (fits_read_key(f, TDOUBLE, "EXPTIME", &(*out)->exposure_s, NULL, &status))
+            (*out)->exposure_s = NAN;
+        fits_clear_errmsg();
+    }
+    fits_close_file(f, &closed);
+    return st;
+}
+
+const bragg_frame_reader bragg_frame_fits = { "FITS", probe, count, read_fits };

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Frames in HDF5: Eiger masters, NeXus stacks, any data set by FILE:/path[slice]. */
+#include "config.h"
+#include "reader.h"
+
+#include <string.h>
+
+static bool probe(const unsigned char *h, size_t n) { return n > 8 && !memcmp(h, "\x89HDF\r\n\x1a\n", 8); }
+
+#ifndef HAVE_HDF5
+
+static bragg_status count(const char *path, size_t *n, bragg_error *err)
+{
+    *n = 0;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: this build has no HDF5", path);
+}
+
+static bragg_status read_hdf5(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: this build has no HDF5", path);
+    (void)index, (void)out;
+}
+
+#else
+
+#include <bragg/number.h>
+#include <hdf5.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_SETS = 10000 };
+
+/* FILE:/path[first:last:step] taken apart; path empty: to be found. */
+typedef struct place {
+    char file[4096], path[1024];
+    size_t first, last, step; /* frames first, first + step … < last */
+} place;
+
+/* The data sets that hold the frames, in order, and their numbers of frames. */
+typedef struct sets {
+    hid_t file;
+    size_t n;
+    char (*name)[256];
+    hsize_t *frames;
+} sets;
+
+static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
+{
+    const char *colon = strstr(spec, ":/");
+    *p = (place){ .last = (size_t)-1, .step = 1 };
+    snprintf(p->file, sizeof p->file, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
+    if (!colon)
+        return BRAGG_OK;
+    const char *bracket = strchr(colon, '[');
+    snprintf(p->path, sizeof p->path, "%.*s", bracket ? (int)(bracket - colon - 1) : (int)strlen(colon + 1), colon + 1);
+    size_t *part[3] = { &p->first, &p->last, &p->step };
+    for (int k = 0; bracket && k < 3 && *bracket != ']'; k++) {
+        const char *at = bracket + 1, *end = at;
+        double v;
+        if (*at != ':' && *at != ']') {
+            if (!bragg_number_scan(at, &end, &v) || !(v >= (k == 2)) || v > 1e12 || (*end != ':' && *end != ']'))
+                return bragg_fail(err, BRAGG_EINVAL, "%s: expected a slice like [first:last:step]", spec);
+            *part[k] = (size_t)v;
+        }
+        bracket = end;
+    }
+    return BRAGG_OK;
+}
+
+/* Frames in a data set of two or three axes; 0 when it holds none. */
+static hsize_t frames_of(hid_t file, const char *name, hsize_t dims[3])
+{
+    hsize_t frames = 0;
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
+    int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
+    H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+    if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT)) {
+        dims[0] = 1;
+        H5Sget_simple_extent_dims(space, dims + (3 - rank), NULL);
+        frames = dims[1] > 1 && dims[2] > 1 ? dims[0] : 0;
+    }
+    if (type >= 0)
+        H5Tclose(type);
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    return frames;
+}
+
+static bool add_set(sets *s, const char *name)
+{
+    hsize_t dims[3], frames = frames_of(s->file, name, dims);
+    if (!frames || s->n == MOST_SETS || strlen(name) >= sizeof *s->name)
+        return false;
+    char(*names)[256] = realloc(s->name, (s->n + 1) * sizeof *names);
+    hsize_t *counts = names ? realloc(s->frames, (s->n + 1) * sizeof *counts) : NULL;
+    if (names)
+        s->name = names;
+    if (counts)
+        s->frames = counts;
+    if (!names || !counts)
+        return false;
+    strcpy(s->name[s->n], name);
+    s->frames[s->n++] = frames;
+    return true;
+}
+
+typedef struct largest {
+    hid_t file;
+    char name[256];
+    hsize_t pixels;
+} largest;
+
+static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *payload)
+{
+    largest *l = payload;
+    hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->file, name, dims) : 0;
+    if (frames && frames * dims[1] * dims[2] > l->pixels) {
+        l->pixels = frames * dims[1] * dims[2];
+        strcpy(l->name, name);
+    }
+    return 0;
+    (void)root;
+}
+
+/* A named set; else the numbered ones of an Eiger master (external links, that no
+ * visit follows); else the largest in the file. */
+static void find_sets(sets *s, const char *path)
+{
+    if (*path) {
+        add_set(s, path);
+        return;
+    }
+    for (int k = 1; k < MOST_SETS; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "/entry/data/data_%06d", k);
+        if (H5Lexists(s->file, "/entry", H5P_DEFAULT) <= 0 || H5Lexists(s->file, "/entry/data", H5P_DEFAULT) <= 0 ||
+            H5Lexists(s->file, name, H5P_DEFAULT) <= 0 || !add_set(s, name))
+            break;
+    }
+    if (s->n)
+        return;
+    largest l = { s->file, "", 0 };
+#if H5_VERSION_GE(1, 12, 0)
+    H5Ovisit1(s->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &l);
+#else
+    H5Ovisit(s->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &l);
+#endif
+    if (*l.name)
+        add_set(s, l.name);
+}
+
+static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *err)
+{
+    bragg_status st = parse_place(spec, p, err);
+    if (st < 0)
+        return st;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    *s = (sets){ .file = H5Fopen(p->file, H5F_ACC_RDONLY, access) };
+    H5Pclose(access);
+    if (s->file < 0)
+        return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
+    find_sets(s, p->path);
+    if (s->n)
+        return BRAGG_OK;
+    H5Fclose(s->file);
+    return *p->path ? bragg_fail(err, BRAGG_EDATA, "%s: expected frames in '%s', found no data set of 2 or 3 axes", p->file, p->path)
+                    : bragg_fail(err, BRAGG_EDATA, "%s: expected frames, found no data set of 2 or 3 axes", p->file);
+}
+
+static void close_sets(sets *s)
+{
+    free(s->name);
+    free(s->frames);
+    H5Fclose(s->file);
+}
+
+static size_t frames_in(const place *p, const sets *s)
+{
+    hsize_t all = 0;
+    for (size_t k = 0; k < s->n; k++)
+        all += s->frames[k];
+    size_t last = p->last < all ? p->last : (size_t)all;
+    return last > p->first ? (last - p->first + p->step - 1) / p->step : 0;
+}
+
+static bragg_pixel pixel_type(hid_t set, hid_t *memory)
+{
+    hid_t type = H5Dget_type(set);
+    size_t size = H5Tget_size(type);
+    bool real = H5Tget_class(type) == H5T_FLOAT, sign = H5Tget_sign(type) == H5T_SGN_2;
+    H5Tclose(type);
+    if (real) {
+        *memory = size <= 4 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+        return size <= 4 ? BRAGG_F32 : BRAGG_F64;
+    }
+    const hid_t memories[2][4] = { { H5T_NATIVE_UINT8, H5T_NATIVE_UINT16, H5T_NATIVE_UINT32, H5T_NATIVE_UINT64 },
+                                   { H5T_NATIVE_INT8, H5T_NATIVE_INT16, H5T_NATIVE_INT32, H5T_NATIVE_INT64 } };
+    int log = size == 1 ? 0 : size == 2 ? 1 : size <= 4 ? 2 : 3;
+    *memory = memories[sign][log];
+    return (bragg_pixel)(log + (sign ? BRAGG_I8 : BRAGG_U8));
+}
+
+static bragg_status read_one(const char *file, hid_t root, const char *name, hsize_t index, bragg_frame **out, bragg_error *err)
+{
+    hsize_t dims[3] = { 1, 1, 1 };
+    frames_of(root, name, dims);
+    hid_t set = H5Dopen2(root, name, H5P_DEFAULT), space = H5Dget_space(set), memory_type;
+    int rank = H5Sget_simple_extent_ndims(space);
+    bragg_pixel type = pixel_type(set, &memory_type);
+    bragg_status st = bragg_frame_new((size_t)dims[2], (size_t)dims[1], type, out, err);
+    hsize_t start[3] = { index, 0, 0 }, size[3] = { 1, dims[1], dims[2] };
+    hid_t memory = H5Screate_simple(2, size + 1, NULL);
+    if (st == BRAGG_OK) {
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, start + (3 - rank), NULL, size + (3 - rank), NULL);
+        if (H5Dread(set, memory_type, memory, space, H5P_DEFAULT, (*out)->data) < 0)
+            st = bragg_fail(err, BRAGG_EDATA, "%s: '%s' frame %llu cannot be read: damaged, or its compression needs a plugin (package hdf5-filter-plugin)",
+                            file, name, (unsigned long long)index);
+    }
+    H5Sclose(memory);
+    H5Sclose(space);
+    H5Dclose(set);
+    return st;
+}
+
+/* HDF5 prints its errors by itself unless it is told not to, for this thread and as
+ * long as we ask it. */
+typedef struct quiet {
+    H5E_auto2_t function;
+    void *data;
+} quiet;
+
+static quiet hush(void)
+{
+    quiet q;
+    H5Eget_auto2(H5E_DEFAULT, &q.function, &q.data);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    return q;
+}
+
+static bragg_status count(const char *spec, size_t *n, bragg_error *err)
+{
+    place p;
+    sets s;
+    quiet q = hush();
+    bragg_status st = open_sets(spec, &p, &s, err);
+    if (st == BRAGG_OK) {
+        *n = frames_in(&p, &s);
+        close_sets(&s);
+    }
+    H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
+    return st;
+}
+
+static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
+{
+    place p;
+    sets s;
+    quiet q = hush();
+    bragg_status st = open_sets(spec, &p, &s, err);
+    if (st == BRAGG_OK) {
+        size_t have = frames_in(&p, &s);
+        hsize_t at = p.first + index * p.step;
+        if (index >= have)
+            st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", spec, index, have);
+        for (size_t k = 0; st == BRAGG_OK && k < s.n; k++) {
+            if (at < s.frames[k]) {
+                st = read_one(p.file, s.file, s.name[k], at, out, err);
+                break;
+            }
+            at -= s.frames[k];
+        }
+        close_sets(&s);
+    }
+    H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
+    return st;
+}
+
+#endif
+
+const bragg_frame_reader bragg_frame_hdf5 = { "HDF5", probe, count, read_hdf5 };

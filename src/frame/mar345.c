@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* mar345 image plates: a binary and a text header, pixels above 65535 listed, the
+ * rest in "CCP4 packed" form (J. P. Abrahams' pack format, mar345 documentation). */
+#include "config.h"
+#include "bytes.h"
+#include "reader.h"
+
+#include <bragg/number.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t word(const unsigned char *p, bool swap)
+{
+    return swap ? (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24
+                : (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* The first word is 1234 in the order of the machine that wrote it. */
+static bool probe(const unsigned char *h, size_t n) { return n >= 128 && (word(h, false) == 1234 || word(h, true) == 1234); }
+
+static bragg_status count(const char *path, size_t *n, bragg_error *err)
+{
+    *n = 1;
+    return BRAGG_OK;
+    (void)path, (void)err;
+}
+
+typedef struct bits {
+    const unsigned char *at;
+    size_t n, position; /* bytes; bit */
+} bits;
+
+static bool take_bits(bits *b, unsigned n, uint32_t *value)
+{
+    if (b->position + n > 8 * b->n)
+        return false;
+    *value = 0;
+    for (unsigned k = 0; k < n;) {
+        unsigned in_byte = (unsigned)(b->position % 8), part = 8 - in_byte < n - k ? 8 - in_byte : n - k;
+        uint32_t piece = (uint32_t)(b->at[b->position / 8] >> in_byte) & ((1u << part) - 1);
+        *value |= piece << k;
+        k += part;
+        b->position += part;
+    }
+    return true;
+}
+
+/* Runs: three bits the logarithm of their length, three bits the width of their
+ * differences.  The prediction is the pixel before on the first row, then the mean
+ * of it and the three above, rounded; arithmetic is in 16 bits. */
+static bool unpack(const unsigned char *at, size_t n, uint16_t *out, size_t width, size_t pixels)
+{
+    static const unsigned widths[8] = { 0, 4, 5, 6, 7, 8, 16, 32 };
+    bits b = { at, n, 0 };
+    size_t k = 0;
+    while (k < pixels) {
+        uint32_t log, kind;
+        if (!take_bits(&b, 3, &log) || !take_bits(&b, 3, &kind))
+            return false;
+        for (size_t end = k + ((size_t)1 << log); k < end && k < pixels; k++) {
+            uint32_t raw = 0;
+            unsigned w = widths[kind];
+            if (w && !take_bits(&b, w, &raw))
+                return false;
+            int32_t step = w && w < 32 && (raw >> (w - 1)) ? (int32_t)(raw | ~((1u << w) - 1)) : (int32_t)raw;
+            int32_t guess = 0;
+            if (k > width)
+                guess = ((int16_t)out[k - 1] + (int16_t)out[k - width + 1] + (int16_t)out[k - width] + (int16_t)out[k - width - 1] + 2) / 4;
+            else if (k)
+                guess = (int16_t)out[k - 1];
+            out[k] = (uint16_t)((uint32_t)step + (uint32_t)guess);
+        }
+    }
+    return true;
+}
+
+static double header_number(const bytes *b, const char *key)
+{
+    char text[64];
+    const char *end;
+    double v;
+    return bragg_frame_header(b->at + 128, b->n > 4096 ? 3968 : b->n - 128, key, text, sizeof text) && bragg_number_scan(text, &end, &v) ? v : NAN;
+}
+
+/* Pixels that 16 bits do not hold: pairs of position (from 1) and value. */
+static void add_bright(const bytes *b, bool swap, size_t from, size_t records, bragg_frame *f)
+{
+    for (size_t k = 0; k < records && from + 8 * k + 8 <= b->n; k++) {
+        uint32_t position = word(b->at + from + 8 * k, swap), value = word(b->at + from + 8 * k + 4, swap);
+        if (position >= 1 && position <= f->width * f->height)
+            ((uint32_t *)f->data)[position - 1] = value;
+    }
+}
+
+static bragg_status parse(const char *path, const bytes *b, bragg_frame **out, bragg_error *err)
+{
+    bool swap = word(b->at, false) != 1234;
+    size_t side = word(b->at + 4, swap), bright = word(b->at + 8, swap), width, height;
+    const unsigned char *packed = memmem(b->at, b->n, "CCP4 packed image", 17);
+    if (!packed)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected 'CCP4 packed image', found none", path);
+    const unsigned char *line = memchr(packed, '\n', b->n - (size_t)(packed - b->at));
+    if (!line || sscanf((const char *)packed, "CCP4 packed image, X: %zu, Y: %zu", &width, &height) != 2 || width != side)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a packed image of %zu pixels a side, found '%.50s'", path, side, (const char *)packed);
+    bragg_status st = bragg_frame_new(width, height, BRAGG_U32, out, err);
+    if (st < 0)
+        return bragg_context(err, st, "%s", path);
+    uint16_t *low = calloc(width * height, sizeof *low);
+    if (!low)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu pixels", width, height);
+    bool good = unpack(line + 1, b->n - (size_t)(line + 1 - b->at), low, width, width * height);
+    for (size_t k = 0; k < width * height; k++)
+        ((uint32_t *)(*out)->data)[k] = low[k];
+    free(low);
+    if (!good)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found the end before", path, width, height);
+    add_bright(b, swap, 4096, bright, *out);
+    (*out)->wavelength_ang = header_number(b, "WAVELENGTH");
+    (*out)->distance_m = 1e-3 * header_number(b, "DISTANCE");
+    (*out)->exposure_s = NAN;
+    return BRAGG_OK;
+}
+
+static bragg_status read_mar(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    bytes b;
+    if (index)
+        return bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has 1", path, index);
+    bragg_status st = bragg_frame_load(path, &b, err);
+    if (st == BRAGG_OK)
+        st = b.n > 4096 ? parse(path, &b, out, err) : bragg_fail(err, BRAGG_EDATA, "%s: expected a header of 4096 bytes, found %zu", path, b.n);
+    free(b.at);
+    return st;
+}
+
+const bragg_frame_reader bragg_frame_mar345 = { "mar345", probe, count, read_mar };

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lines, numbers and the facts that headers of text files state. */
+#include "config.h"
+#include "reader.h"
+
+#include <bragg/number.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+lines lines_of(const source *src)
+{
+    return (lines){ .next = (const char *)src->bytes, .end = (const char *)src->bytes + src->size };
+}
+
+bool lines_next(lines *l)
+{
+    if (l->next >= l->end)
+        return false;
+    size_t left = (size_t)(l->end - l->next);
+    const char *stop = memchr(l->next, '\n', left);
+    l->text = l->next;
+    l->length = stop ? (size_t)(stop - l->next) : left;
+    l->next += l->length + (stop != NULL);
+    /* Old Macintosh files end their lines with a bare carriage return. */
+    const char *cr = memchr(l->text, '\r', l->length);
+    if (cr && cr + 1 < l->text + l->length && cr[1] != '\r') {
+        l->length = (size_t)(cr - l->text);
+        l->next = cr + 1;
+    }
+    while (l->length && (l->text[l->length - 1] == '\r' || l->text[l->length - 1] == ' ' ||
+                         l->text[l->length - 1] == '\t'))
+        l->length--;
+    l->number++;
+    return true;
+}
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == ';' || c == '\r';
+}
+
+size_t numbers_of(const char *text, size_t length, double *values, size_t most)
+{
+    const char *end = text + length;
+    size_t n = 0;
+    while (n < most) {
+        while (text < end && blank(*text))
+            text++;
+        const char *stop = text;
+        while (stop < end && !blank(*stop))
+            stop++;
+        if (stop == text || !bragg_number_parse_n(text, (size_t)(stop - text), &values[n]))
+            break;
+        n++;
+        text = stop;
+    }
+    return n;
+}
+
+const char *find_text(const char *text, size_t length, const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t i = 0; i + n <= length; i++)
+        if (!strncasecmp(text + i, word, n))
+            return text + i;
+    return NULL;
+}
+
+/* The number behind the '=' or ':' that follows word; NAN when none. */
+static double fact(const char *text, size_t length, const char *word)
+{
+    const char *at = find_text(text, length, word), *end = text + length;
+    double value;
+    if (!at)
+        return NAN;
+    at += strlen(word);
+    while (at < end && *at != '=' && *at != ':')
+        at++;
+    return at < end && numbers_of(at + 1, (size_t)(end - at - 1), &value, 1) ? value : NAN;
+}
+
+static void set(double *to, double value)
+{
+    if (isfinite(value) && isnan(*to))
+        *to = value;
+}
+
+static int month_of(const char *text)
+{
+    static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
+    for (int i = 0; i < 12; i++)
+        if (!strncasecmp(text, names + 3 * i, 3))
+            return i + 1;
+    return 0;
+}
+
+/* 11-BM writes "Scan time = NOV 29, 2012 18:07:11.025644" (local time). */
+static double scan_time(const char *text, size_t length)
+{
+    const char *at = find_text(text, length, "scan time ");
+    double v[3];
+    if (!at || !(at = memchr(at, '=', length - (size_t)(at - text))))
+        return NAN;
+    const char *end = text + length;
+    for (at++; at < end && *at == ' '; at++)
+        ;
+    if (end - at < 12 || !month_of(at))
+        return NAN;
+    int month = month_of(at);
+    size_t n = numbers_of(at + 3, (size_t)(end - at - 3), v, 2);
+    const char *colon = memchr(at, ':', (size_t)(end - at));
+    if (n < 2 || !colon || colon - at < 2)
+        return NAN;
+    double hour, minute, second = 0;
+    const char *colon2 = memchr(colon + 1, ':', (size_t)(end - colon - 1));
+    if (!bragg_number_parse_n(colon - 2, 2, &hour) || end - colon < 3 || !bragg_number_parse_n(colon + 1, 2, &minute))
+        return NAN;
+    if (colon2)
+        numbers_of(colon2 + 1, (size_t)(end - colon2 - 1), &second, 1);
+    if (!(fabs(v[0]) < 100 && fabs(v[1]) < 10000))
+        return NAN;
+    return clock_seconds((int)v[1], month, (int)v[0], 3600 * hour + 60 * minute + second);
+}
+
+void header_fact(bragg_pattern *facts, const char *text, size_t length)
+{
+    double wavelength = fact(text, length, "wavelength");
+    if (wavelength > 1e-12 && wavelength < 1e-8)   /* pyFAI writes metres */
+        wavelength *= 1e10;
+    if (wavelength > 0.01 && wavelength < 100)
+        set(&facts->wavelength_ang, wavelength);
+    set(&facts->temperature_k, fact(text, length, "temp (k)"));
+    set(&facts->counting_s, fact(text, length, "time per step"));
+    set(&facts->monitor, fact(text, length, "monitor i0"));
+    set(&facts->time_s, scan_time(text, length));
+}
+
+bragg_pattern no_facts(void)
+{
+    return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN,
+                            .time_s = NAN, .counting_s = NAN, .monitor = NAN };
+}
+
+void header_copy(bragg_pattern *to, const bragg_pattern *facts)
+{
+    set(&to->wavelength_ang, facts->wavelength_ang);
+    set(&to->wavelength2_ang, facts->wavelength2_ang);
+    set(&to->ratio2, facts->ratio2);
+    set(&to->temperature_k, facts->temperature_k);
+    set(&to->time_s, facts->time_s);
+    set(&to->counting_s, facts->counting_s);
+    set(&to->monitor, facts->monitor);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One door for all pattern files: load the bytes, find the reader, run it. */
+#include "config.h"
+#include "reader.h"
+#include "zip.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool probe_any(const source *src)
+{
+    (void)src;
+    return true;
+}
+
+static bragg_status read_columns(const source *src, pattern_list *list, bragg_error *err)
+{
+    bragg_pattern *p;
+    bragg_status st = columns_read(src, &p, err);
+    return st < 0 ? st : pattern_list_take(list, p, err);
+}
+
+static bool probe_archive(const source *src)
+{
+    zip z;
+    return zip_open(src, &z);
+}
+
+static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
+
+/* The first whose probe says yes reads; columns of text take what is left. */
+static const pattern_reader readers[] = {
+    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas },
+    { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
+    { "brml", "Bruker BRML, all scans", probe_brml, read_brml },
+    { "ras", "Rigaku RAS, all scans", probe_ras, read_ras },
+    { "rasx", "Rigaku RASX, all profiles", probe_rasx, read_rasx },
+    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
+    { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
+    { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },
+    { "udf", "Philips UDF", probe_udf, read_udf },
+    { "xylib", "Philips RD, by xylib", probe_xylib, read_xylib },
+    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", probe_rigaku_text, read_rigaku_text },
+    { "rigaku_binary", "Rigaku binary: refused with advice", probe_rigaku_binary, read_rigaku_binary },
+    { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif },
+    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps },
+    { "zip", "zip archive of pattern files, in its order", probe_archive, read_archive },
+    { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns },
+};
+enum { N_READERS = sizeof readers / sizeof *readers, MAX_FILE = 1 << 30 };
+
+bool bragg_pattern_reader(size_t i, const char **name, const char **description)
+{
+    if (i >= N_READERS)
+        return false;
+    *name = readers[i].name;
+    *description = readers[i].description;
+    return true;
+}
+
+static bragg_status slurp(FILE *file, const char *path, unsigned char **bytes, size_t *size, bragg_error *err)
+{
+    struct stat info;
+    if (fstat(fileno(file), &info) || S_ISDIR(info.st_mode))
+        return bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found a folder or nothing", path);
+    size_t room = info.st_size > 0 && info.st_size < MAX_FILE ? (size_t)info.st_size + 2 : 1 << 16, n = 0;
+    unsigned char *data = malloc(room);
+    while (data) {
+        n += fread(data + n, 1, room - 1 - n, file);
+        if (n < room - 1 || room > MAX_FILE)
+            break;
+        unsigned char *more = realloc(data, room *= 2);
+        if (!more)
+            free(data);
+        data = more;
+    }
+    if (!data)
+        return bragg_fail(err, BRAGG_ENOMEM, "'%s': no room for the file", path);
+    *bytes = data;
+    *size = n;
+    data[n] = '\0';
+    if (ferror(file))
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    return n <= MAX_FILE ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': a pattern file over 1 GiB", path);
+}
+
+static unsigned char *put_utf8(unsigned char *to, uint32_t c)
+{
+    if (c < 0x80) {
+        *to++ = (unsigned char)c;
+    } else if (c < 0x800) {
+        *to++ = (unsigned char)(0xc0 | c >> 6);
+        *to++ = (unsigned char)(0x80 | (c & 0x3f));
+    } else {
+        *to++ = (unsigned char)(0xe0 | c >> 12);
+        *to++ = (unsigned char)(0x80 | (c >> 6 & 0x3f));
+        *to++ = (unsigned char)(0x80 | (c & 0x3f));
+    }
+    return to;
+}
+
+/* Windows programs write UTF-16 with a byte order mark; readers see UTF-8.
+ * Beyond the basic plane nothing matters to numbers: surrogates become '?'. */
+static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error *err)
+{
+    bool big = (*bytes)[0] == 0xfe;
+    unsigned char *text = malloc(*size / 2 * 3 + 1), *to = text;
+    if (!text)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu bytes", *size / 2 * 3);
+    for (size_t i = 2; i + 1 < *size; i += 2) {
+        uint32_t c =
+            big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
+        to = put_utf8(to, c >= 0xd800 && c < 0xe000 ? '?' : c);
+    }
+    *to = '\0';
+    free(*bytes);
+    *bytes = text;
+    *size = (size_t)(to - text);
+    return BRAGG_OK;
+}
+
+static bragg_status load(const char *path, unsigned char **bytes, size_t *size, bragg_error *err)
+{
+    *bytes = NULL;
+    *size = 0;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    bragg_status st = slurp(file, path, bytes, size, err);
+    fclose(file);
+    if (st < 0)
+        return st;
+    const unsigned char *b = *bytes;
+    if (*size >= 2 && ((b[0] == 0xff && b[1] == 0xfe) || (b[0] == 0xfe && b[1] == 0xff)))
+        return from_utf16(bytes, size, err);
+    if (*size >= 3 && !memcmp(b, "\xef\xbb\xbf", 3)) {
+        *size -= 3;
+        memmove(*bytes, *bytes + 3, *size + 1);
+    }
+    return BRAGG_OK;
+}
+
+static void extension_of(const char *path, char extension[16])
+{
+    const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
+    extension[0] = '\0';
+    if (!dot || (slash && dot < slash) || strlen(dot + 1) > 15)
+        return;
+    for (size_t i = 0; (extension[i] = dot[1 + i]); i++)
+        if (extension[i] >= 'A' && extension[i] <= 'Z')
+            extension[i] += 'a' - 'A';
+}
+
+static const pattern_reader *reader_for(const source *src)
+{
+    for (size_t i = 0; i < N_READERS; i++)
+        if (readers[i].probe(src))
+            return &readers[i];
+    return &readers[N_READERS - 1];
+}
+
+/* Extensions of files that are patterns when no content says so. */
+static bool text_pattern(const char *extension)
+{
+    static const char *const known[] = { "xy", "xye", "dat", "csv", "prn", "chi", "txt", "asc" };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(extension, known[i]))
+            return true;
+    return false;
+}
+
+/* A member that is no pattern (instrument parameters, a structure, pictures)
+ * is passed over; one that is and cannot be read fails the archive. */
+static bragg_status read_archived(const zip *z, pattern_list *list, bragg_error *err)
+{
+    char name[256], extension[16];
+    unsigned char *bytes;
+    size_t size;
+    snprintf(name, sizeof name, "%.*s", z->name_length > 255 ? 255 : (int)z->name_length, z->name);
+    extension_of(name, extension);
+    if (!z->unpacked || !strcmp(extension, "zip"))
+        return BRAGG_OK;
+    bragg_status st = zip_extract(z, &bytes, &size, err);
+    if (st < 0)
+        return st;
+    source member = { bytes, size, name, extension };
+    const pattern_reader *reader = reader_for(&member);
+    const char *text = (const char *)bytes;
+    bool structure = !strcmp(reader->name, "pdcif") && !find_text(text, size, "_pd_meas_") &&
+                     !find_text(text, size, "_pd_proc_intensity");
+    if (reader->read != read_archive && !structure && (reader->read != read_columns || text_pattern(extension)))
+        st = reader->read(&member, list, err);
+    free(bytes);
+    return st < 0 ? bragg_context(err, st, "'%s'", name) : st;
+}
+
+static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err)
+{
+    zip z;
+    bragg_status st = BRAGG_OK;
+    zip_open(src, &z);
+    while (st == BRAGG_OK && zip_next(&z))
+        st = read_archived(&z, list, err);
+    return st;
+}
+
+static void list_free(pattern_list *list)
+{
+    bragg_patterns_free(list->at, list->n);
+    *list = (pattern_list){ 0 };
+}
+
+/* All patterns of a file, and the reader; list is empty after a failure. */
+static bragg_status read_list(const char *path, pattern_list *list, const pattern_reader **reader, bragg_error *err)
+{
+    unsigned char *bytes;
+    size_t size;
+    char extension[16];
+    *list = (pattern_list){ 0 };
+    extension_of(path, extension);
+    bragg_status st = load(path, &bytes, &size, err);
+    if (st == BRAGG_OK) {
+        source src = { bytes, size, path, extension };
+        *reader = reader_for(&src);
+        st = size ? (*reader)->read(&src, list, err) : bragg_fail(err, BRAGG_EDATA, "the file is empty");
+        if (st == BRAGG_OK && !list->n)
+            st = bragg_fail(err, BRAGG_EDATA, "no powder pattern in it");
+        if (st < 0)
+            bragg_context(err, st, "'%s'", path);
+    }
+    free(bytes);
+    if (st < 0)
+        list_free(list);
+    return st;
+}
+
+bragg_status bragg_pattern_read_all(const char *path, bragg_pattern ***out, size_t *n, bragg_error *err)
+{
+    pattern_list list;
+    const pattern_reader *reader;
+    *out = NULL;
+    *n = 0;
+    bragg_status st = read_list(path, &list, &reader, err);
+    if (st < 0)
+        return st;
+    *out = list.at;
+    *n = list.n;
+    return st;
+}
+
+void bragg_patterns_free(bragg_pattern **patterns, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        bragg_pattern_free(patterns[i]);
+    free(patterns);
+}
+
+bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err)
+{
+    pattern_list list;
+    const pattern_reader *reader;
+    *out = NULL;
+    bragg_status st = read_list(path, &list, &reader, err);
+    if (st < 0)
+        return st;
+    if (index < list.n) {
+        *out = list.at[index];
+        list.at[index] = NULL;
+    } else {
+        st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a pattern below %zu, found %zu asked for (counted from 0)",
+                        path, list.n, index);
+    }
+    list_free(&list);
+    return st;
+}
+
+bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, bragg_error *err)
+{
+    unsigned char *bytes;
+    size_t size;
+    *out = NULL;
+    bragg_status st = load(path, &bytes, &size, err);
+    if (st < 0) {
+        free(bytes);
+        return st;
+    }
+    st = columns_read(&(source){ bytes, size, path, "" }, out, err);
+    if (st == BRAGG_OK) {
+        pattern_upwards(*out);
+        st = bragg_pattern_check(*out, err);
+    }
+    free(bytes);
+    if (st < 0) {
+        bragg_pattern_free(*out);
+        *out = NULL;
+        bragg_context(err, st, "'%s'", path);
+    }
+    return st;
+}
+
+bragg_status bragg_pattern_count(const char *path, size_t *n, bragg_error *err)
+{
+    pattern_list list;
+    const pattern_reader *reader;
+    *n = 0;
+    bragg_status st = read_list(path, &list, &reader, err);
+    *n = list.n;
+    list_free(&list);
+    return st;
+}
+
+bragg_status bragg_pattern_format(const char *path, const char **name, bragg_error *err)
+{
+    unsigned char *bytes;
+    size_t size;
+    char extension[16];
+    extension_of(path, extension);
+    bragg_status st = load(path, &bytes, &size, err);
+    if (st == BRAGG_OK)
+        *name = reader_for(&(source){ bytes, size, path, extension })->name;
+    free(bytes);
+    return st;
+}
+
+bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err)
+{
+    *out = NULL;
+    if (!(n >= 1 && n <= MAX_POINTS))
+        return bragg_fail(err, BRAGG_EDATA, "expected 1 to %d points, found %.10g", MAX_POINTS, n);
+    *out = bragg_pattern_new((size_t)n, axis);
+    if (!*out)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %.0f points", n);
+    for (size_t i = 0; i < (*out)->n; i++)
+        (*out)->sigma[i] = NAN;
+    return BRAGG_OK;
+}
+
+static void swap(double *a, double *b)
+{
+    double t = *a;
+    *a = *b;
+    *b = t;
+}
+
+void pattern_upwards(bragg_pattern *p)
+{
+    if (p->n < 2 || !(p->x[0] > p->x[p->n - 1]))
+        return;
+    for (size_t i = 0, j = p->n - 1; i < j; i++, j--) {
+        swap(&p->x[i], &p->x[j]);
+        swap(&p->y[i], &p->y[j]);
+        swap(&p->sigma[i], &p->sigma[j]);
+    }
+}
+
+bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
+{
+    if (list->n == list->room) {
+        size_t room = 2 * list->room + 4;
+        bragg_pattern **at = realloc(list->at, room * sizeof *at);
+        if (!at) {
+            bragg_pattern_free(pattern);
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", room);
+        }
+        list->at = at;
+        list->room = room;
+    }
+    list->at[list->n++] = pattern;
+    pattern_upwards(pattern);
+    bragg_status st = bragg_pattern_check(pattern, err);
+    return st < 0 && list->n > 1 ? bragg_context(err, st, "pattern %zu", list->n - 1) : st;
+}
+
+/* True when the bytes are well-formed UTF-8 without control characters. */
+static bool utf8(const unsigned char *p, const unsigned char *end)
+{
+    while (p < end) {
+        int more = *p < 0x80 ? 0 : (*p & 0xe0) == 0xc0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : (*p & 0xf8) == 0xf0 ? 3 : -1;
+        if (more < 0 || end - p <= more)
+            return false;
+        for (p++; more > 0; more--, p++)
+            if ((*p & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+void pattern_title(bragg_pattern *pattern, const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text, *end = p + strnlen(text, length);
+    while (p < end && *p <= ' ')
+        p++;
+    while (end > p && end[-1] <= ' ')
+        end--;
+    if (p == end)
+        return;
+    unsigned char *title = malloc(2 * (size_t)(end - p) + 1), *to = title;
+    if (!title)
+        return;
+    bool is_utf8 = utf8(p, end);
+    for (; p < end; p++)
+        if (*p < ' ' || *p == 0x7f)
+            *to++ = ' ';
+        else if (is_utf8)
+            *to++ = *p;
+        else
+            to = put_utf8(to, *p);
+    *to = '\0';
+    free(pattern->title);
+    pattern->title = (char *)title;
+}
