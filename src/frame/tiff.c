@@ -120,7 +120,7 @@ static bool read_tiles(TIFF *tiff, bragg_frame *f)
     return good;
 }
 
-/* Can a file of so many tile_size hold the pixels?  Compressed a thousandfold at most by
+/* Can a file of so many bytes hold the pixels?  Compressed a thousandfold at most by
  * deflate; more is believed only of small frames. */
 static bragg_status check_size(TIFF *tiff, const char *path, uint32_t width, uint32_t height, bragg_pixel type, bragg_error *err)
 {
