@@ -328,6 +328,71 @@ START_TEST(fits_images_read_scaled_and_in_cubes)
 }
 END_TEST
 
+START_TEST(a_header_that_asks_for_the_world_is_not_believed)
+{
+    static const uint32_t sides[] = { 65536, 60000, 4000000000u, 0 };
+    static const int compressions[] = { COMPRESSION_NONE, COMPRESSION_ADOBE_DEFLATE };
+    for (size_t k = 0; k < 4; k++)
+        for (int c = 0; c < 2; c++) {
+            write_variant("wl", BRAGG_F64, compressions[c], false, 1, 53, 37);
+            FILE *io = fopen(path, "r+b");
+            unsigned char all[1 << 16];
+            size_t n = fread(all, 1, sizeof all, io);
+            uint32_t at = (uint32_t)(all[4] | all[5] << 8 | all[6] << 16 | all[7] << 24);
+            for (size_t e = at + 2; e + 12 < n; e += 12) /* tags 256 and 257 are width and height */
+                if (all[e] < 2 && all[e + 1] == 1) {
+                    all[e + 2] = 4; /* as LONG */
+                    memcpy(all + e + 8, &sides[k], 4);
+                }
+            rewind(io);
+            fwrite(all, 1, n, io);
+            fclose(io);
+            bragg_frame *f;
+            bragg_error err = BRAGG_ERROR_INIT;
+            ck_assert_int_lt(bragg_frame_read(path, 0, &f, &err), 0);
+            ck_assert(!f && *err.text);
+        }
+    unlink(path);
+}
+END_TEST
+
+START_TEST(the_camera_s_own_words_are_read)
+{
+    const char *top = getenv("BRAGG_SHARED");
+    char name[512];
+    snprintf(name, sizeof name, "%s/data/frames/CeO2_Pilatus1M.tif", top ? top : "../shared");
+    if (access(name, R_OK)) {
+        printf("skipped: no %s\n", name);
+        return;
+    }
+    bragg_frame *f;
+    ck_assert_int_eq(bragg_frame_read(name, 0, &f, NULL), BRAGG_OK);
+    ck_assert(f->exposure_s == 3 && f->distance_m == 0.21143 && f->saturation == 1097223);
+    assert_close(f->pixel_slow_m, 172e-6, 1e-12);
+    assert_close(f->pixel_fast_m, 172e-6, 1e-12);
+    ck_assert(isnan(f->wavelength_ang) && isnan(f->temperature_k));
+    ck_assert_str_eq(f->title, "PILATUS 1M-F");
+    bragg_frame_free(f);
+}
+END_TEST
+
+START_TEST(masks_gather_what_does_not_count)
+{
+    bragg_frame *f;
+    uint8_t mask[6] = { 0 };
+    ck_assert_int_eq(bragg_frame_new(3, 2, BRAGG_F32, &f, NULL), BRAGG_OK);
+    static const float values[] = { -1.5f, 0, 7.25f, 900, NAN, INFINITY };
+    memcpy(f->data, values, sizeof values);
+    bragg_frame_mark_outside(f, NAN, 899, mask);
+    ck_assert(!mask[0] && !mask[1] && !mask[2] && mask[3] && !mask[4] && mask[5]);
+    bragg_frame_mark_outside(f, 1, NAN, mask);
+    ck_assert(mask[0] && mask[1] && !mask[2]);
+    bragg_frame_mark_invalid(f, mask);
+    ck_assert(mask[4] && !mask[2]);
+    bragg_frame_free(f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("frame");
@@ -342,6 +407,9 @@ int main(void)
     tcase_add_test(all, damaged_frames_end_in_a_message_or_a_frame);
     tcase_add_test(all, numpy_arrays_read_and_their_lies_are_told);
     tcase_add_test(all, fits_images_read_scaled_and_in_cubes);
+    tcase_add_test(all, a_header_that_asks_for_the_world_is_not_believed);
+    tcase_add_test(all, the_camera_s_own_words_are_read);
+    tcase_add_test(all, masks_gather_what_does_not_count);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -16,11 +16,14 @@
  *  (fast) from the outer corner of the first pixel; the detector is turned by
  *  rot1, rot2, rot3 about the laboratory axes 1, 2, 3.
  *
- *  orientation: which corner of the detector, seen from the sample, pixel (0, 0)
- *  is.  As in EXIF, 3 is pyFAI's native one:
+ *  orientation: where the pixel (0, 0) of the frame is, as EXIF counts the corners
+ *  of a picture and pyFAI (since 2024) applies them: seen from behind the detector,
+ *  looking towards the sample,
  *      1 top left     2 top right     3 bottom right     4 bottom left
- *      5 to 8 the same corners (5 top left, 6 top right, 7 bottom right, 8 bottom
- *      left) with rows standing upright: the slow axis is horizontal.            */
+ *  Seen from the sample, along the beam, left and right change places: 3, the
+ *  native one, begins at the bottom left.  5 to 8 are the same corners with
+ *  the frame's columns running vertically (5 top left, 6 top right, 7 bottom right,
+ *  8 bottom left), which pyFAI refuses; poni1 then counts along the columns.        */
 typedef struct bragg_geometry {
     double distance_m, poni1_m, poni2_m, rot1_rad, rot2_rad, rot3_rad;
     double pixel_slow_m, pixel_fast_m;
@@ -63,6 +66,7 @@ double bragg_polarization(double two_theta_rad, double chi_rad, double factor);
  *  centre; evenly over the interval that holds its corners; or by the exact area
  *  of the quadrilateral in (axis, azimuth). */
 typedef enum bragg_split { BRAGG_SPLIT_NONE, BRAGG_SPLIT_BBOX, BRAGG_SPLIT_FULL } bragg_split;
+/** Also what pyFAI calls them: "no" for "none". */
 bool bragg_split_parse(const char *name, bragg_split *split);
 
 typedef struct bragg_plan_options {
@@ -72,9 +76,10 @@ typedef struct bragg_plan_options {
     bragg_split split;
     bool solid_angle;
     double polarization;      /**< NAN: none */
-    double chi_first_rad, chi_last_rad;  /**< sector of pixel centres; NAN: all round */
+    double chi_first_rad, chi_last_rad;  /**< sector, up to 2 pi wide; NAN: all round from -pi */
+    size_t n_azimuth;         /**< azimuth bins over the sector: more than 1 makes cakes */
 } bragg_plan_options;
-#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN }
+#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1 }
 
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number
  *  of frames.
@@ -95,5 +100,23 @@ void bragg_plan_free(bragg_plan *plan);
 bragg_status bragg_plan_integrate(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
                                   const bragg_frame *variance, bragg_pattern **out, bragg_error *err);
 size_t bragg_plan_entries(const bragg_plan *plan);
+/** Sum of weight times correction of a bin (azimuth * n_bins + ring) when all its
+ *  pixels count: intensity times this is the sum of its counts. */
+double bragg_plan_norm(const bragg_plan *plan, size_t bin);
+
+/** Integration over the axis and azimuth.
+ *
+ *      intensity, sigma: [azimuth][ring], rings next to each other; empty bins NAN */
+typedef struct bragg_cake {
+    size_t n_rings, n_azimuth;
+    bragg_axis axis;
+    double wavelength_ang;
+    double *x, *chi_rad;      /**< bin centres */
+    double *intensity, *sigma;
+} bragg_cake;
+/** As bragg_plan_integrate for a plan of any n_azimuth. */
+bragg_status bragg_plan_integrate_cake(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
+                                       const bragg_frame *variance, bragg_cake **out, bragg_error *err);
+void bragg_cake_free(bragg_cake *cake);
 
 #endif

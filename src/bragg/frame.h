@@ -25,6 +25,9 @@ typedef struct bragg_frame {
     void *data;
     /* what the file says of the exposure; NAN when it does not */
     double exposure_s, wavelength_ang, distance_m, temperature_k, monitor, time_s;
+    double pixel_slow_m, pixel_fast_m;
+    double saturation;           /**< counts beyond which the detector saturates */
+    char title[96];              /**< the detector or what the file says of itself; may be "" */
 } bragg_frame;
 
 /** New frame of zeros; EDATA for a size no detector has. */
@@ -43,6 +46,9 @@ void bragg_frame_doubles(const bragg_frame *frame, size_t first, size_t n, doubl
 /** mask[i] |= 1 where a pixel is negative (the detector's marker of gaps and dead
  *  pixels), the largest value of an unsigned type, or not finite. */
 void bragg_frame_mark_invalid(const bragg_frame *frame, uint8_t *mask);
+/** mask[i] |= 1 where a pixel is not from low to high (hot, weak, saturated); a limit
+ *  that is NAN does not count. */
+void bragg_frame_mark_outside(const bragg_frame *frame, double low, double high, uint8_t *mask);
 /** mask[i] |= 1 where a mask frame of the same size is not zero. */
 bragg_status bragg_frame_add_mask(const bragg_frame *mask_frame, size_t width, size_t height, uint8_t *mask, bragg_error *err);
 

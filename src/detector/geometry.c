@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Detector geometry: pixel to ray and back. */
 #include "config.h"
-#include <bragg/detector.h>
+#include "plan.h"
 #include <bragg/yaml.h>
 
 #include <math.h>
@@ -31,7 +31,7 @@ bragg_status bragg_geometry_set_detector(bragg_geometry *g, const char *name, br
 }
 
 /* Position along the detector's native axes (orientation 3), in pixels. */
-static void to_native(const bragg_geometry *g, double slow, double fast, double *d1, double *d2)
+void bragg_geometry_native(const bragg_geometry *g, double slow, double fast, double *d1, double *d2)
 {
     double rows = (double)g->rows, columns = (double)g->columns;
     bool upright = g->orientation > 4;
@@ -54,7 +54,7 @@ static void from_native(const bragg_geometry *g, double d1, double d2, double *s
 }
 
 /* Rows of R3 R2 R1 that take (p1, p2, L) to the laboratory (pyFAI's calc_pos_zyx). */
-static void rotation(const bragg_geometry *g, double r[3][3])
+void bragg_geometry_rotation(const bragg_geometry *g, double r[3][3])
 {
     double c1 = cos(g->rot1_rad), s1 = sin(g->rot1_rad), c2 = cos(g->rot2_rad), s2 = sin(g->rot2_rad),
            c3 = cos(g->rot3_rad), s3 = sin(g->rot3_rad);
@@ -69,7 +69,7 @@ static void rotation(const bragg_geometry *g, double r[3][3])
 static bragg_ray ray_of(const bragg_geometry *g, const double r[3][3], double slow, double fast)
 {
     double d1, d2, t[3];
-    to_native(g, slow, fast, &d1, &d2);
+    bragg_geometry_native(g, slow, fast, &d1, &d2);
     double pixel1 = g->orientation > 4 ? g->pixel_fast_m : g->pixel_slow_m, pixel2 = g->orientation > 4 ? g->pixel_slow_m : g->pixel_fast_m;
     const double p[3] = { d1 * pixel1 - g->poni1_m, d2 * pixel2 - g->poni2_m, g->distance_m };
     for (int i = 0; i < 3; i++)
@@ -82,7 +82,7 @@ static bragg_ray ray_of(const bragg_geometry *g, const double r[3][3], double sl
 bragg_ray bragg_geometry_ray(const bragg_geometry *g, double slow, double fast)
 {
     double r[3][3];
-    rotation(g, r);
+    bragg_geometry_rotation(g, r);
     return ray_of(g, (const double(*)[3])r, slow, fast);
 }
 
@@ -93,8 +93,8 @@ void bragg_geometry_ray_derivatives(const bragg_geometry *g, double slow, double
     double r[3][3], d1, d2, t[3], dt[6][3];
     double c1 = cos(g->rot1_rad), s1 = sin(g->rot1_rad), c2 = cos(g->rot2_rad), s2 = sin(g->rot2_rad),
            c3 = cos(g->rot3_rad), s3 = sin(g->rot3_rad);
-    rotation(g, r);
-    to_native(g, slow, fast, &d1, &d2);
+    bragg_geometry_rotation(g, r);
+    bragg_geometry_native(g, slow, fast, &d1, &d2);
     double pixel1 = g->orientation > 4 ? g->pixel_fast_m : g->pixel_slow_m, pixel2 = g->orientation > 4 ? g->pixel_slow_m : g->pixel_fast_m;
     const double p[3] = { d1 * pixel1 - g->poni1_m, d2 * pixel2 - g->poni2_m, g->distance_m };
     const double dr[3][3][3] = {
@@ -121,7 +121,7 @@ void bragg_geometry_ray_derivatives(const bragg_geometry *g, double slow, double
 bool bragg_geometry_point(const bragg_geometry *g, double tth, double chi, double *slow, double *fast)
 {
     double r[3][3], p[3];
-    rotation(g, r);
+    bragg_geometry_rotation(g, r);
     const double u[3] = { sin(tth) * sin(chi), sin(tth) * cos(chi), cos(tth) };
     for (int i = 0; i < 3; i++) /* the transpose undoes the rotation */
         p[i] = r[0][i] * u[0] + r[1][i] * u[1] + r[2][i] * u[2];

@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The integration plan: pixels shared among bins once, frames summed many times. */
+/* The integration plan: geometry, mask and bins turned into a sparse matrix once. */
 #include "config.h"
-#include <bragg/detector.h>
-#include <bragg/sparse.h>
-#include <bragg/thread.h>
+#include "plan.h"
 
+#include <bragg/thread.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_A_BLOCK = 16, BINS_A_BLOCK = 16, PIXELS_A_BLOCK = 1 << 15 };
-
-struct bragg_plan {
-    bragg_plan_options opt;
-    size_t rows, columns;
-    double first, step, wavelength_ang;
-    bragg_sparse matrix; /* bins x pixels */
-    float *correction;  /* a pixel */
-};
+enum { ROWS_A_BLOCK = 16, MOST_BLOCKS = 512 };
 
 bool bragg_split_parse(const char *name, bragg_split *split)
 {
-    static const char *const names[] = { "none", "bbox", "full" };
-    for (int k = 0; k < 3; k++)
-        if (!strcmp(name, names[k])) {
-            *split = (bragg_split)k;
+    static const struct { const char *name; bragg_split split; } names[] = {
+        { "none", BRAGG_SPLIT_NONE }, { "no", BRAGG_SPLIT_NONE }, { "bbox", BRAGG_SPLIT_BBOX }, { "full", BRAGG_SPLIT_FULL },
+    };
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        if (!strcmp(name, names[k].name)) {
+            *split = names[k].split;
             return true;
         }
     return false;
@@ -32,199 +25,298 @@ bool bragg_split_parse(const char *name, bragg_split *split)
 
 /* ----------------------------------------------------------- coordinates */
 
-typedef struct point {
-    double x, chi;
-} point;
+/* A block of rows has one list of shares and one count of them a bin. */
+typedef struct block {
+    share_list list;
+    uint32_t *count;       /* a bin: how many; later where the next goes, from start[bin] */
+    double low, high;
+} block;
 
 typedef struct making {
-    const bragg_geometry *g;
-    const bragg_plan_options *opt;
+    bragg_geometry g;
     const uint8_t *mask;
     bragg_plan *plan;
-    point *corner, *centre;   /* (rows + 1) x (columns + 1), rows x columns */
-    double *low, *high;       /* a block of rows */
-    bragg_triplets *list;     /* a block of rows */
+    block *block;
+    size_t n_blocks, rows_a_block;
+    bool needs_chi;
+    double r[3][3], pixel1, pixel2;  /* the rotation; pixel along the native axes */
+    double q_factor;                 /* 4 pi / lambda in the axis' unit */
 } making;
 
-static double axis_value(const making *m, const bragg_ray *r)
+/* A ray in the laboratory; squares of its distance from the beam and its length. */
+typedef struct ray {
+    double t[3], across2, length2;
+} ray;
+
+/* Along a row the rays step evenly: start + j * step. */
+typedef struct line {
+    double start[3], step[3];
+} line;
+
+static line line_of(const making *m, double slow, double fast)
 {
-    if (m->opt->axis == BRAGG_AXIS_TTH)
-        return r->two_theta_rad;
-    if (m->opt->axis == BRAGG_AXIS_R)
-        return r->r_m;
-    return bragg_axis_convert(r->two_theta_rad, BRAGG_AXIS_TTH, m->opt->axis, m->g->wavelength_ang);
+    line l;
+    double a[2], b[2];
+    bragg_geometry_native(&m->g, slow, fast, &a[0], &a[1]);
+    bragg_geometry_native(&m->g, slow, fast + 1, &b[0], &b[1]);
+    const double p[3] = { a[0] * m->pixel1 - m->g.poni1_m, a[1] * m->pixel2 - m->g.poni2_m, m->g.distance_m };
+    for (int i = 0; i < 3; i++) {
+        l.start[i] = m->r[i][0] * p[0] + m->r[i][1] * p[1] + m->r[i][2] * p[2];
+        l.step[i] = m->r[i][0] * (b[0] - a[0]) * m->pixel1 + m->r[i][1] * (b[1] - a[1]) * m->pixel2;
+    }
+    return l;
 }
 
-static bragg_status locate_corners(void *payload, size_t first, size_t last, bragg_error *err)
+static inline ray ray_on(const line *l, size_t j)
 {
-    const making *m = payload;
-    size_t columns = m->plan->columns + 1;
-    for (size_t i = first; i < last; i++)
-        for (size_t j = 0; j < columns; j++) {
-            bragg_ray r = bragg_geometry_ray(m->g, (double)i, (double)j);
-            m->corner[i * columns + j] = (point){ axis_value(m, &r), r.chi_rad };
+    ray u;
+    for (int i = 0; i < 3; i++)
+        u.t[i] = l->start[i] + (double)j * l->step[i];
+    u.across2 = u.t[0] * u.t[0] + u.t[1] * u.t[1];
+    u.length2 = u.across2 + u.t[2] * u.t[2];
+    return u;
+}
+
+/* sin(theta) = sqrt((1 - cos(2 theta)) / 2), without the difference where it would
+ * cancel. */
+static inline double axis_of(const making *m, const ray *u)
+{
+    switch (m->plan->opt.axis) {
+    case BRAGG_AXIS_TTH: return atan2(sqrt(u->across2), u->t[2]);
+    case BRAGG_AXIS_R: return u->t[2] > 0 ? m->g.distance_m * sqrt(u->across2) / u->t[2] : NAN;
+    default: break;
+    }
+    double length = sqrt(u->length2);
+    double sine2 = u->t[2] > 0 ? u->across2 / (2 * length * (length + u->t[2])) : (1 - u->t[2] / length) / 2;
+    double q = m->q_factor * sqrt(sine2);
+    return m->plan->opt.axis == BRAGG_AXIS_D ? 2 * BRAGG_PI / q : q;
+}
+
+/* Solid angle cos^3 of the incidence; polarization: bragg_polarization() with the
+ * cosines read off the vector. */
+static double correction_of(const making *m, const ray *u)
+{
+    const bragg_plan_options *o = &m->plan->opt;
+    double c = 1;
+    if (o->solid_angle)
+        c = m->g.distance_m * m->g.distance_m * m->g.distance_m / (u->length2 * sqrt(u->length2));
+    if (!isnan(o->polarization)) {
+        double sine2 = u->across2 / u->length2;
+        double twist = (u->t[1] * u->t[1] - u->t[0] * u->t[0]) / u->length2; /* cos(2 chi) sin^2 */
+        c *= 0.5 * (2 - sine2 - o->polarization * twist);
+    }
+    return c;
+}
+
+static bool masked(const making *m, size_t pixel)
+{
+    return m->mask && m->mask[pixel];
+}
+
+/* ----------------------------------------------------------------- range */
+
+static void locate_corners(const making *m, size_t row, bool chi, point *at)
+{
+    line l = line_of(m, (double)row, 0);
+    for (size_t j = 0; j <= m->plan->columns; j++) {
+        ray u = ray_on(&l, j);
+        at[j] = (point){ axis_of(m, &u), chi ? atan2(u.t[0], u.t[1]) : 0 };
+    }
+}
+
+/* Two rows of corners, of which each step computes the lower. */
+typedef struct corners {
+    point *at;
+    size_t n;
+} corners;
+
+static point *corner_row(const corners *r, size_t i)
+{
+    return r->at + i % 2 * r->n;
+}
+
+/* What a pixel covers of the axis: its centre, its box or its corners. */
+static void reach_of(const making *m, double x, const point *above, const point *below, double *low, double *high)
+{
+    *low = *high = x;
+    if (m->plan->opt.split == BRAGG_SPLIT_NONE)
+        return;
+    double least = MIN(MIN(above[0].x, above[1].x), MIN(below[0].x, below[1].x));
+    double most = MAX(MAX(above[0].x, above[1].x), MAX(below[0].x, below[1].x));
+    bool box = m->plan->opt.split == BRAGG_SPLIT_BBOX;
+    double half = MAX(most - x, x - least);
+    *low = box ? x - half : least;
+    *high = box ? x + half : most;
+}
+
+static void widen_range(const making *m, size_t i, const point *above, const point *below, block *b)
+{
+    line l = line_of(m, (double)i + 0.5, 0.5);
+    bool centre = m->plan->opt.split != BRAGG_SPLIT_FULL;
+    for (size_t j = 0; j < m->plan->columns; j++) {
+        double low, high, x = 0;
+        if (masked(m, i * m->plan->columns + j))
+            continue;
+        if (centre) {
+            ray u = ray_on(&l, j);
+            x = axis_of(m, &u);
         }
-    return BRAGG_OK;
-    (void)err;
-}
-
-/* Half the extent that pyFAI's bounding box gives a pixel: the farthest corner. */
-static double half_extent(const making *m, size_t i, size_t j)
-{
-    const point *c = m->corner + i * (m->plan->columns + 1) + j;
-    double x = m->centre[i * m->plan->columns + j].x;
-    size_t down = m->plan->columns + 1;
-    return fmax(fmax(fabs(c[0].x - x), fabs(c[1].x - x)), fmax(fabs(c[down].x - x), fabs(c[down + 1].x - x)));
-}
-
-static bool in_sector(const making *m, double chi)
-{
-    double a = m->opt->chi_first_rad, b = m->opt->chi_last_rad;
-    if (!(a < b))
-        return true;
-    while (chi < a)
-        chi += 2 * BRAGG_PI;
-    return chi - 2 * BRAGG_PI * floor((chi - a) / (2 * BRAGG_PI)) <= b;
-}
-
-static bool is_used(const making *m, size_t i, size_t j)
-{
-    size_t k = i * m->plan->columns + j;
-    return !(m->mask && m->mask[k]) && isfinite(m->centre[k].x) && in_sector(m, m->centre[k].chi);
-}
-
-static bragg_status locate_centres(void *payload, size_t first, size_t last, bragg_error *err)
-{
-    const making *m = payload;
-    bool corners = m->opt->split != BRAGG_SPLIT_NONE;
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = first; i < last; i++)
-        for (size_t j = 0; j < m->plan->columns; j++) {
-            size_t k = i * m->plan->columns + j;
-            bragg_ray r = bragg_geometry_ray(m->g, (double)i + 0.5, (double)j + 0.5);
-            m->centre[k] = (point){ axis_value(m, &r), r.chi_rad };
-            double c = m->opt->solid_angle ? r.solid_angle : 1;
-            if (!isnan(m->opt->polarization))
-                c *= bragg_polarization(r.two_theta_rad, r.chi_rad, m->opt->polarization);
-            m->plan->correction[k] = (float)c;
-            if (!is_used(m, i, j))
-                continue;
-            double reach = corners ? half_extent(m, i, j) : 0;
-            low = fmin(low, m->centre[k].x - reach);
-            high = fmax(high, m->centre[k].x + reach);
+        reach_of(m, x, above + j, below + j, &low, &high);
+        if (isfinite(low + high)) {
+            b->low = MIN(b->low, low);
+            b->high = MAX(b->high, high);
         }
-    m->low[first / ROWS_A_BLOCK] = low;
-    m->high[first / ROWS_A_BLOCK] = high;
+    }
+}
+
+static bragg_status find_range(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    making *m = payload;
+    block *b = &m->block[first / m->rows_a_block];
+    bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
+    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
+    if (!r.at)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    b->low = INFINITY;
+    b->high = -INFINITY;
+    if (split)
+        locate_corners(m, first, false, corner_row(&r, first));
+    for (size_t i = first; i < last; i++) {
+        if (split)
+            locate_corners(m, i + 1, false, corner_row(&r, i + 1));
+        widen_range(m, i, corner_row(&r, i), corner_row(&r, i + 1), b);
+    }
+    free(r.at);
     return BRAGG_OK;
-    (void)err;
+}
+
+static bragg_status set_range(making *m, bragg_error *err)
+{
+    bragg_plan *p = m->plan;
+    double low = p->opt.first, high = p->opt.last;
+    if (isnan(low) || isnan(high)) {
+        double least = INFINITY, most = -INFINITY;
+        bragg_status st = bragg_parallel_for(p->rows, m->rows_a_block, find_range, m, err);
+        if (st < 0)
+            return st;
+        for (size_t b = 0; b < m->n_blocks; b++) {
+            least = fmin(least, m->block[b].low);
+            most = fmax(most, m->block[b].high);
+        }
+        low = isnan(low) ? fmax(least, 0) : low;
+        high = isnan(high) ? most : high;
+    }
+    if (!(high > low) || !isfinite(low) || !isfinite(high))
+        return bragg_fail(err, BRAGG_EDATA, "integration: every pixel is masked or out of range");
+    p->first = low;
+    p->step = (high - low) / (double)p->n_rings;
+    return BRAGG_OK;
 }
 
 /* -------------------------------------------------------------- sharing */
 
-/* Evenly over [a, b], both in bins. */
-static bragg_status share_evenly(bragg_triplets *l, size_t n_bins, size_t pixel, double a, double b, bragg_error *err)
+static bragg_status share_row(const making *m, share_list *l, size_t i, const point *above, const point *below, bragg_error *err)
 {
+    bragg_plan *p = m->plan;
     bragg_status st = BRAGG_OK;
-    if (b <= 0 || a >= (double)n_bins)
-        return st;
-    double length = b - a;
-    for (long k = (long)floor(fmax(a, 0)); k < (long)n_bins && (double)k < b && st == BRAGG_OK; k++) {
-        double part = fmin(b, (double)k + 1) - fmax(a, (double)k);
-        if (part > 0)
-            st = bragg_triplets_add(l, (size_t)k, pixel, length > 0 ? part / length : 1, err);
+    line rays = line_of(m, (double)i + 0.5, 0.5);
+    bool split = p->opt.split != BRAGG_SPLIT_NONE;
+    for (size_t j = 0; j < p->columns && st == BRAGG_OK; j++) {
+        size_t pixel = i * p->columns + j;
+        ray u = ray_on(&rays, j);
+        p->correction[pixel] = (float)correction_of(m, &u);
+        if (masked(m, pixel))
+            continue;
+        point centre = { axis_of(m, &u), m->needs_chi ? atan2(u.t[0], u.t[1]) : 0 };
+        point corner[4] = { centre, centre, centre, centre };
+        if (split)
+            corner[0] = above[j], corner[1] = below[j], corner[2] = below[j + 1], corner[3] = above[j + 1];
+        if (isfinite(centre.x + corner[0].x + corner[1].x + corner[2].x + corner[3].x))
+            st = bragg_plan_share(p, l, pixel, centre, corner, err);
     }
     return st;
-}
-
-/* Integral of y dx along an edge, bin by bin. */
-static void add_edge(point a, point b, long low, double *area)
-{
-    double dx = b.x - a.x;
-    if (dx == 0)
-        return;
-    double slope = (b.chi - a.chi) / dx, sign = dx > 0 ? 1 : -1, x = fmin(a.x, b.x), end = fmax(a.x, b.x);
-    while (x < end) {
-        long k = (long)floor(x);
-        double to = fmin((double)k + 1, end);
-        if (to <= x) /* x sits on the border by rounding */
-            to = fmin((double)++k + 1, end);
-        area[k - low] += sign * (to - x) * (a.chi + slope * ((x + to) / 2 - a.x));
-        x = to;
-    }
-}
-
-enum { MOST_BINS = 256 }; /* a pixel over more is shared evenly */
-
-/* By the area of the quadrilateral of its corners in the plane of x and chi. */
-static bragg_status share_by_area(const making *m, bragg_triplets *l, size_t i, size_t j, bragg_error *err)
-{
-    size_t down = m->plan->columns + 1, pixel = i * m->plan->columns + j, n_bins = m->opt->n_bins;
-    const point *c = m->corner + i * down + j;
-    point p[4] = { c[0], c[down], c[down + 1], c[1] };
-    double low = INFINITY, high = -INFINITY, narrow = 0, wide = 0, area[MOST_BINS + 2], total = 0;
-    for (int k = 0; k < 4; k++) {
-        p[k].x = (p[k].x - m->plan->first) / m->plan->step;
-        p[k].chi -= c[0].chi; /* the cut at +-pi may run through a pixel */
-        p[k].chi -= 2 * BRAGG_PI * rint(p[k].chi / (2 * BRAGG_PI));
-        low = fmin(low, p[k].x);
-        high = fmax(high, p[k].x);
-        narrow = fmin(narrow, p[k].chi);
-        wide = fmax(wide, p[k].chi);
-    }
-    if (high <= 0 || low >= (double)n_bins)
-        return BRAGG_OK;
-    if (floor(low) == floor(high))
-        return bragg_triplets_add(l, (size_t)floor(low), pixel, 1, err);
-    if (!(wide - narrow < BRAGG_PI) || high - low > MOST_BINS) /* the beam goes through it */
-        return share_evenly(l, n_bins, pixel, low, high, err);
-    long from = (long)floor(low), to = (long)floor(high);
-    memset(area, 0, (size_t)(to - from + 1) * sizeof *area);
-    for (int k = 0; k < 4; k++)
-        add_edge(p[k], p[(k + 1) % 4], from, area);
-    for (long k = from; k <= to; k++)
-        total += area[k - from];
-    bragg_status st = BRAGG_OK;
-    for (long k = from; k <= to && st == BRAGG_OK; k++)
-        if (k >= 0 && k < (long)n_bins && area[k - from] / total > 0)
-            st = bragg_triplets_add(l, (size_t)k, pixel, area[k - from] / total, err);
-    return st;
-}
-
-static bragg_status share_pixel(const making *m, bragg_triplets *l, size_t i, size_t j, bragg_error *err)
-{
-    size_t pixel = i * m->plan->columns + j;
-    double at = (m->centre[pixel].x - m->plan->first) / m->plan->step;
-    if (m->opt->split == BRAGG_SPLIT_FULL)
-        return share_by_area(m, l, i, j, err);
-    if (m->opt->split == BRAGG_SPLIT_BBOX) {
-        double half = half_extent(m, i, j) / m->plan->step;
-        return share_evenly(l, m->opt->n_bins, pixel, at - half, at + half, err);
-    }
-    bool last = at == (double)m->opt->n_bins; /* the range's end belongs to it */
-    return at >= 0 && (at < (double)m->opt->n_bins || last) ? bragg_triplets_add(l, (size_t)at - last, pixel, 1, err) : BRAGG_OK;
 }
 
 static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const making *m = payload;
-    bragg_status st = BRAGG_OK;
-    for (size_t i = first; i < last; i++)
-        for (size_t j = 0; j < m->plan->columns && st == BRAGG_OK; j++)
-            if (is_used(m, i, j))
-                st = share_pixel(m, &m->list[first / ROWS_A_BLOCK], i, j, err);
+    block *b = &m->block[first / m->rows_a_block];
+    size_t bins = m->plan->n_rings * m->plan->n_azimuth;
+    bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
+    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
+    b->count = calloc(bins, sizeof *b->count);
+    bragg_status st = r.at && b->count ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    if (st == BRAGG_OK && split)
+        locate_corners(m, first, m->needs_chi, corner_row(&r, first));
+    for (size_t i = first; i < last && st == BRAGG_OK; i++) {
+        if (split)
+            locate_corners(m, i + 1, m->needs_chi, corner_row(&r, i + 1));
+        st = share_row(m, &b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
+    }
+    for (size_t k = 0; st == BRAGG_OK && k < b->list.n; k++)
+        b->count[b->list.at[k].bin]++;
+    free(r.at);
     return st;
 }
 
-static bragg_status sort_shares(making *m, size_t blocks, bragg_error *err)
+static bragg_status scatter_block(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const making *m = payload;
+    bragg_plan *p = m->plan;
+    for (size_t b = first; b < last; b++) {
+        block *from = &m->block[b];
+        for (size_t k = 0; k < from->list.n; k++) {
+            const share *s = &from->list.at[k];
+            size_t to = p->start[s->bin] + from->count[s->bin]++;
+            p->pixel[to] = s->pixel;
+            p->weight[to] = s->weight;
+        }
+        free(from->list.at);
+        from->list.at = NULL;
+    }
+    return BRAGG_OK;
+    (void)err;
+}
+
+static bragg_status sum_norms(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    bragg_plan *p = payload;
+    for (size_t b = first; b < last; b++) {
+        double norm = 0;
+        for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
+            norm += (double)p->weight[k] * (double)p->correction[p->pixel[k]];
+        p->norm[b] = norm;
+    }
+    return BRAGG_OK;
+    (void)err;
+}
+
+/* From one list a block of rows to one list a bin, pixels in order: a counting
+ * sort whose blocks know beforehand where their entries go. */
+static bragg_status sort_shares(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t n = p->opt.n_bins;
-    bragg_status st = bragg_sparse_new(m->list, blocks, n, p->rows * p->columns, &p->matrix, err);
-    if (st < 0 || p->matrix.start[n])
-        return st;
-    double factor = bragg_axis_factor(p->opt.axis);
-    return bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
-                      (p->first + p->step * (double)n) / factor, bragg_axis_name(p->opt.axis));
+    size_t bins = p->n_rings * p->n_azimuth, total = 0;
+    for (size_t k = 0; k < bins; k++) {
+        uint32_t so_far = 0;
+        for (size_t b = 0; b < m->n_blocks; b++) {
+            uint32_t n = m->block[b].count[k];
+            m->block[b].count[k] = so_far;
+            so_far += n;
+        }
+        p->start[k] = total;
+        total += so_far;
+    }
+    p->start[bins] = total;
+    if (!total)
+        return bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / bragg_axis_factor(p->opt.axis),
+                          (p->first + p->step * (double)p->n_rings) / bragg_axis_factor(p->opt.axis), bragg_axis_name(p->opt.axis));
+    p->pixel = malloc(total * sizeof *p->pixel);
+    p->weight = malloc(total * sizeof *p->weight);
+    if (!p->pixel || !p->weight)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu plan entries", total);
+    bragg_status st = bragg_parallel_for(m->n_blocks, 1, scatter_block, m, err);
+    return st == BRAGG_OK ? bragg_parallel_for(bins, 64, sum_norms, p, err) : st;
 }
 
 /* ----------------------------------------------------------------- plan */
@@ -236,82 +328,104 @@ static bragg_status check_options(const bragg_geometry *g, const bragg_plan_opti
         return bragg_fail(err, BRAGG_EINVAL, "integration over %s: expected a wavelength in the PONI file or --wavelength, found none", bragg_axis_name(o->axis));
     if (o->n_bins < 1 || o->n_bins > 10000000)
         return bragg_fail(err, BRAGG_EINVAL, "bins: expected 1 to 10000000, got %zu", o->n_bins);
+    if (o->n_azimuth > 100000 || o->n_bins * (o->n_azimuth ? o->n_azimuth : 1) > 100000000)
+        return bragg_fail(err, BRAGG_EINVAL, "bins: expected at most 1e8 in all, got %zu x %zu", o->n_bins, o->n_azimuth);
     if (!isnan(o->polarization) && !(fabs(o->polarization) <= 1))
         return bragg_fail(err, BRAGG_EINVAL, "polarization: expected -1 to 1, got %g", o->polarization);
     if (o->last <= o->first)
         return bragg_fail(err, BRAGG_EINVAL, "range: expected the first below the last, got %g and %g", o->first, o->last);
+    if (o->chi_last_rad <= o->chi_first_rad || o->chi_last_rad - o->chi_first_rad > 2 * BRAGG_PI * (1 + 1e-12))
+        return bragg_fail(err, BRAGG_EINVAL, "azimuth: expected a range of up to 360 deg, got %g to %g deg", o->chi_first_rad / BRAGG_DEG, o->chi_last_rad / BRAGG_DEG);
     return BRAGG_OK;
 }
 
-static bragg_status set_range(making *m, size_t blocks, bragg_error *err)
+static void set_azimuth(bragg_plan *p)
 {
-    double low = INFINITY, high = -INFINITY;
-    for (size_t b = 0; b < blocks; b++) {
-        low = fmin(low, m->low[b]);
-        high = fmax(high, m->high[b]);
-    }
-    double first = isnan(m->opt->first) ? fmax(low, 0) : m->opt->first, last = isnan(m->opt->last) ? high : m->opt->last;
-    if (!(last > first))
-        return bragg_fail(err, BRAGG_EDATA, "integration: every pixel is masked or out of range");
-    m->plan->first = first;
-    m->plan->step = (last - first) / (double)m->opt->n_bins;
-    return BRAGG_OK;
+    const bragg_plan_options *o = &p->opt;
+    bool all = isnan(o->chi_first_rad) || isnan(o->chi_last_rad);
+    double width = all ? 2 * BRAGG_PI : o->chi_last_rad - o->chi_first_rad;
+    p->n_azimuth = o->n_azimuth ? o->n_azimuth : 1;
+    p->round = width > 2 * BRAGG_PI * (1 - 1e-12);
+    p->chi_first = all ? -BRAGG_PI : o->chi_first_rad;
+    p->chi_step = width / (double)p->n_azimuth;
+}
+
+/* Blocks small enough to share the work, few enough that a count a bin and block
+ * stays small beside the matrix.  They do not depend on the number of threads. */
+static size_t choose_rows(size_t rows, size_t bins)
+{
+    size_t most = 1 + ((size_t)1 << 22) / bins, n = (rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
+    most = most < 8 ? 8 : most > MOST_BLOCKS ? MOST_BLOCKS : most;
+    n = n < most ? n : most;
+    return (rows + n - 1) / n;
 }
 
 static bragg_status make(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t pixels = p->rows * p->columns, blocks = (p->rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
-    bool corners = m->opt->split != BRAGG_SPLIT_NONE;
-    m->centre = malloc(pixels * sizeof *m->centre);
-    m->corner = malloc(corners ? (p->rows + 1) * (p->columns + 1) * sizeof *m->corner : 1);
-    m->low = malloc(2 * blocks * sizeof *m->low);
-    m->list = calloc(blocks, sizeof *m->list);
+    size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
+    m->rows_a_block = choose_rows(p->rows, bins);
+    m->n_blocks = (p->rows + m->rows_a_block - 1) / m->rows_a_block;
+    m->block = calloc(m->n_blocks, sizeof *m->block);
+    p->start = malloc((bins + 1) * sizeof *p->start);
+    p->norm = malloc(bins * sizeof *p->norm);
     p->correction = malloc(pixels * sizeof *p->correction);
-    bragg_status st = m->centre && m->corner && m->low && m->list && p->correction ? BRAGG_OK
+    bragg_status st = m->block && p->start && p->norm && p->correction ? BRAGG_OK
         : bragg_fail(err, BRAGG_ENOMEM, "no room for a plan of %zu x %zu pixels", p->rows, p->columns);
-    m->high = m->low + blocks;
-    if (st == BRAGG_OK && corners)
-        st = bragg_parallel_for(p->rows + 1, ROWS_A_BLOCK, locate_corners, m, err);
     if (st == BRAGG_OK)
-        st = bragg_parallel_for(p->rows, ROWS_A_BLOCK, locate_centres, m, err);
+        st = set_range(m, err);
     if (st == BRAGG_OK)
-        st = set_range(m, blocks, err);
+        st = bragg_parallel_for(p->rows, m->rows_a_block, share_rows, m, err);
     if (st == BRAGG_OK)
-        st = bragg_parallel_for(p->rows, ROWS_A_BLOCK, share_rows, m, err);
-    if (st == BRAGG_OK)
-        st = sort_shares(m, blocks, err);
-    for (size_t b = 0; m->list && b < blocks; b++)
-        free(m->list[b].at);
-    free(m->centre);
-    free(m->corner);
-    free(m->low);
-    free(m->list);
+        st = sort_shares(m, err);
+    for (size_t b = 0; m->block && b < m->n_blocks; b++) {
+        free(m->block[b].list.at);
+        free(m->block[b].count);
+    }
+    free(m->block);
     return st;
+}
+
+static bragg_status check_shape(bragg_geometry *g, size_t rows, size_t columns, bragg_error *err)
+{
+    if (!g->rows)
+        g->rows = rows;
+    if (!g->columns)
+        g->columns = columns;
+    if (!rows || !columns || rows > UINT32_MAX / columns)
+        return bragg_fail(err, BRAGG_EINVAL, "frame: expected 1 to 2^32 - 1 pixels, found %zu x %zu", rows, columns);
+    if (g->rows != rows || g->columns != columns)
+        return bragg_fail(err, BRAGG_EDATA, "frame: expected %zu x %zu pixels (rows x columns) of detector %s, found %zu x %zu", g->rows, g->columns, g->detector, rows, columns);
+    if (!(g->distance_m > 0) || !(g->pixel_slow_m > 0) || !(g->pixel_fast_m > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "geometry: expected a positive distance and pixel size, found %g m and %g x %g m", g->distance_m, g->pixel_slow_m, g->pixel_fast_m);
+    return BRAGG_OK;
 }
 
 bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
                             const bragg_plan_options *options, bragg_plan **out, bragg_error *err)
 {
-    bragg_geometry g = *geometry;
+    making m = { .g = *geometry, .mask = mask };
     *out = NULL;
-    if (!g.rows)
-        g.rows = rows;
-    if (!g.columns)
-        g.columns = columns;
-    if (g.rows != rows || g.columns != columns)
-        return bragg_fail(err, BRAGG_EDATA, "frame: expected %zu x %zu pixels (rows x columns) of detector %s, found %zu x %zu", g.rows, g.columns, g.detector, rows, columns);
-    bragg_status st = check_options(&g, options, err);
+    bragg_status st = check_shape(&m.g, rows, columns, err);
+    if (st == BRAGG_OK)
+        st = check_options(&m.g, options, err);
     if (st < 0)
         return st;
-    bragg_plan *p = calloc(1, sizeof *p);
+    bragg_plan *p = m.plan = calloc(1, sizeof *p);
     if (!p)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a plan");
     p->opt = *options;
     p->rows = rows;
     p->columns = columns;
-    p->wavelength_ang = g.wavelength_ang;
-    making m = { .g = &g, .opt = &p->opt, .mask = mask, .plan = p };
+    p->n_rings = options->n_bins;
+    p->wavelength_ang = m.g.wavelength_ang;
+    set_azimuth(p);
+    bragg_geometry_rotation(&m.g, m.r);
+    bool upright = m.g.orientation > 4;
+    m.pixel1 = upright ? m.g.pixel_fast_m : m.g.pixel_slow_m;
+    m.needs_chi = options->split == BRAGG_SPLIT_FULL || p->n_azimuth > 1 || !p->round;
+    m.q_factor = (options->axis == BRAGG_AXIS_QNM ? 40 : 4) * BRAGG_PI / m.g.wavelength_ang;
+    m.pixel2 = upright ? m.g.pixel_slow_m : m.g.pixel_fast_m;
     st = make(&m, err);
     if (st < 0) {
         bragg_plan_free(p);
@@ -325,105 +439,20 @@ void bragg_plan_free(bragg_plan *p)
 {
     if (!p)
         return;
-    bragg_sparse_clear(&p->matrix);
+    free(p->start);
+    free(p->pixel);
+    free(p->weight);
+    free(p->norm);
     free(p->correction);
     free(p);
 }
 
-size_t bragg_plan_entries(const bragg_plan *p) { return p->matrix.start[p->opt.n_bins]; }
-
-/* ------------------------------------------------------------ integration */
-
-typedef struct pass {
-    const bragg_plan *plan;
-    const bragg_frame *frame, *dark, *variance;
-    double *value, *noise;   /* a pixel; noise may be value */
-    bragg_pattern *out;
-} pass;
-
-static bragg_status convert_pixels(void *payload, size_t first, size_t last, bragg_error *err)
+size_t bragg_plan_entries(const bragg_plan *p)
 {
-    const pass *w = payload;
-    size_t n = last - first;
-    bragg_frame_doubles(w->frame, first, n, w->value + first);
-    for (size_t i = first; i < last; i++) /* the detector's own marker */
-        if (!(w->value[i] >= 0) && w->frame->type < BRAGG_F32)
-            w->value[i] = NAN;
-    if (w->noise != w->value) {
-        if (w->variance)
-            bragg_frame_doubles(w->variance, first, n, w->noise + first);
-        else
-            memcpy(w->noise + first, w->value + first, n * sizeof(double));
-    }
-    for (size_t i = first; w->dark && i < last; i++) {
-        double dark;
-        bragg_frame_doubles(w->dark, i, 1, &dark);
-        w->value[i] -= dark;
-    }
-    return BRAGG_OK;
-    (void)err;
+    return p->start[p->n_rings * p->n_azimuth];
 }
 
-static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_error *err)
+double bragg_plan_norm(const bragg_plan *p, size_t bin)
 {
-    const pass *w = payload;
-    const bragg_plan *p = w->plan;
-    for (size_t b = first; b < last; b++) {
-        double signal = 0, norm = 0, variance = 0, largest = 0;
-        for (size_t k = p->matrix.start[b]; k < p->matrix.start[b + 1]; k++) {
-            const bragg_sparse_entry *e = &p->matrix.entry[k];
-            double y = w->value[e->column], weight = e->weight;
-            if (!isfinite(y))
-                continue;
-            signal += weight * y;
-            norm += weight * p->correction[e->column];
-            variance += weight * weight * w->noise[e->column];
-            largest = fmax(largest, weight * weight);
-        }
-        /* counts that happen to be none still leave a doubt of about one */
-        if (!w->variance)
-            variance = fmax(variance, largest);
-        w->out->y[b] = norm > 0 ? signal / norm : NAN;
-        w->out->sigma[b] = norm > 0 ? sqrt(variance) / norm : NAN;
-        w->out->x[b] = p->first + ((double)b + 0.5) * p->step;
-    }
-    return BRAGG_OK;
-    (void)err;
-}
-
-static bragg_status check_shape(const bragg_plan *p, const bragg_frame *f, const char *what, bragg_error *err)
-{
-    return !f || (f->height == p->rows && f->width == p->columns) ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found %zu x %zu", what, p->columns, p->rows, f->width, f->height);
-}
-
-bragg_status bragg_plan_integrate(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark,
-                                  const bragg_frame *variance, bragg_pattern **out, bragg_error *err)
-{
-    *out = NULL;
-    bragg_status st = check_shape(p, frame, "frame", err);
-    if (st == BRAGG_OK)
-        st = check_shape(p, dark, "dark", err);
-    if (st == BRAGG_OK)
-        st = check_shape(p, variance, "variance", err);
-    if (st < 0)
-        return st;
-    size_t pixels = p->rows * p->columns;
-    bool separate = dark || variance;
-    pass w = { p, frame, dark, variance, malloc(pixels * (separate ? 2 : 1) * sizeof(double)), NULL, bragg_pattern_new(p->opt.n_bins, p->opt.axis) };
-    w.noise = separate && w.value ? w.value + pixels : w.value;
-    if (!w.value || !w.out)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu pixels", pixels);
-    if (st == BRAGG_OK)
-        st = bragg_parallel_for(pixels, PIXELS_A_BLOCK, convert_pixels, &w, err);
-    if (st == BRAGG_OK)
-        st = bragg_parallel_for(p->opt.n_bins, BINS_A_BLOCK, sum_bins, &w, err);
-    free(w.value);
-    if (st < 0) {
-        bragg_pattern_free(w.out);
-        return st;
-    }
-    w.out->wavelength_ang = p->wavelength_ang;
-    *out = w.out;
-    return BRAGG_OK;
+    return bin < p->n_rings * p->n_azimuth ? p->norm[bin] : NAN;
 }

@@ -20,6 +20,8 @@ void bragg_frame_swap(void *data, size_t count, size_t size);
 /* Value of "key" in a header of n bytes: what follows it and separators up to the
  * end of its line; false when absent. */
 bool bragg_frame_header(const unsigned char *at, size_t n, const char *key, char *value, size_t size);
+/* Dectris' lines "# Exposure_time 3.0 s" of CBF and TIFF headers into the frame. */
+void bragg_frame_dectris(bragg_frame *frame, const unsigned char *at, size_t n);
 #pragma GCC visibility pop
 
 #endif

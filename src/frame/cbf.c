@@ -67,14 +67,6 @@ static bool decode(const unsigned char *at, size_t n, int32_t *out, size_t pixel
 }
 
 /* "# Wavelength 0.9793 A", "# Exposure_time 0.2 s", "# Detector_distance 0.5 m" */
-static double mini_header(const bytes *b, size_t n, const char *key)
-{
-    char text[64];
-    const char *end;
-    double v;
-    return bragg_frame_header(b->at, n, key, text, sizeof text) && bragg_number_scan(text, &end, &v) ? v : NAN;
-}
-
 static bragg_status unpack(const char *path, const bytes *b, bragg_frame **out, bragg_error *err)
 {
     const unsigned char *mark = memmem(b->at, b->n, start_of_data, 4);
@@ -98,9 +90,7 @@ static bragg_status unpack(const char *path, const bytes *b, bragg_frame **out, 
         return bragg_context(err, st, "%s", path);
     if (!decode(mark + 4, n, (*out)->data, (size_t)(width * height)))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %lld x %lld pixels, found the end before", path, width, height);
-    (*out)->wavelength_ang = mini_header(b, head, "Wavelength");
-    (*out)->exposure_s = mini_header(b, head, "Exposure_time");
-    (*out)->distance_m = mini_header(b, head, "Detector_distance");
+    bragg_frame_dectris(*out, b->at, head);
     return BRAGG_OK;
 }
 

@@ -36,6 +36,7 @@ bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, brag
     f->height = height;
     f->type = type;
     f->exposure_s = f->wavelength_ang = f->distance_m = f->temperature_k = f->monitor = f->time_s = NAN;
+    f->pixel_slow_m = f->pixel_fast_m = f->saturation = NAN;
     *out = f;
     return BRAGG_OK;
 }
@@ -64,6 +65,8 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
         return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
     fclose(in);
     size_t n = bragg_frame_head(path, head, sizeof head);
+    if (!n)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found an empty file or a folder", path);
     for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)
         if (readers[k]->probe(head, n)) {
             *out = readers[k];
@@ -91,25 +94,43 @@ bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out,
 
 /* ------------------------------------------------------------------ pixels */
 
+static void swap_bytes(char *a, char *b, size_t n)
+{
+    char keep[1024];
+    for (size_t k = 0; k < n; k += sizeof keep) {
+        size_t part = n - k < sizeof keep ? n - k : sizeof keep;
+        memcpy(keep, a + k, part);
+        memcpy(a + k, b + k, part);
+        memcpy(b + k, keep, part);
+    }
+}
+
+#define REVERSE(T)                                          \
+    for (T *a = row, *b = a + n - 1; a < b; a++, b--) {     \
+        T keep = *a;                                        \
+        *a = *b;                                            \
+        *b = keep;                                          \
+    }                                                       \
+    break
+
+static void reverse_row(void *row, size_t n, size_t size)
+{
+    switch (size) {
+    case 1: REVERSE(uint8_t);
+    case 2: REVERSE(uint16_t);
+    case 4: REVERSE(uint32_t);
+    case 8: REVERSE(uint64_t);
+    }
+}
+
 void bragg_frame_flip(bragg_frame *f, bool vertical, bool horizontal)
 {
     size_t size = types[f->type].size, row = f->width * size;
-    char *data = f->data, keep[8];
-    for (size_t i = 0; vertical && i < f->height / 2; i++) {
-        char *a = data + i * row, *b = data + (f->height - 1 - i) * row;
-        for (size_t k = 0; k < row; k++) {
-            char c = a[k];
-            a[k] = b[k];
-            b[k] = c;
-        }
-    }
+    char *data = f->data;
+    for (size_t i = 0; vertical && i < f->height / 2; i++)
+        swap_bytes(data + i * row, data + (f->height - 1 - i) * row, row);
     for (size_t i = 0; horizontal && i < f->height; i++)
-        for (size_t j = 0; j < f->width / 2; j++) {
-            char *a = data + i * row + j * size, *b = data + i * row + (f->width - 1 - j) * size;
-            memcpy(keep, a, size);
-            memcpy(a, b, size);
-            memcpy(b, keep, size);
-        }
+        reverse_row(data + i * row, f->width, size);
 }
 
 #define COPY(T)                                          \
@@ -147,6 +168,17 @@ void bragg_frame_mark_invalid(const bragg_frame *f, uint8_t *mask)
         bragg_frame_doubles(f, first, n, row);
         for (size_t i = 0; i < n; i++)
             mask[first + i] |= !(row[i] >= 0 && row[i] < marker);
+    }
+}
+
+void bragg_frame_mark_outside(const bragg_frame *f, double low, double high, uint8_t *mask)
+{
+    double row[256];
+    for (size_t first = 0, all = f->width * f->height; first < all; first += 256) {
+        size_t n = all - first < 256 ? all - first : 256;
+        bragg_frame_doubles(f, first, n, row);
+        for (size_t i = 0; i < n; i++)
+            mask[first + i] |= row[i] < low || row[i] > high; /* false with a NAN */
     }
 }
 

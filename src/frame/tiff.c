@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* TIFF frames through libtiff: every integer and float type, strips and tiles. */
 #include "config.h"
+#include "bytes.h"
 #include "reader.h"
 
 #include <bragg/output.h>
@@ -36,6 +37,7 @@ static TIFF *open_tiff(const char *path, const char *mode, complaint *c)
     TIFFOpenOptions *o = TIFFOpenOptionsAlloc();
     if (!o)
         return NULL;
+    TIFFOpenOptionsSetMaxSingleMemAlloc(o, (tmsize_t)1 << 32); /* a header may ask for anything */
     TIFFOpenOptionsSetErrorHandlerExtR(o, keep_error, c);
     TIFFOpenOptionsSetWarningHandlerExtR(o, keep_quiet, NULL);
     TIFF *tiff = TIFFOpenExt(path, mode, o);
@@ -102,20 +104,43 @@ static bool read_tiles(TIFF *tiff, bragg_frame *f)
     size_t size = bragg_pixel_size(f->type), row = f->width * size;
     TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &w);
     TIFFGetField(tiff, TIFFTAG_TILELENGTH, &h);
-    tmsize_t bytes = TIFFTileSize(tiff);
-    if (!w || !h || w > 1u << 16 || h > 1u << 16 || bytes != (tmsize_t)((size_t)w * h * size))
+    tmsize_t tile_size = TIFFTileSize(tiff);
+    if (!w || !h || w > 1u << 16 || h > 1u << 16 || tile_size != (tmsize_t)((size_t)w * h * size))
         return false;
-    char *tile = malloc((size_t)bytes);
+    char *tile = malloc((size_t)tile_size);
     bool good = tile != NULL;
     for (uint32_t y = 0; good && y < f->height; y += h)
         for (uint32_t x = 0; good && x < f->width; x += w) {
-            good = TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, 0), tile, bytes) == bytes;
+            good = TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, 0), tile, tile_size) == tile_size;
             size_t columns = f->width - x < w ? f->width - x : w;
             for (uint32_t k = 0; good && k < h && y + k < f->height; k++)
                 memcpy((char *)f->data + (y + k) * row + x * size, tile + (size_t)k * w * size, columns * size);
         }
     free(tile);
     return good;
+}
+
+/* Can a file of so many bytes hold the pixels?  Compressed a thousandfold at most by
+ * deflate; more is believed only of small frames. */
+static bragg_status check_size(TIFF *tiff, const char *path, uint32_t width, uint32_t height, bragg_pixel type, bragg_error *err)
+{
+    uint16_t compression = COMPRESSION_NONE;
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
+    double need = (double)width * height * (double)bragg_pixel_size(type), have = (double)TIFFGetSizeProc(tiff)(TIFFClientdata(tiff));
+    bool enough = compression == COMPRESSION_NONE ? have >= need : need <= 1 << 26 || have * 2000 >= need;
+    return enough ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "%s: expected %u x %u pixels of %s, found a file of %.0f bytes: truncated or damaged", path,
+                                          width, height, bragg_pixel_name(type), have);
+}
+
+/* What cameras say of the exposure stands in the description; of themselves in the
+ * model. */
+static void read_description(TIFF *tiff, bragg_frame *f)
+{
+    const char *text = NULL, *model = NULL;
+    if (TIFFGetField(tiff, TIFFTAG_IMAGEDESCRIPTION, &text) && text)
+        bragg_frame_dectris(f, (const unsigned char *)text, strlen(text));
+    if (!*f->title && TIFFGetField(tiff, TIFFTAG_MODEL, &model) && model)
+        snprintf(f->title, sizeof f->title, "%s", model);
 }
 
 static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, bragg_frame **out, bragg_error *err)
@@ -126,9 +151,13 @@ static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, 
     TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
     bragg_status st = pixel_type(tiff, path, &type, err);
     if (st == BRAGG_OK)
-        st = bragg_frame_new(width, height, type, out, err);
+        st = check_size(tiff, path, width, height, type, err);
+    if (st < 0)
+        return st;
+    st = bragg_frame_new(width, height, type, out, err);
     if (st < 0)
         return bragg_context(err, st, "%s", path);
+    read_description(tiff, *out);
     if (!(TIFFIsTiled(tiff) ? read_tiles(tiff, *out) : read_strips(tiff, *out)))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %u x %u pixels, found fewer%s%s", path, width, height, *c->text ? ": " : "", c->text);
     return BRAGG_OK;

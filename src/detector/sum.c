@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Frames through a plan: sums of each bin. */
+#include "config.h"
+#include "plan.h"
+
+#include <bragg/thread.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST_BINS_A_BLOCK = 16, PIXELS_A_BLOCK = 1 << 15 };
+
+/* What a frame gives; one of the two outputs. */
+typedef struct pass {
+    const bragg_plan *plan;
+    const bragg_frame *frame, *dark, *variance;
+    double *value, *noise;   /* a pixel, when there is a dark or a variance */
+    double *y, *sigma;
+} pass;
+
+/* A bin's sums.  Four partial sums keep the adders busy; bin by bin in the same
+ * order on any number of threads. */
+typedef struct sums {
+    double signal, variance;
+    bool invalid;            /* met a pixel that does not count */
+} sums;
+
+#define DEFINE_SUM(NAME, T, INVALID)                                                                     \
+    static sums NAME(const void *data, const uint32_t *pixel, const float *weight, size_t n)             \
+    {                                                                                                    \
+        const T *value = data;                                                                           \
+        double s[4] = { 0 }, v[4] = { 0 };                                                               \
+        unsigned bad = 0;                                                                                \
+        for (; n >= 4; n -= 4, pixel += 4, weight += 4)                                                  \
+            for (int k = 0; k < 4; k++) {                                                                \
+                T y = value[pixel[k]];                                                                   \
+                double w = weight[k], wy = w * (double)y;                                                \
+                bad |= INVALID;                                                                          \
+                s[k] += wy;                                                                              \
+                v[k] += w * wy;                                                                          \
+            }                                                                                            \
+        for (size_t k = 0; k < n; k++) {                                                                 \
+            T y = value[pixel[k]];                                                                       \
+            double w = weight[k], wy = w * (double)y;                                                    \
+            bad |= INVALID;                                                                              \
+            s[k] += wy;                                                                                  \
+            v[k] += w * wy;                                                                              \
+        }                                                                                                \
+        return (sums){ (s[0] + s[1]) + (s[2] + s[3]), (v[0] + v[1]) + (v[2] + v[3]), bad != 0 };         \
+    }
+
+/* Invalid: negative integers, the markers of unsigned types (bragg_frame_mark_invalid),
+ * what is not finite. */
+DEFINE_SUM(sum_u8, uint8_t, 0)
+DEFINE_SUM(sum_u16, uint16_t, y == UINT16_MAX)
+DEFINE_SUM(sum_u32, uint32_t, y == UINT32_MAX)
+DEFINE_SUM(sum_u64, uint64_t, y == UINT64_MAX)
+DEFINE_SUM(sum_i8, int8_t, y < 0)
+DEFINE_SUM(sum_i16, int16_t, y < 0)
+DEFINE_SUM(sum_i32, int32_t, y < 0)
+DEFINE_SUM(sum_i64, int64_t, y < 0)
+DEFINE_SUM(sum_f32, float, !(y - y == 0))
+DEFINE_SUM(sum_f64, double, !(y - y == 0))
+
+typedef sums (*sum_function)(const void *data, const uint32_t *pixel, const float *weight, size_t n);
+
+static const sum_function sum_of[] = {
+    [BRAGG_U8] = sum_u8, [BRAGG_U16] = sum_u16, [BRAGG_U32] = sum_u32, [BRAGG_U64] = sum_u64, [BRAGG_I8] = sum_i8,
+    [BRAGG_I16] = sum_i16, [BRAGG_I32] = sum_i32, [BRAGG_I64] = sum_i64, [BRAGG_F32] = sum_f32, [BRAGG_F64] = sum_f64,
+};
+
+/* A pixel as a double; NAN where it does not count. */
+static double value_of(const bragg_frame *f, size_t pixel)
+{
+    double y;
+    bragg_frame_doubles(f, pixel, 1, &y);
+    if (f->type >= BRAGG_F32)
+        return isfinite(y) ? y : NAN;
+    bool marker = (f->type == BRAGG_U16 && y == UINT16_MAX) || (f->type == BRAGG_U32 && y == UINT32_MAX) ||
+                  (f->type == BRAGG_U64 && ((const uint64_t *)f->data)[pixel] == UINT64_MAX);
+    return y < 0 || marker ? NAN : y;
+}
+
+/* The bin whose pixels do not all count, or whose noise is not the counts'. */
+static sums sum_slowly(const pass *w, size_t b, double *norm)
+{
+    const bragg_plan *p = w->plan;
+    sums s = { 0, 0, true };
+    *norm = 0;
+    for (size_t k = p->start[b]; k < p->start[b + 1]; k++) {
+        size_t pixel = p->pixel[k];
+        double weight = p->weight[k], y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
+        double noise = w->noise ? w->noise[pixel] : y;
+        if (!isfinite(y + noise))
+            continue;
+        s.signal += weight * y;
+        s.variance += weight * weight * noise;
+        *norm += weight * (double)p->correction[pixel];
+    }
+    return s;
+}
+
+/* Counts that happen to be none still leave a doubt of about one: the variance is
+ * at least that of one count in the pixel that weighs most.  (pyFAI takes at least
+ * one count in every pixel, which doubles the variance of a frame of few counts.) */
+static double least_variance(const bragg_plan *p, size_t b)
+{
+    double largest = 0;
+    for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
+        largest = fmax(largest, (double)p->weight[k] * (double)p->weight[k]);
+    return largest;
+}
+
+static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const pass *w = payload;
+    const bragg_plan *p = w->plan;
+    for (size_t b = first; b < last; b++) {
+        size_t at = p->start[b], n = p->start[b + 1] - at;
+        double norm = p->norm[b];
+        sums s = { 0, 0, true };
+        if (!w->value)
+            s = sum_of[w->frame->type](w->frame->data, p->pixel + at, p->weight + at, n);
+        if (s.invalid)
+            s = sum_slowly(w, b, &norm);
+        if (!w->variance && s.variance < 1) /* no weight is larger */
+            s.variance = fmax(s.variance, least_variance(p, b));
+        w->y[b] = norm > 0 ? s.signal / norm : NAN;
+        w->sigma[b] = norm > 0 ? sqrt(s.variance) / norm : NAN;
+    }
+    return BRAGG_OK;
+    (void)err;
+}
+
+/* --------------------------------------------------- dark and variance */
+
+/* Counts of frame and dark are independent: their variances add. */
+static bragg_status prepare_pixels(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const pass *w = payload;
+    for (size_t i = first; i < last; i++) {
+        double y = value_of(w->frame, i), dark = w->dark ? value_of(w->dark, i) : 0;
+        w->noise[i] = w->variance ? value_of(w->variance, i) : y;
+        w->value[i] = y - dark;
+    }
+    return BRAGG_OK;
+    (void)err;
+}
+
+static bragg_status check_shape(const bragg_plan *p, const bragg_frame *f, const char *what, bragg_error *err)
+{
+    return !f || (f->height == p->rows && f->width == p->columns) ? BRAGG_OK
+        : bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found %zu x %zu", what, p->columns, p->rows, f->width, f->height);
+}
+
+/* Bring a frame into the cache in the order of its memory, which is several times
+ * faster than in that of the bins. */
+static bragg_status touch_pixels(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const bragg_frame *f = payload;
+    const volatile char *data = f->data;
+    size_t size = bragg_pixel_size(f->type);
+    for (size_t at = first * size; at < last * size; at += 64)
+        (void)data[at];
+    return BRAGG_OK;
+    (void)err;
+}
+
+static bragg_status touch_frame(const bragg_frame *f, bragg_error *err)
+{
+    bragg_frame whole = *f;
+    return bragg_parallel_for(f->width * f->height, PIXELS_A_BLOCK, touch_pixels, &whole, err);
+}
+
+static size_t bins_a_block(size_t bins)
+{
+    return bins / 256 < LEAST_BINS_A_BLOCK ? LEAST_BINS_A_BLOCK : bins / 256;
+}
+
+static bragg_status run(pass *w, bragg_error *err)
+{
+    const bragg_plan *p = w->plan;
+    size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
+    bragg_status st = check_shape(p, w->frame, "frame", err);
+    if (st == BRAGG_OK)
+        st = check_shape(p, w->dark, "dark", err);
+    if (st == BRAGG_OK)
+        st = check_shape(p, w->variance, "variance", err);
+    if (st == BRAGG_OK && (w->dark || w->variance)) {
+        w->value = malloc(2 * pixels * sizeof *w->value);
+        if (!w->value)
+            return bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu pixels", pixels);
+        w->noise = w->value + pixels;
+        st = bragg_parallel_for(pixels, PIXELS_A_BLOCK, prepare_pixels, w, err);
+    }
+    else if (st == BRAGG_OK)
+        st = touch_frame(w->frame, err);
+    if (st == BRAGG_OK)
+        st = bragg_parallel_for(bins, bins_a_block(bins), sum_bins, w, err);
+    free(w->value);
+    return st;
+}
+
+/* --------------------------------------------------------------- results */
+
+static double ring_centre(const bragg_plan *p, size_t k)
+{
+    return p->first + ((double)k + 0.5) * p->step;
+}
+
+static bragg_status needs_one_azimuth(const bragg_plan *p, bragg_error *err)
+{
+    return p->n_azimuth == 1 ? BRAGG_OK
+        : bragg_fail(err, BRAGG_EINVAL, "integration: a plan of %zu azimuths gives a cake, not a pattern", p->n_azimuth);
+}
+
+static bragg_pattern *new_pattern(const bragg_plan *p)
+{
+    bragg_pattern *out = bragg_pattern_new(p->n_rings, p->opt.axis);
+    for (size_t k = 0; out && k < out->n; k++)
+        out->x[k] = ring_centre(p, k);
+    if (out)
+        out->wavelength_ang = p->wavelength_ang;
+    return out;
+}
+
+bragg_status bragg_plan_integrate(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark,
+                                  const bragg_frame *variance, bragg_pattern **out, bragg_error *err)
+{
+    *out = NULL;
+    bragg_status st = needs_one_azimuth(p, err);
+    if (st < 0)
+        return st;
+    bragg_pattern *pattern = new_pattern(p);
+    if (!pattern)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n_rings);
+    pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = pattern->y, .sigma = pattern->sigma };
+    st = run(&w, err);
+    if (st < 0)
+        bragg_pattern_free(pattern);
+    else
+        *out = pattern;
+    return st;
+}
+
+static bragg_cake *new_cake(const bragg_plan *p)
+{
+    bragg_cake *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->n_rings = p->n_rings;
+    c->n_azimuth = p->n_azimuth;
+    c->axis = p->opt.axis;
+    c->wavelength_ang = p->wavelength_ang;
+    c->x = malloc(c->n_rings * sizeof *c->x);
+    c->chi_rad = malloc(c->n_azimuth * sizeof *c->chi_rad);
+    c->intensity = malloc(c->n_rings * c->n_azimuth * sizeof *c->intensity);
+    c->sigma = malloc(c->n_rings * c->n_azimuth * sizeof *c->sigma);
+    if (!c->x || !c->chi_rad || !c->intensity || !c->sigma) {
+        bragg_cake_free(c);
+        return NULL;
+    }
+    for (size_t k = 0; k < c->n_rings; k++)
+        c->x[k] = ring_centre(p, k);
+    for (size_t k = 0; k < c->n_azimuth; k++)
+        c->chi_rad[k] = p->chi_first + ((double)k + 0.5) * p->chi_step;
+    return c;
+}
+
+void bragg_cake_free(bragg_cake *c)
+{
+    if (!c)
+        return;
+    free(c->x);
+    free(c->chi_rad);
+    free(c->intensity);
+    free(c->sigma);
+    free(c);
+}
+
+bragg_status bragg_plan_integrate_cake(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark,
+                                       const bragg_frame *variance, bragg_cake **out, bragg_error *err)
+{
+    *out = NULL;
+    bragg_cake *cake = new_cake(p);
+    if (!cake)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu bins", p->n_rings, p->n_azimuth);
+    pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = cake->intensity, .sigma = cake->sigma };
+    bragg_status st = run(&w, err);
+    if (st < 0)
+        bragg_cake_free(cake);
+    else
+        *out = cake;
+    return st;
+}
