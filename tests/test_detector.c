@@ -498,6 +498,17 @@ START_TEST(poni_files_of_all_versions_read_and_bad_ones_are_told)
     ck_assert_int_eq(read_text("Distance: far\n", &g, &err), BRAGG_EDATA);
     ck_assert_int_eq(read_text("Distance: 0.1\nPoni1: 0.01\nPoni2: 0.02\nRot1: 0\nRot2: 0.1\nRot3: 0\nDetector: Pilatus7M\n", &g, &err), BRAGG_EDATA);
     ck_assert_ptr_nonnull(strstr(err.text, "expected pixel sizes"));
+    static const char *const names[] = { "Pilatus 1M", "pilatus_1m", "Pilatus1M", "PILATUS-1M" };
+    for (int k = 0; k < 4; k++) {
+        g = (bragg_geometry)BRAGG_GEOMETRY_INIT;
+        ck_assert_int_eq(bragg_geometry_set_detector(&g, names[k], NULL), BRAGG_OK);
+        ck_assert(g.rows == 1043 && g.columns == 981);
+    }
+    ck_assert_int_eq(bragg_geometry_set_detector(&g, "Eiger2CdTe_4M", NULL), BRAGG_OK);
+    ck_assert(g.rows == 2162 && g.columns == 2068);
+    ck_assert_int_eq(bragg_geometry_set_detector(&g, "Pilatus1", &err), BRAGG_EINVAL);
+    ck_assert_int_eq(read_text("Detector_config: {\"max_shape\": [-1, 70000]}\n", &g, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "max_shape"));
     g = awkward;
     g.orientation = 6;
     ck_assert_int_eq(bragg_geometry_write_poni(&g, "test_detector.tmp2.poni", true, &err), BRAGG_OK);

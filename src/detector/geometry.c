@@ -4,6 +4,7 @@
 #include "plan.h"
 #include <bragg/yaml.h>
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +13,30 @@
 
 enum { N_DETECTORS = sizeof detectors / sizeof *detectors };
 
+/* "Pilatus 1M", "pilatus_1m" and "Pilatus1M" are one, "Eiger2 CdTe 1M" an Eiger2. */
+static bool same_detector(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        while (*a && strchr(" _-", *a))
+            a++;
+        while (*b && strchr(" _-", *b))
+            b++;
+        if (!strncasecmp(b, "cdte", 4) && strncasecmp(a, "cdte", 4))
+            for (b += 4; *b && strchr(" _-", *b); b++)
+                ;
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+            return false;
+        if (!*a)
+            return true;
+    }
+}
+
 bragg_status bragg_geometry_set_detector(bragg_geometry *g, const char *name, bragg_error *err)
 {
     const char *names[N_DETECTORS];
     for (size_t k = 0; k < N_DETECTORS; k++) {
         names[k] = detectors[k].name;
-        if (strcasecmp(detectors[k].name, name))
+        if (!same_detector(detectors[k].name, name))
             continue;
         g->rows = detectors[k].rows;
         g->columns = detectors[k].columns;

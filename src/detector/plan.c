@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_A_BLOCK = 16, MOST_BLOCKS = 512 };
+enum { ROWS_A_BLOCK = 16 };
 
 bool bragg_split_parse(const char *name, bragg_split *split)
 {
@@ -25,10 +25,18 @@ bool bragg_split_parse(const char *name, bragg_split *split)
 
 /* ----------------------------------------------------------- coordinates */
 
-/* A block of rows has one list of shares and one count of them a bin. */
+/* Entries of one block of rows for one bin, and where they go in the matrix. */
+typedef struct piece {
+    uint32_t bin, n;
+    size_t to;
+} piece;
+
+/* A block of rows: its shares, later its entries by bin in pieces. */
 typedef struct block {
     share_list list;
-    uint32_t *count;       /* a bin: how many; later where the next goes, from start[bin] */
+    entry *entry;
+    piece *piece;
+    size_t n_pieces;
     double low, high;
 } block;
 
@@ -37,7 +45,7 @@ typedef struct making {
     const uint8_t *mask;
     bragg_plan *plan;
     block *block;
-    size_t n_blocks, rows_a_block;
+    size_t n_blocks, rows_a_block, blocks_a_run; /* a run begins with every so many blocks */
     bool needs_chi;
     double r[3][3], pixel1, pixel2;  /* the rotation; pixel along the native axes */
     double q_factor;                 /* 4 pi / lambda in the axis' unit */
@@ -237,42 +245,107 @@ static bragg_status share_row(const making *m, share_list *l, size_t i, const po
     return st;
 }
 
+/* By bin, pixels in order: a counting sort. */
+static bragg_status sort_block(block *b, size_t bins, bragg_error *err)
+{
+    uint32_t *next = calloc(bins + 1, sizeof *next);
+    size_t n_pieces = 0;
+    b->entry = malloc((b->list.n + 1) * sizeof *b->entry);
+    for (size_t k = 0; next && k < b->list.n; k++)
+        n_pieces += next[b->list.at[k].bin]++ == 0;
+    b->piece = malloc((n_pieces + 1) * sizeof *b->piece);
+    if (!next || !b->entry || !b->piece) {
+        free(next);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    }
+    uint32_t from = 0;
+    for (size_t k = 0; k < bins; k++) {
+        uint32_t n = next[k];
+        if (n)
+            b->piece[b->n_pieces++] = (piece){ (uint32_t)k, n, 0 };
+        next[k] = from;
+        from += n;
+    }
+    for (size_t k = 0; k < b->list.n; k++)
+        b->entry[next[b->list.at[k].bin]++] = b->list.at[k].e;
+    free(next);
+    free(b->list.at);
+    b->list.at = NULL;
+    return BRAGG_OK;
+}
+
+static size_t base_of(const making *m, size_t b)
+{
+    return b / m->blocks_a_run * m->blocks_a_run * m->rows_a_block * m->plan->columns;
+}
+
 static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const making *m = payload;
     block *b = &m->block[first / m->rows_a_block];
-    size_t bins = m->plan->n_rings * m->plan->n_azimuth;
     bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
     corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
-    b->count = calloc(bins, sizeof *b->count);
-    bragg_status st = r.at && b->count ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-    if (st == BRAGG_OK && split)
+    if (!r.at)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    bragg_status st = BRAGG_OK;
+    b->list.base = base_of(m, first / m->rows_a_block);
+    if (split)
         locate_corners(m, first, m->needs_chi, corner_row(&r, first));
     for (size_t i = first; i < last && st == BRAGG_OK; i++) {
         if (split)
             locate_corners(m, i + 1, m->needs_chi, corner_row(&r, i + 1));
         st = share_row(m, &b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
     }
-    for (size_t k = 0; st == BRAGG_OK && k < b->list.n; k++)
-        b->count[b->list.at[k].bin]++;
     free(r.at);
-    return st;
+    return st == BRAGG_OK ? sort_block(b, m->plan->n_rings * m->plan->n_azimuth, err) : st;
 }
 
-static bragg_status scatter_block(void *payload, size_t first, size_t last, bragg_error *err)
+/* Count entries and runs of each bin into start and run_start, one row ahead. */
+static void count_pieces(making *m, uint32_t *latest)
+{
+    bragg_plan *p = m->plan;
+    size_t bins = p->n_rings * p->n_azimuth;
+    for (size_t b = 0; b < m->n_blocks; b++)
+        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
+            const piece *a = &m->block[b].piece[k];
+            uint32_t group = (uint32_t)(b / m->blocks_a_run + 1);
+            p->start[a->bin + 1] += a->n;
+            p->run_start[a->bin + 1] += latest[a->bin] != group;
+            latest[a->bin] = group;
+        }
+    for (size_t k = 0; k < bins; k++) {
+        p->start[k + 1] += p->start[k];
+        p->run_start[k + 1] += p->run_start[k];
+    }
+}
+
+/* Where each piece goes; latest and filled count the runs and entries of a bin. */
+static void place_pieces(making *m, uint32_t *latest, uint32_t *filled, uint32_t *runs)
+{
+    bragg_plan *p = m->plan;
+    for (size_t b = 0; b < m->n_blocks; b++)
+        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
+            piece *a = &m->block[b].piece[k];
+            uint32_t group = (uint32_t)(b / m->blocks_a_run + 1);
+            a->to = p->start[a->bin] + filled[a->bin];
+            filled[a->bin] += a->n;
+            if (latest[a->bin] != group)
+                p->run[p->run_start[a->bin] + runs[a->bin]++] = (run){ (uint32_t)base_of(m, b), 0 };
+            latest[a->bin] = group;
+            p->run[p->run_start[a->bin] + runs[a->bin] - 1].n += a->n;
+        }
+}
+
+static bragg_status copy_pieces(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const making *m = payload;
-    bragg_plan *p = m->plan;
     for (size_t b = first; b < last; b++) {
-        block *from = &m->block[b];
-        for (size_t k = 0; k < from->list.n; k++) {
-            const share *s = &from->list.at[k];
-            size_t to = p->start[s->bin] + from->count[s->bin]++;
-            p->pixel[to] = s->pixel;
-            p->weight[to] = s->weight;
+        const entry *from = m->block[b].entry;
+        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
+            const piece *a = &m->block[b].piece[k];
+            memcpy(m->plan->entry + a->to, from, a->n * sizeof *from);
+            from += a->n;
         }
-        free(from->list.at);
-        from->list.at = NULL;
     }
     return BRAGG_OK;
     (void)err;
@@ -282,40 +355,41 @@ static bragg_status sum_norms(void *payload, size_t first, size_t last, bragg_er
 {
     bragg_plan *p = payload;
     for (size_t b = first; b < last; b++) {
+        const entry *e = p->entry + p->start[b];
         double norm = 0;
-        for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
-            norm += (double)p->weight[k] * (double)p->correction[p->pixel[k]];
+        for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
+            for (uint32_t k = 0; k < p->run[r].n; k++, e++)
+                norm += (double)e->weight * (double)p->correction[p->run[r].base + e->offset];
         p->norm[b] = norm;
     }
     return BRAGG_OK;
     (void)err;
 }
 
-/* From one list a block of rows to one list a bin, pixels in order: a counting
- * sort whose blocks know beforehand where their entries go. */
-static bragg_status sort_shares(making *m, bragg_error *err)
+/* From entries by bin in each block of rows to entries by bin. */
+static bragg_status join_blocks(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t bins = p->n_rings * p->n_azimuth, total = 0;
-    for (size_t k = 0; k < bins; k++) {
-        uint32_t so_far = 0;
-        for (size_t b = 0; b < m->n_blocks; b++) {
-            uint32_t n = m->block[b].count[k];
-            m->block[b].count[k] = so_far;
-            so_far += n;
-        }
-        p->start[k] = total;
-        total += so_far;
-    }
-    p->start[bins] = total;
+    size_t bins = p->n_rings * p->n_azimuth;
+    uint32_t *work = calloc(4 * bins, sizeof *work);
+    if (!work)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    count_pieces(m, work);
+    size_t total = p->start[bins], runs = p->run_start[bins];
+    double factor = bragg_axis_factor(p->opt.axis);
+    p->entry = malloc((total + 1) * sizeof *p->entry);
+    p->run = malloc((runs + 1) * sizeof *p->run);
+    bragg_status st = BRAGG_OK;
     if (!total)
-        return bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / bragg_axis_factor(p->opt.axis),
-                          (p->first + p->step * (double)p->n_rings) / bragg_axis_factor(p->opt.axis), bragg_axis_name(p->opt.axis));
-    p->pixel = malloc(total * sizeof *p->pixel);
-    p->weight = malloc(total * sizeof *p->weight);
-    if (!p->pixel || !p->weight)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu plan entries", total);
-    bragg_status st = bragg_parallel_for(m->n_blocks, 1, scatter_block, m, err);
+        st = bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
+                        (p->first + p->step * (double)p->n_rings) / factor, bragg_axis_name(p->opt.axis));
+    else if (!p->entry || !p->run)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu plan entries", total);
+    else
+        place_pieces(m, work + bins, work + 2 * bins, work + 3 * bins);
+    free(work);
+    if (st == BRAGG_OK)
+        st = bragg_parallel_for(m->n_blocks, 1, copy_pieces, m, err);
     return st == BRAGG_OK ? bragg_parallel_for(bins, 64, sum_norms, p, err) : st;
 }
 
@@ -350,37 +424,38 @@ static void set_azimuth(bragg_plan *p)
     p->chi_step = width / (double)p->n_azimuth;
 }
 
-/* Blocks small enough to share the work, few enough that a count a bin and block
- * stays small beside the matrix.  They do not depend on the number of threads. */
-static size_t choose_rows(size_t rows, size_t bins)
+/* Blocks small enough to share the work, and to have offsets of 16 bits; as many
+ * make a run as still have them.  They do not depend on the number of threads. */
+static void choose_blocks(making *m)
 {
-    size_t most = 1 + ((size_t)1 << 22) / bins, n = (rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK;
-    most = most < 8 ? 8 : most > MOST_BLOCKS ? MOST_BLOCKS : most;
-    n = n < most ? n : most;
-    return (rows + n - 1) / n;
+    size_t rows = m->plan->rows, columns = m->plan->columns, most = MOST_OFFSETS / columns;
+    m->rows_a_block = most > ROWS_A_BLOCK ? ROWS_A_BLOCK : most;
+    m->n_blocks = (rows + m->rows_a_block - 1) / m->rows_a_block;
+    m->blocks_a_run = MOST_OFFSETS / (m->rows_a_block * columns);
 }
 
 static bragg_status make(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
     size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
-    m->rows_a_block = choose_rows(p->rows, bins);
-    m->n_blocks = (p->rows + m->rows_a_block - 1) / m->rows_a_block;
+    choose_blocks(m);
     m->block = calloc(m->n_blocks, sizeof *m->block);
-    p->start = malloc((bins + 1) * sizeof *p->start);
+    p->start = calloc(bins + 1, sizeof *p->start);
+    p->run_start = calloc(bins + 1, sizeof *p->run_start);
     p->norm = malloc(bins * sizeof *p->norm);
     p->correction = malloc(pixels * sizeof *p->correction);
-    bragg_status st = m->block && p->start && p->norm && p->correction ? BRAGG_OK
+    bragg_status st = m->block && p->start && p->run_start && p->norm && p->correction ? BRAGG_OK
         : bragg_fail(err, BRAGG_ENOMEM, "no room for a plan of %zu x %zu pixels", p->rows, p->columns);
     if (st == BRAGG_OK)
         st = set_range(m, err);
     if (st == BRAGG_OK)
         st = bragg_parallel_for(p->rows, m->rows_a_block, share_rows, m, err);
     if (st == BRAGG_OK)
-        st = sort_shares(m, err);
+        st = join_blocks(m, err);
     for (size_t b = 0; m->block && b < m->n_blocks; b++) {
         free(m->block[b].list.at);
-        free(m->block[b].count);
+        free(m->block[b].entry);
+        free(m->block[b].piece);
     }
     free(m->block);
     return st;
@@ -392,8 +467,8 @@ static bragg_status check_shape(bragg_geometry *g, size_t rows, size_t columns, 
         g->rows = rows;
     if (!g->columns)
         g->columns = columns;
-    if (!rows || !columns || rows > UINT32_MAX / columns)
-        return bragg_fail(err, BRAGG_EINVAL, "frame: expected 1 to 2^32 - 1 pixels, found %zu x %zu", rows, columns);
+    if (!rows || !columns || columns > MOST_OFFSETS || rows > UINT32_MAX / columns)
+        return bragg_fail(err, BRAGG_EINVAL, "frame: expected 1 to %d columns and 2^32 - 1 pixels, found %zu x %zu", MOST_OFFSETS, rows, columns);
     if (g->rows != rows || g->columns != columns)
         return bragg_fail(err, BRAGG_EDATA, "frame: expected %zu x %zu pixels (rows x columns) of detector %s, found %zu x %zu", g->rows, g->columns, g->detector, rows, columns);
     if (!(g->distance_m > 0) || !(g->pixel_slow_m > 0) || !(g->pixel_fast_m > 0))
@@ -440,8 +515,9 @@ void bragg_plan_free(bragg_plan *p)
     if (!p)
         return;
     free(p->start);
-    free(p->pixel);
-    free(p->weight);
+    free(p->run_start);
+    free(p->entry);
+    free(p->run);
     free(p->norm);
     free(p->correction);
     free(p);
@@ -454,5 +530,5 @@ size_t bragg_plan_entries(const bragg_plan *p)
 
 double bragg_plan_norm(const bragg_plan *p, size_t bin)
 {
-    return bin < p->n_rings * p->n_azimuth ? p->norm[bin] : NAN;
+    return bin < p->n_rings * p->n_azimuth ? p->norm[bin] / FULL : NAN;
 }

@@ -5,21 +5,36 @@
 
 #include <bragg/detector.h>
 
-/* A sparse matrix by rows (CSR), one row a bin, columns pixels:
+/* A sparse matrix by rows, one row a bin, columns pixels, four bytes an entry because
+ * a frame is summed as fast as the matrix comes from memory:
  *
- *      bin b = azimuth * n_bins + radial:  start[b] ─► pixel[k], weight[k] … start[b + 1]
+ *      bin b = azimuth * n_rings + ring
+ *      run[run_start[b]] … run[run_start[b + 1] - 1]        | base | n |
+ *      entry[start[b]] …, n of each run after the other     | offset | weight |
  *
- * norm[b] is the sum of weight times correction over all of a bin's pixels; only a
- * bin that meets an invalid pixel in a frame has to sum it anew. */
+ * An entry is pixel base + offset with weight / FULL of its counts.  Weights are
+ * whole numbers; norm[b], the sum of weight times correction over all of a bin's
+ * pixels, is in the same unit, so that intensities and sigmas know nothing of it.
+ * A bin that meets an invalid pixel in a frame sums its norm anew. */
+enum { FULL = 65535, MOST_OFFSETS = 65536 };
+
+typedef struct entry {
+    uint16_t offset, weight;
+} entry;
+
+typedef struct run {
+    uint32_t base, n;
+} run;
+
 struct bragg_plan {
     bragg_plan_options opt;
     size_t rows, columns, n_rings, n_azimuth; /* bins = n_rings * n_azimuth */
     double first, step, wavelength_ang;
     double chi_first, chi_step;
     bool round;                               /* the azimuth bins close the circle */
-    size_t *start;
-    uint32_t *pixel;
-    float *weight;
+    size_t *start, *run_start;
+    entry *entry;
+    run *run;
     double *norm;
     float *correction;                        /* a pixel: solid angle times polarization */
 };
@@ -29,13 +44,14 @@ struct bragg_plan {
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 typedef struct share {
-    uint32_t bin, pixel;
-    float weight;
+    uint32_t bin;
+    entry e;
 } share;
 
+/* Offsets are from pixel base. */
 typedef struct share_list {
     share *at;
-    size_t n, room;
+    size_t n, room, base;
 } share_list;
 
 typedef struct point {

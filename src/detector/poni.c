@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HAS_DISTANCE = 1, HAS_PONI1 = 2, HAS_PONI2 = 4, HAS_ROT1 = 8, HAS_ROT2 = 16, HAS_ROT3 = 32, HAS_ALL = 63 };
+enum { HAS_DISTANCE = 1, HAS_PONI1 = 2, HAS_PONI2 = 4, HAS_ROT1 = 8, HAS_ROT2 = 16, HAS_ROT3 = 32, HAS_ALL = 63, MOST_SIDE = 1 << 16 };
 
 static bragg_status number(const char *path, const char *key, const char *text, double *value, bragg_error *err)
 {
@@ -39,8 +39,13 @@ static bragg_status read_config(const char *path, const char *text, bragg_geomet
     if (json_is_integer(v = json_object_get(root, "orientation")))
         g->orientation = (int)json_integer_value(v);
     if (json_is_array(v = json_object_get(root, "max_shape")) && json_array_size(v) == 2) {
-        g->rows = (size_t)json_integer_value(json_array_get(v, 0));
-        g->columns = (size_t)json_integer_value(json_array_get(v, 1));
+        long long rows = json_integer_value(json_array_get(v, 0)), columns = json_integer_value(json_array_get(v, 1));
+        if (rows < 0 || columns < 0 || rows > MOST_SIDE || columns > MOST_SIDE) {
+            json_decref(root);
+            return bragg_fail(err, BRAGG_EDATA, "%s: Detector_config: max_shape: expected up to %d pixels a side, found %lld x %lld", path, MOST_SIDE, rows, columns);
+        }
+        g->rows = (size_t)rows;
+        g->columns = (size_t)columns;
     }
     json_decref(root);
     if (g->orientation < 1 || g->orientation > 8)
@@ -140,7 +145,9 @@ bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path
     for (int k = 0; k < 9; k++)
         bragg_number_print(b[k], v[k]);
     fprintf(to, "# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis\nponi_version: 2.1\nDetector: Detector\n");
-    fprintf(to, "Detector_config: {\"pixel1\": %s, \"pixel2\": %s, \"max_shape\": [%zu, %zu], \"orientation\": %d}\n", b[0], b[1], g->rows, g->columns, g->orientation);
+    fprintf(to, "Detector_config: {\"pixel1\": %s, \"pixel2\": %s, \"max_shape\": ", b[0], b[1]);
+    fprintf(to, g->rows && g->columns ? "[%zu, %zu]" : "null", g->rows, g->columns);
+    fprintf(to, ", \"orientation\": %d}\n", g->orientation);
     fprintf(to, "Distance: %s\nPoni1: %s\nPoni2: %s\nRot1: %s\nRot2: %s\nRot3: %s\n", b[2], b[3], b[4], b[5], b[6], b[7]);
     if (g->wavelength_ang > 0)
         fprintf(to, "Wavelength: %s\n", b[8]);

@@ -16,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bragg_status add_share(share_list *l, size_t bin, size_t pixel, double weight, bragg_error *err)
+static bragg_status add_share(share_list *l, size_t bin, size_t pixel, double part, bragg_error *err)
 {
+    unsigned weight = (unsigned)(part * FULL + 0.5);
+    if (!weight)
+        return BRAGG_OK;
     if (l->n == l->room) {
         size_t room = l->room ? 2 * l->room : 1 << 14;
         share *more = realloc(l->at, room * sizeof *more);
@@ -26,7 +29,8 @@ static bragg_status add_share(share_list *l, size_t bin, size_t pixel, double we
         l->at = more;
         l->room = room;
     }
-    l->at[l->n++] = (share){ (uint32_t)bin, (uint32_t)pixel, (float)weight };
+    entry e = { (uint16_t)(pixel - l->base), (uint16_t)(weight < FULL ? weight : FULL) };
+    l->at[l->n++] = (share){ (uint32_t)bin, e };
     return BRAGG_OK;
 }
 
@@ -151,7 +155,7 @@ static bragg_status share_polygon(const bragg_plan *p, share_list *l, size_t pix
     bragg_status st = BRAGG_OK;
     for (long k = from > 0 ? from : 0; k <= last && st == BRAGG_OK; k++) {
         double weight = area[k - from] / whole;
-        if (weight > 1e-12)
+        if (weight > 0)
             st = add_share(l, (size_t)azimuth * p->n_rings + (size_t)k, pixel, weight, err);
     }
     return st;

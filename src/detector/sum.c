@@ -18,51 +18,66 @@ typedef struct pass {
     double *y, *sigma;
 } pass;
 
-/* A bin's sums.  Four partial sums keep the adders busy; bin by bin in the same
- * order on any number of threads. */
+/* A bin's sums. */
 typedef struct sums {
     double signal, variance;
     bool invalid;            /* met a pixel that does not count */
 } sums;
 
-#define DEFINE_SUM(NAME, T, INVALID)                                                                     \
-    static sums NAME(const void *data, const uint32_t *pixel, const float *weight, size_t n)             \
-    {                                                                                                    \
-        const T *value = data;                                                                           \
-        double s[4] = { 0 }, v[4] = { 0 };                                                               \
-        unsigned bad = 0;                                                                                \
-        for (; n >= 4; n -= 4, pixel += 4, weight += 4)                                                  \
-            for (int k = 0; k < 4; k++) {                                                                \
-                T y = value[pixel[k]];                                                                   \
-                double w = weight[k], wy = w * (double)y;                                                \
-                bad |= INVALID;                                                                          \
-                s[k] += wy;                                                                              \
-                v[k] += w * wy;                                                                          \
-            }                                                                                            \
-        for (size_t k = 0; k < n; k++) {                                                                 \
-            T y = value[pixel[k]];                                                                       \
-            double w = weight[k], wy = w * (double)y;                                                    \
-            bad |= INVALID;                                                                              \
-            s[k] += wy;                                                                                  \
-            v[k] += w * wy;                                                                              \
-        }                                                                                                \
-        return (sums){ (s[0] + s[1]) + (s[2] + s[3]), (v[0] + v[1]) + (v[2] + v[3]), bad != 0 };         \
+/* Four entries side by side (vector types of GCC and Clang, which turn them into
+ * what the processor has).  Four partial sums, in the same order on any number of
+ * threads. */
+typedef double four __attribute__((vector_size(32)));
+typedef int32_t four_int __attribute__((vector_size(16)));
+typedef int64_t four_long __attribute__((vector_size(32)));
+
+#define WIDE(V) __builtin_convertvector((V), four)
+#define GATHER(V, T) (V){ (T)value[e[0].offset], (T)value[e[1].offset], (T)value[e[2].offset], (T)value[e[3].offset] }
+
+/* V, T: the vector that takes pixels of type P as they are; B what a comparison of
+ * such vectors gives. */
+#define DEFINE_SUM(NAME, P, V, T, B, INVALID)                                                    \
+    static sums NAME(const void *data, const run *r, const run *end, const entry *e)             \
+    {                                                                                            \
+        four s = { 0 }, v = { 0 };                                                               \
+        B bad = { 0 };                                                                           \
+        for (; r < end; r++) {                                                                   \
+            const P *value = (const P *)data + r->base;                                          \
+            const entry *stop = e + r->n;                                                        \
+            for (; stop - e >= 4; e += 4) {                                                      \
+                V y = GATHER(V, T);                                                              \
+                four_int weight = { e[0].weight, e[1].weight, e[2].weight, e[3].weight };        \
+                four w = WIDE(weight), wy = w * WIDE(y);                                         \
+                bad |= INVALID;                                                                  \
+                s += wy;                                                                         \
+                v += w * wy;                                                                     \
+            }                                                                                    \
+            for (int k = 0; e < stop; e++, k++) {                                                \
+                V y = { (T)value[e->offset] };                                                   \
+                double w = e->weight, wy = w * (double)y[0];                                     \
+                bad |= INVALID;                                                                  \
+                s[k] += wy;                                                                      \
+                v[k] += w * wy;                                                                  \
+            }                                                                                    \
+        }                                                                                        \
+        bool invalid = bad[0] || bad[1] || bad[2] || bad[3];                                     \
+        return (sums){ (s[0] + s[1]) + (s[2] + s[3]), (v[0] + v[1]) + (v[2] + v[3]), invalid };  \
     }
 
 /* Invalid: negative integers, the markers of unsigned types (bragg_frame_mark_invalid),
  * what is not finite. */
-DEFINE_SUM(sum_u8, uint8_t, 0)
-DEFINE_SUM(sum_u16, uint16_t, y == UINT16_MAX)
-DEFINE_SUM(sum_u32, uint32_t, y == UINT32_MAX)
-DEFINE_SUM(sum_u64, uint64_t, y == UINT64_MAX)
-DEFINE_SUM(sum_i8, int8_t, y < 0)
-DEFINE_SUM(sum_i16, int16_t, y < 0)
-DEFINE_SUM(sum_i32, int32_t, y < 0)
-DEFINE_SUM(sum_i64, int64_t, y < 0)
-DEFINE_SUM(sum_f32, float, !(y - y == 0))
-DEFINE_SUM(sum_f64, double, !(y - y == 0))
+DEFINE_SUM(sum_u8, uint8_t, four_int, int32_t, four_int, (four_int){ 0 })
+DEFINE_SUM(sum_u16, uint16_t, four_int, int32_t, four_int, (y == UINT16_MAX))
+DEFINE_SUM(sum_u32, uint32_t, four, double, four_long, (y == UINT32_MAX))
+DEFINE_SUM(sum_u64, uint64_t, four, double, four_long, (y >= 0x1p64))
+DEFINE_SUM(sum_i8, int8_t, four_int, int32_t, four_int, (y < 0))
+DEFINE_SUM(sum_i16, int16_t, four_int, int32_t, four_int, (y < 0))
+DEFINE_SUM(sum_i32, int32_t, four_int, int32_t, four_int, (y < 0))
+DEFINE_SUM(sum_i64, int64_t, four, double, four_long, (y < 0))
+DEFINE_SUM(sum_f32, float, four, double, four_long, (y - y != 0))
+DEFINE_SUM(sum_f64, double, four, double, four_long, (y - y != 0))
 
-typedef sums (*sum_function)(const void *data, const uint32_t *pixel, const float *weight, size_t n);
+typedef sums (*sum_function)(const void *data, const run *r, const run *end, const entry *e);
 
 static const sum_function sum_of[] = {
     [BRAGG_U8] = sum_u8, [BRAGG_U16] = sum_u16, [BRAGG_U32] = sum_u32, [BRAGG_U64] = sum_u64, [BRAGG_I8] = sum_i8,
@@ -85,18 +100,20 @@ static double value_of(const bragg_frame *f, size_t pixel)
 static sums sum_slowly(const pass *w, size_t b, double *norm)
 {
     const bragg_plan *p = w->plan;
+    const entry *e = p->entry + p->start[b];
     sums s = { 0, 0, true };
     *norm = 0;
-    for (size_t k = p->start[b]; k < p->start[b + 1]; k++) {
-        size_t pixel = p->pixel[k];
-        double weight = p->weight[k], y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
-        double noise = w->noise ? w->noise[pixel] : y;
-        if (!isfinite(y + noise))
-            continue;
-        s.signal += weight * y;
-        s.variance += weight * weight * noise;
-        *norm += weight * (double)p->correction[pixel];
-    }
+    for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
+        for (uint32_t k = 0; k < p->run[r].n; k++, e++) {
+            size_t pixel = p->run[r].base + e->offset;
+            double weight = e->weight, y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
+            double noise = w->noise ? w->noise[pixel] : y;
+            if (!isfinite(y + noise))
+                continue;
+            s.signal += weight * y;
+            s.variance += weight * weight * noise;
+            *norm += weight * (double)p->correction[pixel];
+        }
     return s;
 }
 
@@ -107,8 +124,8 @@ static double least_variance(const bragg_plan *p, size_t b)
 {
     double largest = 0;
     for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
-        largest = fmax(largest, (double)p->weight[k] * (double)p->weight[k]);
-    return largest;
+        largest = MAX(largest, (double)p->entry[k].weight);
+    return largest * largest;
 }
 
 static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_error *err)
@@ -116,15 +133,14 @@ static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_err
     const pass *w = payload;
     const bragg_plan *p = w->plan;
     for (size_t b = first; b < last; b++) {
-        size_t at = p->start[b], n = p->start[b + 1] - at;
         double norm = p->norm[b];
         sums s = { 0, 0, true };
         if (!w->value)
-            s = sum_of[w->frame->type](w->frame->data, p->pixel + at, p->weight + at, n);
+            s = sum_of[w->frame->type](w->frame->data, p->run + p->run_start[b], p->run + p->run_start[b + 1], p->entry + p->start[b]);
         if (s.invalid)
             s = sum_slowly(w, b, &norm);
-        if (!w->variance && s.variance < 1) /* no weight is larger */
-            s.variance = fmax(s.variance, least_variance(p, b));
+        if (!w->variance && s.variance < (double)FULL * FULL) /* no weight is larger */
+            s.variance = MAX(s.variance, least_variance(p, b));
         w->y[b] = norm > 0 ? s.signal / norm : NAN;
         w->sigma[b] = norm > 0 ? sqrt(s.variance) / norm : NAN;
     }
@@ -177,7 +193,7 @@ static size_t bins_a_block(size_t bins)
     return bins / 256 < LEAST_BINS_A_BLOCK ? LEAST_BINS_A_BLOCK : bins / 256;
 }
 
-static bragg_status run(pass *w, bragg_error *err)
+static bragg_status sum_frame(pass *w, bragg_error *err)
 {
     const bragg_plan *p = w->plan;
     size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
@@ -235,7 +251,7 @@ bragg_status bragg_plan_integrate(const bragg_plan *p, const bragg_frame *frame,
     if (!pattern)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n_rings);
     pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = pattern->y, .sigma = pattern->sigma };
-    st = run(&w, err);
+    st = sum_frame(&w, err);
     if (st < 0)
         bragg_pattern_free(pattern);
     else
@@ -286,7 +302,7 @@ bragg_status bragg_plan_integrate_cake(const bragg_plan *p, const bragg_frame *f
     if (!cake)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu bins", p->n_rings, p->n_azimuth);
     pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = cake->intensity, .sigma = cake->sigma };
-    bragg_status st = run(&w, err);
+    bragg_status st = sum_frame(&w, err);
     if (st < 0)
         bragg_cake_free(cake);
     else
