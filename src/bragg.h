@@ -11,6 +11,7 @@
 #include <bragg/output.h>
 #include <bragg/param.h>
 #include <bragg/pattern.h>
+#include <bragg/plot.h>
 #include <bragg/profile.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
