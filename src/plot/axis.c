@@ -70,14 +70,14 @@ static void weigh(double min, double max, double wanted, double step, double sim
 
 size_t bragg_fig_nice(double min, double max, double wanted, double *first, double *step)
 {
-    static const double round[] = { 1, 5, 2, 2.5 };
+    static const double round[] = { 1, 5, 2, 2.5 }, simple[] = { 1, 0.8, 0.7, -0.6 };
     choice best = { -INFINITY, min, max - min, 0 };
     if (!(max > min) || !isfinite(max - min))
         return 0;
     int power = (int)floor(log10((max - min) / fmax(wanted, 1)));
     for (int p = power - 1; p <= power + 1; p++)
         for (int q = 0; q < 4; q++)
-            weigh(min, max, fmax(wanted, 2), round[q] * pow(10, p), 1 - q / 3.0, &best);
+            weigh(min, max, fmax(wanted, 2), round[q] * pow(10, p), simple[q], &best);
     *first = best.first;
     *step = best.step;
     return best.n;
@@ -105,7 +105,7 @@ static void choose_digits(bragg_fig_axis *a)
     for (size_t i = 0; i < a->n_major; i++)
         top = fmax(top, fabs(a->major[i]));
     a->exponent = 0;
-    if (top >= 0.99999e5 || (top > 0 && top < 1.5e-3))
+    if (top >= (a->short_numbers ? 0.99999e4 : 0.99999e5) || (top > 0 && top < 1.5e-3))
         a->exponent = 3 * (int)floor(log10(top) / 3 + 1e-9);
     for (a->decimals = 0; a->decimals < 12; a->decimals++) {
         bool exact = true;
@@ -202,14 +202,14 @@ static void sqrt_ticks(bragg_fig_axis *a, double gap)
 void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
 {
     double length = fabs(a->to - a->from), gap = (upright ? 2.2 : 3.6) * fig->em;
-    double wanted = fmin(1 + length / (upright ? 3.6 * fig->em : 5.5 * fig->em), 12);
+    double wanted = fmin(1 + length / (upright ? 3.3 * fig->em : 5 * fig->em), 12);
     a->n_major = a->n_minor = 0;
     a->powers = false;
     a->exponent = a->decimals = 0;
     if (!isfinite(a->min) || !isfinite(a->max) || a->min == a->max)
         return;
     if (a->scale == BRAGG_PLOT_LOG)
-        log_ticks(a, wanted);
+        log_ticks(a, length / gap);
     else if (a->scale == BRAGG_PLOT_SQRT)
         sqrt_ticks(a, gap);
     else
@@ -273,6 +273,8 @@ static void draw_labels(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side 
     char text[64];
     for (size_t i = 0; i < a->n_major; i++) {
         double p = bragg_fig_at(a, a->major[i]);
+        if (a->tight && fmin(fabs(p - a->from), fabs(p - a->to)) < 0.6 * fig->em)
+            continue;
         bragg_fig_tick_text(a, a->major[i], text, sizeof text);
         switch (side) {
         case FIG_BOTTOM: bragg_fig_text(fig, p, across + 0.5 * fig->em, 0.5, 0, 0, 1, text); break;

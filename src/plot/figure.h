@@ -29,6 +29,8 @@ typedef struct bragg_fig_axis {
     int exponent, decimals;
     bool powers;           /* labels are 10^n */
     bool bare;             /* no labels, no name */
+    bool tight;            /* no labels at the very ends, where a neighbour has his */
+    bool short_numbers;    /* powers of ten from 10^4 */
     bool whole;            /* whole numbers only: frames, pixels */
     size_t n_major, n_minor;
     double major[FIG_TICKS], minor[FIG_MINOR];

@@ -120,6 +120,7 @@ static void difference_range(view *v)
     widen(y, v->difference, v->n);
     bragg_fig_pad(y, 0.08, 0.08);
     y->label = v->o->weighted ? "Δ/<i>σ</i>" : "Δ";
+    y->tight = y->short_numbers = true;
 }
 
 static double widest_name(const view *v, bragg_fig *fig)

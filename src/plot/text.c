@@ -46,6 +46,7 @@ bool bragg_fig_font_open(bragg_fig *fig, const char *family)
     pango_cairo_font_map_set_resolution(PANGO_CAIRO_FONT_MAP(f->map), 72);
     f->context = pango_font_map_create_context(f->map);
     set_options(f->context);
+    pango_context_set_round_glyph_positions(f->context, FALSE);
     f->description = pango_font_description_new();
     pango_font_description_set_family(f->description, family ? family : "Arial, Liberation Sans, DejaVu Sans, sans");
     return true;
