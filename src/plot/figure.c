@@ -198,7 +198,10 @@ FILE *bragg_fig_table(bragg_fig *fig, const char *part, bragg_error *err)
 void bragg_fig_number(FILE *f, double value, const char *after)
 {
     char text[BRAGG_NUMBER_TEXT];
-    fprintf(f, "%s%s", isnan(value) ? "" : bragg_number_print(text, value), after);
+    if (fabs(value) < 1e15 && value == rint(value)) /* counts, quickly */
+        fprintf(f, "%lld%s", (long long)value, after);
+    else
+        fprintf(f, "%s%s", isnan(value) ? "" : bragg_number_print(text, value), after);
 }
 
 /* In the unit of files; 14 digits hide the rounding of degrees to radians and back. */

@@ -175,9 +175,9 @@ static void draw_legend(bundle *b, bragg_fig *fig, bool measure, double *left)
     for (size_t k = b->n; k-- > 0 && n < MAX_ENTRIES;)
         if (label_of(b, k))
             e[n++] = (bragg_fig_entry){ FIG_LINE, bragg_fig_okabe_ito(k), bragg_fig_formula(fig, label_of(b, k)), 0 };
-    bragg_fig_legend_size(fig, e, n, &width, &height);
     if (!n)
         return;
+    bragg_fig_legend_size(fig, e, n, &width, &height);
     if (!measure) {
         bragg_fig_legend(fig, e, n, *left, fig->top + 0.5 * fig->em);
         return;
