@@ -4,6 +4,7 @@
 #include "figure.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 double bragg_fig_scaled(bragg_plot_scale scale, double v)
 {
@@ -202,7 +203,7 @@ static void sqrt_ticks(bragg_fig_axis *a, double gap)
 void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
 {
     double length = fabs(a->to - a->from), gap = (upright ? 2.2 : 3.6) * fig->em;
-    double wanted = fmin(1 + length / (upright ? 3.3 * fig->em : 5 * fig->em), 12);
+    double wanted = fmin(1 + length / (upright ? 3.3 * fig->em : 4.2 * fig->em), 12);
     a->n_major = a->n_minor = 0;
     a->powers = false;
     a->exponent = a->decimals = 0;
@@ -241,7 +242,7 @@ double bragg_fig_tick_width(bragg_fig *fig, const bragg_fig_axis *a)
     return most;
 }
 
-/* "Intensity (10³ counts)" */
+/* "Intensity (10³ counts)"; a label that brings its own unit gets the power there. */
 static void axis_name(const bragg_fig_axis *a, char *text, size_t size)
 {
     const char *unit = a->unit ? a->unit : "";
@@ -249,7 +250,10 @@ static void axis_name(const bragg_fig_axis *a, char *text, size_t size)
     if (a->exponent)
         snprintf(power, sizeof power, "10<sup>%s%d</sup>%s", a->exponent < 0 ? "−" : "", abs(a->exponent),
                  *unit ? " " : "");
-    if (*power || *unit)
+    const char *open = a->exponent && !*unit ? strrchr(a->label, '(') : NULL;
+    if (open && a->label[strlen(a->label) - 1] == ')')
+        snprintf(text, size, "%.*s%s %s", (int)(open + 1 - a->label), a->label, power, open + 1);
+    else if (*power || *unit)
         snprintf(text, size, "%s (%s%s)", a->label, power, unit);
     else
         snprintf(text, size, "%s", a->label);
@@ -292,7 +296,7 @@ void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side
     char text[256];
     draw_marks(fig, a, a->major, a->n_major, side, across, 0.4 * fig->em);
     draw_marks(fig, a, a->minor, a->n_minor, side, across, 0.22 * fig->em);
-    bragg_fig_colour(fig, bragg_fig_black);
+    bragg_fig_colour(fig, fig->ink);
     cairo_set_line_width(fig->cr, 0.5);
     cairo_stroke(fig->cr);
     if (a->bare)
@@ -301,6 +305,11 @@ void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side
     if (!a->label)
         return;
     axis_name(a, text, sizeof text);
+    if (side == FIG_BOTTOM || side == FIG_TOP) { /* a long name must not leave the page */
+        double width, height;
+        bragg_fig_measure(fig, 1.1, text, &width, &height);
+        middle = fmax(fmin(middle, fig->width - width / 2 - 0.3 * fig->em), width / 2 + 0.3 * fig->em);
+    }
     switch (side) {
     case FIG_BOTTOM: bragg_fig_text(fig, middle, across + 1.75 * fig->em, 0.5, 0, 0, 1.1, text); break;
     case FIG_TOP: bragg_fig_text(fig, middle, across - 1.75 * fig->em, 0.5, 1, 0, 1.1, text); break;

@@ -28,12 +28,14 @@ static double companded(double v)
 /* Colour of lightness L and hue, as vivid as asked or as sRGB can. */
 static bragg_fig_rgb lch(double L, double chroma, double hue_deg)
 {
-    double rgb[3], h = hue_deg * BRAGG_DEG;
-    for (;; chroma *= 0.96) {
-        oklab_to_linear(L, chroma * cos(h), chroma * sin(h), rgb);
-        double least = fmin(rgb[0], fmin(rgb[1], rgb[2])), most = fmax(rgb[0], fmax(rgb[1], rgb[2]));
-        if ((least >= -1e-4 && most <= 1.0001) || chroma < 1e-3)
+    double rgb[3], h = hue_deg * BRAGG_DEG, least = 0, most = chroma;
+    for (int k = 0; k < 30; k++) { /* the first try is the colour asked for */
+        double c = k ? (least + most) / 2 : chroma;
+        oklab_to_linear(L, c * cos(h), c * sin(h), rgb);
+        bool shown = fmin(rgb[0], fmin(rgb[1], rgb[2])) >= -1e-6 && fmax(rgb[0], fmax(rgb[1], rgb[2])) <= 1.000001;
+        if (shown && !k)
             break;
+        *(shown ? &least : &most) = c;
     }
     return (bragg_fig_rgb){ companded(rgb[0]), companded(rgb[1]), companded(rgb[2]) };
 }
@@ -153,7 +155,7 @@ bragg_status bragg_fig_image(bragg_fig *fig, const bragg_fig_panel *p, const uns
 
 /* The bar is steps of colour, not a gradient, so that it is the map itself. */
 void bragg_fig_bar(bragg_fig *fig, const bragg_fig_colours *c, const char *label, bragg_fig_side side, double x0, double y0,
-                   double x1, double y1, double room)
+                   double x1, double y1)
 {
     enum { STEPS = 128 };
     bool flat = side == FIG_TOP || side == FIG_BOTTOM;
@@ -167,5 +169,6 @@ void bragg_fig_bar(bragg_fig *fig, const bragg_fig_colours *c, const char *label
     a.from = flat ? x0 : y1;
     a.to = flat ? x1 : y0;
     bragg_fig_ticks(fig, &a, !flat);
+    double room = flat ? 0 : bragg_fig_tick_width(fig, &a) + 2.4 * fig->em;
     bragg_fig_draw_axis(fig, &a, side, side == FIG_TOP ? y0 : side == FIG_BOTTOM ? y1 : side == FIG_LEFT ? x0 : x1, room);
 }

@@ -153,7 +153,7 @@ static void name_columns(chart *c)
 
 static void lay_out(chart *c, bragg_fig *fig)
 {
-    double em = fig->em, top = fig->top + 5.2 * em, bottom = fig->height - 3.5 * em;
+    double em = fig->em, top = fig->top + 4.7 * em, bottom = fig->height - 3.5 * em;
     bragg_fig_axis *y = &c->panel.y, *x = &c->panel.x;
     name_columns(c);
     y->unit = c->o->by_frame ? NULL : choose_unit(c);
@@ -169,7 +169,7 @@ static void lay_out(chart *c, bragg_fig *fig)
     double left = c->room + 0.3 * em, right = fig->width - 1.3 * em;
     double side = c->map->n_curves ? fmax(0.24 * (right - left), 8 * em) : 0;
     side = fmin(side, 0.4 * (right - left));
-    double strip = c->n_names ? (double)c->n_names * 2.2 * em + 0.6 * em : 0;
+    double strip = c->n_names ? (double)c->n_names * 2.2 * em + 1.2 * em : 0;
     *x = bragg_fig_abscissa_axis(c->map->axis);
     x->min = c->x[c->first], x->max = c->x[c->last - 1];
     if (x->min == x->max)
@@ -319,15 +319,16 @@ static bragg_status draw_curve(chart *c, bragg_fig *fig, size_t k, bragg_error *
         p.x.min = zero, p.x.max = 1;
     bragg_fig_pad(&p.x, 0.08, 0.08);
     p.x.label = curve->label;
-    p.x.tight = true;
+    p.x.tight = c->n_names == 0;
     bragg_fig_ticks(fig, &p.x, false);
+    p.x.tight &= p.x.n_major > 2;
     bragg_fig_clip(fig, &p);
     bragg_fig_line(fig, &p, curve->y, t, curve->n, bragg_fig_okabe_ito(k), 0.8);
     bragg_fig_unclip(fig);
-    bragg_fig_draw_axis(fig, &p.x, k ? FIG_TOP : FIG_BOTTOM, k ? p.y.to : p.y.from, 0);
-    double at = k ? p.y.to - 3.35 * fig->em : p.y.from + 3.25 * fig->em, middle = (p.x.from + p.x.to) / 2;
     if (c->map->n_curves > 1) /* whose axis it is */
-        bragg_fig_segment(fig, middle - 1.5 * fig->em, at, middle + 1.5 * fig->em, at, bragg_fig_okabe_ito(k), 1.2);
+        fig->ink = bragg_fig_okabe_ito(k);
+    bragg_fig_draw_axis(fig, &p.x, k ? FIG_TOP : FIG_BOTTOM, k ? p.y.to : p.y.from, 0);
+    fig->ink = bragg_fig_black;
     return BRAGG_OK;
 }
 
@@ -361,7 +362,7 @@ static bragg_status draw(chart *c, bragg_fig *fig, bragg_error *err)
     for (size_t k = 0; k < c->map->n_curves && st == BRAGG_OK; k++)
         st = draw_curve(c, fig, k, err);
     bragg_fig_bar(fig, &c->colours, c->o->z_label ? c->o->z_label : "Intensity", FIG_TOP, c->panel.x.from, bar, c->panel.x.to,
-                  bar + 0.8 * fig->em, 0);
+                  bar + 0.8 * fig->em);
     bragg_fig_frame(fig, &c->panel);
     bragg_fig_draw_axis(fig, &c->panel.x, FIG_BOTTOM, c->panel.y.from, 0);
     bragg_fig_draw_axis(fig, &c->panel.y, FIG_LEFT, c->panel.x.from, c->room);

@@ -48,6 +48,7 @@ struct bragg_fig {
     double width, height;      /* points */
     double em;                 /* size of the text, points */
     double top;                /* room for the title */
+    bragg_fig_rgb ink;         /* of words, ticks and their numbers */
     double dpi;
     struct fig_out *out;       /* files and bytes, figure.c */
     void *font;                /* text.c */
@@ -125,7 +126,7 @@ unsigned bragg_fig_pixel(const bragg_fig_colours *c, double v);
 bragg_status bragg_fig_image(bragg_fig *fig, const bragg_fig_panel *p, const unsigned *pixels, int width, int height,
                              bragg_error *err);
 void bragg_fig_bar(bragg_fig *fig, const bragg_fig_colours *c, const char *label, bragg_fig_side side, double x0, double y0,
-                   double x1, double y1, double room);
+                   double x1, double y1);
 
 #pragma GCC visibility pop
 

@@ -13,7 +13,7 @@ typedef struct picture {
     double room;
 } picture;
 
-enum { LEFT_EM = 6, RIGHT_EM = 8, BOTTOM_EM = 4 };  /* margins, in widths of a letter */
+enum { LEFT_EM = 6, RIGHT_EM = 7, BOTTOM_EM = 4 };  /* margins, in widths of a letter */
 
 static bool bad(const picture *p, size_t i)
 {
@@ -80,7 +80,7 @@ static bragg_status draw(picture *p, bragg_fig *fig, bragg_error *err)
     bragg_fig_draw_axis(fig, &p->panel.y, FIG_LEFT, p->panel.x.from, p->room);
     double bar = p->panel.x.to + 0.8 * fig->em;
     bragg_fig_bar(fig, &p->colours, p->o->z_label ? p->o->z_label : "Intensity", FIG_RIGHT, bar, p->panel.y.to,
-                  bar + 0.9 * fig->em, p->panel.y.from, 5.3 * fig->em);
+                  bar + 0.9 * fig->em, p->panel.y.from);
     return st;
 }
 

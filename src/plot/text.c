@@ -147,7 +147,7 @@ void bragg_fig_text(bragg_fig *fig, double x, double y, double ax, double ay, do
     double width, height;
     bragg_fig_measure(fig, size, text, &width, &height);
     cairo_save(fig->cr);
-    bragg_fig_colour(fig, bragg_fig_black);
+    bragg_fig_colour(fig, fig->ink);
     cairo_translate(fig->cr, x, y);
     cairo_rotate(fig->cr, -turn * BRAGG_DEG);
     cairo_move_to(fig->cr, -ax * width, -ay * height);
