@@ -62,7 +62,7 @@ static void weigh(double min, double max, double wanted, double step, double sim
     double d = max - min, over = max - last, under = first - min;
     double cover = 1 - 0.5 * (over * over + under * under) / (0.04 * d * d);
     double rate = (n - 1) / (last - first), want = (wanted - 1) / d;
-    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate);
+    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate) - (n < 3 ? 0.4 : 0);
     bool zero = min <= 0 && max >= 0;
     double score = 0.25 * (simple + (zero ? 1 : 0)) + 0.2 * fmax(cover, -1) + 0.5 * dense - (n < 2 ? 5 : 0);
     if (score > best->score)
@@ -119,9 +119,10 @@ static void choose_digits(bragg_fig_axis *a)
     }
 }
 
-static void linear_ticks(bragg_fig_axis *a, double wanted)
+static void linear_ticks(bragg_fig_axis *a, double wanted, double edge)
 {
-    double first, step, low = fmin(a->min, a->max), high = fmax(a->min, a->max);
+    double first, step, low = fmin(a->min, a->max), high = fmax(a->min, a->max), inset = edge * (high - low);
+    low += inset, high -= inset;
     size_t n = bragg_fig_nice(low, high, wanted, &first, &step);
     if (a->whole && n && step < 1) {
         step = 1;
@@ -136,7 +137,7 @@ static void linear_ticks(bragg_fig_axis *a, double wanted)
     int parts = mantissa < 1.5 ? 5 : mantissa < 2.2 ? 4 : 5;
     if (a->whole && step < parts)
         return;
-    for (long k = -parts; n && k <= (long)(n * (size_t)parts); k++)
+    for (long k = -4 * parts; n && k <= (long)(n + 3) * parts; k++) /* beyond the ends too, edge */
         if (k % parts)
             add_minor(a, first + (double)k * step / parts);
     choose_digits(a);
@@ -149,7 +150,7 @@ static void log_ticks(bragg_fig_axis *a, double wanted)
     double low = log10(fmin(a->min, a->max)), high = log10(fmax(a->min, a->max));
     int first = (int)floor(low), last = (int)ceil(high), every = (int)ceil((high - low) / fmax(wanted, 1));
     if (high - low < 0.7) {
-        linear_ticks(a, wanted);
+        linear_ticks(a, wanted, 0);
         return;
     }
     every = every < 1 ? 1 : every;
@@ -214,7 +215,7 @@ void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
     else if (a->scale == BRAGG_PLOT_SQRT)
         sqrt_ticks(a, gap);
     else
-        linear_ticks(a, wanted);
+        linear_ticks(a, wanted, a->tight ? fmin(0.65 * fig->em / length, 0.2) : 0);
 }
 
 void bragg_fig_tick_text(const bragg_fig_axis *a, double v, char *text, size_t size)

@@ -50,7 +50,8 @@ bragg_fig_rgb bragg_fig_map(bool diverging, double t)
         double s = fabs(2 * t - 1);
         return lch(0.98 - 0.55 * s, 0.19 * pow(s, 0.8), t < 0.5 ? 258 : 28);
     }
-    return lch(0.20 + 0.74 * t, 0.145 - 0.04 * (1 - t) * (1 - t), 303 - 195 * pow(t, 1.15));
+    double chroma = 0.099 + 0.16 * (t > 0.5 ? t - 0.5 : 0) * (t > 0.5 ? t - 0.5 : 0); /* in sRGB all along */
+    return lch(0.20 + 0.74 * t, chroma, 303 - 195 * pow(t, 1.15));
 }
 
 static int by_value(const void *a, const void *b)

@@ -14,13 +14,23 @@ typedef struct font {
     PangoFontDescription *description;
 } font;
 
+/* Pango lists its generic names even where there is not one font, and falls
+ * when it is then asked for a glyph. */
 static bool any_family(PangoFontMap *map)
 {
+    static const char *const generic[] = { "sans", "serif", "monospace", "system-ui", "cursive", "fantasy" };
     PangoFontFamily **families = NULL;
     int n = 0;
+    bool any = false;
     pango_font_map_list_families(map, &families, &n);
+    for (int i = 0; i < n; i++) {
+        bool real = true;
+        for (size_t k = 0; k < sizeof generic / sizeof *generic; k++)
+            real &= g_ascii_strcasecmp(pango_font_family_get_name(families[i]), generic[k]) != 0;
+        any |= real;
+    }
     g_free(families);
-    return n > 0;
+    return any;
 }
 
 static void set_options(PangoContext *context)
