@@ -246,34 +246,54 @@ static bool write_png(const fig_out *o, double dpi, FILE *f)
         && fwrite(o->bytes + BEHIND_IHDR, 1, o->n - BEHIND_IHDR, f) == o->n - BEHIND_IHDR;
 }
 
-/* Cairo before 1.18 numbers images through the life of the process; here they
- * count from 0.  True when p stands at such a name, *end behind its number. */
-static bool image_name(const char *p, const char *last, const char **end)
+/* Cairo numbers surfaces and images through the life of the process; in the
+ * file they count as they come.  A name stands behind " or #, before " or ). */
+enum { MAX_IDS = 64 };
+typedef struct id_list {
+    const char *prefix;
+    size_t n;
+    unsigned long ids[MAX_IDS];
+} id_list;
+
+static unsigned long renumbered(id_list *l, unsigned long id)
 {
-    if (last - p < 7 || strncmp(p, "image", 5) || !isdigit((unsigned char)p[5]))
-        return false;
-    for (p += 5; p < last && isdigit((unsigned char)*p); p++)
-        ;
-    *end = p;
-    return p < last && (*p == '"' || *p == ')');
+    size_t k = 0;
+    while (k < l->n && l->ids[k] != id)
+        k++;
+    if (k == MAX_IDS)
+        return id;
+    if (k == l->n)
+        l->ids[l->n++] = id;
+    return k;
 }
 
-static void write_svg(const fig_out *o, FILE *f)
+/* Write the name at p anew; the end of it, or NULL when there is none. */
+static const char *write_id(const char *p, id_list *l, FILE *f)
 {
-    unsigned long first = 0;
-    bool seen = false;
-    const char *p = (const char *)o->bytes, *last = p + o->n, *end;
-    while (p < last) {
-        const char *mark = p == (const char *)o->bytes ? p : p - 1;
-        if ((*mark == '"' || *mark == '#') && image_name(p, last, &end)) {
-            unsigned long id = strtoul(p + 5, NULL, 10);
-            first = seen ? first : id;
-            seen = true;
-            fprintf(f, "image%lu", id >= first ? id - first : id);
-            p = end;
-        } else {
-            fputc(*p++, f);
-        }
+    size_t n = strlen(l->prefix);
+    if (strncmp(p, l->prefix, n) || !isdigit((unsigned char)p[n]))
+        return NULL;
+    char *end;
+    unsigned long id = strtoul(p + n, &end, 10);
+    if (*end != '"' && *end != ')')
+        return NULL;
+    fprintf(f, "%s%lu", l->prefix, renumbered(l, id));
+    return end;
+}
+
+/* The text has a NUL behind it. */
+static void write_svg(const char *text, FILE *f)
+{
+    id_list lists[] = { { .prefix = "surface" }, { .prefix = "image" }, { .prefix = "source-" } };
+    while (*text) {
+        size_t plain = strcspn(text, "\"#");
+        plain += text[plain] != '\0';
+        fwrite(text, 1, plain, f);
+        text += plain;
+        const char *end = NULL;
+        for (size_t k = 0; k < 3 && !end; k++)
+            end = write_id(text, lists + k, f);
+        text = end ? end : text;
     }
 }
 
@@ -292,8 +312,10 @@ static bragg_status write_figure(bragg_fig *fig, bragg_error *err)
     if (cs != CAIRO_STATUS_SUCCESS || !o->n)
         return bragg_fail(err, cs == CAIRO_STATUS_NO_MEMORY ? BRAGG_ENOMEM : BRAGG_EINTERNAL,
                           "figure '%s': not drawn: %s", o->path, cairo_status_to_string(cs));
+    if (o->kind == KIND_SVG && gather(o, (const unsigned char *)"", 1) != CAIRO_STATUS_SUCCESS)
+        return bragg_fig_nomem(err);
     if (o->kind == KIND_SVG)
-        write_svg(o, f);
+        write_svg((const char *)o->bytes, f);
     else if (o->kind == KIND_PNG)
         write_png(o, fig->dpi, f);
     else
