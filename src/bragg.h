@@ -18,6 +18,7 @@
 #include <bragg/number.h>
 #include <bragg/numeric.h>
 #include <bragg/observer.h>
+#include <bragg/operando.h>
 #include <bragg/output.h>
 #include <bragg/param.h>
 #include <bragg/path.h>
