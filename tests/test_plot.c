@@ -14,6 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Fontconfig keeps its configuration for the life of the process. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\nleak:libpango\nleak:libglib\n";
+}
+
 static char folder[64];
 
 static void enter_folder(void)
@@ -246,9 +253,6 @@ START_TEST(the_same_input_gives_the_same_bytes)
         for (int j = 0; j < 2; j++) {
             snprintf(path[j], sizeof *path, "%d.%s", j, extensions[k]);
             ck_assert_int_eq(figures[_i].draw(path[j], NULL), BRAGG_OK);
-            char table[] = "0.csv";
-            table[0] = (char)('0' + j);
-            unlink(table);
             ck_assert_int_eq(system("rm -f *.csv"), 0);
             bytes[j] = slurp(path[j], &n[j]);
         }
