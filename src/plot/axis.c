@@ -218,6 +218,14 @@ void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
         linear_ticks(a, wanted, a->tight ? fmin(0.65 * fig->em / length, 0.2) : 0);
 }
 
+/* With the sign of typography and a point, whatever the locale. */
+void bragg_fig_fixed(char *text, size_t size, double v, int decimals)
+{
+    snprintf(text, size, "%s%.*f", v < 0 ? "−" : "", decimals, fabs(v));
+    for (char *p = text; *p; p++)
+        *p = *p == ',' ? '.' : *p;
+}
+
 void bragg_fig_tick_text(const bragg_fig_axis *a, double v, char *text, size_t size)
 {
     if (a->powers) {
@@ -226,9 +234,7 @@ void bragg_fig_tick_text(const bragg_fig_axis *a, double v, char *text, size_t s
         return;
     }
     double w = v / pow(10, a->exponent);
-    snprintf(text, size, "%s%.*f", w < 0 ? "−" : "", a->decimals, fabs(w));
-    for (char *p = text; *p; p++) /* whatever the locale */
-        *p = *p == ',' ? '.' : *p;
+    bragg_fig_fixed(text, size, w, a->decimals);
 }
 
 double bragg_fig_tick_width(bragg_fig *fig, const bragg_fig_axis *a)

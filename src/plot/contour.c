@@ -245,6 +245,11 @@ static void render_row(const chart *c, raster *r, int row, size_t *next, size_t 
         *held = j;
         add_frame(r);
     }
+    for (size_t j = i + 1; j < c->map->frames && (c->lower[j] + c->upper[j]) / 2 < b; j++) {
+        render_frame(c, r, j);
+        *held = j;
+        add_frame(r);
+    }
     if (covered) {
         if (*held != i)
             render_frame(c, r, i);
@@ -375,9 +380,10 @@ static bragg_status draw(chart *c, bragg_fig *fig, bragg_error *err)
 
 static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = bragg_fig_table(fig, NULL, err);
-    if (!f)
-        return err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
     fprintf(f, "time_s/%s,", bragg_axis_name(m->axis));
     for (size_t i = 0; i < m->n; i++)
         bragg_fig_abscissa(f, m->x[i], m->axis, i + 1 < m->n ? "," : "\n");
@@ -391,9 +397,10 @@ static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_err
 
 static bragg_status write_curves(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = m->n_curves ? bragg_fig_table(fig, "curves", err) : NULL;
-    if (!f)
-        return !m->n_curves ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = m->n_curves ? bragg_fig_table(fig, "curves", &f, err) : BRAGG_OK;
+    if (st < 0 || !m->n_curves)
+        return st;
     fprintf(f, "curve,time_s,value\n");
     for (size_t k = 0; k < m->n_curves; k++)
         for (size_t i = 0; i < m->curves[k].n; i++) {
@@ -407,9 +414,10 @@ static bragg_status write_curves(const bragg_plot_map *m, bragg_fig *fig, bragg_
 static bragg_status write_spans(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
     bool any = m->n_spans || m->n_marks;
-    FILE *f = any ? bragg_fig_table(fig, "spans", err) : NULL;
-    if (!f)
-        return !any ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = any ? bragg_fig_table(fig, "spans", &f, err) : BRAGG_OK;
+    if (st < 0 || !any)
+        return st;
     fprintf(f, "name,from_s,to_s\n");
     for (size_t i = 0; i < m->n_spans; i++) {
         bragg_fig_field(f, m->spans[i].name, ",");
