@@ -464,6 +464,29 @@ START_TEST(labels_of_ticks_are_distinct_and_exact)
 }
 END_TEST
 
+START_TEST(labels_of_a_level_axis_never_touch)
+{
+    enter_folder();
+    bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
+    bragg_fig *fig;
+    static const double ranges[][2] = { { -25, 702 }, { 4.40731, 4.40762 }, { 1e3, 99e3 }, { 0.7, 11.99 }, { -1e-7, 5e-3 } };
+    ck_assert_int_eq(bragg_fig_open("a.svg", &page, 60, &fig, NULL), BRAGG_OK);
+    for (size_t k = 0; k < 5; k++)
+        for (double length = 30; length < 300; length += 13) {
+            bragg_fig_axis a = { .min = ranges[k][0], .max = ranges[k][1], .from = 10, .to = 10 + length };
+            bragg_fig_ticks(fig, &a, false);
+            double width = bragg_fig_tick_width(fig, &a);
+            ck_assert_uint_ge(a.n_major, 1);
+            for (size_t i = 1; i < a.n_major; i++)
+                ck_assert_msg(bragg_fig_at(&a, a.major[i]) - bragg_fig_at(&a, a.major[i - 1]) > width,
+                              "%g to %g on %g points", a.min, a.max, length);
+        }
+    bragg_fig_close(fig, BRAGG_EINVAL, NULL);
+    ck_assert_int_eq(count_files(), 0);
+    leave_folder();
+}
+END_TEST
+
 START_TEST(colours_grow_lighter_evenly)
 {
     double last = -1;
@@ -598,6 +621,7 @@ int main(void)
     tcase_add_test(figure, without_a_single_font_the_figure_is_drawn_all_the_same);
     tcase_add_test(part, ticks_are_round_within_the_range_and_neither_few_nor_many);
     tcase_add_test(part, labels_of_ticks_are_distinct_and_exact);
+    tcase_add_test(part, labels_of_a_level_axis_never_touch);
     tcase_add_test(part, colours_grow_lighter_evenly);
     tcase_add_test(part, only_formulas_get_subscripts);
     suite_add_tcase(suite, figure);

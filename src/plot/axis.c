@@ -13,7 +13,7 @@ double bragg_fig_scaled(bragg_plot_scale scale, double v)
     return scale == BRAGG_PLOT_SQRT ? copysign(sqrt(fabs(v)), v) : v;
 }
 
-static double unscaled(bragg_plot_scale scale, double u)
+double bragg_fig_unscaled(bragg_plot_scale scale, double u)
 {
     return scale == BRAGG_PLOT_LOG ? pow(10, u) : scale == BRAGG_PLOT_SQRT ? copysign(u * u, u) : u;
 }
@@ -39,8 +39,8 @@ void bragg_fig_pad(bragg_fig_axis *a, double low, double high)
         a->max = v + (a->scale == BRAGG_PLOT_LOG ? fabs(v) : d);
     }
     double u = bragg_fig_scaled(a->scale, a->min), w = bragg_fig_scaled(a->scale, a->max), d = w - u;
-    a->min = unscaled(a->scale, u - low * d);
-    a->max = unscaled(a->scale, w + high * d);
+    a->min = bragg_fig_unscaled(a->scale, u - low * d);
+    a->max = bragg_fig_unscaled(a->scale, w + high * d);
 }
 
 typedef struct choice {
@@ -201,21 +201,47 @@ static void sqrt_ticks(bragg_fig_axis *a, double gap)
     choose_digits(a);
 }
 
-void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
+static void choose_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright, double wanted)
 {
     double length = fabs(a->to - a->from), gap = (upright ? 2.2 : 3.6) * fig->em;
-    double wanted = fmin(1 + length / (upright ? 3.3 * fig->em : 4.2 * fig->em), 12);
     a->n_major = a->n_minor = 0;
     a->powers = false;
     a->exponent = a->decimals = 0;
-    if (!isfinite(a->min) || !isfinite(a->max) || a->min == a->max)
-        return;
     if (a->scale == BRAGG_PLOT_LOG)
-        log_ticks(a, length / gap);
+        log_ticks(a, fmin(wanted, length / gap));
     else if (a->scale == BRAGG_PLOT_SQRT)
         sqrt_ticks(a, gap);
     else
         linear_ticks(a, wanted, a->tight ? fmin(0.65 * fig->em / length, 0.2) : 0);
+}
+
+/* Do two labels of a level axis come nearer than a blank? */
+static bool crowded(bragg_fig *fig, const bragg_fig_axis *a)
+{
+    double most = bragg_fig_tick_width(fig, a) + 0.7 * fig->em;
+    for (size_t i = 0; i < a->n_major; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(bragg_fig_at(a, a->major[i]) - bragg_fig_at(a, a->major[j])) < most)
+                return true;
+    return false;
+}
+
+void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
+{
+    double length = fabs(a->to - a->from);
+    double wanted = a->scale == BRAGG_PLOT_LOG ? length / fig->em : fmin(1 + length / (upright ? 3.3 : 4.2) / fig->em, 12);
+    a->n_major = a->n_minor = 0;
+    if (!isfinite(a->min) || !isfinite(a->max) || a->min == a->max)
+        return;
+    choose_ticks(fig, a, upright, wanted);
+    for (wanted *= 0.85; !upright && wanted > 1 && a->scale != BRAGG_PLOT_SQRT && crowded(fig, a); wanted *= 0.85)
+        choose_ticks(fig, a, upright, wanted);
+    if (!upright && a->n_major > 2 && crowded(fig, a)) { /* no room: the ends alone, or one */
+        a->major[1] = a->major[a->n_major - 1];
+        a->n_major = 2;
+    }
+    if (!upright && a->n_major == 2 && crowded(fig, a))
+        a->n_major = 1;
 }
 
 /* With the sign of typography and a point, whatever the locale. */

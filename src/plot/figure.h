@@ -69,6 +69,7 @@ bragg_fig_axis bragg_fig_abscissa_axis(bragg_axis axis);
 
 /* axis.c: scales and ticks */
 double bragg_fig_scaled(bragg_plot_scale scale, double v);
+double bragg_fig_unscaled(bragg_plot_scale scale, double u);
 double bragg_fig_at(const bragg_fig_axis *axis, double v);
 bool bragg_fig_inside(const bragg_fig_axis *axis, double v);
 size_t bragg_fig_nice(double min, double max, double wanted, double *first, double *step);
