@@ -62,7 +62,7 @@ static void weigh(double min, double max, double wanted, double step, double sim
     double d = max - min, over = max - last, under = first - min;
     double cover = 1 - 0.5 * (over * over + under * under) / (0.04 * d * d);
     double rate = (n - 1) / (last - first), want = (wanted - 1) / d;
-    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate) - (n < 3 ? 0.4 : 0);
+    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate) - (n < 3 && wanted > 2.5 ? 0.4 : 0);
     bool zero = min <= 0 && max >= 0;
     double score = 0.25 * (simple + (zero ? 1 : 0)) + 0.2 * fmax(cover, -1) + 0.5 * dense - (n < 2 ? 5 : 0);
     if (score > best->score)
