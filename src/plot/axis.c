@@ -237,6 +237,8 @@ void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
     for (wanted *= 0.85; !upright && wanted > 1 && a->scale != BRAGG_PLOT_SQRT && crowded(fig, a); wanted *= 0.85)
         choose_ticks(fig, a, upright, wanted);
     if (!upright && a->n_major > 2 && crowded(fig, a)) { /* no room: the ends alone, or one */
+        for (size_t i = 1; i + 1 < a->n_major; i++)
+            add_minor(a, a->major[i]);
         a->major[1] = a->major[a->n_major - 1];
         a->n_major = 2;
     }

@@ -174,7 +174,7 @@ static void lay_out(chart *c, bragg_fig *fig)
     x->min = c->x[c->first], x->max = c->x[c->last - 1];
     if (x->min == x->max)
         bragg_fig_pad(x, 0, 0);
-    x->from = left, x->to = right - side - strip - (side > 0 && strip == 0 ? 1.3 * em : 0);
+    x->from = left, x->to = right - side - strip - (side > 0 && strip == 0 ? 1.9 * em : 0);
     c->strip_from = x->to, c->strip_to = x->to + strip;
     c->side.x.from = right - side, c->side.x.to = right;
     c->side.y = *y;
@@ -324,9 +324,7 @@ static bragg_status draw_curve(chart *c, bragg_fig *fig, size_t k, bragg_error *
         p.x.min = zero, p.x.max = 1;
     bragg_fig_pad(&p.x, 0.08, 0.08);
     p.x.label = curve->label;
-    p.x.tight = c->n_names == 0;
     bragg_fig_ticks(fig, &p.x, false);
-    p.x.tight &= p.x.n_major > 2;
     bragg_fig_clip(fig, &p);
     bragg_fig_line(fig, &p, curve->y, t, curve->n, bragg_fig_okabe_ito(k), 0.8);
     bragg_fig_unclip(fig);
