@@ -13,7 +13,7 @@ double bragg_fig_scaled(bragg_plot_scale scale, double v)
     return scale == BRAGG_PLOT_SQRT ? copysign(sqrt(fabs(v)), v) : v;
 }
 
-static double unscaled(bragg_plot_scale scale, double u)
+double bragg_fig_unscaled(bragg_plot_scale scale, double u)
 {
     return scale == BRAGG_PLOT_LOG ? pow(10, u) : scale == BRAGG_PLOT_SQRT ? copysign(u * u, u) : u;
 }
@@ -39,8 +39,8 @@ void bragg_fig_pad(bragg_fig_axis *a, double low, double high)
         a->max = v + (a->scale == BRAGG_PLOT_LOG ? fabs(v) : d);
     }
     double u = bragg_fig_scaled(a->scale, a->min), w = bragg_fig_scaled(a->scale, a->max), d = w - u;
-    a->min = unscaled(a->scale, u - low * d);
-    a->max = unscaled(a->scale, w + high * d);
+    a->min = bragg_fig_unscaled(a->scale, u - low * d);
+    a->max = bragg_fig_unscaled(a->scale, w + high * d);
 }
 
 typedef struct choice {
@@ -62,7 +62,7 @@ static void weigh(double min, double max, double wanted, double step, double sim
     double d = max - min, over = max - last, under = first - min;
     double cover = 1 - 0.5 * (over * over + under * under) / (0.04 * d * d);
     double rate = (n - 1) / (last - first), want = (wanted - 1) / d;
-    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate) - (n < 3 ? 0.4 : 0);
+    double dense = n < 2 ? 0 : 2 - fmax(rate / want, want / rate) - (n < 3 && wanted > 2.5 ? 0.4 : 0);
     bool zero = min <= 0 && max >= 0;
     double score = 0.25 * (simple + (zero ? 1 : 0)) + 0.2 * fmax(cover, -1) + 0.5 * dense - (n < 2 ? 5 : 0);
     if (score > best->score)
@@ -201,21 +201,57 @@ static void sqrt_ticks(bragg_fig_axis *a, double gap)
     choose_digits(a);
 }
 
-void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
+static void choose_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright, double wanted)
 {
     double length = fabs(a->to - a->from), gap = (upright ? 2.2 : 3.6) * fig->em;
-    double wanted = fmin(1 + length / (upright ? 3.3 * fig->em : 4.2 * fig->em), 12);
     a->n_major = a->n_minor = 0;
     a->powers = false;
     a->exponent = a->decimals = 0;
-    if (!isfinite(a->min) || !isfinite(a->max) || a->min == a->max)
-        return;
     if (a->scale == BRAGG_PLOT_LOG)
-        log_ticks(a, length / gap);
+        log_ticks(a, fmin(wanted, length / gap));
     else if (a->scale == BRAGG_PLOT_SQRT)
         sqrt_ticks(a, gap);
     else
         linear_ticks(a, wanted, a->tight ? fmin(0.65 * fig->em / length, 0.2) : 0);
+}
+
+/* Do two labels of a level axis come nearer than a blank? */
+static bool crowded(bragg_fig *fig, const bragg_fig_axis *a)
+{
+    double most = bragg_fig_tick_width(fig, a) + 0.7 * fig->em;
+    for (size_t i = 0; i < a->n_major; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(bragg_fig_at(a, a->major[i]) - bragg_fig_at(a, a->major[j])) < most)
+                return true;
+    return false;
+}
+
+void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *a, bool upright)
+{
+    double length = fabs(a->to - a->from);
+    double wanted = a->scale == BRAGG_PLOT_LOG ? length / fig->em : fmin(1 + length / (upright ? 3.3 : 4.2) / fig->em, 12);
+    a->n_major = a->n_minor = 0;
+    if (!isfinite(a->min) || !isfinite(a->max) || a->min == a->max)
+        return;
+    choose_ticks(fig, a, upright, wanted);
+    for (wanted *= 0.85; !upright && wanted > 1 && a->scale != BRAGG_PLOT_SQRT && crowded(fig, a); wanted *= 0.85)
+        choose_ticks(fig, a, upright, wanted);
+    if (!upright && a->n_major > 2 && crowded(fig, a)) { /* no room: the ends alone, or one */
+        for (size_t i = 1; i + 1 < a->n_major; i++)
+            add_minor(a, a->major[i]);
+        a->major[1] = a->major[a->n_major - 1];
+        a->n_major = 2;
+    }
+    if (!upright && a->n_major == 2 && crowded(fig, a))
+        a->n_major = 1;
+}
+
+/* With the sign of typography and a point, whatever the locale. */
+void bragg_fig_fixed(char *text, size_t size, double v, int decimals)
+{
+    snprintf(text, size, "%s%.*f", v < 0 ? "−" : "", decimals, fabs(v));
+    for (char *p = text; *p; p++)
+        *p = *p == ',' ? '.' : *p;
 }
 
 void bragg_fig_tick_text(const bragg_fig_axis *a, double v, char *text, size_t size)
@@ -226,9 +262,7 @@ void bragg_fig_tick_text(const bragg_fig_axis *a, double v, char *text, size_t s
         return;
     }
     double w = v / pow(10, a->exponent);
-    snprintf(text, size, "%s%.*f", w < 0 ? "−" : "", a->decimals, fabs(w));
-    for (char *p = text; *p; p++) /* whatever the locale */
-        *p = *p == ',' ? '.' : *p;
+    bragg_fig_fixed(text, size, w, a->decimals);
 }
 
 double bragg_fig_tick_width(bragg_fig *fig, const bragg_fig_axis *a)

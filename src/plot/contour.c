@@ -174,7 +174,7 @@ static void lay_out(chart *c, bragg_fig *fig)
     x->min = c->x[c->first], x->max = c->x[c->last - 1];
     if (x->min == x->max)
         bragg_fig_pad(x, 0, 0);
-    x->from = left, x->to = right - side - strip - (side > 0 && strip == 0 ? 1.3 * em : 0);
+    x->from = left, x->to = right - side - strip - (side > 0 && strip == 0 ? 1.9 * em : 0);
     c->strip_from = x->to, c->strip_to = x->to + strip;
     c->side.x.from = right - side, c->side.x.to = right;
     c->side.y = *y;
@@ -241,6 +241,11 @@ static void render_row(const chart *c, raster *r, int row, size_t *next, size_t 
     size_t i = *next;
     bool covered = c->lower[i] <= middle && middle <= c->upper[i];
     for (size_t j = i; j-- > 0 && (c->lower[j] + c->upper[j]) / 2 >= a;) {
+        render_frame(c, r, j);
+        *held = j;
+        add_frame(r);
+    }
+    for (size_t j = i + 1; j < c->map->frames && (c->lower[j] + c->upper[j]) / 2 < b; j++) {
         render_frame(c, r, j);
         *held = j;
         add_frame(r);
@@ -319,9 +324,7 @@ static bragg_status draw_curve(chart *c, bragg_fig *fig, size_t k, bragg_error *
         p.x.min = zero, p.x.max = 1;
     bragg_fig_pad(&p.x, 0.08, 0.08);
     p.x.label = curve->label;
-    p.x.tight = c->n_names == 0;
     bragg_fig_ticks(fig, &p.x, false);
-    p.x.tight &= p.x.n_major > 2;
     bragg_fig_clip(fig, &p);
     bragg_fig_line(fig, &p, curve->y, t, curve->n, bragg_fig_okabe_ito(k), 0.8);
     bragg_fig_unclip(fig);
@@ -375,9 +378,10 @@ static bragg_status draw(chart *c, bragg_fig *fig, bragg_error *err)
 
 static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = bragg_fig_table(fig, NULL, err);
-    if (!f)
-        return err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
     fprintf(f, "time_s/%s,", bragg_axis_name(m->axis));
     for (size_t i = 0; i < m->n; i++)
         bragg_fig_abscissa(f, m->x[i], m->axis, i + 1 < m->n ? "," : "\n");
@@ -391,9 +395,10 @@ static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_err
 
 static bragg_status write_curves(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = m->n_curves ? bragg_fig_table(fig, "curves", err) : NULL;
-    if (!f)
-        return !m->n_curves ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = m->n_curves ? bragg_fig_table(fig, "curves", &f, err) : BRAGG_OK;
+    if (st < 0 || !m->n_curves)
+        return st;
     fprintf(f, "curve,time_s,value\n");
     for (size_t k = 0; k < m->n_curves; k++)
         for (size_t i = 0; i < m->curves[k].n; i++) {
@@ -407,9 +412,10 @@ static bragg_status write_curves(const bragg_plot_map *m, bragg_fig *fig, bragg_
 static bragg_status write_spans(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
 {
     bool any = m->n_spans || m->n_marks;
-    FILE *f = any ? bragg_fig_table(fig, "spans", err) : NULL;
-    if (!f)
-        return !any ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = any ? bragg_fig_table(fig, "spans", &f, err) : BRAGG_OK;
+    if (st < 0 || !any)
+        return st;
     fprintf(f, "name,from_s,to_s\n");
     for (size_t i = 0; i < m->n_spans; i++) {
         bragg_fig_field(f, m->spans[i].name, ",");

@@ -246,11 +246,6 @@ void bragg_fig_legend(bragg_fig *fig, const bragg_fig_entry *e, size_t n, double
     }
 }
 
-static double unscaled(bragg_plot_scale scale, double u)
-{
-    return scale == BRAGG_PLOT_LOG ? pow(10, u) : scale == BRAGG_PLOT_SQRT ? copysign(u * u, u) : u;
-}
-
 /* The highest scaled ordinate between two places of the page. */
 static double highest(const bragg_fig_panel *p, const double *x, const double *y, size_t n, double left, double right)
 {
@@ -286,6 +281,6 @@ double bragg_fig_place(bragg_fig *fig, bragg_fig_panel *p, const double *x, cons
         }
     }
     if (best > high && isfinite(best))
-        p->y.max = unscaled(p->y.scale, low + fmin(best - low, stretch * (high - low)));
+        p->y.max = bragg_fig_unscaled(p->y.scale, low + fmin(best - low, stretch * (high - low)));
     return place;
 }

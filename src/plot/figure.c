@@ -180,19 +180,19 @@ bragg_status bragg_fig_open(const char *path, const bragg_plot_page *page, doubl
     return st;
 }
 
-FILE *bragg_fig_table(bragg_fig *fig, const char *part, bragg_error *err)
+bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, bragg_error *err)
 {
     fig_out *o = fig->out;
     size_t stem = (size_t)(strrchr(o->path, '.') - o->path), size = strlen(o->path) + (part ? strlen(part) : 0) + 8;
     char *path = o->n_tables < MAX_TABLES ? malloc(size) : NULL;
-    if (!path) {
-        bragg_fig_nomem(err);
-        return NULL;
-    }
+    if (!path)
+        return bragg_fig_nomem(err);
     snprintf(path, size, "%.*s%s%s.csv", (int)stem, o->path, part ? "." : "", part ? part : "");
     bragg_status st = bragg_output_open(path, o->force, &o->tables[o->n_tables], err);
     free(path);
-    return st < 0 ? NULL : bragg_output_stream(o->tables[o->n_tables++]);
+    if (st == BRAGG_OK)
+        *stream = bragg_output_stream(o->tables[o->n_tables++]);
+    return st;
 }
 
 void bragg_fig_number(FILE *f, double value, const char *after)

@@ -57,7 +57,7 @@ struct bragg_fig {
 /* figure.c: the page and its files */
 bragg_status bragg_fig_open(const char *path, const bragg_plot_page *page, double height_mm, bragg_fig **out,
                             bragg_error *err);
-FILE *bragg_fig_table(bragg_fig *fig, const char *part, bragg_error *err);
+bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, bragg_error *err);
 bragg_status bragg_fig_close(bragg_fig *fig, bragg_status st, bragg_error *err);
 void bragg_fig_number(FILE *f, double value, const char *after);
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after);
@@ -69,11 +69,13 @@ bragg_fig_axis bragg_fig_abscissa_axis(bragg_axis axis);
 
 /* axis.c: scales and ticks */
 double bragg_fig_scaled(bragg_plot_scale scale, double v);
+double bragg_fig_unscaled(bragg_plot_scale scale, double u);
 double bragg_fig_at(const bragg_fig_axis *axis, double v);
 bool bragg_fig_inside(const bragg_fig_axis *axis, double v);
 size_t bragg_fig_nice(double min, double max, double wanted, double *first, double *step);
 void bragg_fig_pad(bragg_fig_axis *axis, double low, double high);
 void bragg_fig_ticks(bragg_fig *fig, bragg_fig_axis *axis, bool upright);
+void bragg_fig_fixed(char *text, size_t size, double v, int decimals);
 void bragg_fig_tick_text(const bragg_fig_axis *axis, double v, char *text, size_t size);
 double bragg_fig_tick_width(bragg_fig *fig, const bragg_fig_axis *axis);
 void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *axis, bragg_fig_side side, double across, double room);

@@ -86,9 +86,10 @@ static bragg_status draw(picture *p, bragg_fig *fig, bragg_error *err)
 
 static bragg_status write_image(const picture *p, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = bragg_fig_table(fig, NULL, err);
-    if (!f)
-        return err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
     for (size_t i = 0; i < p->rows * p->columns; i++)
         bragg_fig_number(f, bad(p, i) ? NAN : p->values[i], (i + 1) % p->columns ? "," : "\n");
     return BRAGG_OK;
@@ -96,9 +97,10 @@ static bragg_status write_image(const picture *p, bragg_fig *fig, bragg_error *e
 
 static bragg_status write_rings(const picture *p, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = p->o->n_curves ? bragg_fig_table(fig, "curves", err) : NULL;
-    if (!f)
-        return !p->o->n_curves ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = p->o->n_curves ? bragg_fig_table(fig, "curves", &f, err) : BRAGG_OK;
+    if (st < 0 || !p->o->n_curves)
+        return st;
     fprintf(f, "curve,column_px,row_px\n");
     for (size_t k = 0; k < p->o->n_curves; k++)
         for (size_t i = 0; i < p->o->curves[k].n; i++) {

@@ -209,9 +209,10 @@ static void draw(bundle *b, bragg_fig *fig)
 
 static bragg_status write_table(const bundle *b, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = bragg_fig_table(fig, NULL, err);
-    if (!f)
-        return err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
     fprintf(f, "pattern,%s,intensity,sigma\n", bragg_axis_name(b->axis));
     for (size_t k = 0; k < b->n; k++)
         for (size_t i = 0; i < b->patterns[k]->n; i++) {

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "figure.h"
 
+#include <bragg/number.h>
 #include <string.h>
 
 /* What is drawn: the window, in the units of the axis shown. */
@@ -139,7 +140,7 @@ static void lay_out(view *v, bragg_fig *fig)
 {
     double em = fig->em, bottom = fig->height - 3.5 * em, tall = bottom - fig->top, names = widest_name(v, fig) + 0.8 * em;
     v->strip = v->fit->n_phases ? (1.35 * (double)v->fit->n_phases + 0.2) * em : 0;
-    v->strip = fmin(v->strip, 0.35 * tall);
+    v->strip = fmin(v->strip, 0.5 * tall);
     double rest = fmax(0.2 * tall, 3 * em), edge = bottom - rest - v->strip;
     v->main.y.from = edge, v->main.y.to = fig->top;
     v->ticks.y.from = bottom - rest, v->ticks.y.to = edge;
@@ -164,12 +165,12 @@ static void lay_out(view *v, bragg_fig *fig)
 static void result_text(const view *v, char *text, size_t size)
 {
     const bragg_plot_rietveld_options *o = v->o;
-    int n = 0;
-    *text = '\0';
-    if (isfinite(o->rwp_percent))
-        n = snprintf(text, size, "<i>R</i><sub>wp</sub> = %.2f %%", o->rwp_percent);
-    if (isfinite(o->gof) && n >= 0 && (size_t)n < size)
-        snprintf(text + n, size - (size_t)n, "%sGOF = %.2f", n ? ", " : "", o->gof);
+    char rwp[40] = "", gof[40] = "";
+    bragg_fig_fixed(rwp, sizeof rwp, o->rwp_percent, 2);
+    bragg_fig_fixed(gof, sizeof gof, o->gof, 2);
+    bool has_rwp = isfinite(o->rwp_percent), has_gof = isfinite(o->gof);
+    snprintf(text, size, "%s%s%s%s%s%s", has_rwp ? "<i>R</i><sub>wp</sub> = " : "", has_rwp ? rwp : "", has_rwp ? " %" : "",
+             has_rwp && has_gof ? ", " : "", has_gof ? "GOF = " : "", has_gof ? gof : "");
 }
 
 enum { MAX_ENTRIES = 32, TEXT = 128 };
@@ -189,7 +190,8 @@ static size_t entries(const view *v, bragg_fig *fig, bragg_fig_entry *e)
     if (result && *result)
         e[n++] = (bragg_fig_entry){ FIG_NONE, OBSERVED, result, 0 };
     if (wave && v->fit->wavelength_ang > 0) {
-        snprintf(wave, TEXT, "<i>λ</i> = %.6g Å", v->fit->wavelength_ang);
+        char number[BRAGG_NUMBER_TEXT];
+        snprintf(wave, TEXT, "<i>λ</i> = %s Å", bragg_number_print_digits(number, v->fit->wavelength_ang, 6));
         e[n++] = (bragg_fig_entry){ FIG_NONE, OBSERVED, wave, 0 };
     }
     if (v->o->note)
@@ -335,9 +337,10 @@ static bragg_status draw(view *v, bragg_fig *fig, bragg_error *err)
 
 static bragg_status write_profile(const bragg_plot_fit *f, bragg_fig *fig, bragg_error *err)
 {
-    FILE *out = bragg_fig_table(fig, NULL, err);
-    if (!out)
-        return err ? err->status : BRAGG_EIO;
+    FILE *out;
+    bragg_status st = bragg_fig_table(fig, NULL, &out, err);
+    if (st < 0)
+        return st;
     fprintf(out, "%s,observed,calculated%s,difference%s\n", bragg_axis_name(f->axis), f->background ? ",background" : "",
             f->sigma ? ",sigma,difference_over_sigma" : "");
     for (size_t i = 0; i < f->n; i++) {
@@ -358,9 +361,10 @@ static bragg_status write_profile(const bragg_plot_fit *f, bragg_fig *fig, bragg
 
 static bragg_status write_reflections(const bragg_plot_fit *f, bragg_fig *fig, bragg_error *err)
 {
-    FILE *out = f->n_phases ? bragg_fig_table(fig, "reflections", err) : NULL;
-    if (!out)
-        return !f->n_phases ? BRAGG_OK : err ? err->status : BRAGG_EIO;
+    FILE *out;
+    bragg_status st = f->n_phases ? bragg_fig_table(fig, "reflections", &out, err) : BRAGG_OK;
+    if (st < 0 || !f->n_phases)
+        return st;
     fprintf(out, "phase,%s\n", bragg_axis_name(f->axis));
     for (size_t k = 0; k < f->n_phases; k++)
         for (size_t i = 0; i < f->phases[k].n; i++) {
@@ -376,10 +380,10 @@ bragg_status bragg_plot_rietveld(const bragg_plot_fit *fit, const bragg_plot_rie
     static const bragg_plot_rietveld_options usual = BRAGG_PLOT_RIETVELD_OPTIONS_INIT;
     view v = { .fit = fit, .o = options ? options : &usual };
     bragg_fig *fig;
-    double width = v.o->page.width_mm;
+    double width = v.o->page.width_mm, height = (width <= 120 ? 0.75 : 0.57) * width + 3.5 * (double)fit->n_phases;
     bragg_status st = check(fit, v.o, err);
     if (st == BRAGG_OK)
-        st = bragg_fig_open(path, &v.o->page, width <= 120 ? 0.78 * width : 0.6 * width, &fig, err);
+        st = bragg_fig_open(path, &v.o->page, height, &fig, err);
     if (st < 0)
         return st;
     v.axis = v.o->convert ? v.o->axis : fit->axis;

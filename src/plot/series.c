@@ -199,9 +199,10 @@ static bragg_status draw_panel(const stack *s, bragg_fig *fig, size_t k, double 
 
 static bragg_status write_table(const stack *s, bragg_fig *fig, bragg_error *err)
 {
-    FILE *f = bragg_fig_table(fig, NULL, err);
-    if (!f)
-        return err ? err->status : BRAGG_EIO;
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
     fprintf(f, "panel,curve,x,y,esd\n");
     for (size_t k = 0; k < s->n; k++)
         for (size_t j = 0; j < s->panels[k].n_curves; j++) {
