@@ -5,6 +5,7 @@
 
 #include <bragg/arena.h>
 #include <bragg/array.h>
+#include <bragg/calibrate.h>
 #include <bragg/cards.h>
 #include <bragg/crystal.h>
 #include <bragg/detector.h>

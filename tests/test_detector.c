@@ -2,6 +2,7 @@
 #include "config.h"
 #include "reference.h"
 
+#include <bragg/calibrate.h>
 #include <bragg/detector.h>
 #include <omp.h>
 
@@ -644,6 +645,121 @@ START_TEST(poni_files_of_all_versions_read_and_bad_ones_are_told)
 }
 END_TEST
 
+/* Spacings of a face-centred cell, falling, without strengths. */
+static size_t ceria_spacings(double *d, double *strength)
+{
+    size_t n = 0;
+    for (int m = 3; m <= 120; m++) {
+        bool seen = false;
+        for (int h = 0; h <= 11 && !seen; h++)
+            for (int k = 0; k <= h && !seen; k++)
+                for (int l = 0; l <= k && !seen; l++)
+                    seen = h * h + k * k + l * l == m && h % 2 == k % 2 && k % 2 == l % 2;
+        if (seen) {
+            d[n] = 5.411651 / sqrt(m);
+            strength[n++] = 1;
+        }
+    }
+    return n;
+}
+
+/* Real standards, without any hint of the centre: the published geometry again. */
+START_TEST(standards_calibrate_without_a_hint)
+{
+    static const struct { const char *frame, *poni; bool flip; double rough, wavelength, pixel_m, distance_m; } cases[] = {
+        { "CeO2_Pilatus1M.tif", "CeO2_Pilatus1M.poni", true, NAN, 0.4066, 172e-6, 0.208651 },
+        { "CeO2_Pilatus1M.tif", "CeO2_Pilatus1M.poni", true, 0.2295, 0.4066, 172e-6, 0.208651 },
+        { "CeO2_Pilatus2M.cbf", "CeO2_Pilatus2M.poni", false, NAN, 0.1746256, 172e-6, 0.543892 },
+        /* .imctrl, centre 168.595, 173.457 mm; its pixels are 150 micrometre (the frame's
+         * header), and the steel beside the standard has rings of its own */
+        { "nx09_strain_011.mar2300", NULL, false, 1.23, 0.12398, 150e-6, 1.118856 } };
+    double d[100], strength[100];
+    size_t n = ceria_spacings(d, strength);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char path[512], name[200];
+        bragg_frame *f;
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(name, sizeof name, "data/frames/%s", cases[k].frame);
+        if (!shared_file(path, name)) {
+            printf("skipped: no %s\n", path);
+            return;
+        }
+        ck_assert_msg(bragg_frame_read(path, 0, &f, &err) == BRAGG_OK, "%s", err.text);
+        bragg_frame_flip(f, cases[k].flip, false);
+        uint8_t *mask = calloc(f->width * f->height, 1);
+        bragg_frame_mark_invalid(f, mask);
+        bragg_geometry g = BRAGG_GEOMETRY_INIT;
+        g.wavelength_ang = cases[k].wavelength;
+        g.pixel_slow_m = g.pixel_fast_m = cases[k].pixel_m;
+        bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
+        o.distance_m = cases[k].rough;
+        bragg_calibration *c;
+        ck_assert_msg(bragg_calibrate(f, mask, &g, d, strength, n, &o, &c, &err) == BRAGG_OK, "%s: %s", cases[k].frame, err.text);
+        double slow, fast, s0 = 2300 - 173.457 / 0.15, f0 = 168.595 / 0.15; /* invert_y */
+        ck_assert(bragg_geometry_point(&c->geometry, 0, 0, &slow, &fast));
+        if (cases[k].poni) {
+            bragg_geometry published;
+            snprintf(name, sizeof name, "data/frames/%s", cases[k].poni);
+            ck_assert(shared_file(path, name));
+            ck_assert_msg(bragg_geometry_read_poni(path, &published, &err) == BRAGG_OK, "%s", err.text);
+            published.rows = f->height;
+            published.columns = f->width;
+            ck_assert(bragg_geometry_point(&published, 0, 0, &s0, &f0));
+        }
+        printf("%-24s distance %.6f m (published %.6f), centre off by %+.2f %+.2f pixel, %zu rings, rms %.2f pixel\n", cases[k].frame,
+               c->geometry.distance_m, cases[k].distance_m, slow - s0, fast - f0, c->n_rings, c->rms_px);
+        fflush(stdout);
+        assert_close(c->geometry.distance_m, cases[k].distance_m, 1e-3);
+        if (cases[k].poni)
+            ck_assert(fabs(slow - s0) < 0.3 && fabs(fast - f0) < 0.3);
+        bragg_calibration_free(c);
+        free(mask);
+        bragg_frame_free(f);
+    }
+}
+END_TEST
+
+/* Rings of something else: it says so instead of guessing. */
+START_TEST(a_frame_without_the_standard_is_not_calibrated)
+{
+    bragg_frame *f;
+    bragg_calibration *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double d[100], strength[100];
+    size_t n = ceria_spacings(d, strength);
+    ck_assert_int_eq(bragg_frame_new(400, 300, BRAGG_U16, &f, NULL), BRAGG_OK);
+    unsigned seed = 9;
+    for (size_t i = 0; i < 400 * 300; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        ((uint16_t *)f->data)[i] = (uint16_t)(100 + (seed >> 27));
+    }
+    bragg_geometry g = BRAGG_GEOMETRY_INIT;
+    g.wavelength_ang = 0.4;
+    ck_assert_int_eq(bragg_calibrate(f, NULL, &g, d, strength, n, NULL, &c, &err), BRAGG_EINVAL);
+    g.pixel_slow_m = g.pixel_fast_m = 1e-4;
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_calibrate(f, NULL, &g, d, strength, n, NULL, &c, &err), BRAGG_ENOCONV);
+    ck_assert_ptr_nonnull(strstr(err.text, "calibration: "));
+    bragg_frame_free(f);
+}
+END_TEST
+
+START_TEST(the_ceria_frame_is_sharpest_the_right_way_up)
+{
+    bragg_geometry g;
+    if (!ceria(&g))
+        return;
+    uint8_t *mask;
+    bragg_frame *f = read_ceria(&mask); /* flipped: orientation 3 of the PONI file */
+    double s[8];
+    ck_assert_int_eq(bragg_calibrate_orientations(f, mask, &g, s, NULL), BRAGG_OK);
+    for (int k = 0; k < 8; k++)
+        ck_assert_msg(k == 2 || isnan(s[k]) || s[k] < 0.6 * s[2], "orientation %d: %g, %g", k + 1, s[k], s[2]);
+    free(mask);
+    bragg_frame_free(f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("detector");
@@ -664,6 +780,9 @@ int main(void)
     tcase_add_test(all, dark_and_variance_frames_do_what_they_say);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
+    tcase_add_test(all, standards_calibrate_without_a_hint);
+    tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);
+    tcase_add_test(all, the_ceria_frame_is_sharpest_the_right_way_up);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

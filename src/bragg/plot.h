@@ -3,40 +3,199 @@
 #define BRAGG_PLOT_H
 
 #include <bragg/error.h>
+#include <bragg/pattern.h>
+#include <bragg/units.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Figures by Cairo and Pango.  The extension of the path chooses SVG, PDF or
- *  PNG; the plotted numbers appear beside it as NAME.csv. */
+/** Figures for print, one function each.  The extension of the path chooses
+ *  SVG, PDF or PNG.  The numbers behind the figure, every one of them, appear
+ *  beside it as NAME.csv; what does not fit that table as NAME.PART.csv.  All
+ *  files appear whole, none is overwritten without page.force, and the same
+ *  input gives the same bytes.
+ *
+ *      NAME.svg             figure
+ *      NAME.csv             the main table
+ *      NAME.reflections.csv rietveld: phase, position
+ *      NAME.curves.csv      contour, frame: the curves
+ *
+ *  Abscissae are in the units of the inside (2theta in radians).  Texts are
+ *  plain UTF-8 or Pango markup ("<i>a</i>"); names that are chemical formulas
+ *  get their subscripts.  Positions that are not finite break a line. */
 
-typedef enum bragg_plot_scale { BRAGG_PLOT_LINEAR, BRAGG_PLOT_SQRT, BRAGG_PLOT_LOG } bragg_plot_scale;
+typedef struct bragg_plot_page {
+    double width_mm, height_mm; /**< 85: a column, 170: both; height 0: what suits the figure */
+    double font_pt;             /**< 0: 7 on one column, 8 on wider pages */
+    double dpi;                 /**< of PNG and of images */
+    const char *font;           /**< family, NULL: a sans serif */
+    const char *title;          /**< above the figure, may be NULL */
+    bool force;                 /**< overwrite */
+} bragg_plot_page;
 
-/** One phase of a Rietveld plot: where its reflections stand. */
-typedef struct bragg_plot_ticks {
+#define BRAGG_PLOT_PAGE_INIT { .width_mm = 85, .dpi = 300 }
+
+typedef enum bragg_plot_scale {
+    BRAGG_PLOT_LINEAR,
+    BRAGG_PLOT_SQRT, /**< sign(y) sqrt|y| */
+    BRAGG_PLOT_LOG   /**< what is not positive is not drawn */
+} bragg_plot_scale;
+
+/** "linear", "sqrt", "log"; false when unknown. */
+bool bragg_plot_scale_parse(const char *name, bragg_plot_scale *scale);
+
+/** EINVAL unless path ends in .svg, .pdf or .png; to ask before long work. */
+bragg_status bragg_plot_check_path(const char *path, bragg_error *err);
+
+/** Reflections of a phase: a row of ticks. */
+typedef struct bragg_plot_phase {
     const char *name;
+    size_t n;
     const double *x;
-    size_t n;
-} bragg_plot_ticks;
+} bragg_plot_phase;
 
-/** The plot people know: observed dots, calculated line, background, a row of
- *  ticks a phase, the difference below. */
-typedef struct bragg_plot_rietveld {
+/** Observed, calculated, difference.  sigma and background may be NULL;
+ *  observed or calculated NAN: an excluded point. */
+typedef struct bragg_plot_fit {
     size_t n;
-    const double *x, *observed, *sigma, *calculated, *background; /**< sigma may be NULL */
-    const char *x_label;       /**< Pango markup: "2<i>θ</i> (°)" */
-    const char *title, *note;  /**< may be NULL; note stands in the corner: "Rwp 5.1 %" */
-    const bragg_plot_ticks *ticks;
-    size_t n_ticks;
+    const double *x, *observed, *sigma, *calculated, *background;
+    bragg_axis axis;
+    double wavelength_ang; /**< NAN when unknown */
+    size_t n_phases;
+    const bragg_plot_phase *phases;
+} bragg_plot_fit;
+
+typedef struct bragg_plot_rietveld_options {
+    bragg_plot_page page;
     bragg_plot_scale scale;
-    bool weighted;             /**< difference over sigma */
-    double width_mm, height_mm;
-} bragg_plot_rietveld;
-#define BRAGG_PLOT_RIETVELD_INIT { 0, NULL, NULL, NULL, NULL, NULL, "2<i>θ</i> (°)", NULL, NULL, NULL, 0, BRAGG_PLOT_LINEAR, false, 170, 110 }
+    bragg_axis axis;        /**< to show, with `convert` */
+    bool convert;           /**< show on `axis` instead of the data's own; needs a wavelength */
+    bool weighted;          /**< difference over sigma */
+    double x_min, x_max;    /**< part to show, data's axis; NAN: all */
+    double inset_min, inset_max; /**< part to show again in an inset; NAN: none */
+    double rwp_percent, gof;     /**< written into the figure; NAN: not */
+    const char *note;       /**< one more line of text, may be NULL */
+    const char *y_label;    /**< NULL: Intensity (counts) */
+    bool no_legend;
+} bragg_plot_rietveld_options;
 
-bragg_status bragg_plot_write_rietveld(const bragg_plot_rietveld *plot, const char *path, bool force, bragg_error *err);
+#define BRAGG_PLOT_RIETVELD_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .x_min = NAN, \
+        .x_max = NAN, .inset_min = NAN, .inset_max = NAN, .rwp_percent = NAN, .gof = NAN }
 
-/** Values for about `wanted` ticks in [low, high]: 1, 2 or 5 times a power of ten
- *  (P. S. Heckbert, Graphics Gems (1990) 61).  At most room values; their number. */
-size_t bragg_plot_tick_values(double low, double high, int wanted, double *out, size_t room);
+bragg_status bragg_plot_rietveld(const bragg_plot_fit *fit, const bragg_plot_rietveld_options *options,
+                                 const char *path, bragg_error *err);
+
+typedef struct bragg_plot_patterns_options {
+    bragg_plot_page page;
+    bragg_plot_scale scale;
+    double x_min, x_max;  /**< axis of the first pattern; NAN: all */
+    double offset;        /**< between neighbours, in intensity; NAN: none with one pattern, else
+                               so that they stand clear; 0: overlaid.  Drawn on linear and sqrt
+                               ordinates in units of the axis, on log as decades */
+    bool normalize;       /**< divide each by its maximum */
+    const char *y_label;  /**< NULL: Intensity */
+} bragg_plot_patterns_options;
+
+#define BRAGG_PLOT_PATTERNS_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .x_min = NAN, .x_max = NAN, \
+        .offset = NAN }
+
+/** One or several patterns, the first at the bottom, all on the axis of the
+ *  first (others are converted with their own wavelengths).  labels and each of
+ *  them may be NULL: the pattern's title. */
+bragg_status bragg_plot_patterns(const bragg_pattern *const *patterns, const char *const *labels, size_t n,
+                                 const bragg_plot_patterns_options *options, const char *path,
+                                 bragg_error *err);
+
+/** A curve beside a map or in a panel. */
+typedef struct bragg_plot_curve {
+    size_t n;
+    const double *x, *y, *esd; /**< esd may be NULL; beside a map x is time in seconds */
+    const char *label;         /**< "Voltage (V)" */
+} bragg_plot_curve;
+
+/** From when to when a phase was there. */
+typedef struct bragg_plot_span {
+    const char *name;      /**< equal names share a column */
+    double from_s, to_s;
+} bragg_plot_span;
+
+/** Frames over time:  intensity[frame * n + i] at x[i], time_s[frame] (the
+ *  middle of the exposure).  Both increase. */
+typedef struct bragg_plot_map {
+    size_t n, frames;
+    const double *x, *time_s, *intensity;
+    bragg_axis axis;
+    double wavelength_ang;
+    size_t n_curves;                 /**< 0, 1 or 2, each with its own axis */
+    const bragg_plot_curve *curves;
+    size_t n_spans;
+    const bragg_plot_span *spans;
+    size_t n_marks;                  /**< cycle boundaries */
+    const double *marks_s;
+} bragg_plot_map;
+
+typedef struct bragg_plot_contour_options {
+    bragg_plot_page page;
+    bragg_plot_scale scale;      /**< of the colours */
+    double low, high;            /**< ends of the colours; NAN: from the data */
+    double x_min, x_max;
+    double exposure_s;           /**< time a frame stands for; NAN: the median step */
+    bool by_frame;               /**< ordinate is the frame's number, evenly spaced */
+    bool diverging;              /**< colours about zero, for differences */
+    const char *z_label;         /**< NULL: Intensity */
+} bragg_plot_contour_options;
+
+#define BRAGG_PLOT_CONTOUR_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .scale = BRAGG_PLOT_SQRT, \
+        .low = NAN, .high = NAN, .x_min = NAN, .x_max = NAN, .exposure_s = NAN }
+
+bragg_status bragg_plot_contour(const bragg_plot_map *map, const bragg_plot_contour_options *options,
+                                const char *path, bragg_error *err);
+
+typedef struct bragg_plot_frame_options {
+    bragg_plot_page page;
+    bragg_plot_scale scale;
+    double low, high;            /**< ends of the colours; NAN: from the data */
+    bool bottom_up;              /**< row 0 at the bottom */
+    size_t n_curves;             /**< rings: x is the column, y the row, in pixels; pixel 0
+                                      reaches from 0 to 1 */
+    const bragg_plot_curve *curves;
+    const char *z_label;
+} bragg_plot_frame_options;
+
+#define BRAGG_PLOT_FRAME_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .scale = BRAGG_PLOT_LOG, \
+        .low = NAN, .high = NAN }
+
+/** A detector image: values[row * columns + column]; mask (true: bad) may be NULL. */
+bragg_status bragg_plot_frame(const double *values, const bool *mask, size_t rows, size_t columns,
+                              const bragg_plot_frame_options *options, const char *path,
+                              bragg_error *err);
+
+/** Curves that share an ordinate. */
+typedef struct bragg_plot_panel {
+    const char *y_label;
+    size_t n_curves;
+    const bragg_plot_curve *curves;
+    bragg_plot_scale scale;
+    double y_min, y_max;         /**< NAN: from the data */
+} bragg_plot_panel;
+
+#define BRAGG_PLOT_PANEL_INIT { .y_min = NAN, .y_max = NAN }
+
+typedef struct bragg_plot_series_options {
+    bragg_plot_page page;
+    const char *x_label;         /**< "Temperature (K)" */
+    double x_min, x_max;
+    size_t n_marks;              /**< upright lines */
+    const double *marks;
+    bool lines;                  /**< join the points */
+} bragg_plot_series_options;
+
+#define BRAGG_PLOT_SERIES_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .x_min = NAN, .x_max = NAN, \
+        .lines = true }
+
+/** Parameters against frame, time or temperature: panels above each other on
+ *  one abscissa.  A y that is not finite is a gap. */
+bragg_status bragg_plot_series(const bragg_plot_panel *panels, size_t n, const bragg_plot_series_options *options,
+                               const char *path, bragg_error *err);
 
 #endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* make bench: times as ratios to a peer of the same run (a memory copy) or to the
+ * figure another program's documentation of the same data gives. */
+#include "config.h"
+
+#include <bragg.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Median seconds of seven runs. */
+static double median(void (*work)(void *), void *payload)
+{
+    double t[7];
+    for (int k = 0; k < 7; k++) {
+        double start = now();
+        work(payload);
+        t[k] = now() - start;
+    }
+    qsort(t, 7, sizeof *t, by_value);
+    return t[3];
+}
+
+static void row(FILE *to, const char *name, double value, const char *unit, const char *peer, double ratio)
+{
+    fprintf(to, "%s\t%.4g\t%s\t%s\t%.4g\n", name, value, unit, peer, ratio);
+    printf("%-32s %10.4g %-10s %-34s %8.4g\n", name, value, unit, peer, ratio);
+    fflush(stdout);
+}
+
+/* ------------------------------------------------------------ integrate */
+
+enum { FRAMES = 24 };
+typedef struct stack {
+    bragg_geometry g;
+    bragg_plan_options o;
+    bragg_plan *plan;
+    bragg_frame *frame[FRAMES];
+    char *copy;
+    size_t bytes;
+} stack;
+
+static void build(void *payload)
+{
+    stack *s = payload;
+    bragg_plan_free(s->plan);
+    if (bragg_plan_new(&s->g, s->g.rows, s->g.columns, NULL, &s->o, &s->plan, NULL) < 0)
+        exit(1);
+}
+
+static void integrate(void *payload)
+{
+    stack *s = payload;
+    for (int k = 0; k < FRAMES; k++) {
+        bragg_pattern *out;
+        if (bragg_plan_integrate(s->plan, s->frame[k], NULL, NULL, &out, NULL) < 0)
+            exit(1);
+        bragg_pattern_free(out);
+    }
+}
+
+static void copy(void *payload)
+{
+    stack *s = payload;
+    for (int k = 0; k < FRAMES; k++)
+        memcpy(s->copy, s->frame[k]->data, s->bytes);
+}
+
+/* pyFAI 0.21.3, Cython CSR, full splitting, two cores: frames/s and seconds of its
+ * plan, from the notes beside its reference numbers. */
+static void bench_integrate(FILE *to)
+{
+    static const struct { const char *size; size_t rows, columns; double pyfai_frames, pyfai_plan; } cases[] = {
+        { "1M", 1043, 981, 33, 0.57 }, { "4M", 2048, 2048, 5.2, 2.6 }, { "10M", 3262, 3108, 2.1, 7.3 } };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        stack s = { .g = BRAGG_GEOMETRY_INIT, .o = BRAGG_PLAN_OPTIONS_INIT };
+        char name[64];
+        s.g = (bragg_geometry){ 0.21, 0.087, 0.080, -0.018, 0.004, 0, 172e-6, 172e-6, cases[c].rows, cases[c].columns, 0.4066, 3, "" };
+        s.o.polarization = 0.99;
+        s.bytes = 4 * cases[c].rows * cases[c].columns;
+        s.copy = malloc(s.bytes);
+        for (int k = 0; k < FRAMES; k++) {
+            if (bragg_frame_new(cases[c].columns, cases[c].rows, BRAGG_I32, &s.frame[k], NULL) < 0)
+                exit(1);
+            for (size_t i = 0; i < cases[c].rows * cases[c].columns; i++)
+                ((int32_t *)s.frame[k]->data)[i] = (int32_t)((i * 2654435761u + (size_t)k * 977) >> 22 & 1023);
+        }
+        double plan = median(build, &s), run = median(integrate, &s), stream = median(copy, &s);
+        snprintf(name, sizeof name, "integrate.%s.full", cases[c].size);
+        row(to, name, FRAMES / run, "frames/s", "pyFAI CSR, its README", FRAMES / run / cases[c].pyfai_frames);
+        snprintf(name, sizeof name, "integrate.%s.full.streaming", cases[c].size);
+        row(to, name, FRAMES / run, "frames/s", "memory copy, this run", stream / run);
+        snprintf(name, sizeof name, "integrate.%s.full.plan", cases[c].size);
+        row(to, name, plan, "s", "pyFAI CSR, its README", cases[c].pyfai_plan / plan);
+        for (int k = 0; k < FRAMES; k++)
+            bragg_frame_free(s.frame[k]);
+        bragg_plan_free(s.plan);
+        free(s.copy);
+    }
+}
+
+/* --------------------------------------------------------------- refine */
+
+typedef struct rietveld {
+    const char *path;
+    bragg_experiment *x;
+    bragg_pattern *p;
+    int cycles;
+    bragg_lsq *lsq;
+} rietveld;
+
+static void converge(void *payload)
+{
+    rietveld *r = payload;
+    bragg_model *m;
+    bragg_fit *f;
+    if (bragg_experiment_model(r->x, r->p, &m, NULL) < 0 || bragg_refine(m, &r->x->options, &f, NULL) < 0)
+        exit(1);
+    r->cycles = f->cycles;
+    bragg_fit_free(f);
+    bragg_model_free(m);
+}
+
+/* GSAS-II and BGMN on the same data: reference/gsas2/README.md. */
+static void bench_refine(FILE *to)
+{
+    static const struct { const char *name; double gsas_total, gsas_cycle, bgmn; } cases[] = {
+        { "pbso4-xray", 53, 1.12, NAN }, { "nac-11bm", 44, 0.74, NAN }, { "nio-laoh3-zno", 36, 0.53, 2.4 } };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        char path[1024], name[64];
+        bragg_error err = BRAGG_ERROR_INIT;
+        rietveld r = { 0 };
+        snprintf(path, sizeof path, "%s/tests/validation/%s.yaml", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".", cases[c].name);
+        if (bragg_experiment_read(path, &r.x, &err) < 0 || bragg_pattern_read(r.x->pattern, 0, &r.p, &err) < 0) {
+            printf("skipped: %s\n", err.text);
+            continue;
+        }
+        double t = median(converge, &r);
+        snprintf(name, sizeof name, "refine.%s", cases[c].name);
+        row(to, name, t, "s", "GSAS-II to convergence", cases[c].gsas_total / t);
+        snprintf(name, sizeof name, "refine.%s.cycle", cases[c].name);
+        row(to, name, t / r.cycles, "s", "GSAS-II a cycle", cases[c].gsas_cycle / (t / r.cycles));
+        if (!isnan(cases[c].bgmn)) {
+            snprintf(name, sizeof name, "refine.%s.bgmn", cases[c].name);
+            row(to, name, t, "s", "BGMN to convergence", cases[c].bgmn / t);
+        }
+        bragg_pattern_free(r.p);
+        bragg_experiment_free(r.x);
+    }
+}
+
+/* ------------------------------------------------------------------ pdf */
+
+typedef struct total {
+    double q[3000], f[3000], w[3000], v[3000], r[6000], g[6000], e[6000];
+} total;
+
+static void transform(void *payload)
+{
+    total *t = payload;
+    bragg_sine_transform(t->q, t->f, t->w, t->v, 3000, t->r, 6000, t->g, t->e, NULL);
+}
+
+static void bench_pdf(FILE *to)
+{
+    total *t = malloc(sizeof *t);
+    for (int i = 0; i < 3000; i++) {
+        t->q[i] = 0.5 + 0.01 * i;
+        t->f[i] = cos(3 * t->q[i]);
+        t->v[i] = 0.01;
+    }
+    for (int j = 0; j < 6000; j++)
+        t->r[j] = 0.01 * j;
+    bragg_trapezoid_weights(t->q, 3000, t->w);
+    double s = median(transform, t);
+    row(to, "pdf.transform.3000x6000", s, "s", "target 5 ms", 0.005 / s);
+    free(t);
+}
+
+int main(void)
+{
+    const char *which = getenv("BENCH");
+    FILE *to = fopen("bench.tsv", "w");
+    if (!to)
+        return 1;
+    fprintf(to, "name\tmedian\tunit\tpeer\tratio\n");
+    if (!which || !*which || !strcmp(which, "integrate"))
+        bench_integrate(to);
+    if (!which || !*which || !strcmp(which, "refine"))
+        bench_refine(to);
+    if (!which || !*which || !strcmp(which, "pdf"))
+        bench_pdf(to);
+    return fclose(to) != 0;
+}
