@@ -420,6 +420,32 @@ START_TEST(sectors_add_up_to_the_circle)
 END_TEST
 
 /* The ranges that pyFAI finds by itself: the first bins of ceo2_sigmaclip_poisson. */
+/* What lies one bin below the range is not in the first bin: of 229 pixels there in
+ * ceo2_2th_no-*, 110 are, by truncation towards zero. */
+START_TEST(the_first_bin_holds_its_own_pixels_only)
+{
+    bragg_geometry g;
+    if (!ceria(&g))
+        return;
+    uint8_t *mask;
+    bragg_frame *f = read_ceria(&mask);
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    o.split = BRAGG_SPLIT_NONE;
+    o.n_bins = 1000;
+    o.solid_angle = false;
+    bragg_plan *plan;
+    for (int k = 0; k < 2; k++) {
+        o.first = (k ? 1 - 0.045 : 1) * BRAGG_DEG;
+        o.last = o.first + 45 * BRAGG_DEG;
+        ck_assert_int_eq(bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, NULL), BRAGG_OK);
+        assert_close(bragg_plan_norm(plan, 0), k ? 110 : 119, 1e-12);
+        bragg_plan_free(plan);
+    }
+    free(mask);
+    bragg_frame_free(f);
+}
+END_TEST
+
 START_TEST(the_range_is_that_of_the_pixels)
 {
     bragg_geometry g;
@@ -774,6 +800,7 @@ int main(void)
     tcase_add_test(all, full_splitting_of_cakes_is_that_of_many_points_a_pixel);
     tcase_add_test(all, counts_are_conserved_and_a_flat_frame_stays_flat);
     tcase_add_test(all, sectors_add_up_to_the_circle);
+    tcase_add_test(all, the_first_bin_holds_its_own_pixels_only);
     tcase_add_test(all, the_range_is_that_of_the_pixels);
     tcase_add_test(all, one_and_four_threads_give_the_same_bits);
     tcase_add_test(all, pixels_that_a_frame_marks_count_as_if_masked_in_all_types);
