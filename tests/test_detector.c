@@ -420,6 +420,32 @@ START_TEST(sectors_add_up_to_the_circle)
 END_TEST
 
 /* The ranges that pyFAI finds by itself: the first bins of ceo2_sigmaclip_poisson. */
+/* What lies one bin below the range is not in the first bin: of 229 pixels there in
+ * ceo2_2th_no-*, 110 are, by truncation towards zero. */
+START_TEST(the_first_bin_holds_its_own_pixels_only)
+{
+    bragg_geometry g;
+    if (!ceria(&g))
+        return;
+    uint8_t *mask;
+    bragg_frame *f = read_ceria(&mask);
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    o.split = BRAGG_SPLIT_NONE;
+    o.n_bins = 1000;
+    o.solid_angle = false;
+    bragg_plan *plan;
+    for (int k = 0; k < 2; k++) {
+        o.first = (k ? 1 - 0.045 : 1) * BRAGG_DEG;
+        o.last = o.first + 45 * BRAGG_DEG;
+        ck_assert_int_eq(bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, NULL), BRAGG_OK);
+        assert_close(bragg_plan_norm(plan, 0), k ? 110 : 119, 1e-12);
+        bragg_plan_free(plan);
+    }
+    free(mask);
+    bragg_frame_free(f);
+}
+END_TEST
+
 START_TEST(the_range_is_that_of_the_pixels)
 {
     bragg_geometry g;
@@ -447,27 +473,152 @@ START_TEST(the_range_is_that_of_the_pixels)
 }
 END_TEST
 
+/* Patterns and cakes, with pixels that do not count among them. */
 START_TEST(one_and_four_threads_give_the_same_bits)
 {
     bragg_frame *f;
-    ck_assert_int_eq(bragg_frame_new(173, 211, BRAGG_U32, &f, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_new(173, 211, BRAGG_I32, &f, NULL), BRAGG_OK);
     for (size_t i = 0; i < 173 * 211; i++)
-        ((uint32_t *)f->data)[i] = (uint32_t)(i * 2654435761u >> 20);
-    bragg_pattern *p[2];
-    for (int k = 0; k < 2; k++) {
-        omp_set_num_threads(k ? 4 : 1);
-        bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
-        bragg_plan *plan;
-        o.n_bins = 777;
-        ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
-        ck_assert_int_eq(bragg_plan_integrate(plan, f, NULL, NULL, &p[k], NULL), BRAGG_OK);
-        bragg_plan_free(plan);
+        ((int32_t *)f->data)[i] = i % 1013 ? (int32_t)((uint32_t)(i * 2654435761u) >> 20) : -1;
+    for (size_t azimuths = 1; azimuths < 30; azimuths += 28) {
+        bragg_cake *c[2];
+        for (int k = 0; k < 2; k++) {
+            omp_set_num_threads(k ? 4 : 1);
+            bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+            bragg_plan *plan;
+            o.n_bins = 777;
+            o.n_azimuth = azimuths;
+            ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+            ck_assert_int_eq(bragg_plan_integrate_cake(plan, f, NULL, NULL, &c[k], NULL), BRAGG_OK);
+            bragg_plan_free(plan);
+        }
+        ck_assert_int_eq(memcmp(c[0]->intensity, c[1]->intensity, 777 * azimuths * sizeof(double)), 0);
+        ck_assert_int_eq(memcmp(c[0]->sigma, c[1]->sigma, 777 * azimuths * sizeof(double)), 0);
+        bragg_cake_free(c[0]);
+        bragg_cake_free(c[1]);
     }
-    ck_assert_int_eq(memcmp(p[0]->y, p[1]->y, 777 * sizeof(double)), 0);
-    ck_assert_int_eq(memcmp(p[0]->sigma, p[1]->sigma, 777 * sizeof(double)), 0);
-    bragg_pattern_free(p[0]);
-    bragg_pattern_free(p[1]);
     bragg_frame_free(f);
+}
+END_TEST
+
+static void set_pixel(bragg_frame *f, size_t i, double v)
+{
+    switch (f->type) {
+    case BRAGG_U8: ((uint8_t *)f->data)[i] = (uint8_t)v; break;
+    case BRAGG_U16: ((uint16_t *)f->data)[i] = (uint16_t)v; break;
+    case BRAGG_U32: ((uint32_t *)f->data)[i] = (uint32_t)v; break;
+    case BRAGG_U64: ((uint64_t *)f->data)[i] = v < 0x1p63 ? (uint64_t)v : UINT64_MAX; break;
+    case BRAGG_I8: ((int8_t *)f->data)[i] = (int8_t)v; break;
+    case BRAGG_I16: ((int16_t *)f->data)[i] = (int16_t)v; break;
+    case BRAGG_I32: ((int32_t *)f->data)[i] = (int32_t)v; break;
+    case BRAGG_I64: ((int64_t *)f->data)[i] = (int64_t)v; break;
+    case BRAGG_F32: ((float *)f->data)[i] = (float)v; break;
+    case BRAGG_F64: ((double *)f->data)[i] = v; break;
+    }
+}
+
+static bragg_pattern *pattern_of(const bragg_frame *f, const bragg_frame *dark, const bragg_frame *variance, const uint8_t *mask)
+{
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_plan *plan;
+    bragg_pattern *p;
+    o.n_bins = 300;
+    o.first = 0.01;
+    o.last = 0.4;
+    o.polarization = 0.97;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, mask, &o, &plan, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_plan_integrate(plan, f, dark, variance, &p, NULL), BRAGG_OK);
+    bragg_plan_free(plan);
+    return p;
+}
+
+START_TEST(pixels_that_a_frame_marks_count_as_if_masked_in_all_types)
+{
+    static const double marker[] = { [BRAGG_U16] = 65535, [BRAGG_U32] = 4294967295., [BRAGG_U64] = 18446744073709551615., [BRAGG_I8] = -1, [BRAGG_I16] = -2,
+                                     [BRAGG_I32] = -1, [BRAGG_I64] = -2, [BRAGG_F32] = NAN, [BRAGG_F64] = INFINITY };
+    uint8_t *mask = calloc(173 * 211, 1);
+    for (int type = BRAGG_U8; type <= BRAGG_F64; type++) {
+        bragg_frame *f;
+        ck_assert_int_eq(bragg_frame_new(173, 211, (bragg_pixel)type, &f, NULL), BRAGG_OK);
+        for (size_t i = 0; i < 173 * 211; i++) {
+            mask[i] = i % 1013 == 7 && type != BRAGG_U8;
+            set_pixel(f, i, mask[i] ? marker[type] : (double)(i * 7 % 113));
+        }
+        bragg_pattern *a = pattern_of(f, NULL, NULL, NULL), *b = pattern_of(f, NULL, NULL, mask);
+        for (size_t k = 0; k < 300; k++) {
+            ck_assert(isnan(a->y[k]) == isnan(b->y[k]));
+            if (!isnan(a->y[k])) {
+                assert_close(a->y[k], b->y[k], 1e-12);
+                assert_close(a->sigma[k], b->sigma[k], 1e-12);
+            }
+        }
+        bragg_pattern_free(a);
+        bragg_pattern_free(b);
+        bragg_frame_free(f);
+    }
+    free(mask);
+}
+END_TEST
+
+START_TEST(dark_and_variance_frames_do_what_they_say)
+{
+    bragg_frame *f, *dark, *variance, *less;
+    bragg_frame_new(173, 211, BRAGG_I32, &f, NULL);
+    bragg_frame_new(173, 211, BRAGG_F32, &dark, NULL);
+    bragg_frame_new(173, 211, BRAGG_F64, &variance, NULL);
+    bragg_frame_new(173, 211, BRAGG_F64, &less, NULL);
+    for (size_t i = 0; i < 173 * 211; i++) {
+        double v = (double)(500 + i * 31 % 1009), d = 0.25 * (double)(i % 61);
+        set_pixel(f, i, v);
+        set_pixel(dark, i, d);
+        set_pixel(variance, i, 4 * v);
+        set_pixel(less, i, v - d);
+    }
+    bragg_pattern *plain = pattern_of(f, NULL, NULL, NULL), *four = pattern_of(f, NULL, variance, NULL), *dimmed = pattern_of(f, dark, NULL, NULL), *by_hand = pattern_of(less, NULL, NULL, NULL);
+    for (size_t k = 0; k < 300; k++) {
+        if (isnan(plain->y[k]))
+            continue;
+        assert_close(four->y[k], plain->y[k], 1e-12);
+        assert_close(four->sigma[k], 2 * plain->sigma[k], 1e-12);
+        assert_close(dimmed->y[k], by_hand->y[k], 1e-12);
+        assert_close(dimmed->sigma[k], plain->sigma[k], 1e-12); /* the counts' doubt stays */
+    }
+    bragg_pattern *all[] = { plain, four, dimmed, by_hand };
+    for (int k = 0; k < 4; k++)
+        bragg_pattern_free(all[k]);
+    bragg_frame_free(f);
+    bragg_frame_free(dark);
+    bragg_frame_free(variance);
+    bragg_frame_free(less);
+}
+END_TEST
+
+START_TEST(plans_that_make_no_sense_are_refused)
+{
+    bragg_plan *plan;
+    bragg_error err;
+    for (int k = 0; k < 9; k++) {
+        static const char *const said[] = { "bins", "range", "polarization", "azimuth", "wavelength", "frame", "distance", "no pixel", "masked" };
+        bragg_geometry g = awkward;
+        bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+        uint8_t *mask = NULL;
+        size_t rows = 211;
+        switch (k) {
+        case 0: o.n_bins = 0; break;
+        case 1: o.first = 0.3; o.last = 0.1; break;
+        case 2: o.polarization = 1.5; break;
+        case 3: o.chi_first_rad = 0; o.chi_last_rad = 7; break;
+        case 4: o.axis = BRAGG_AXIS_Q; g.wavelength_ang = NAN; break;
+        case 5: rows = 210; break;
+        case 6: g.distance_m = -1; break;
+        case 7: o.first = 2.5; o.last = 2.6; break;
+        case 8: mask = malloc(211 * 173); memset(mask, 1, 211 * 173); break;
+        }
+        err = (bragg_error)BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_plan_new(&g, rows, 173, mask, &o, &plan, &err) < 0 && !plan, "case %d", k);
+        ck_assert_msg(strstr(err.text, said[k]) != NULL, "case %d: %s", k, err.text);
+        free(mask);
+    }
 }
 END_TEST
 
@@ -649,8 +800,12 @@ int main(void)
     tcase_add_test(all, full_splitting_of_cakes_is_that_of_many_points_a_pixel);
     tcase_add_test(all, counts_are_conserved_and_a_flat_frame_stays_flat);
     tcase_add_test(all, sectors_add_up_to_the_circle);
+    tcase_add_test(all, the_first_bin_holds_its_own_pixels_only);
     tcase_add_test(all, the_range_is_that_of_the_pixels);
     tcase_add_test(all, one_and_four_threads_give_the_same_bits);
+    tcase_add_test(all, pixels_that_a_frame_marks_count_as_if_masked_in_all_types);
+    tcase_add_test(all, dark_and_variance_frames_do_what_they_say);
+    tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
     tcase_add_test(all, standards_calibrate_without_a_hint);
     tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);

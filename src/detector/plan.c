@@ -359,7 +359,7 @@ static bragg_status sum_norms(void *payload, size_t first, size_t last, bragg_er
         double norm = 0;
         for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
             for (uint32_t k = 0; k < p->run[r].n; k++, e++)
-                norm += (double)e->weight * (double)p->correction[p->run[r].base + e->offset];
+                norm += (double)entry_weight(*e) * (double)p->correction[p->run[r].base + entry_offset(*e)];
         p->norm[b] = norm;
     }
     return BRAGG_OK;

@@ -10,7 +10,7 @@
  *
  *      bin b = azimuth * n_rings + ring
  *      run[run_start[b]] … run[run_start[b + 1] - 1]        | base | n |
- *      entry[start[b]] …, n of each run after the other     | offset | weight |
+ *      entry[start[b]] …, n of each run after the other     weight << 16 | offset
  *
  * An entry is pixel base + offset with weight / FULL of its counts.  Weights are
  * whole numbers; norm[b], the sum of weight times correction over all of a bin's
@@ -18,9 +18,17 @@
  * A bin that meets an invalid pixel in a frame sums its norm anew. */
 enum { FULL = 65535, MOST_OFFSETS = 65536 };
 
-typedef struct entry {
-    uint16_t offset, weight;
-} entry;
+typedef uint32_t entry;
+
+static inline uint32_t entry_offset(entry e)
+{
+    return e & 0xffff;
+}
+
+static inline uint32_t entry_weight(entry e)
+{
+    return e >> 16;
+}
 
 typedef struct run {
     uint32_t base, n;

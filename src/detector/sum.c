@@ -28,16 +28,25 @@ typedef struct sums {
  * what the processor has).  Four partial sums, in the same order on any number of
  * threads. */
 typedef double four __attribute__((vector_size(32)));
+typedef entry four_entry __attribute__((vector_size(16)));
 typedef int32_t four_int __attribute__((vector_size(16)));
 typedef int64_t four_long __attribute__((vector_size(32)));
 
+/* Made also for processors with AVX2, chosen when the program starts.  Without FMA,
+ * so that both give the same bits. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(BRAGG_SANITIZE)
+#define FOR_MORE_PROCESSORS __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_MORE_PROCESSORS
+#endif
+
 #define WIDE(V) __builtin_convertvector((V), four)
-#define GATHER(V, T) (V){ (T)value[e[0].offset], (T)value[e[1].offset], (T)value[e[2].offset], (T)value[e[3].offset] }
+#define GATHER(V, T) (V){ (T)value[entry_offset(e[0])], (T)value[entry_offset(e[1])], (T)value[entry_offset(e[2])], (T)value[entry_offset(e[3])] }
 
 /* V, T: the vector that takes pixels of type P as they are; B what a comparison of
  * such vectors gives. */
 #define DEFINE_SUM(NAME, P, V, T, B, INVALID)                                                    \
-    static sums NAME(const void *data, const run *r, const run *end, const entry *e)             \
+    FOR_MORE_PROCESSORS static sums NAME(const void *data, const run *r, const run *end, const entry *e) \
     {                                                                                            \
         four s = { 0 }, v = { 0 };                                                               \
         B bad = { 0 };                                                                           \
@@ -46,15 +55,16 @@ typedef int64_t four_long __attribute__((vector_size(32)));
             const entry *stop = e + r->n;                                                        \
             for (; stop - e >= 4; e += 4) {                                                      \
                 V y = GATHER(V, T);                                                              \
-                four_int weight = { e[0].weight, e[1].weight, e[2].weight, e[3].weight };        \
-                four w = WIDE(weight), wy = w * WIDE(y);                                         \
+                four_entry raw;                                                                  \
+                memcpy(&raw, e, sizeof raw);                                                     \
+                four w = WIDE((four_int)(raw >> 16)), wy = w * WIDE(y);                          \
                 bad |= INVALID;                                                                  \
                 s += wy;                                                                         \
                 v += w * wy;                                                                     \
             }                                                                                    \
             for (int k = 0; e < stop; e++, k++) {                                                \
-                V y = { (T)value[e->offset] };                                                   \
-                double w = e->weight, wy = w * (double)y[0];                                     \
+                V y = { (T)value[entry_offset(*e)] };                                            \
+                double w = entry_weight(*e), wy = w * (double)y[0];                              \
                 bad |= INVALID;                                                                  \
                 s[k] += wy;                                                                      \
                 v[k] += w * wy;                                                                  \
@@ -105,8 +115,8 @@ static sums sum_slowly(const pass *w, size_t b, double *norm)
     *norm = 0;
     for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
         for (uint32_t k = 0; k < p->run[r].n; k++, e++) {
-            size_t pixel = p->run[r].base + e->offset;
-            double weight = e->weight, y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
+            size_t pixel = p->run[r].base + entry_offset(*e);
+            double weight = entry_weight(*e), y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
             double noise = w->noise ? w->noise[pixel] : y;
             if (!isfinite(y + noise))
                 continue;
@@ -124,7 +134,7 @@ static double least_variance(const bragg_plan *p, size_t b)
 {
     double largest = 0;
     for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
-        largest = MAX(largest, (double)p->entry[k].weight);
+        largest = MAX(largest, (double)entry_weight(p->entry[k]));
     return largest * largest;
 }
 
