@@ -452,7 +452,7 @@ static bragg_status add_cell_rows(bragg_model *m, phase *p, const char *prefix, 
     for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
         double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
         /* an alloy may lie some per cent from its card; beyond, it is another phase */
-        double lower = k < 3 ? 0.9 * value : value - 8, upper = k < 3 ? 1.1 * value : value + 8;
+        double lower = k < 3 ? 0.95 * value : value - 5, upper = k < 3 ? 1.05 * value : value + 5;
         st = add_row(m, prefix, names[k], k < 3 ? "angstrom" : "deg", value, lower, upper, &p->cell_row[k], err);
         bragg_param *row = &m->params.at[p->cell_row[k]];
         if (st == BRAGG_OK && tie[k] >= 0)
