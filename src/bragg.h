@@ -7,6 +7,7 @@
 #include <bragg/error.h>
 #include <bragg/hash.h>
 #include <bragg/number.h>
+#include <bragg/log.h>
 #include <bragg/observer.h>
 #include <bragg/output.h>
 #include <bragg/param.h>
