@@ -5,6 +5,7 @@
 #include <bragg/error.h>
 #include <bragg/observer.h>
 #include <bragg/yaml.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
