@@ -219,7 +219,7 @@ bool bragg_header_split(const char *header, char **name, char **unit)
      * slash of their own. */
     if (!strcmp(clean, "control/V/mA"))
         name_end = 7, start = 8;
-    else if (strcmp(clean, "ox/red") && strcmp(clean, "dV/dt") && strcmp(clean, "dQ/dV") && strcmp(clean, "N/A"))
+    else if (strcmp(clean, "ox/red") && strcmp(clean, "dV/dt") && strcmp(clean, "dQ/dV") && !(length > 10 && !strcmp(clean + length - 10, "/discharge")))
         find_unit_text(clean, &name_end, &start, &end);
     *name = copy_trimmed(clean, name_end);
     *unit = copy_trimmed(clean + start, end - start);
