@@ -2,7 +2,6 @@
 /* Readers to come. */
 #include "config.h"
 #include "private.h"
-bragg_status bragg_log_mpr(const log_source *s, bragg_log_table **o, bragg_error *err) { (void)s; (void)o; return bragg_fail(err, BRAGG_ENOSUPPORT, "not yet"); }
 bragg_status bragg_log_nda(const log_source *s, bragg_log_table **o, bragg_error *err) { (void)s; (void)o; return bragg_fail(err, BRAGG_ENOSUPPORT, "not yet"); }
 bragg_status bragg_log_ndax(const log_source *s, bragg_log_table **o, bragg_error *err) { (void)s; (void)o; return bragg_fail(err, BRAGG_ENOSUPPORT, "not yet"); }
 bragg_status bragg_log_xlsx(const log_source *s, bragg_log_table **o, bragg_error *err) { (void)s; (void)o; return bragg_fail(err, BRAGG_ENOSUPPORT, "not yet"); }

@@ -156,6 +156,10 @@ bragg_channel bragg_channel_guess(const char *name, const char *unit, int *rank)
     double factor, offset;
     *rank = 0;
     plain_name(name, plain, sizeof plain);
+    if (!strcmp(name, "mode")) {
+        *rank = 1;
+        return BRAGG_CHANNEL_MODE; /* EC-Lab's numbers are bragg_mode's */
+    }
     if (!*plain || strchr(name, '|')) /* |Ewe| is an amplitude */
         return best;
     for (size_t i = 0; i < sizeof name_table / sizeof *name_table; i++) {
@@ -221,8 +225,14 @@ bool bragg_header_split(const char *header, char **name, char **unit)
         name_end = 7, start = 8;
     else if (strcmp(clean, "ox/red") && strcmp(clean, "dV/dt") && strcmp(clean, "dQ/dV") && !(length > 10 && !strcmp(clean + length - 10, "/discharge")))
         find_unit_text(clean, &name_end, &start, &end);
-    *name = copy_trimmed(clean, name_end);
+    /* EC-Lab 11.50 writes the mean voltage "<Ewe/V>" */
+    bool mean = *clean == '<' && length > 3 && clean[length - 1] == '>' && start < length;
+    if (mean) {
+        end--;
+        clean[name_end++] = '>';
+    }
     *unit = copy_trimmed(clean + start, end - start);
+    *name = copy_trimmed(clean, name_end);
     free(clean);
     return *name && *unit;
 }
