@@ -173,6 +173,33 @@ static bragg_status read_records(const module *m, const layout *l, const record 
     return st;
 }
 
+static size_t column_by_id(const record *r, unsigned id)
+{
+    for (size_t c = 0; c < r->n; c++)
+        if (r->column[c].kind->id == id)
+            return c;
+    return SIZE_MAX;
+}
+
+/* GCPL keeps time and dq (column 7) alone. */
+static bool needs_current(const record *r)
+{
+    return column_by_id(r, 8) == SIZE_MAX && column_by_id(r, 11) == SIZE_MAX && column_by_id(r, 76) == SIZE_MAX
+           && column_by_id(r, 4) != SIZE_MAX && column_by_id(r, 7) != SIZE_MAX;
+}
+
+/* EC-Lab's text then has <I> = dq / dt since the point before, and 0 for the
+ * first: equal in all rows of the GCPL sample. */
+static bragg_status derive_current(log_grid *g, const record *r, bragg_error *err)
+{
+    size_t time = column_by_id(r, 4), dq = column_by_id(r, 7);
+    for (size_t i = 0; i < g->n; i++) {
+        double *row = g->cells + i * g->width, dt = i ? row[time] - g->cells[(i - 1) * g->width + time] : 0;
+        row[r->n] = dt > 0 ? row[dq] * 3600 / dt : i ? NAN : 0;
+    }
+    return bragg_grid_name(g, r->n, "<I>", "mA", BRAGG_CHANNEL_CURRENT, err);
+}
+
 /* The active mass, float in mg; 0.001 where nobody entered one. */
 static double settings_mass(const module *m)
 {
@@ -194,7 +221,7 @@ static double log_start(const module *m, double utc_offset_s)
 
 static bragg_status read_data(const module *m, bragg_log_table *t, const log_source *source, bragg_error *err)
 {
-    layout l;
+    layout l = { 0 };
     record *r = malloc(sizeof *r);
     log_grid g = { 0 };
     bragg_status st = r ? find_layout(m, &l, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a record");
@@ -202,9 +229,11 @@ static bragg_status read_data(const module *m, bragg_log_table *t, const log_sou
     if (st == BRAGG_OK)
         st = plan_record(m, &l, r, t, n_points, err);
     if (st == BRAGG_OK)
-        st = bragg_grid_init(&g, r->n, err);
+        st = bragg_grid_init(&g, r->n + needs_current(r), err);
     if (st == BRAGG_OK)
         st = read_records(m, &l, r, n_points, &g, t, err);
+    if (st == BRAGG_OK && needs_current(r))
+        st = derive_current(&g, r, err);
     if (st == BRAGG_OK)
         st = bragg_table_finish(t, &g, source, err);
     bragg_grid_free(&g);
