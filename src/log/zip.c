@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Members of zip archives, as .ndax and .xlsx are (PKWARE APPNOTE 6.3.10):
- * stored or deflated, no encryption, no Zip64. */
+ * stored or deflated, no encryption; sizes of Zip64 (Neware writes them), though
+ * not more than 65535 members. */
 #include "config.h"
 #include "private.h"
 
@@ -10,7 +11,7 @@
 #include <zlib.h>
 
 enum { END_BYTES = 22, ENTRY_BYTES = 46, LOCAL_BYTES = 30, COMMENT_MAX = 65535 };
-static const size_t member_max = (size_t)1 << 30;
+static const size_t member_max = (size_t)1 << 30; /* bytes; also keeps avail_in within uInt */
 
 typedef struct entry {
     const unsigned char *name;
@@ -34,6 +35,25 @@ static bool directory(const unsigned char *zip, size_t n, size_t *start, size_t 
     }
 }
 
+/* Zip64: the sizes that are 0xFFFFFFFF stand in the extra field 1, in the order
+ * size, packed size, place (APPNOTE 4.5.3). */
+static void zip64_sizes(const unsigned char *extra, size_t n, entry *e)
+{
+    size_t *wanted[] = { &e->size, &e->packed, &e->at };
+    while (n >= 4) {
+        size_t length = le16(extra + 2), k = 4;
+        if (length > n - 4)
+            return;
+        for (int i = 0; le16(extra) == 1 && i < 3; i++)
+            if (*wanted[i] == 0xFFFFFFFFu && k + 8 <= 4 + length) {
+                *wanted[i] = (size_t)le64(extra + k);
+                k += 8;
+            }
+        extra += 4 + length;
+        n -= 4 + length;
+    }
+}
+
 static bool entry_at(const unsigned char *zip, size_t n, size_t *at, entry *e)
 {
     if (*at > n || n - *at < ENTRY_BYTES || le32(zip + *at) != 0x02014b50)
@@ -43,6 +63,7 @@ static bool entry_at(const unsigned char *zip, size_t n, size_t *at, entry *e)
     if (length > n - *at)
         return false;
     *e = (entry){ p + ENTRY_BYTES, le16(p + 28), le32(p + 20), le32(p + 24), le32(p + 42), le16(p + 10), le16(p + 8) };
+    zip64_sizes(p + ENTRY_BYTES + e->name_length, le16(p + 30), e);
     *at += length;
     return true;
 }
@@ -105,6 +126,8 @@ static bragg_status extract(const unsigned char *zip, size_t n, const entry *e, 
     size_t start = e->at + LOCAL_BYTES + le16(zip + e->at + 26) + le16(zip + e->at + 28);
     if (start > n || e->packed > n - start)
         return bragg_fail(err, BRAGG_EDATA, "expected %zu bytes of data, found %zu", e->packed, start > n ? 0 : n - start);
+    if (e->packed > member_max)
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "it has %zu bytes, more than are read", e->packed);
     if (e->method == 8)
         return inflate_all(zip + start, e->packed, e->size, bytes, length, err);
     if (e->method)
