@@ -194,9 +194,11 @@ bragg_status bragg_clock_fit(const double *frame_s, const double *log_s, const d
                              size_t n, bragg_clock *clock, bragg_error *err);
 
 /** Offset from a signal of the frames (a peak's area, a cell edge …) whose rate
- *  changes where the log's steps begin: the lag with the best correlation
- *  within ±max_offset_s.  *sharpness is the best correlation over the second
- *  best, independent one (1: meaningless). */
+ *  changes where the log's steps begin: within ±max_offset_s, the one at which a
+ *  line that bends at the steps (64 at most) leaves least of the signal.
+ *  *sharpness is what it explains over what the best offset more than eight
+ *  frames away explains (1: meaningless); offset_esd_s is INFINITY at an end of
+ *  the range. */
 bragg_status bragg_clock_estimate(const double *frame_s, const double *signal, size_t n_frames,
                                   const bragg_log_step *steps, size_t n_steps,
                                   double max_offset_s, bragg_clock *clock, double *sharpness,
