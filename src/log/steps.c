@@ -12,7 +12,8 @@ static const double cv_decay = 0.2;
 
 typedef struct cutter {
     size_t n;
-    const double *t, *i, *v, *mode, *number; /* number: the file's step */
+    const double *t, *i, *v, *mode;
+    const double *number[3]; /* the file's step, half-cycle and cycle, each may be NULL */
     bool mean_current;      /* each row's current is the mean since the row before */
     double rest_a, min_s, cv_v, gap_s;
     signed char *kind;      /* -1, 0, 1 a row */
@@ -73,7 +74,10 @@ static void label_rows(cutter *c)
 
 static bool same_number(const cutter *c, size_t a, size_t b)
 {
-    return !c->number || c->number[a] == c->number[b] || isnan(c->number[a]) || isnan(c->number[b]);
+    for (int j = 0; j < 3; j++)
+        if (c->number[j] && c->number[j][a] != c->number[j][b] && !isnan(c->number[j][a]) && !isnan(c->number[j][b]))
+            return false;
+    return true;
 }
 
 /* Runs too short to be steps take the kind of the run before (the first: of the
@@ -198,7 +202,8 @@ static cutter make_cutter(const bragg_log_table *t)
 {
     return (cutter){ .n = t->n, .t = t->channel[BRAGG_CHANNEL_TIME], .i = t->channel[BRAGG_CHANNEL_CURRENT],
                      .v = t->channel[BRAGG_CHANNEL_VOLTAGE], .mode = t->channel[BRAGG_CHANNEL_MODE],
-                     .number = t->channel[BRAGG_CHANNEL_STEP], .mean_current = current_is_mean(t) };
+                     .number = { t->channel[BRAGG_CHANNEL_STEP], t->channel[BRAGG_CHANNEL_HALF_CYCLE],
+                                 t->channel[BRAGG_CHANNEL_CYCLE] }, .mean_current = current_is_mean(t) };
 }
 
 bragg_status bragg_log_steps(const bragg_log_table *t, const bragg_step_options *options, bragg_log_step **steps,

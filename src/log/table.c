@@ -431,6 +431,30 @@ static bragg_status set_time(bragg_log_table *t, bragg_error *err)
     return t->n ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "no row has a time");
 }
 
+/* The charge counters against the integral of the current: a file whose header
+ * says Ah and means As or mAh is seen by a round factor. */
+static void check_counters(bragg_log_table *t)
+{
+    static const struct { bragg_channel channel; int sign; } counters[] = { { BRAGG_CHANNEL_CHARGE_IN, 1 },
+                                                                            { BRAGG_CHANNEL_CHARGE_OUT, -1 } };
+    static const double factors[] = { 3600, 1.0 / 3600, 1000, 1e-3, 3.6, 1 / 3.6, 3.6e6, 1 / 3.6e6 };
+    const double *time = t->channel[BRAGG_CHANNEL_TIME], *current = t->channel[BRAGG_CHANNEL_CURRENT];
+    for (int c = 0; c < 2 && current; c++) {
+        const double *counter = t->channel[counters[c].channel];
+        double integral = 0, counted = 0;
+        for (size_t i = 1; counter && i < t->n; i++) {
+            double mean = counters[c].sign * (current[i] + current[i - 1]) / 2, step = fabs(counter[i]) - fabs(counter[i - 1]);
+            integral += mean > 0 ? mean * (time[i] - time[i - 1]) : 0;
+            counted += step > 0 ? step : 0;
+        }
+        for (size_t k = 0; k < sizeof factors / sizeof *factors; k++)
+            if (integral > 0 && fabs(counted / integral / factors[k] - 1) < 0.03)
+                bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX,
+                                 "%s of the file is %.6g times the integral of its current: its unit is not what the header says",
+                                 bragg_channel_name(counters[c].channel), factors[k]);
+    }
+}
+
 bragg_status bragg_table_finish(bragg_log_table *t, log_grid *g, const log_source *source, bragg_error *err)
 {
     const bragg_log_options *o = source->options;
@@ -441,6 +465,8 @@ bragg_status bragg_table_finish(bragg_log_table *t, log_grid *g, const log_sourc
         st = take_columns(t, g, o, err);
     if (st == BRAGG_OK)
         st = set_time(t, err);
+    if (st == BRAGG_OK)
+        check_counters(t);
     if (isfinite(o->mass_kg))
         t->mass_kg = o->mass_kg;
     t->start_is_local = isfinite(t->start_unix_s) && isnan(o->utc_offset_s);
