@@ -356,7 +356,7 @@ static void mend_time(bragg_log_table *t, double *time)
         double now = time[i] + shift;
         if (now < time[i - 1]) {
             double back = time[i - 1] - now;
-            if (back > 2 * interval) {
+            if (back > 1.5 * interval) {
                 shift += back + interval;
                 now = time[i] + shift;
                 bragg_table_note(t, BRAGG_NOTE_BACKWARD, i, "time went back by %.6g s: the rest follows on", back);

@@ -227,6 +227,13 @@ static size_t find_data(const log_lines *lines, char *separator)
             before = now;
         }
     }
+    /* rows above with empty cells at their end are rows as well */
+    while (best != SIZE_MAX && best > 0) {
+        line_look above = look(lines->line[best - 1], *separator);
+        if (!data_look(above) || above.texts || 2 * above.cells < best_cells)
+            break;
+        best--;
+    }
     return best;
 }
 
