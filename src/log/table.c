@@ -10,6 +10,7 @@
 #include <strings.h>
 
 enum { MAX_NOTES = 200, NO_CHANNEL = -1 };
+#define TIME_MAX_S 1e12
 
 bragg_status bragg_grid_init(log_grid *g, size_t width, bragg_error *err)
 {
@@ -333,12 +334,14 @@ static double start_from_wall(const bragg_log_table *t, const double *wall, cons
     return median(difference, n);
 }
 
-/* Interpolate where a row has no time; NAN before the first, after the last. */
+/* Interpolate where a row has no time (or one beyond 30,000 years); NAN before the first, after the last. */
 static void fill_time(double *time, size_t n)
 {
     size_t last = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(time[i]))
+        if (!(fabs(time[i]) < TIME_MAX_S))
+            time[i] = NAN;
+        if (isnan(time[i]))
             continue;
         if (last != SIZE_MAX)
             for (size_t k = last + 1; k < i; k++)
@@ -365,7 +368,7 @@ static void mend_time(bragg_log_table *t, double *time)
                 bragg_table_note(t, BRAGG_NOTE_BACKWARD, i, "time went back by %.3g s: held", back);
             }
         }
-        time[i] = now;
+        time[i] = fmax(now, time[i - 1]); /* sums round */
     }
 }
 
