@@ -217,6 +217,39 @@ START_TEST(headers_units_and_decimal_commas_are_understood)
 }
 END_TEST
 
+START_TEST(an_mpt_with_dates_for_times_and_commas_is_read)
+{
+    bragg_log_options o = BRAGG_LOG_OPTIONS_INIT;
+    o.utc_offset_s = 3600;
+    bragg_log_table *t = parse("EC-Lab ASCII FILE\r\nNb header lines : 5\r\n\r\nMass of active material : 2,385 mg\r\n"
+                               "mode\ttime/s\tEwe/V\tI/mA\t\r\n"
+                               "1\t01/10/2024 11:02:29.8860\t3,4244580E+000\t2,0E-002\t\r\n"
+                               "1\t01/10/2024 11:02:30.8865\t3,5E+000\t-2,0E-002\t\r\n", &o);
+    ck_assert_uint_eq(t->n, 2);
+    assert_close(t->mass_kg, 2.385e-6, 1e-14);
+    ck_assert_msg(fabs(t->start_unix_s - 1704880949.886) < 1e-5 && !t->start_is_local, "%.6f", t->start_unix_s);
+    ck_assert(fabs(t->channel[BRAGG_CHANNEL_TIME][1] - 1.0005) < 1e-5);
+    assert_close(t->channel[BRAGG_CHANNEL_VOLTAGE][0], 3.424458, 1e-15);
+    assert_close(t->channel[BRAGG_CHANNEL_CURRENT][1], -2e-5, 1e-14);
+    bragg_log_free(t);
+}
+END_TEST
+
+START_TEST(tables_without_a_plain_header_are_understood)
+{
+    bragg_log_table *t = parse("# furnace log\n# time temperature setpoint\n0.0 25.1 25\n60.0 25.5 26\n120 26.0 27\n", NULL);
+    ck_assert_uint_eq(t->n, 3);
+    assert_close(t->channel[BRAGG_CHANNEL_TEMPERATURE][1], 25.5 + 273.15, 1e-15);
+    bragg_log_free(t);
+    t = parse("Time,Temperature,Cap\nmin,degC,mAh\n5/1/2024 10:00:00 AM,25.1,1\n5/1/2024 1:00:10 PM,25.5,2\n5/13/2024 10:00:20 AM,26.5,\n", NULL);
+    ck_assert_uint_eq(t->n, 3);
+    assert_close(t->channel[BRAGG_CHANNEL_TIME][1], 10810, 1e-12);
+    assert_close(t->channel[BRAGG_CHANNEL_CHARGE][1], 7.2, 1e-15);
+    ck_assert_uint_eq(t->n_notes, 0);
+    bragg_log_free(t);
+}
+END_TEST
+
 START_TEST(latin1_and_utf16_read_as_utf8_does)
 {
     static const char latin1[] = "time/s\tTemperature/\xB0" "C\n1\t20.5\n2\t21.5\n3\t22.25\n";
@@ -568,6 +601,8 @@ int main(void)
     tcase_add_test(c, a_header_that_lies_about_its_unit_is_seen_by_the_integral);
     tcase_add_test(c, frame_metadata_is_a_furnace_log);
     tcase_add_test(c, headers_units_and_decimal_commas_are_understood);
+    tcase_add_test(c, an_mpt_with_dates_for_times_and_commas_is_read);
+    tcase_add_test(c, tables_without_a_plain_header_are_understood);
     tcase_add_test(c, latin1_and_utf16_read_as_utf8_does);
     tcase_add_test(c, dates_of_all_kinds_become_utc);
     tcase_add_test(c, furnace_logs_with_dates_know_when_they_began);

@@ -216,8 +216,9 @@ static size_t find_data(const log_lines *lines, char *separator)
             line_look now = look(lines->line[i], *s);
             bool alone = i + 1 == lines->n && best == SIZE_MAX;
             if (data_look(now) && ((data_look(before) && now.cells == before.cells) || alone)) {
-                /* "1,5;2,5": a comma that splits numbers is a decimal */
-                if (now.cells > best_cells && !(best != SIZE_MAX && *s == ',' )) {
+                /* "1,5;2,5": a comma that splits numbers is a decimal; "5/1/2024 10:00": blanks
+                 * separate only where nothing else does */
+                if (now.cells > best_cells && !(best != SIZE_MAX && (*s == ',' || *s == ' '))) {
                     best = i - (data_look(before) && now.cells == before.cells);
                     best_cells = now.cells;
                     *separator = *s;
@@ -345,13 +346,19 @@ static double cell_value(const log_lines *lines, const log_source *source, colum
     return NAN;
 }
 
+/* Where the names begin: a header may be a comment. */
+static const char *header_start(const char *line, char separator)
+{
+    return line + strspn(line, separator == ' ' ? "#% \t" : "#");
+}
+
 /* The header's names and units; a second header line of units alone is used. */
 static bragg_status name_columns(const log_lines *lines, size_t header, size_t units_line, log_grid *g,
                                  bragg_error *err)
 {
     char cell[CELL_TEXT], unit_cell[CELL_TEXT];
-    const char *p = header == SIZE_MAX ? "" : lines->line[header], *u = units_line == SIZE_MAX ? "" : lines->line[units_line];
-    p += strspn(p, "#% \t") && lines->separator == ' ' ? strspn(p, "#% \t") : strspn(p, "#");
+    const char *p = header == SIZE_MAX ? "" : header_start(lines->line[header], lines->separator);
+    const char *u = units_line == SIZE_MAX ? "" : lines->line[units_line];
     for (size_t c = 0; c < g->width; c++) {
         *cell = *unit_cell = '\0';
         if (*p)
@@ -381,7 +388,7 @@ static void settle_columns(log_grid *g, column_state *state, bragg_log_table *t)
         bragg_channel guess = bragg_channel_guess(g->names[c], g->units[c], &rank);
         if (state[c].kind == CELL_DATE) {
             g->channels[c] = BRAGG_CHANNEL_WALL;
-            if (state[c].ambiguous && strchr("/-", '/'))
+            if (state[c].ambiguous)
                 bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX,
                                  "column '%.40s': no date tells day from month; month first was taken (date_order)", g->names[c]);
         } else if (guess == BRAGG_CHANNEL_WALL) {
@@ -499,7 +506,8 @@ static bool units_look(const char *line, char separator)
 static bragg_status table_from(log_lines *lines, size_t header, size_t units_line, size_t first,
                                bragg_log_table *t, const log_source *source, bragg_error *err)
 {
-    size_t width = count_cells(lines->line[header == SIZE_MAX ? first : header], lines->separator);
+    const char *model = header == SIZE_MAX ? lines->line[first] : header_start(lines->line[header], lines->separator);
+    size_t width = count_cells(model, lines->separator);
     size_t data_width = first < lines->n ? count_cells(lines->line[first], lines->separator) : width;
     log_grid g = { 0 };
     width = data_width > width ? data_width : width;
