@@ -250,6 +250,22 @@ START_TEST(tables_without_a_plain_header_are_understood)
 }
 END_TEST
 
+START_TEST(columns_of_texts_keep_them_and_give_the_current_its_sign)
+{
+    bragg_log_table *t = parse("Total Time\tVoltage(V)\tCurrent(mA)\tStep Type\n0:00:00\t3.05\t0.0\tRest\n0:00:30\t3.1\t1.5\tCC Chg\n"
+                               "26:01:00\t3.15\t1.25\tCC DChg\n26:02:00\t3.12\t1.25\tCC DChg\n", NULL);
+    const bragg_log_column *type = bragg_log_find(t, "Step Type");
+    ck_assert(type && type->n_labels == 3 && type->values[3] == 2);
+    ck_assert_str_eq(type->labels[1], "CC Chg");
+    const double *current = t->channel[BRAGG_CHANNEL_CURRENT];
+    assert_close(current[1], 1.5e-3, 1e-15);
+    assert_close(current[2], -1.25e-3, 1e-15);
+    assert_close(bragg_log_find(t, "Current")->values[2], 1.25e-3, 1e-15);
+    assert_close(t->channel[BRAGG_CHANNEL_TIME][2], 93660, 1e-15);
+    bragg_log_free(t);
+}
+END_TEST
+
 START_TEST(latin1_and_utf16_read_as_utf8_does)
 {
     static const char latin1[] = "time/s\tTemperature/\xB0" "C\n1\t20.5\n2\t21.5\n3\t22.25\n";
@@ -603,6 +619,7 @@ int main(void)
     tcase_add_test(c, headers_units_and_decimal_commas_are_understood);
     tcase_add_test(c, an_mpt_with_dates_for_times_and_commas_is_read);
     tcase_add_test(c, tables_without_a_plain_header_are_understood);
+    tcase_add_test(c, columns_of_texts_keep_them_and_give_the_current_its_sign);
     tcase_add_test(c, latin1_and_utf16_read_as_utf8_does);
     tcase_add_test(c, dates_of_all_kinds_become_utc);
     tcase_add_test(c, furnace_logs_with_dates_know_when_they_began);

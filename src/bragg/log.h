@@ -49,6 +49,8 @@ typedef struct bragg_log_column {
     bragg_channel channel;
     double factor, offset;   /**< value = file * factor + offset */
     double *values;          /**< NAN where the file has nothing */
+    size_t n_labels;         /**< a column of texts: values[i] is the number of its label */
+    char **labels;
 } bragg_log_column;
 
 /** A thing the reader noticed that did not stop it. */

@@ -28,11 +28,15 @@ typedef struct log_grid {
     char **names, **units;
     int *channels;            /* bragg_channel, or -1: find out */
     double *cells;
+    struct log_labels { char **at; size_t n; } *labels; /* of columns of texts */
 } log_grid;
 
 bragg_status bragg_grid_init(log_grid *grid, size_t width, bragg_error *err);
 bragg_status bragg_grid_name(log_grid *grid, size_t column, const char *name, const char *unit,
                              int channel, bragg_error *err);
+/* The number of a text among a column's labels, added when new; NAN when there
+ * are too many to be labels, or without memory. */
+double bragg_grid_label(log_grid *grid, size_t column, const char *text);
 /* A further row of NANs, or NULL without memory. */
 double *bragg_grid_row(log_grid *grid);
 void bragg_grid_free(log_grid *grid);

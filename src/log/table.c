@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_NOTES = 200, NO_CHANNEL = -1 };
+enum { MAX_NOTES = 200, NO_CHANNEL = -1, MAX_LABELS = 500 };
 #define TIME_MAX_S 1e12
 
 bragg_status bragg_grid_init(log_grid *g, size_t width, bragg_error *err)
@@ -18,7 +18,8 @@ bragg_status bragg_grid_init(log_grid *g, size_t width, bragg_error *err)
     g->names = calloc(width, sizeof *g->names);
     g->units = calloc(width, sizeof *g->units);
     g->channels = calloc(width, sizeof *g->channels);
-    if (!g->names || !g->units || !g->channels)
+    g->labels = calloc(width, sizeof *g->labels);
+    if (!g->names || !g->units || !g->channels || !g->labels)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu columns", width);
     for (size_t i = 0; i < width; i++)
         g->channels[i] = NO_CHANNEL;
@@ -32,6 +33,30 @@ bragg_status bragg_grid_name(log_grid *g, size_t column, const char *name, const
     g->units[column] = strdup(unit);
     g->channels[column] = channel;
     return g->names[column] && g->units[column] ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
+}
+
+double bragg_grid_label(log_grid *g, size_t column, const char *text)
+{
+    struct log_labels *l = &g->labels[column];
+    for (size_t i = l->n; i-- > 0;)
+        if (!strcmp(l->at[i], text))
+            return (double)i;
+    if (l->n == MAX_LABELS)
+        return NAN;
+    char **at = realloc(l->at, (l->n + 1) * sizeof *at);
+    if (!at)
+        return NAN;
+    l->at = at;
+    if (!(at[l->n] = strdup(text)))
+        return NAN;
+    return (double)l->n++;
+}
+
+static void free_labels(char **labels, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(labels[i]);
+    free(labels);
 }
 
 double *bragg_grid_row(log_grid *g)
@@ -57,7 +82,10 @@ void bragg_grid_free(log_grid *g)
             free(g->names[i]);
         if (g->units)
             free(g->units[i]);
+        if (g->labels)
+            free_labels(g->labels[i].at, g->labels[i].n);
     }
+    free(g->labels);
     free(g->names);
     free(g->units);
     free(g->channels);
@@ -84,6 +112,7 @@ void bragg_log_free(bragg_log_table *t)
         free(t->columns[i].name);
         free(t->columns[i].unit);
         free(t->columns[i].values);
+        free_labels(t->columns[i].labels, t->columns[i].n_labels);
     }
     free(t->columns);
     free(t->notes);
@@ -199,7 +228,10 @@ static bragg_status take_column(bragg_log_table *t, log_grid *g, size_t i, const
     *rank = map ? 5000 : 2000;
     c->name = g->names[i];
     c->unit = g->units[i];
+    c->labels = g->labels[i].at;
+    c->n_labels = g->labels[i].n;
     g->names[i] = g->units[i] = NULL;
+    g->labels[i] = (struct log_labels){ 0 };
     c->channel = map ? map->channel : g->channels[i] >= 0 ? (bragg_channel)g->channels[i]
                                                           : bragg_channel_guess(c->name, c->unit, rank);
     c->values = malloc((t->n ? t->n : 1) * sizeof *c->values);
@@ -388,23 +420,16 @@ static void drop_timeless(bragg_log_table *t, double *time)
     t->n = kept;
 }
 
-static bragg_status add_time_column(bragg_log_table *t, bragg_error *err)
+static bragg_status add_column(bragg_log_table *t, const char *name, const char *unit, bragg_channel channel, bragg_error *err)
 {
     bragg_log_column *columns = realloc(t->columns, (t->n_columns + 1) * sizeof *columns);
     if (!columns)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a time column");
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the column '%s'", name);
     t->columns = columns;
-    bragg_log_column *c = &columns[t->n_columns];
-    *c = (bragg_log_column){ strdup("time since start"), strdup("s"), BRAGG_CHANNEL_TIME, 1, 0,
-                             malloc((t->n ? t->n : 1) * sizeof *c->values) };
-    if (!c->name || !c->unit || !c->values) {
-        free(c->name);
-        free(c->unit);
-        free(c->values);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a time column");
-    }
-    t->n_columns++;
-    return BRAGG_OK;
+    bragg_log_column *c = &columns[t->n_columns++];
+    *c = (bragg_log_column){ .name = strdup(name), .unit = strdup(unit), .channel = channel, .factor = 1,
+                             .values = malloc((t->n ? t->n : 1) * sizeof *c->values) };
+    return c->name && c->unit && c->values ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the column '%s'", name);
 }
 
 /* channel[TIME] becomes a column of its own when the file's had to be mended,
@@ -414,7 +439,7 @@ static bragg_status set_time(bragg_log_table *t, bragg_error *err)
     const double *file = t->channel[BRAGG_CHANNEL_TIME], *wall = t->channel[BRAGG_CHANNEL_WALL];
     if (!file && !wall)
         return bragg_fail(err, BRAGG_EDATA, "no column is a time; name it in the column map ('time: {column: …}')");
-    bragg_status st = add_time_column(t, err);
+    bragg_status st = add_column(t, "time since start", "s", BRAGG_CHANNEL_TIME, err);
     if (st < 0)
         return st;
     double *time = t->columns[t->n_columns - 1].values;
@@ -432,6 +457,47 @@ static bragg_status set_time(bragg_log_table *t, bragg_error *err)
     mend_time(t, time);
     t->channel[BRAGG_CHANNEL_TIME] = time;
     return t->n ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "no row has a time");
+}
+
+static bool says_discharge(const char *label)
+{
+    return strcasestr(label, "dchg") || strcasestr(label, "disch");
+}
+
+/* Older Neware and LAND exports have |current|, and the direction in a text
+ * such as "CC DChg": then a signed current is put beside the file's. */
+static bragg_status sign_current(bragg_log_table *t, bragg_error *err)
+{
+    const double *current = t->channel[BRAGG_CHANNEL_CURRENT];
+    const bragg_log_column *said = NULL;
+    double lowest = 0, highest = 0;
+    for (size_t k = 0; k < t->n_columns && !said; k++)
+        for (size_t j = 0; j < t->columns[k].n_labels; j++)
+            said = says_discharge(t->columns[k].labels[j]) ? &t->columns[k] : said;
+    if (!current || !said)
+        return BRAGG_OK;
+    size_t which = (size_t)(said - t->columns);
+    for (size_t i = 0; i < t->n; i++) {
+        double label = said->values[i];
+        bool out = isfinite(label) && says_discharge(said->labels[(size_t)label]);
+        lowest = fmin(lowest, current[i]);
+        highest = out ? fmax(highest, current[i]) : highest;
+    }
+    if (lowest < 0 || !(highest > 0))
+        return BRAGG_OK;
+    bragg_status st = add_column(t, "current, signed", "A", BRAGG_CHANNEL_CURRENT, err);
+    if (st < 0)
+        return st;
+    said = &t->columns[which];
+    double *signed_a = t->columns[t->n_columns - 1].values;
+    for (size_t i = 0; i < t->n; i++) {
+        double label = said->values[i];
+        bool out = isfinite(label) && says_discharge(said->labels[(size_t)label]);
+        signed_a[i] = out ? -current[i] : current[i];
+    }
+    t->channel[BRAGG_CHANNEL_CURRENT] = signed_a;
+    bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX, "the current has no sign: negative where '%.40s' says discharge", said->name);
+    return BRAGG_OK;
 }
 
 /* The charge counters against the integral of the current: a file whose header
@@ -466,6 +532,8 @@ bragg_status bragg_table_finish(bragg_log_table *t, log_grid *g, const log_sourc
     bragg_status st = check_map(o, g, err);
     if (st == BRAGG_OK)
         st = take_columns(t, g, o, err);
+    if (st == BRAGG_OK)
+        st = sign_current(t, err);
     if (st == BRAGG_OK)
         st = set_time(t, err);
     if (st == BRAGG_OK)

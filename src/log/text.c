@@ -477,7 +477,10 @@ static bragg_status read_rows(const log_lines *lines, size_t first, log_grid *g,
             return bragg_fail(err, BRAGG_ENOMEM, "line %zu: no room for more rows", i + 1);
         for (size_t c = 0; c < g->width && *p; c++) {
             p = next_cell(p, lines->separator, cell);
-            values[c] = cell_value(lines, source, &state[c], cell, row);
+            if (state[c].kind == CELL_TEXT_ONLY && *cell)
+                values[c] = bragg_grid_label(g, c, cell);
+            else
+                values[c] = cell_value(lines, source, &state[c], cell, row);
         }
     }
     if (skipped)
