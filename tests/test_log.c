@@ -266,6 +266,22 @@ START_TEST(columns_of_texts_keep_them_and_give_the_current_its_sign)
 }
 END_TEST
 
+START_TEST(chinese_exports_are_read)
+{
+    static const char text[] = "\xBC" "\xC7" "\xC2" "\xBC" "\xD0" "\xF2" "\xBA" "\xC5" ",\xB2" "\xE2" "\xCA" "\xD4" "\xCA" "\xB1" "\xBC" "\xE4" "(s),\xB5" "\xE7" "\xD1" "\xB9" "(V),\xB5" "\xE7" "\xC1" "\xF7" "(mA),\xB9" "\xA4" "\xB2" "\xBD" "\n"
+        "1,0,3.125,0.5,\xBA" "\xE3" "\xC1" "\xF7" "\xB3" "\xE4" "\xB5" "\xE7" "\n"
+        "2,10,3.25,0.5,\xBA" "\xE3" "\xC1" "\xF7" "\xB3" "\xE4" "\xB5" "\xE7" "\n"
+        "3,20,3.0,0.25,\xBA" "\xE3" "\xC1" "\xF7" "\xB7" "\xC5" "\xB5" "\xE7" "\n";
+    bragg_log_table *t = parse(text, NULL);
+    ck_assert_uint_eq(t->n, 3);
+    assert_close(t->channel[BRAGG_CHANNEL_TIME][2], 20, 1e-15);
+    assert_close(t->channel[BRAGG_CHANNEL_VOLTAGE][1], 3.25, 1e-15);
+    assert_close(t->channel[BRAGG_CHANNEL_CURRENT][2], -0.25e-3, 1e-15);
+    ck_assert_str_eq(t->columns[2].name, "电压");
+    bragg_log_free(t);
+}
+END_TEST
+
 START_TEST(latin1_and_utf16_read_as_utf8_does)
 {
     static const char latin1[] = "time/s\tTemperature/\xB0" "C\n1\t20.5\n2\t21.5\n3\t22.25\n";
@@ -620,6 +636,7 @@ int main(void)
     tcase_add_test(c, an_mpt_with_dates_for_times_and_commas_is_read);
     tcase_add_test(c, tables_without_a_plain_header_are_understood);
     tcase_add_test(c, columns_of_texts_keep_them_and_give_the_current_its_sign);
+    tcase_add_test(c, chinese_exports_are_read);
     tcase_add_test(c, latin1_and_utf16_read_as_utf8_does);
     tcase_add_test(c, dates_of_all_kinds_become_utc);
     tcase_add_test(c, furnace_logs_with_dates_know_when_they_began);

@@ -105,7 +105,7 @@ typedef struct bragg_log_options {
 
 /** Read a log of any known kind: BioLogic .mpt .mpr, Neware .nda .ndax, Arbin
  *  and other .xlsx, delimited text (Arbin, LAND, Neware, PEC, furnaces …; UTF-8,
- *  Latin-1 or UTF-16, comma or point for decimals), or a folder of QXRD frame
+ *  Latin-1, GB 18030 or UTF-16, comma or point for decimals), or a folder of QXRD frame
  *  .metadata.  options may be NULL. */
 bragg_status bragg_log_read(const char *path, const bragg_log_options *options,
                             bragg_log_table **out, bragg_error *err);

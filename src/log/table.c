@@ -461,7 +461,7 @@ static bragg_status set_time(bragg_log_table *t, bragg_error *err)
 
 static bool says_discharge(const char *label)
 {
-    return strcasestr(label, "dchg") || strcasestr(label, "disch");
+    return strcasestr(label, "dchg") || strcasestr(label, "disch") || strstr(label, "放电");
 }
 
 /* Older Neware and LAND exports have |current|, and the direction in a text

@@ -5,6 +5,7 @@
 #include <bragg/number.h>
 
 #include <ctype.h>
+#include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,36 @@ static bool valid_utf8(const unsigned char *p, size_t n)
     return true;
 }
 
+/* Chinese exports of Neware and LAND are GB 18030, whose characters are mostly
+ * two high bytes; the high bytes of Latin-1 (degree, micro) stand alone. */
+static bool looks_gb(const unsigned char *p, size_t n)
+{
+    size_t alone = 0, paired = 0;
+    for (size_t i = 0; i < n;) {
+        size_t run = 0;
+        while (i + run < n && p[i + run] >= 0x80)
+            run++;
+        alone += run % 2;
+        paired += run / 2;
+        i += run ? run : 1;
+    }
+    return paired > 4 * alone;
+}
+
+/* From GB 18030 into text with room for 2 n + 4; 0 when it is not that. */
+static size_t from_gb(const unsigned char *p, size_t n, char *text)
+{
+    iconv_t cd = iconv_open("UTF-8", "GB18030");
+    char *from = (char *)p, *to = text;
+    size_t left = n, room = 2 * n;
+    if (cd == (iconv_t)-1)
+        return 0;
+    /* a character cut off at the end of a growing file is left out */
+    bool bad = iconv(cd, &from, &left, &to, &room) == (size_t)-1 && left > 3;
+    iconv_close(cd);
+    return bad ? 0 : (size_t)(to - text);
+}
+
 char *bragg_text_utf8(const unsigned char *p, size_t n, size_t *out_length)
 {
     bool utf16le = n >= 2 && p[0] == 0xFF && p[1] == 0xFE, utf16be = n >= 2 && p[0] == 0xFE && p[1] == 0xFF;
@@ -62,7 +93,7 @@ char *bragg_text_utf8(const unsigned char *p, size_t n, size_t *out_length)
     } else if (valid_utf8(p, n)) {
         memcpy(text, p, n);
         k = n;
-    } else {
+    } else if (!looks_gb(p, n) || !(k = from_gb(p, n, text))) {
         for (size_t i = 0; i < n; i++)
             k += put_utf8(text + k, p[i]);
     }

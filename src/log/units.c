@@ -108,21 +108,21 @@ bool bragg_unit_find(const char *unit, bragg_channel channel, double *factor, do
  * in its channel's list the better.  Seen in exports of EC-Lab, BTSDA, Arbin
  * MITS, LAND, Maccor, PEC, Digatron and home-made files. */
 static const struct { bragg_channel channel; const char *names; } name_table[] = {
-    { BRAGG_CHANNEL_TIME, "times timesec testtime testtimes totaltime time timesincestart elapsedtime elapsed runtime experimenttime t" },
-    { BRAGG_CHANNEL_WALL, "datetime dateandtime timestamp absolutetime realtime systemtime systime dptime datestamp unixtime epoch utc localtime abstime recordtime date" },
-    { BRAGG_CHANNEL_STEP_TIME, "steptime relativetime reltime" },
-    { BRAGG_CHANNEL_VOLTAGE, "ewe ecell ewece voltage voltagev cellvoltage potential volt volts vol u v e uv ecellv" },
-    { BRAGG_CHANNEL_CURRENT, "i current currenta currentma cur amps amp im currentua ima" },
-    { BRAGG_CHANNEL_CHARGE, "qqo qchargedischarge capacity cap charge q ampere hours amphr capacitymah specificcapacity" },
-    { BRAGG_CHANNEL_CHARGE_IN, "qcharge chargecapacity capacityofcharge chargecap chgcap chgcapacity capc chargeah" },
-    { BRAGG_CHANNEL_CHARGE_OUT, "qdischarge dischargecapacity capacityofdischarge dischargecap dchgcap dchgcapacity capd dischargeah" },
-    { BRAGG_CHANNEL_ENERGY_IN, "energycharge chargeenergy chgenergy energyc engyc" },
-    { BRAGG_CHANNEL_ENERGY_OUT, "energydischarge dischargeenergy dchgenergy energyd engyd" },
+    { BRAGG_CHANNEL_TIME, "times timesec testtime testtimes totaltime time timesincestart elapsedtime elapsed runtime experimenttime t 测试时间 总时间 时间" },
+    { BRAGG_CHANNEL_WALL, "datetime dateandtime timestamp absolutetime realtime systemtime systime dptime datestamp unixtime epoch utc localtime abstime recordtime date 系统时间 绝对时间 实时时间 日期" },
+    { BRAGG_CHANNEL_STEP_TIME, "steptime relativetime reltime 步骤时间 工步时间 相对时间" },
+    { BRAGG_CHANNEL_VOLTAGE, "ewe ecell ewece voltage voltagev cellvoltage potential volt volts vol u v e uv ecellv 电压" },
+    { BRAGG_CHANNEL_CURRENT, "i current currenta currentma cur amps amp im currentua ima 电流" },
+    { BRAGG_CHANNEL_CHARGE, "qqo qchargedischarge capacity cap charge q ampere hours amphr capacitymah specificcapacity 容量" },
+    { BRAGG_CHANNEL_CHARGE_IN, "qcharge chargecapacity capacityofcharge chargecap chgcap chgcapacity capc chargeah 充电容量" },
+    { BRAGG_CHANNEL_CHARGE_OUT, "qdischarge dischargecapacity capacityofdischarge dischargecap dchgcap dchgcapacity capd dischargeah 放电容量" },
+    { BRAGG_CHANNEL_ENERGY_IN, "energycharge chargeenergy chgenergy energyc engyc 充电能量" },
+    { BRAGG_CHANNEL_ENERGY_OUT, "energydischarge dischargeenergy dchgenergy energyd engyd 放电能量" },
     { BRAGG_CHANNEL_POWER, "p power pwe" },
-    { BRAGG_CHANNEL_TEMPERATURE, "temperature temp sampletemperature sampletemp celltemperature celltemp t tc t1 temp1 temperature1 auxtemperature1 auxt1 tsample thermocouple furnacetemperature furnace pv stationtemperature" },
-    { BRAGG_CHANNEL_CYCLE, "cyclenumber cycleindex cycle cycleid cyclecount cycleno cycnum cyc" },
+    { BRAGG_CHANNEL_TEMPERATURE, "temperature temp sampletemperature sampletemp celltemperature celltemp t tc t1 temp1 temperature1 auxtemperature1 auxt1 tsample thermocouple furnacetemperature furnace pv stationtemperature 温度 辅助温度" },
+    { BRAGG_CHANNEL_CYCLE, "cyclenumber cycleindex cycle cycleid cyclecount cycleno cycnum cyc 循环序号 循环号 循环" },
     { BRAGG_CHANNEL_HALF_CYCLE, "halfcycle halfcyclenumber" },
-    { BRAGG_CHANNEL_STEP, "ns stepindex stepnumber step stepid stepno" },
+    { BRAGG_CHANNEL_STEP, "ns stepindex stepnumber step stepid stepno 工步序号 工步号 步次 步骤" },
     { BRAGG_CHANNEL_MODE, "" },
 };
 
@@ -130,7 +130,7 @@ static void plain_name(const char *name, char *plain, size_t room)
 {
     size_t n = 0;
     for (; *name && n + 1 < room; name++)
-        if (isalnum((unsigned char)*name))
+        if (isalnum((unsigned char)*name) || (unsigned char)*name >= 0x80)
             plain[n++] = (char)tolower((unsigned char)*name);
     plain[n] = '\0';
 }
