@@ -339,6 +339,7 @@ START_TEST(furnace_logs_with_dates_know_when_they_began)
     assert_close(t->channel[BRAGG_CHANNEL_TIME][2], 10, 1e-12);
     bragg_log_free(t);
     t = parse("timestamp,temperature\n1714550400,300.5\n1714550460,301\n1714550520,302\n", NULL);
+    ck_assert(!t->start_is_local);
     assert_close(t->channel[BRAGG_CHANNEL_TIME][2], 120, 1e-12);
     bragg_log_free(t);
 }
@@ -367,6 +368,12 @@ START_TEST(clocks_that_jump_are_mended_and_said)
     t = parse("Date_Time,T1 (degC)\n2024-10-27 02:59:40,20\n2024-10-27 02:59:50,21\n2024-10-27 02:00:00,22\n2024-10-27 02:00:10,23\n", NULL);
     assert_close(t->channel[BRAGG_CHANNEL_TIME][2], 20, 1e-12);
     ck_assert_uint_eq(notes_of(t, BRAGG_NOTE_DAYLIGHT), 1);
+    ck_assert(t->start_is_local);
+    bragg_log_free(t);
+    t = parse("DateTime,Test_Time(s),V\n2024-03-31 01:59:40,0,1\n2024-03-31 01:59:50,10,1\n2024-03-31 03:00:00,20,1\n2024-03-31 03:00:10,30,1\n", NULL);
+    assert_close(t->channel[BRAGG_CHANNEL_TIME][3], 30, 1e-15);
+    ck_assert_uint_eq(notes_of(t, BRAGG_NOTE_DAYLIGHT), 1);
+    ck_assert_str_eq(t->notes[0].text, "the wall clock jumped by 3600 s against the test time (daylight saving?)");
     bragg_log_free(t);
 }
 END_TEST

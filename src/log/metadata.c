@@ -105,8 +105,8 @@ bragg_status bragg_log_read_metadata(const char *folder, const char *temperature
         st = read_folder(folder, key, &g, t, err);
     if (st == BRAGG_OK) {
         qsort(g.cells, g.n, g.width * sizeof *g.cells, by_time);
+        g.utc = true;
         st = bragg_table_finish(t, &g, &source, err);
-        t->start_is_local = false;
     }
     bragg_grid_free(&g);
     if (st < 0) {

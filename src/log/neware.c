@@ -437,6 +437,7 @@ static bragg_status read_ndax(const log_source *s, ndax *x, log_grid *g, bragg_l
         st = read_rows(x, g, err);
     if (st < 0)
         return st;
+    g->utc = true;
     fill_rows(g);
     st = join_rows(x, g, t, err);
     if (st == BRAGG_OK) {

@@ -27,6 +27,7 @@ typedef struct log_grid {
     size_t width, n, room;
     char **names, **units;
     int *channels;            /* bragg_channel, or -1: find out */
+    bool utc;                 /* the wall times name their zone, or are seconds since 1970 */
     double *cells;
     struct log_labels { char **at; size_t n; } *labels; /* of columns of texts */
 } log_grid;

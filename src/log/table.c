@@ -540,6 +540,6 @@ bragg_status bragg_table_finish(bragg_log_table *t, log_grid *g, const log_sourc
         check_counters(t);
     if (isfinite(o->mass_kg))
         t->mass_kg = o->mass_kg;
-    t->start_is_local = isfinite(t->start_unix_s) && isnan(o->utc_offset_s);
+    t->start_is_local = isfinite(t->start_unix_s) && isnan(o->utc_offset_s) && !g->utc;
     return st;
 }

@@ -298,6 +298,7 @@ typedef struct column_state {
     bool wall, date_only;     /* numbers and dates are points in time */
     bragg_date_order order;
     bool ambiguous;           /* no day above 12 told the order */
+    bool zone_known, utc;     /* whether the offset of the zone makes a difference */
     size_t bad, first_bad;
     char bad_text[40];
 } column_state;
@@ -361,6 +362,11 @@ static double cell_value(const log_lines *lines, const log_source *source, colum
     bool read = false;
     if (kind_of(cell, lines->decimal_comma) == CELL_EMPTY)
         return NAN;
+    if (!s->zone_known && (s->kind == CELL_DATE || s->wall)) {
+        double here, there;
+        s->zone_known = bragg_time_parse(cell, s->order, 0, &here) && bragg_time_parse(cell, s->order, 3600, &there);
+        s->utc = s->zone_known && here == there;
+    }
     if (s->kind == CELL_DATE)
         read = bragg_time_parse(cell, s->order, source->options->utc_offset_s, &v);
     else if (s->wall && cell_number(cell, lines->decimal_comma, &v)) {
@@ -560,6 +566,8 @@ static bragg_status table_from(log_lines *lines, size_t header, size_t units_lin
     if (st == BRAGG_OK) {
         join_date_and_time(&g, state);
         note_bad_cells(t, &g, state);
+        for (size_t c = 0; c < width; c++)
+            g.utc |= state[c].utc;
         st = bragg_table_finish(t, &g, source, err);
     }
     free(state);
