@@ -16,6 +16,7 @@
 #include <bragg/json.h>
 #include <bragg/lsq.h>
 #include <bragg/number.h>
+#include <bragg/log.h>
 #include <bragg/numeric.h>
 #include <bragg/observer.h>
 #include <bragg/operando.h>
