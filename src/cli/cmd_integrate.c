@@ -12,7 +12,7 @@ typedef struct wish {
     const char *poni, *mask, *dark, *unit, *split, *flip, *out, *range;
     double wavelength_ang, polarization;
     long long bins, frame;
-    bool no_solid_angle, keep_negative, force;
+    bool no_solid_angle, force;
 } wish;
 
 static bragg_status read_flipped(const wish *w, const char *path, size_t index, bragg_frame **f, bragg_error *err)
@@ -34,8 +34,7 @@ static bragg_status make_mask(const wish *w, const bragg_frame *f, uint8_t **mas
     *mask = calloc(f->width * f->height, 1);
     if (!*mask)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    if (!w->keep_negative)
-        bragg_frame_mark_invalid(f, *mask);
+    bragg_frame_mark_invalid(f, *mask);
     if (w->mask) {
         st = read_flipped(w, w->mask, 0, &m, err);
         if (st == BRAGG_OK)
@@ -142,7 +141,6 @@ static int run(int argc, char **argv)
         { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
         { "frame", 0, CLI_INTEGER, &w.frame, "I", "which frame of a file, from 0 [0]" },
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "instead of the PONI file's" },
-        { "keep-negative", 0, CLI_FLAG, &w.keep_negative, NULL, "negative pixels are no gaps of the detector" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
     bragg_error err = BRAGG_ERROR_INIT;

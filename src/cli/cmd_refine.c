@@ -27,7 +27,7 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
     if (st == BRAGG_OK)
         st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
     if (st == BRAGG_OK)
-        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), w->force, err);
+        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), true, err) /* its numbers are there already */;
     bragg_arena_free(arena);
     return st;
 }

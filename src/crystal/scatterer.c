@@ -24,6 +24,8 @@ static bool split_species(const char *text, char element[3], int *charge)
     const char *rest = text + 1;
     element[0] = (char)toupper((unsigned char)text[0]);
     element[1] = element[2] = 0;
+    if (!strncasecmp(text, "wat", 3)) /* water, as labels have it: no tungsten */
+        element[0] = 'O';
     if (isalpha((unsigned char)text[1])) {
         char two[3] = { element[0], (char)tolower((unsigned char)text[1]), 0 };
         if (SymbolToAtomicNumber(two, NULL) > 0) {

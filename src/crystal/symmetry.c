@@ -82,6 +82,8 @@ static bool parse_row(const char **at, int r[3], double *t)
                 number /= below;
                 s = end - 1;
             }
+            if (!(fabs(number) < 10))
+                return false;
             has_number = any = true;
         } else if (*s && strchr("xyzXYZ", *s)) {
             r[tolower((unsigned char)*s) - 'x'] += (int)(sign * (has_number ? rint(number) : 1));

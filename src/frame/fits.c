@@ -39,7 +39,11 @@ static bragg_status open_image(const char *path, fitsfile **f, long dims[3], bra
         return bragg_fail(err, BRAGG_EDATA, "%s: expected an image of 2 or 3 axes, found %d", path, naxis);
     }
     fits_get_img_size(*f, naxis, dims, &status);
-    return status ? complain(path, status, err) : BRAGG_OK;
+    if (!status)
+        return BRAGG_OK;
+    int closed = 0;
+    fits_close_file(*f, &closed);
+    return complain(path, status, err);
 }
 
 static bragg_status count(const char *path, size_t *n, bragg_error *err)

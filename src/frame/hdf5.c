@@ -42,6 +42,7 @@ typedef struct sets {
     size_t n;
     char (*name)[256];
     hsize_t *frames;
+    char missing[64]; /* a numbered set whose link leads nowhere */
 } sets;
 
 static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
@@ -116,7 +117,8 @@ static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *
 {
     largest *l = payload;
     hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->file, name, dims) : 0;
-    if (frames && frames * dims[1] * dims[2] > l->pixels) {
+    bool correction = strstr(name, "mask") || strstr(name, "flatfield"); /* of the detector, no frames */
+    if (frames && !correction && frames * dims[1] * dims[2] > l->pixels) {
         l->pixels = frames * dims[1] * dims[2];
         strcpy(l->name, name);
     }
@@ -136,8 +138,12 @@ static void find_sets(sets *s, const char *path)
         char name[64];
         snprintf(name, sizeof name, "/entry/data/data_%06d", k);
         if (H5Lexists(s->file, "/entry", H5P_DEFAULT) <= 0 || H5Lexists(s->file, "/entry/data", H5P_DEFAULT) <= 0 ||
-            H5Lexists(s->file, name, H5P_DEFAULT) <= 0 || !add_set(s, name))
+            H5Lexists(s->file, name, H5P_DEFAULT) <= 0)
             break;
+        if (!add_set(s, name)) { /* a link to a file that is not there */
+            snprintf(s->missing, sizeof s->missing, "%s", name);
+            return;
+        }
     }
     if (s->n)
         return;
@@ -163,9 +169,13 @@ static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *
     if (s->file < 0)
         return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
     find_sets(s, p->path);
-    if (s->n)
+    if (s->n && !*s->missing)
         return BRAGG_OK;
+    free(s->name);
+    free(s->frames);
     H5Fclose(s->file);
+    if (*s->missing)
+        return bragg_fail(err, BRAGG_EDATA, "%s: '%s' cannot be read: is the file it links to beside the master?", p->file, s->missing);
     return *p->path ? bragg_fail(err, BRAGG_EDATA, "%s: expected frames in '%s', found no data set of 2 or 3 axes", p->file, p->path)
                     : bragg_fail(err, BRAGG_EDATA, "%s: expected frames, found no data set of 2 or 3 axes", p->file);
 }

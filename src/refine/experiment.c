@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Characteristic lines: J. A. Bearden, Rev. Mod. Phys. 39 (1967) 78, rescaled to
- * the present angstrom by G. Hoelzer et al., Phys. Rev. A 56 (1997) 4554; the
- * ratio is the usual 0.5 of a tube without monochromator. */
+/* Characteristic lines K alpha 1 and 2: G. Hoelzer et al., Phys. Rev. A 56 (1997)
+ * 4554 (Cr to Cu); R. D. Deslattes et al., Rev. Mod. Phys. 75 (2003) 35 (Mo, Ag).
+ * The ratio is the usual 0.5 of a tube without monochromator. */
 static const struct { const char *name; double k1, k2; } tubes[] = {
-    { "Cr", 2.289702, 2.293652 }, { "Fe", 1.936041, 1.939973 }, { "Co", 1.789010, 1.792901 }, { "Cu", 1.540593, 1.544427 },
-    { "Mo", 0.709319, 0.713607 }, { "Ag", 0.559422, 0.563813 },
+    { "Cr", 2.289726, 2.293651 }, { "Fe", 1.936041, 1.939973 }, { "Co", 1.788996, 1.792835 }, { "Cu", 1.540593, 1.544427 },
+    { "Mo", 0.709317, 0.713607 }, { "Ag", 0.559422, 0.563813 },
 };
 
 typedef struct loading {
@@ -307,11 +307,15 @@ static bragg_status set_values(bragg_model *m, const bragg_yaml *map, bragg_erro
 {
     bragg_params *t = bragg_model_params(m);
     bragg_status st = BRAGG_OK;
+    if (map && map->kind != BRAGG_YAML_MAP)
+        return bragg_yaml_fail(map, err, "values: expected a map of parameters and numbers");
     for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
         ptrdiff_t row = c->key ? bragg_params_find(t, c->key) : -1;
         if (row < 0)
             return bragg_yaml_fail(c, err, "values: '%s' is no parameter (bragg refine --parameters lists them)", c->key ? c->key : "");
         st = bragg_yaml_number(c, &t->at[row].value, err);
+        if (st == BRAGG_OK && !(t->at[row].value >= t->at[row].lower && t->at[row].value <= t->at[row].upper))
+            return bragg_yaml_fail(c, err, "%s: expected %g to %g, found %g", c->key, t->at[row].lower, t->at[row].upper, t->at[row].value);
         if (t->at[row].tie_to >= 0) /* given: no longer what it is tied to */
             t->at[row].tie_to = -1;
     }

@@ -117,6 +117,8 @@ static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
     double first = rwp_of(r);
     bragg_params before = BRAGG_PARAMS_INIT;
     bragg_status st = bragg_params_copy(&before, t, err);
+    if (st < 0)
+        return st;
     narrow_cells(t, wanted, &before, true);
     free_up_to(r, wanted, 1);
     bragg_error ignored = BRAGG_ERROR_INIT;
@@ -152,7 +154,7 @@ static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
         fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n", 100 * rwp_of(r), 100 * plain);
     bragg_params_free(&before);
     bragg_params_free(&straight);
-    return st < 0 ? bragg_fail(err, st, "no room to search the cells") : BRAGG_OK;
+    return st < 0 ? bragg_fail(err, st, "%s", *ignored.text ? ignored.text : "no room to search the cells") : BRAGG_OK;
 }
 
 /* A size of 0.1 mm broadens nothing and a strain of zero little: no slope to start
@@ -164,6 +166,8 @@ static void start_samples(bragg_params *t, const bool *wanted)
             t->at[i].value = 200;
         if (wanted[i] && ends_with(t->at[i].name, ".strain") && t->at[i].value == 0)
             t->at[i].value = 300;
+        if (wanted[i] && ends_with(t->at[i].name, "instrument.sl") && t->at[i].value == 0)
+            t->at[i].value = 0.01;
     }
 }
 
@@ -341,6 +345,10 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     f->n_phases = m->n_phases;
     fill_r_factors(r, f);
     count_reflections(m, f);
+    if (m->n_phases && !f->reflections) {
+        free(gradient);
+        return bragg_fail(err, BRAGG_EDATA, "refinement: no reflection of any phase lies in the pattern's range (wavelength, unit or range?)");
+    }
     for (size_t i = 0; i < m->n_phases; i++)
         fill_phase(r, i, gradient, &f->phase[i]);
     fill_fractions(r, gradient, f);

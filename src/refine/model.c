@@ -312,6 +312,8 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         st = add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
                      rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
+    if (st == BRAGG_OK && h->mount != BRAGG_BRAGG_BRENTANO) /* no such thing in this mount */
+        m->params.at[h->row[DISPLACEMENT]].lower = m->params.at[h->row[DISPLACEMENT]].upper = 0;
     /* sample and slit are usually of one height; who knows better unties them */
     return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
 }
