@@ -135,6 +135,11 @@ static bragg_status observe(const bragg_pattern *p, const bragg_identify_options
     *out = malloc((*n + 1) * sizeof **out);
     if (!*out)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", *n);
+    for (size_t k = 0; p->axis == BRAGG_AXIS_D && k < *n / 2; k++) { /* by rising q */
+        bragg_peak keep = (*peaks)[k];
+        (*peaks)[k] = (*peaks)[*n - 1 - k];
+        (*peaks)[*n - 1 - k] = keep;
+    }
     double top = 0, wavelength = o->radiation.wavelength_ang[0];
     for (size_t k = 0; k < *n; k++)
         top = fmax(top, (*peaks)[k].area);
@@ -159,7 +164,8 @@ bragg_status bragg_identify(const bragg_cards *cards, const bragg_pattern *p, co
     if (st == BRAGG_OK && !m)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu matches", cards->n);
     double wavelength = o->radiation.wavelength_ang[0];
-    double low = bragg_axis_convert(p->x[0], p->axis, BRAGG_AXIS_Q, wavelength), high = bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength);
+    double one = bragg_axis_convert(p->x[0], p->axis, BRAGG_AXIS_Q, wavelength), other = bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength);
+    double low = fmin(one, other), high = fmax(one, other); /* q falls along a d axis */
     for (size_t k = 0; k < cards->n && st == BRAGG_OK; k++) {
         if (!is_allowed(&cards->card[k], o))
             continue;

@@ -90,7 +90,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
         o.elements = elements;
     }
     if (st == BRAGG_OK) {
-        double q_max = bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength);
+        double q_max = fmax(bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength), bragg_axis_convert(p->x[0], p->axis, BRAGG_AXIS_Q, wavelength));
         st = bragg_cards_read_folder(w->cards ? w->cards : bragg_data_path(arena, "cif"), wavelength, fmin(1.02 * q_max, 12), NULL, &cards, err);
     }
     if (st == BRAGG_OK) {

@@ -29,7 +29,7 @@ bragg_status bragg_pattern_write_text(const bragg_pattern *p, const char *path, 
     double factor = bragg_axis_factor(p->axis);
     fprintf(f, "# unit: %s\n", bragg_axis_name(p->axis));
     if (p->wavelength_ang > 0)
-        fprintf(f, "# wavelength_ang: %s\n", bragg_number_print(x, p->wavelength_ang));
+        fprintf(f, "# wavelength_ang: %s\n", bragg_number_print_digits(x, p->wavelength_ang, 12));
     fprintf(f, "# columns: %s intensity%s\n", bragg_axis_name(p->axis), sigma ? " sigma" : "");
     for (size_t i = 0; i < p->n; i++)
         if (isfinite(p->y[i]))
