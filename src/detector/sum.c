@@ -138,9 +138,8 @@ static double least_variance(const bragg_plan *p, size_t b)
     return largest * largest;
 }
 
-static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_error *err)
+static void sum_bins(const pass *w, size_t first, size_t last)
 {
-    const pass *w = payload;
     const bragg_plan *p = w->plan;
     for (size_t b = first; b < last; b++) {
         double norm = p->norm[b];
@@ -154,8 +153,6 @@ static bragg_status sum_bins(void *payload, size_t first, size_t last, bragg_err
         w->y[b] = norm > 0 ? s.signal / norm : NAN;
         w->sigma[b] = norm > 0 ? sqrt(s.variance) / norm : NAN;
     }
-    return BRAGG_OK;
-    (void)err;
 }
 
 /* --------------------------------------------------- dark and variance */
@@ -179,34 +176,52 @@ static bragg_status check_shape(const bragg_plan *p, const bragg_frame *f, const
         : bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found %zu x %zu", what, p->columns, p->rows, f->width, f->height);
 }
 
-/* Bring a frame into the cache in the order of its memory, which is several times
- * faster than in that of the bins. */
-static bragg_status touch_pixels(void *payload, size_t first, size_t last, bragg_error *err)
+/* The blocks of a frame: first some of its memory, read in order, which brings it
+ * into the cache several times faster than the bins' own order would; then its bins. */
+typedef struct blocks {
+    pass *pass;
+    size_t touches, bins_a_block;
+} blocks;
+
+enum { BYTES_A_TOUCH = 1 << 17, LINE = 64 };
+
+static void touch(const bragg_frame *f, size_t k)
 {
-    const bragg_frame *f = payload;
+    size_t size = f->width * f->height * bragg_pixel_size(f->type), end = (k + 1) * BYTES_A_TOUCH;
     const volatile char *data = f->data;
-    size_t size = bragg_pixel_size(f->type);
-    for (size_t at = first * size; at < last * size; at += 64)
+    for (size_t at = k * BYTES_A_TOUCH; at < MIN(end, size); at += LINE)
         (void)data[at];
+}
+
+static bragg_status work_on_block(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const blocks *w = payload;
+    const bragg_plan *p = w->pass->plan;
+    size_t bins = p->n_rings * p->n_azimuth;
+    for (size_t k = first; k < last; k++) {
+        if (k < w->touches) {
+            touch(w->pass->frame, k);
+            continue;
+        }
+        size_t from = (k - w->touches) * w->bins_a_block, to = from + w->bins_a_block;
+        sum_bins(w->pass, from, MIN(to, bins));
+    }
     return BRAGG_OK;
     (void)err;
 }
 
-static bragg_status touch_frame(const bragg_frame *f, bragg_error *err)
+static bragg_status sum_blocks(pass *w, bragg_error *err)
 {
-    bragg_frame whole = *f;
-    return bragg_parallel_for(f->width * f->height, PIXELS_A_BLOCK, touch_pixels, &whole, err);
-}
-
-static size_t bins_a_block(size_t bins)
-{
-    return bins / 256 < LEAST_BINS_A_BLOCK ? LEAST_BINS_A_BLOCK : bins / 256;
+    size_t bins = w->plan->n_rings * w->plan->n_azimuth, bytes = w->plan->rows * w->plan->columns * bragg_pixel_size(w->frame->type);
+    blocks all = { w, w->value ? 0 : (bytes + BYTES_A_TOUCH - 1) / BYTES_A_TOUCH, MAX(bins / 256, LEAST_BINS_A_BLOCK) };
+    size_t n = all.touches + (bins + all.bins_a_block - 1) / all.bins_a_block;
+    return bragg_parallel_for(n, 1, work_on_block, &all, err);
 }
 
 static bragg_status sum_frame(pass *w, bragg_error *err)
 {
     const bragg_plan *p = w->plan;
-    size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
+    size_t pixels = p->rows * p->columns;
     bragg_status st = check_shape(p, w->frame, "frame", err);
     if (st == BRAGG_OK)
         st = check_shape(p, w->dark, "dark", err);
@@ -219,10 +234,8 @@ static bragg_status sum_frame(pass *w, bragg_error *err)
         w->noise = w->value + pixels;
         st = bragg_parallel_for(pixels, PIXELS_A_BLOCK, prepare_pixels, w, err);
     }
-    else if (st == BRAGG_OK)
-        st = touch_frame(w->frame, err);
     if (st == BRAGG_OK)
-        st = bragg_parallel_for(bins, bins_a_block(bins), sum_bins, w, err);
+        st = sum_blocks(w, err);
     free(w->value);
     return st;
 }
