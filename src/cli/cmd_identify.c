@@ -36,20 +36,22 @@ static bragg_status read_elements(const char *text, unsigned char out[64], size_
     return BRAGG_OK;
 }
 
-static json_t *as_json(const bragg_match *m, size_t n, const bragg_peak *peaks, size_t n_peaks, const bragg_pattern *p)
+static json_t *as_json(const bragg_hypothesis *h, size_t n, const bragg_peak *peaks, size_t n_peaks, const bragg_pattern *p)
 {
     json_t *root = json_object(), *list = json_array(), *rest = json_array();
     for (size_t k = 0; k < n; k++) {
-        json_t *phases = json_array(), *phase = json_object(), *h = json_object();
-        json_object_set_new(phase, "card", json_string(m[k].card->path));
-        json_object_set_new(phase, "name", json_string(m[k].card->name));
-        json_object_set_new(phase, "formula", json_string(m[k].card->formula));
-        json_object_set_new(phase, "weight_fraction", json_real(1));
-        json_array_append_new(phases, phase);
-        json_object_set_new(h, "score", bragg_json_number(m[k].score));
-        json_object_set_new(h, "rwp", bragg_json_number(m[k].rwp < 9 ? m[k].rwp : NAN));
-        json_object_set_new(h, "phases", phases);
-        json_array_append_new(list, h);
+        json_t *phases = json_array(), *one = json_object();
+        double score = 0;
+        for (size_t i = 0; i < h[k].n; i++) {
+            const bragg_card *c = h[k].phase[i].card;
+            double w = h[k].n > 1 ? h[k].fraction[i].value : 1;
+            json_array_append_new(phases, json_pack("{s:s, s:s, s:s, s:f}", "card", c->path, "name", c->name, "formula", c->formula, "weight_fraction", w));
+            score = fmax(score, h[k].phase[i].score);
+        }
+        json_object_set_new(one, "score", bragg_json_number(score));
+        json_object_set_new(one, "rwp", bragg_json_number(h[k].rwp));
+        json_object_set_new(one, "phases", phases);
+        json_array_append_new(list, one);
     }
     if (n == 0)
         json_array_append_new(list, json_pack("{s:f, s:n, s:[]}", "score", 0.0, "rwp", "phases"));
@@ -60,12 +62,22 @@ static json_t *as_json(const bragg_match *m, size_t n, const bragg_peak *peaks, 
     return root;
 }
 
-static void print_list(const bragg_match *m, size_t n, size_t n_peaks)
+static void print_list(const bragg_hypothesis *h, size_t n, size_t n_peaks)
 {
-    printf("%zu peaks\n%-24s %-18s %7s %8s %8s\n", n_peaks, "card", "formula", "score", "Rwp/%", "shift/%");
-    for (size_t k = 0; k < n; k++)
-        printf("%-24s %-18s %7.3f %8.2f %+8.2f\n", m[k].card->name, m[k].card->formula, m[k].score,
-               m[k].rwp < 9 ? 100 * m[k].rwp : NAN, 100 * m[k].shift);
+    char text[BRAGG_NUMBER_TEXT];
+    printf("%zu peaks\n%8s  %s\n", n_peaks, "Rwp/%", "phases (score, change of the cell)");
+    for (size_t k = 0; k < n; k++) {
+        printf("%8.2f ", 100 * h[k].rwp);
+        for (size_t i = 0; i < h[k].n; i++) {
+            const bragg_match *m = &h[k].phase[i];
+            printf("%s%s", i ? " + " : " ", m->card->name);
+            if (h[k].n > 1)
+                printf(" %s wt", bragg_number_print_esd(text, h[k].fraction[i].value, h[k].fraction[i].esd));
+            else
+                printf("  %s (%.3f, %+.2f %%)", m->card->formula, m->score, 100 * m->shift);
+        }
+        printf("\n");
+    }
     if (!n)
         printf("nothing fits\n");
 }
@@ -74,7 +86,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
 {
     bragg_pattern *p = NULL;
     bragg_cards *cards = NULL;
-    bragg_match *m = NULL;
+    bragg_hypothesis *m = NULL;
     bragg_peak *peaks = NULL;
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
     bragg_arena *arena = bragg_arena_new();
@@ -85,6 +97,11 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && !(wavelength > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
     o.radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5 };
+    if (st == BRAGG_OK && p->wavelength2_ang > 0 && p->ratio2 > 0) { /* a doublet that the file knows of */
+        o.radiation.n_lines = 2;
+        o.radiation.wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;
+        o.radiation.ratio[1] = p->ratio2;
+    }
     if (st == BRAGG_OK && w->elements) {
         st = read_elements(w->elements, elements, &o.n_elements, err);
         o.elements = elements;
