@@ -8,7 +8,10 @@
 /** The YAML experiment file as far as one refinement needs it: radiation, data,
  *  phases, refine.  The other sections are kept in root for who needs them. */
 typedef struct bragg_experiment_phase {
-    const char *name, *card, *path;
+    const char *name, *card, *path;  /**< card and path NULL when cell and symmetry are given */
+    bool extract;                    /**< method: lebail */
+    bragg_cell cell;                 /**< given instead of a card */
+    const bragg_symmetry *symmetry;  /**< NULL: the card's */
     const bragg_yaml *refine;
     bool has_march;
     int march_hkl[3];

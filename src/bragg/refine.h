@@ -77,6 +77,13 @@ bragg_status bragg_model_add_pattern(bragg_model *model, const bragg_pattern *pa
 /** Add a phase (its structure is copied).  march_hkl may be NULL. */
 bragg_status bragg_model_add_phase(bragg_model *model, const char *name, const bragg_structure *structure,
                                    const int march_hkl[3], bragg_error *err);
+/** Add a phase of which only the cell and its symmetry are known: intensities are
+ *  extracted from the pattern between cycles (A. Le Bail, H. Duroy & J. L. Fourquet,
+ *  Mater. Res. Bull. 23 (1988) 447), reflections of one position share evenly what
+ *  stands there.  It has no scale, no atoms and no weight fraction; the esds of cell
+ *  and profile are those at fixed intensities.  EDATA when cell and symmetry disagree. */
+bragg_status bragg_model_add_cell(bragg_model *model, const char *name, const bragg_cell *cell,
+                                  const bragg_symmetry *symmetry, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 

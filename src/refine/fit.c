@@ -58,11 +58,11 @@ static double weighted_sum(const bragg_model *m)
     return sum;
 }
 
-static bragg_status fit_once(run *r, bool last, bragg_error *err)
+static bragg_status solve(run *r, int max_cycles, double tolerance_esd, bragg_error *err)
 {
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
-    o.max_cycles = last ? r->opt->max_cycles : 12;
-    o.tolerance_esd = last ? 0.01 : 0.5;
+    o.max_cycles = max_cycles;
+    o.tolerance_esd = tolerance_esd;
     o.observer = r->opt->observer;
     bragg_lsq_free(r->lsq);
     bragg_status st = bragg_lsq_new(&r->model->problem, &r->model->params, &o, &r->lsq, err);
@@ -71,6 +71,35 @@ static bragg_status fit_once(run *r, bool last, bragg_error *err)
     if (r->lsq)
         r->cycles += bragg_lsq_cycles(r->lsq);
     return st;
+}
+
+/* Extraction by turns with least squares: few cycles each, until neither brings
+ * chi^2 down any more. */
+static bragg_status fit_extracting(run *r, bool last, bragg_error *err)
+{
+    double before = INFINITY, change;
+    int turns = last ? r->opt->max_cycles : 6;
+    for (int turn = 0; turn < turns; turn++) {
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        bragg_status st = bragg_refine_prepare(r->model, &r->model->params, NULL, err);
+        if (st >= 0)
+            st = bragg_refine_extract(r->model, last ? 20 : 6, &change, err);
+        if (st >= 0)
+            st = solve(r, 3, last ? 0.01 : 0.5, &ignored);
+        if (st < 0 && st != BRAGG_ENOCONV)
+            return ignored.text[0] ? bragg_fail(err, st, "%s", ignored.text) : st;
+        double chi2 = bragg_lsq_chi2(r->lsq);
+        if (st == BRAGG_STOPPED || (turn > 2 && before - chi2 < (last ? 2e-5 : 1e-2) * chi2))
+            return st == BRAGG_STOPPED ? st : BRAGG_CONVERGED;
+        before = chi2;
+    }
+    return last ? bragg_fail(err, BRAGG_ENOCONV, "refinement: Rwp still falls after %d turns of extraction and least squares", turns) : BRAGG_ENOCONV;
+}
+
+static bragg_status fit_once(run *r, bool last, bragg_error *err)
+{
+    return bragg_refine_extracts(r->model) ? fit_extracting(r, last, err)
+                                           : solve(r, last ? r->opt->max_cycles : 12, last ? 0.01 : 0.5, err);
 }
 
 static size_t free_up_to(run *r, const bool *wanted, int stage)
@@ -156,6 +185,8 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
     for (size_t i = 0; i < t->n; i++)
         total += wanted[i];
     bragg_status st = BRAGG_OK;
+    if (bragg_refine_extracts(r->model) && (st = bragg_refine_extract_start(r->model, err)) < 0)
+        return st;
     if (r->opt->stages)
         start_samples(t, wanted);
     for (int stage = r->opt->stages ? 0 : N_STAGES - 1; stage < N_STAGES; stage++) {
@@ -240,7 +271,7 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
     for (int k = 0; k < 6; k++)
         gradient[p->cell_row[k]] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
     f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
-    f->density.value = bragg_structure_density(p->structure);
+    f->density.value = p->extracted ? NAN : bragg_structure_density(p->structure);
     f->density.esd = f->density.value * f->volume_ang3.esd / p->volume;
     f->size_nm = row_quantity(m, p->size_row);
     f->strain = row_quantity(m, p->strain_row);
@@ -257,6 +288,10 @@ static void fill_fractions(const run *r, double *gradient, bragg_fit *f)
     for (size_t i = 0; i < m->n_phases; i++)
         sum += m->params.at[m->phase[i].mix[0].scale_row].value * bragg_structure_mass(m->phase[i].structure);
     for (size_t i = 0; i < m->n_phases; i++) {
+        if (m->phase[i].extracted) {
+            f->phase[i].weight_fraction = (bragg_quantity){ NAN, NAN };
+            continue;
+        }
         double mass = bragg_structure_mass(m->phase[i].structure);
         double w = m->params.at[m->phase[i].mix[0].scale_row].value * mass / sum;
         memset(gradient, 0, m->params.n * sizeof *gradient);
