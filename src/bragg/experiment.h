@@ -2,6 +2,7 @@
 #ifndef BRAGG_EXPERIMENT_H
 #define BRAGG_EXPERIMENT_H
 
+#include <bragg/instrument.h>
 #include <bragg/refine.h>
 #include <bragg/yaml.h>
 
@@ -26,6 +27,8 @@ typedef struct bragg_experiment {
     size_t n_phases;
     bragg_experiment_phase *phase;
     bragg_refine_options options;
+    bragg_instrument instrument;     /**< of refine: instrument; silent without one */
+    const char *start;               /**< fit.json to start from; may be NULL */
 } bragg_experiment;
 
 /** EDATA with line and column for what the file has wrong. */

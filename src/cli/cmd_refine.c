@@ -28,6 +28,10 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
         st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
     if (st == BRAGG_OK)
         st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), w->force, err);
+    bragg_instrument instrument;
+    bragg_instrument_of(m, 0, &instrument);
+    if (st == BRAGG_OK)
+        st = bragg_instrument_write(&instrument, bragg_path_join(arena, w->out, "instrument.instr"), w->force, err);
     bragg_arena_free(arena);
     return st;
 }

@@ -65,7 +65,8 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
         if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
             print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
     print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
-    print_quantity(to, "density", p->density, "g/cm^3");
+    if (isfinite(p->density.value))
+        print_quantity(to, "density", p->density, "g/cm^3");
     if (isfinite(p->weight_fraction.esd))
         print_quantity(to, "weight fraction", p->weight_fraction, "");
     if (isfinite(p->size_nm.esd))

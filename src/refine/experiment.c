@@ -71,7 +71,12 @@ static bragg_status read_radiation(const loading *l, bragg_error *err)
     static const char *const keys[] = { "type", "wavelength", "ratios", "anode", "polarization" };
     const bragg_yaml *map = bragg_yaml_get(l->root, "radiation"), *node;
     bragg_radiation *r = &l->x->histogram.radiation;
-    const char *type = "x-ray";
+    const bragg_instrument *known = &l->x->instrument;
+    const char *type = known->radiation.neutron ? "neutron" : "x-ray";
+    if (known->radiation.n_lines)
+        *r = known->radiation;
+    if (!map && known->radiation.n_lines)
+        return BRAGG_OK;
     if (!map)
         return bragg_yaml_fail(l->root, err, "expected a section 'radiation', found none");
     bragg_status st = bragg_yaml_check_keys(map, keys, 5, err);
@@ -86,7 +91,7 @@ static bragg_status read_radiation(const loading *l, bragg_error *err)
         st = read_wavelengths(node, bragg_yaml_get(map, "ratios"), r, err);
     if (st == BRAGG_OK && r->n_lines == 0)
         st = bragg_yaml_fail(map, err, "radiation: expected a wavelength in angstrom or an anode, found none");
-    r->polarization = r->n_lines > 1 ? 0.5 : 0.99;
+    r->polarization = isfinite(known->radiation.polarization) ? known->radiation.polarization : r->n_lines > 1 ? 0.5 : 0.99;
     return st == BRAGG_OK ? optional_number(map, "polarization", &r->polarization, err) : st;
 }
 
@@ -137,6 +142,28 @@ static bragg_status read_data(const loading *l, bragg_error *err)
     if (st == BRAGG_OK)
         st = optional_number(map, "radius_mm", &radius_mm, err);
     l->x->histogram.radius_m = radius_mm / 1000;
+    return st;
+}
+
+/* Read before all else: radiation and mount fall back on it. */
+static bragg_status read_instrument(const loading *l, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(l->root, "refine"), "instrument");
+    bragg_instrument *x = &l->x->instrument;
+    const char *text;
+    x->radius_m = x->radiation.polarization = NAN;
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        x->value[k] = NAN;
+    bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
+    if (!node || st < 0)
+        return st;
+    const char *path = bragg_path_beside(l->arena, l->file, text);
+    if (!path)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    st = bragg_instrument_read(path, x, err);
+    if (st == BRAGG_OK && x->has_mount)
+        l->x->histogram.mount = x->mount;
+    l->x->histogram.radius_m = x->radius_m;
     return st;
 }
 
@@ -292,6 +319,8 @@ bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bra
     if (st == BRAGG_OK && title)
         st = bragg_yaml_text(title, &x->title, err);
     if (st == BRAGG_OK)
+        st = read_instrument(&l, err);
+    if (st == BRAGG_OK)
         st = read_radiation(&l, err);
     if (st == BRAGG_OK)
         st = read_data(&l, err);
@@ -388,6 +417,7 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK) {
         start_widths(m);
+        bragg_instrument_apply(&x->instrument, m, 0);
         st = set_values(m, bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "values"), err);
     }
     if (st == BRAGG_OK)

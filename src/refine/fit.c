@@ -73,27 +73,82 @@ static bragg_status solve(run *r, int max_cycles, double tolerance_esd, bragg_er
     return st;
 }
 
-/* Extraction by turns with least squares: few cycles each, until neither brings
- * chi^2 down any more. */
+/* Three successive states of the intensities, for the extrapolation below. */
+typedef struct trail {
+    size_t n;
+    double *state[3];
+} trail;
+
+/* Turns crawl where intensities and widths pull each other.  Two steps tell the
+ * pace of that: R. Varadhan & C. Roland, Scand. J. Stat. 35 (2008) 335, scheme S3,
+ * on the logarithms, weighted by intensity. */
+static void extrapolate(bragg_model *m, const trail *t)
+{
+    double r2 = 0, v2 = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        double w = exp(t->state[2][i]), r = t->state[1][i] - t->state[0][i], v = t->state[2][i] - t->state[1][i] - r;
+        r2 += w * r * r;
+        v2 += w * v * v;
+    }
+    double a = v2 > 0 ? fmin(fmax(sqrt(r2 / v2), 1), 12) : 1;
+    for (size_t i = 0; i < t->n; i++) {
+        double r = t->state[1][i] - t->state[0][i], v = t->state[2][i] - t->state[1][i] - r;
+        double next = t->state[0][i] + 2 * a * r + a * a * v;
+        t->state[2][i] += fmin(fmax(next - t->state[2][i], -1), 1);
+    }
+    bragg_refine_extracted_set(m, t->state[2]);
+}
+
+static bragg_status one_turn(run *r, bool last, double *chi2, bragg_error *err)
+{
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    double change;
+    bragg_status st = bragg_refine_prepare(r->model, &r->model->params, NULL, err);
+    if (st >= 0)
+        st = bragg_refine_extract(r->model, last ? 4 : 6, &change, err);
+    if (st < 0)
+        return st;
+    st = solve(r, 3, last ? 0.01 : 0.5, &ignored);
+    if (st < 0 && st != BRAGG_ENOCONV)
+        return bragg_fail(err, st, "%s", ignored.text);
+    *chi2 = bragg_lsq_chi2(r->lsq);
+    return st == BRAGG_STOPPED ? st : BRAGG_OK;
+}
+
+/* Extraction by turns with least squares, few cycles each, until a run of three
+ * turns brings chi^2 down no more. */
+static bragg_status run_turns(run *r, bool last, trail *t, bragg_error *err)
+{
+    double before = INFINITY, chi2;
+    int runs = last ? r->opt->max_cycles : 2;
+    for (int k = 0; k < runs; k++) {
+        for (int turn = 0; turn < 3; turn++) {
+            bragg_status st = one_turn(r, last, &chi2, err);
+            if (st != BRAGG_OK)
+                return st;
+            bragg_refine_extracted_get(r->model, t->state[turn]);
+        }
+        if (fabs(before - chi2) < (last ? 5e-5 : 1e-2) * chi2)
+            return BRAGG_CONVERGED;
+        before = chi2;
+        if (last && k + 1 < runs)
+            extrapolate(r->model, t);
+    }
+    return last ? bragg_fail(err, BRAGG_ENOCONV, "refinement: Rwp still changes after %d turns of extraction and least squares", 3 * runs)
+                : BRAGG_ENOCONV;
+}
+
 static bragg_status fit_extracting(run *r, bool last, bragg_error *err)
 {
-    double before = INFINITY, change;
-    int turns = last ? r->opt->max_cycles : 6;
-    for (int turn = 0; turn < turns; turn++) {
-        bragg_error ignored = BRAGG_ERROR_INIT;
-        bragg_status st = bragg_refine_prepare(r->model, &r->model->params, NULL, err);
-        if (st >= 0)
-            st = bragg_refine_extract(r->model, last ? 20 : 6, &change, err);
-        if (st >= 0)
-            st = solve(r, 3, last ? 0.01 : 0.5, &ignored);
-        if (st < 0 && st != BRAGG_ENOCONV)
-            return ignored.text[0] ? bragg_fail(err, st, "%s", ignored.text) : st;
-        double chi2 = bragg_lsq_chi2(r->lsq);
-        if (st == BRAGG_STOPPED || (turn > 2 && before - chi2 < (last ? 2e-5 : 1e-2) * chi2))
-            return st == BRAGG_STOPPED ? st : BRAGG_CONVERGED;
-        before = chi2;
-    }
-    return last ? bragg_fail(err, BRAGG_ENOCONV, "refinement: Rwp still falls after %d turns of extraction and least squares", turns) : BRAGG_ENOCONV;
+    trail t = { bragg_refine_extracted_get(r->model, NULL), { NULL } };
+    double *room = malloc((3 * t.n + 1) * sizeof *room);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu intensities", t.n);
+    for (size_t k = 0; k < 3; k++)
+        t.state[k] = room + k * t.n;
+    bragg_status st = run_turns(r, last, &t, err);
+    free(room);
+    return st;
 }
 
 static bragg_status fit_once(run *r, bool last, bragg_error *err)

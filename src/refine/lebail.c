@@ -134,12 +134,32 @@ bragg_status bragg_refine_extract(bragg_model *m, int rounds, double *change, br
 {
     bragg_status st = BRAGG_OK;
     *change = INFINITY;
-    for (int k = 0; k < rounds && *change > 1e-4 && st == BRAGG_OK; k++) {
+    for (int k = 0; k < rounds && *change > 1e-5 && st == BRAGG_OK; k++) {
         *change = 0;
         for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
             st = extract_once(m, h, change, err);
     }
     return st;
+}
+
+size_t bragg_refine_extracted_get(const bragg_model *m, double *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_phases; i++)
+        for (size_t h = 0; m->phase[i].extracted && h < m->n_histograms; h++)
+            for (size_t r = 0; r < m->phase[i].n_reflections; r++, n++)
+                if (out)
+                    out[n] = log(fmax(m->phase[i].mix[h].f2[r], 1e-300));
+    return n;
+}
+
+void bragg_refine_extracted_set(bragg_model *m, const double *from)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_phases; i++)
+        for (size_t h = 0; m->phase[i].extracted && h < m->n_histograms; h++)
+            for (size_t r = 0; r < m->phase[i].n_reflections; r++)
+                m->phase[i].mix[h].f2[r] = exp(from[n++]);
 }
 
 /* ---------------------------------------------------------------- start */

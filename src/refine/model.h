@@ -126,6 +126,9 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
 bool bragg_refine_extracts(const bragg_model *model);
 bragg_status bragg_refine_extract_start(bragg_model *model, bragg_error *err);
 bragg_status bragg_refine_extract(bragg_model *model, int rounds, double *change, bragg_error *err);
+/* logarithms of all extracted intensities, kept and put back; their number */
+size_t bragg_refine_extracted_get(const bragg_model *model, double *log_f2);
+void bragg_refine_extracted_set(bragg_model *model, const double *log_f2);
 void bragg_refine_calculate_block(const bragg_model *model, size_t which, size_t first, size_t last, double *y);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
