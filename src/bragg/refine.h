@@ -133,6 +133,8 @@ typedef struct bragg_fit {
     size_t points, reflections, variables;
     double rp, rwp, rexp, gof;       /**< fractions, not per cent */
     double durbin_watson;            /**< serial correlation of residuals; 2 = none */
+    double serial_factor;            /**< by which serial correlation widens esds, 1 without it:
+                                          J.-F. Berar & P. Lelann, J. Appl. Cryst. 24 (1991) 1 */
     size_t n_phases;
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */
@@ -152,5 +154,20 @@ typedef struct bragg_refine_options {
 bragg_status bragg_refine(bragg_model *model, const bragg_refine_options *options, bragg_fit **out,
                           bragg_error *err);
 void bragg_fit_free(bragg_fit *fit);
+
+/* --------------------------------------------------------------- results */
+
+/** pdCIF (CIF_POW): a block a phase with cell, operations, atoms and reflections,
+ *  a block a pattern with R factors, weighting and the profile; title may be NULL.
+ *  Refined values carry their esds in brackets. */
+bragg_status bragg_fit_write_cif(bragg_model *model, const bragg_fit *fit, const char *title, const char *path, bool force,
+                                 bragg_error *err);
+/** CSV: the whole table with plain esds and those widened by serial correlation. */
+bragg_status bragg_fit_write_parameters(const bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
+/** CSV: every peak of every pattern. */
+bragg_status bragg_fit_write_reflections(bragg_model *model, const char *path, bool force, bragg_error *err);
+/** Start from the parameters of an earlier fit.json, by name; what it does not name
+ *  keeps its value.  EDATA when none of its names is in the table. */
+bragg_status bragg_model_start(bragg_model *model, const char *fit_json, bragg_error *err);
 
 #endif

@@ -40,8 +40,12 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     json_object_set_new(root, "rexp", bragg_json_number(f->rexp));
     json_object_set_new(root, "gof", bragg_json_number(f->gof));
     json_object_set_new(root, "durbin_watson", bragg_json_number(f->durbin_watson));
-    for (size_t k = 0; k < t->n; k++)
-        json_object_set_new(params, t->at[k].name, bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit));
+    json_object_set_new(root, "serial_factor", bragg_json_number(f->serial_factor));
+    for (size_t k = 0; k < t->n; k++) {
+        json_t *q = bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit);
+        json_object_set_new(q, "esd_serial", bragg_json_number(t->at[k].esd * f->serial_factor));
+        json_object_set_new(params, t->at[k].name, q);
+    }
     json_object_set_new(root, "parameters", params);
     for (size_t k = 0; k < f->n_phases; k++)
         json_array_append_new(phases, phase_json(&f->phase[k], cards ? cards[k] : NULL));

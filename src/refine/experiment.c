@@ -169,7 +169,7 @@ static bragg_status read_instrument(const loading *l, bragg_error *err)
 
 static bragg_status read_refine(const loading *l, bragg_error *err)
 {
-    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "cycles" };
+    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "cycles", "start" };
     static const char *const background_keys[] = { "type", "terms" };
     const bragg_yaml *map = bragg_yaml_get(l->root, "refine"), *node, *sub;
     long long n;
@@ -186,6 +186,10 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
                 return bragg_yaml_fail(sub, err, "terms: expected 1 to 40, found %lld", n);
             l->x->histogram.background_terms = (size_t)n;
         }
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        l->x->start = bragg_path_beside(l->arena, l->file, text);
+        l->x->options.stages = false; /* what was found stays near */
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "strategy")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         if (strcmp(text, "auto") && strcmp(text, "all"))
@@ -418,6 +422,10 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
     if (st == BRAGG_OK) {
         start_widths(m);
         bragg_instrument_apply(&x->instrument, m, 0);
+        if (x->start)
+            st = bragg_model_start(m, x->start, err);
+    }
+    if (st == BRAGG_OK) {
         st = set_values(m, bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "values"), err);
     }
     if (st == BRAGG_OK)

@@ -117,6 +117,12 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->name = o->name ? bragg_arena_strdup(m->arena, o->name) : "";
     if (!v || !h->name)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    h->exclude_rad = bragg_arena_alloc(m->arena, o->n_exclude + 1, sizeof *h->exclude_rad);
+    if (!h->exclude_rad)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu excluded regions", o->n_exclude);
+    h->n_exclude = o->n_exclude;
+    if (o->n_exclude)
+        memcpy(h->exclude_rad, o->exclude_rad, o->n_exclude * sizeof *h->exclude_rad);
     h->x = v;
     h->y = v + p->n;
     h->weight = v + 2 * p->n;

@@ -66,7 +66,9 @@ typedef struct histogram {
     const char *name;
     bragg_radiation radiation;
     bragg_mount mount;
-    double radius_m, first_rad, last_rad, variance_floor;
+    double radius_m, variance_floor;
+    size_t n_exclude;
+    double (*exclude_rad)[2];
     size_t n, offset;           /* points; first residual */
     double *x, *y, *weight;     /* radians; 1/sigma */
     size_t n_background;
