@@ -563,11 +563,6 @@ static void calculate_block(const bragg_model *model, size_t which, size_t first
     }
 }
 
-void bragg_refine_calculate_block(const bragg_model *model, size_t which, size_t first, size_t last, double *y)
-{
-    calculate_block(model, which, first, last, y, NULL);
-}
-
 static size_t histogram_at(const bragg_model *model, size_t residual)
 {
     size_t k = model->n_histograms - 1;

@@ -128,6 +128,7 @@ static bragg_status run_turns(run *r, bool last, trail *t, bragg_error *err)
                 return st;
             bragg_refine_extracted_get(r->model, t->state[turn]);
         }
+        if (getenv("TRACE")) fprintf(stderr, "run %d chi2 %.2f\n", k, chi2);
         if (fabs(before - chi2) < (last ? 5e-5 : 1e-2) * chi2)
             return BRAGG_CONVERGED;
         before = chi2;

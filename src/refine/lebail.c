@@ -23,47 +23,77 @@ bool bragg_refine_extracts(const bragg_model *m)
 
 /* ------------------------------------------------------------ partition */
 
-/* Sums over the points of one peak: its share of the observed and of the
- * calculated pattern.  Points weigh by their own step, which a gap does not widen. */
+/* Points weigh by their own step, which a gap does not widen. */
 static double step_at(const histogram *h, size_t i)
 {
     double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
     return fmin(left, right);
 }
 
-static void share_block(const histogram *h, size_t first, size_t last, const double *ratio, const double *step,
-                        double *observed, double *calculated)
+/* Profiles of all peaks over the points they reach, computed once for the rounds
+ * of one extraction: peak k's begin at start[k]. */
+typedef struct profiles {
+    size_t *start;
+    double *p, *background, *step, *net;
+} profiles;
+
+static void free_profiles(profiles *f)
 {
-    size_t block = first / BRAGG_LSQ_BLOCK;
-    for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
-        size_t which = h->block_peak[k];
-        const peak *e = &h->peak[which];
-        size_t a = e->first > first ? e->first : first, b = e->last < last ? e->last : last;
-        double p[BRAGG_LSQ_BLOCK] = { 0 };
-        for (size_t o = 0; o < e->n_nodes; o++)
-            bragg_pseudo_voigt_add(h->x + a, b - a, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
-                                   h->node[e->node + o].weight, p, NULL, NULL, NULL);
-        for (size_t i = a; i < b; i++) {
-            double part = e->intensity * p[i - a] * step[i - first];
-            observed[which] += part * ratio[i - first];
-            calculated[which] += part;
-        }
-    }
+    free(f->start);
+    free(f->p);
+    free(f->background);
 }
 
-static void share_points(const bragg_model *m, size_t which, double *observed, double *calculated)
+static bragg_status make_profiles(const bragg_model *m, const histogram *h, profiles *f, bragg_error *err)
 {
-    const histogram *h = &m->histogram[which];
-    double y[BRAGG_LSQ_BLOCK], ratio[BRAGG_LSQ_BLOCK], step[BRAGG_LSQ_BLOCK];
-    for (size_t first = 0; first < h->n; first += BRAGG_LSQ_BLOCK) {
-        size_t last = first + BRAGG_LSQ_BLOCK < h->n ? first + BRAGG_LSQ_BLOCK : h->n;
-        bragg_refine_calculate_block(m, which, first, last, y);
-        for (size_t i = first; i < last; i++) {
-            double b = bragg_refine_background(m, h, i), net = y[i - first] - b;
-            ratio[i - first] = net > 0 ? (h->y[i] - b) / net : 1;
-            step[i - first] = step_at(h, i);
+    *f = (profiles){ calloc(h->n_peaks + 1, sizeof *f->start), NULL, calloc(3 * h->n + 1, sizeof *f->p), NULL, NULL };
+    size_t total = 0;
+    for (size_t k = 0; f->start && k < h->n_peaks; k++) {
+        f->start[k] = total;
+        total += h->peak[k].last - h->peak[k].first;
+    }
+    f->p = calloc(total + 1, sizeof *f->p);
+    if (!f->start || !f->background || !f->p)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the profiles of %zu peaks", h->n_peaks);
+    f->step = f->background + h->n;
+    f->net = f->step + h->n;
+    for (size_t i = 0; i < h->n; i++) {
+        f->background[i] = bragg_refine_background(m, h, i);
+        f->step[i] = step_at(h, i);
+    }
+    for (size_t k = 0; k < h->n_peaks; k++) {
+        const peak *e = &h->peak[k];
+        for (size_t o = 0; o < e->n_nodes; o++)
+            bragg_pseudo_voigt_add(h->x + e->first, e->last - e->first, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
+                                   h->node[e->node + o].weight * BRAGG_DEG / 100, f->p + f->start[k], NULL, NULL, NULL);
+    }
+    return BRAGG_OK;
+}
+
+/* Each peak's share of what was observed above the background, and its calculated
+ * intensity, both over the points in range. */
+static void share_points(const histogram *h, const profiles *f, double *observed, double *calculated)
+{
+    memset(f->net, 0, h->n * sizeof *f->net);
+    for (size_t k = 0; k < h->n_peaks; k++) {
+        const peak *e = &h->peak[k];
+        const double *p = f->p + f->start[k], intensity = e->intensity;
+        for (size_t i = e->first; i < e->last; i++)
+            f->net[i] += intensity * p[i - e->first];
+    }
+    for (size_t i = 0; i < h->n; i++) /* from here the ratio of observed to calculated, less one */
+        f->net[i] = f->net[i] > 0 ? (h->y[i] - f->background[i]) / f->net[i] - 1 : 0;
+    for (size_t k = 0; k < h->n_peaks; k++) {
+        const peak *e = &h->peak[k];
+        const double *p = f->p + f->start[k];
+        double sum = 0, more = 0;
+        for (size_t i = e->first; i < e->last; i++) {
+            double part = p[i - e->first] * f->step[i];
+            sum += part;
+            more += part * f->net[i];
         }
-        share_block(h, first, last, ratio, step, observed, calculated);
+        calculated[k] = e->intensity * sum;
+        observed[k] = e->intensity * (sum + more);
     }
 }
 
@@ -109,21 +139,29 @@ static void update_intensities(bragg_model *m, size_t which, const size_t *start
     *change = fmax(*change, total > 0 ? moved / total : 0);
 }
 
-static bragg_status extract_once(bragg_model *m, size_t which, double *change, bragg_error *err)
+/* Rounds of partition in one pattern; *change is the last one's. */
+static bragg_status extract_pattern(bragg_model *m, size_t which, int rounds, double *change, bragg_error *err)
 {
     const histogram *h = &m->histogram[which];
+    profiles f;
     size_t *start = calloc(m->n_phases + 1, sizeof *start), n = 0;
     for (size_t i = 0; start && i < m->n_phases; i++) {
         start[i] = n;
         n += m->phase[i].n_reflections;
     }
-    double *peaks = calloc(2 * h->n_peaks + 1, sizeof *peaks), *sum = calloc(2 * n + 1, sizeof *sum);
-    bragg_status st = start && peaks && sum ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", h->n_peaks);
-    if (st == BRAGG_OK) {
-        share_points(m, which, peaks, peaks + h->n_peaks);
+    double *peaks = calloc(2 * h->n_peaks + 1, sizeof *peaks), *sum = calloc(2 * n + 1, sizeof *sum), moved = INFINITY;
+    bragg_status st = make_profiles(m, h, &f, err);
+    if (st == BRAGG_OK && (!start || !peaks || !sum))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", h->n_peaks);
+    for (int k = 0; k < rounds && moved > 1e-5 && st == BRAGG_OK; k++) {
+        moved = 0;
+        memset(sum, 0, 2 * n * sizeof *sum);
+        share_points(h, &f, peaks, peaks + h->n_peaks);
         gather(m, h, peaks, peaks + h->n_peaks, start, sum);
-        update_intensities(m, which, start, sum, change);
+        update_intensities(m, which, start, sum, &moved);
     }
+    *change = fmax(*change, moved);
+    free_profiles(&f);
     free(start);
     free(peaks);
     free(sum);
@@ -133,12 +171,9 @@ static bragg_status extract_once(bragg_model *m, size_t which, double *change, b
 bragg_status bragg_refine_extract(bragg_model *m, int rounds, double *change, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
-    *change = INFINITY;
-    for (int k = 0; k < rounds && *change > 1e-5 && st == BRAGG_OK; k++) {
-        *change = 0;
-        for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
-            st = extract_once(m, h, change, err);
-    }
+    *change = 0;
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
+        st = extract_pattern(m, h, rounds, change, err);
     return st;
 }
 

@@ -131,7 +131,6 @@ bragg_status bragg_refine_extract(bragg_model *model, int rounds, double *change
 /* logarithms of all extracted intensities, kept and put back; their number */
 size_t bragg_refine_extracted_get(const bragg_model *model, double *log_f2);
 void bragg_refine_extracted_set(bragg_model *model, const double *log_f2);
-void bragg_refine_calculate_block(const bragg_model *model, size_t which, size_t first, size_t last, double *y);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
 enum { MAX_NODES = 96 };
