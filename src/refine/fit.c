@@ -73,30 +73,41 @@ static bragg_status solve(run *r, int max_cycles, double tolerance_esd, bragg_er
     return st;
 }
 
-/* Three successive states of the intensities, for the extrapolation below. */
+/* Three successive states of the refined parameters, for the extrapolation below. */
 typedef struct trail {
-    size_t n;
+    size_t n, *row;
     double *state[3];
 } trail;
 
-/* Turns crawl where intensities and widths pull each other.  Two steps tell the
+static void note_state(const bragg_params *t, trail *to, int turn)
+{
+    to->n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->at[i].refine && t->at[i].tie_to < 0) {
+            to->row[to->n] = i;
+            to->state[turn][to->n++] = t->at[i].value;
+        }
+}
+
+/* Turns crawl where intensities and profile pull each other.  Two steps tell the
  * pace of that: R. Varadhan & C. Roland, Scand. J. Stat. 35 (2008) 335, scheme S3,
- * on the logarithms, weighted by intensity. */
-static void extrapolate(bragg_model *m, const trail *t)
+ * parameters measured by their esds. */
+static void extrapolate(bragg_params *t, const trail *s)
 {
     double r2 = 0, v2 = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        double w = exp(t->state[2][i]), r = t->state[1][i] - t->state[0][i], v = t->state[2][i] - t->state[1][i] - r;
+    for (size_t i = 0; i < s->n; i++) {
+        double esd = t->at[s->row[i]].esd, w = esd > 0 && isfinite(esd) ? 1 / (esd * esd) : 0;
+        double r = s->state[1][i] - s->state[0][i], v = s->state[2][i] - s->state[1][i] - r;
         r2 += w * r * r;
         v2 += w * v * v;
     }
-    double a = v2 > 0 ? fmin(fmax(sqrt(r2 / v2), 1), 12) : 1;
-    for (size_t i = 0; i < t->n; i++) {
-        double r = t->state[1][i] - t->state[0][i], v = t->state[2][i] - t->state[1][i] - r;
-        double next = t->state[0][i] + 2 * a * r + a * a * v;
-        t->state[2][i] += fmin(fmax(next - t->state[2][i], -1), 1);
+    double a = v2 > 0 ? fmin(fmax(sqrt(r2 / v2), 1), 30) : 1;
+    for (size_t i = 0; i < s->n; i++) {
+        double r = s->state[1][i] - s->state[0][i], v = s->state[2][i] - s->state[1][i] - r;
+        bragg_param *p = &t->at[s->row[i]];
+        p->value = fmin(fmax(s->state[0][i] + 2 * a * r + a * a * v, p->lower), p->upper);
     }
-    bragg_refine_extracted_set(m, t->state[2]);
+    bragg_params_apply_ties(t);
 }
 
 static bragg_status one_turn(run *r, bool last, double *chi2, bragg_error *err)
@@ -105,7 +116,7 @@ static bragg_status one_turn(run *r, bool last, double *chi2, bragg_error *err)
     double change;
     bragg_status st = bragg_refine_prepare(r->model, &r->model->params, NULL, err);
     if (st >= 0)
-        st = bragg_refine_extract(r->model, last ? 4 : 6, &change, err);
+        st = bragg_refine_extract(r->model, last ? 60 : 20, last, &change, err);
     if (st < 0)
         return st;
     st = solve(r, 3, last ? 0.01 : 0.5, &ignored);
@@ -126,14 +137,13 @@ static bragg_status run_turns(run *r, bool last, trail *t, bragg_error *err)
             bragg_status st = one_turn(r, last, &chi2, err);
             if (st != BRAGG_OK)
                 return st;
-            bragg_refine_extracted_get(r->model, t->state[turn]);
+            note_state(&r->model->params, t, turn);
         }
-        if (getenv("TRACE")) fprintf(stderr, "run %d chi2 %.2f\n", k, chi2);
-        if (fabs(before - chi2) < (last ? 5e-5 : 1e-2) * chi2)
+        if (fabs(before - chi2) < (last ? 1e-4 : 1e-2) * chi2)
             return BRAGG_CONVERGED;
         before = chi2;
         if (last && k + 1 < runs)
-            extrapolate(r->model, t);
+            extrapolate(&r->model->params, t);
     }
     return last ? bragg_fail(err, BRAGG_ENOCONV, "refinement: Rwp still changes after %d turns of extraction and least squares", 3 * runs)
                 : BRAGG_ENOCONV;
@@ -141,13 +151,15 @@ static bragg_status run_turns(run *r, bool last, trail *t, bragg_error *err)
 
 static bragg_status fit_extracting(run *r, bool last, bragg_error *err)
 {
-    trail t = { bragg_refine_extracted_get(r->model, NULL), { NULL } };
-    double *room = malloc((3 * t.n + 1) * sizeof *room);
-    if (!room)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu intensities", t.n);
-    for (size_t k = 0; k < 3; k++)
-        t.state[k] = room + k * t.n;
-    bragg_status st = run_turns(r, last, &t, err);
+    size_t n = r->model->params.n + 1;
+    trail t = { 0, calloc(n, sizeof *t.row), { NULL } };
+    double *room = calloc(3 * n, sizeof *room);
+    bragg_status st = t.row && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", n);
+    for (size_t k = 0; k < 3 && room; k++)
+        t.state[k] = room + k * n;
+    if (st == BRAGG_OK)
+        st = run_turns(r, last, &t, err);
+    free(t.row);
     free(room);
     return st;
 }

@@ -123,14 +123,11 @@ double bragg_refine_background(const bragg_model *model, const histogram *h, siz
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);
 
 /* Le Bail (lebail.c): is any phase's intensity extracted, a start of background and
- * intensities, and rounds of partition at the last calculation, which must have
- * been made without layout; *change is the last round's, relative. */
+ * intensities, and rounds of partition (or of weighted projection, which minimizes
+ * chi^2) at the last calculation, which must have been made without layout; *change is the last round's, relative. */
 bool bragg_refine_extracts(const bragg_model *model);
 bragg_status bragg_refine_extract_start(bragg_model *model, bragg_error *err);
-bragg_status bragg_refine_extract(bragg_model *model, int rounds, double *change, bragg_error *err);
-/* logarithms of all extracted intensities, kept and put back; their number */
-size_t bragg_refine_extracted_get(const bragg_model *model, double *log_f2);
-void bragg_refine_extracted_set(bragg_model *model, const double *log_f2);
+bragg_status bragg_refine_extract(bragg_model *model, int rounds, bool weighted, double *change, bragg_error *err);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
 enum { MAX_NODES = 96 };
