@@ -4,6 +4,7 @@
 #include "close.h"
 
 #include <bragg/instrument.h>
+#include <bragg/number.h>
 #include <bragg/pattern.h>
 #include <bragg/refine.h>
 #include <bragg/units.h>
@@ -215,6 +216,127 @@ START_TEST(reflections_of_one_position_share_evenly)
     bragg_model_free(truth);
     bragg_pattern_free(p);
     bragg_structure_free(s);
+}
+END_TEST
+
+/* A phase with atoms beside one without: scale and cell of the first are not eaten. */
+START_TEST(extraction_leaves_a_rietveld_phase_its_own)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = monoclinic(), *si = bragg_structure_new(1, 1);
+    si->name = si->formula = "";
+    si->cell = (bragg_cell){ 5.4312, 5.4312, 5.4312, BRAGG_PI / 2, BRAGG_PI / 2, BRAGG_PI / 2 };
+    ck_assert_int_eq(bragg_symmetry_from_symbol("F d -3 m:2", &si->symmetry, &err), BRAGG_OK);
+    bragg_scatterer_find("Si", &si->scatterer[0], NULL, NULL);
+    si->atom[0] = (bragg_atom){ .label = "Si", .scatterer = 0, .x = { 0.125, 0.125, 0.125 }, .occupancy = 1, .uiso_ang2 = 0.0061 };
+    bragg_model *truth, *truth_si;
+    bragg_pattern *p = simulate(s, &truth), *q = simulate(si, &truth_si);
+    for (size_t i = 0; i < p->n; i++) {
+        p->y[i] += 3 * q->y[i];
+        p->sigma[i] = sqrt(p->sigma[i] * p->sigma[i] + 9 * q->sigma[i] * q->sigma[i]);
+    }
+    bragg_histogram_options o = synchrotron();
+    bragg_model *m = bragg_model_new();
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_add_cell(m, "L", &s->cell, &s->symmetry, &err), BRAGG_OK);
+    si->cell.a = si->cell.b = si->cell.c = 5.4351;
+    ck_assert_int_eq(bragg_model_add_phase(m, "Si", si, NULL, &err), BRAGG_OK);
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+    set_profile(m);
+    bragg_model_select(m, "background", true);
+    bragg_model_select(m, "phase.*.cell", true);
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    printf("beside an extracted phase: scale %.4f of 5.1, a %.5f(%.5f) of 5.4312\n", get(m, "phase.Si.scale"), f->phase[1].cell[0].value, f->phase[1].cell[0].esd);
+    fflush(stdout);
+    ck_assert(fabs(get(m, "phase.Si.scale") - 5.1) < 0.1 * 5.1);
+    ck_assert(fabs(f->phase[1].cell[0].value - 5.4312) < 5 * f->phase[1].cell[0].esd);
+    assert_close(f->phase[1].weight_fraction.value, 1, 1e-12); /* of what has atoms */
+    ck_assert(isnan(f->phase[0].weight_fraction.value));
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_model_free(truth);
+    bragg_model_free(truth_si);
+    bragg_pattern_free(p);
+    bragg_pattern_free(q);
+    bragg_structure_free(s);
+    bragg_structure_free(si);
+}
+END_TEST
+
+/* Sum of squares of the reference's own profile up to a last angle. */
+static double reference_chi2(const char *path, double last_deg, size_t *n)
+{
+    char line[300];
+    FILE *in = fopen(path, "r");
+    double chi2 = 0;
+    *n = 0;
+    while (in && fgets(line, sizeof line, in)) {
+        const char *at = line;
+        double v[4];
+        int k = 0;
+        while (k < 4 && bragg_number_scan(at, &at, &v[k]))
+            k++;
+        if (k == 4 && v[0] <= last_deg) {
+            chi2 += v[2] * (v[1] - v[3]) * (v[1] - v[3]);
+            ++*n;
+        }
+    }
+    if (in)
+        fclose(in);
+    return chi2;
+}
+
+/* The first third of GSAS-II's Le Bail fit of sucrose; the whole is in validation/. */
+START_TEST(sucrose_is_fitted_no_worse_than_by_gsas2)
+{
+    const char *top = getenv("BRAGG_SHARED");
+    char data[512], profile[512];
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(data, sizeof data, "%s/data/rietveld/11bmb_8716.fxye", top ? top : "../shared");
+    snprintf(profile, sizeof profile, "%s/reference/gsas2/1e_lebail_sucrose/profile_0.txt", top ? top : "../shared");
+    if (access(data, R_OK) || access(profile, R_OK)) {
+        printf("skipped: no %s\n", data);
+        return;
+    }
+    size_t n;
+    double theirs = reference_chi2(profile, 9.0002, &n);
+    bragg_pattern *p;
+    ck_assert_msg(bragg_pattern_read(data, 0, &p, &err) == BRAGG_OK, "%s", err.text);
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    o.radiation = (bragg_radiation){ false, 1, { 0.413259 }, { 1 }, 0.99 };
+    o.background_terms = 9;
+    o.first_rad = 2 * BRAGG_DEG;
+    o.last_rad = 9.0002 * BRAGG_DEG;
+    bragg_symmetry symmetry;
+    bragg_cell cell = { 7.72, 8.67, 10.82, BRAGG_PI / 2, 103 * BRAGG_DEG, BRAGG_PI / 2 };
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P 1 21 1", &symmetry, &err), BRAGG_OK);
+    bragg_model *m = bragg_model_new();
+    ck_assert_msg(bragg_model_add_pattern(m, p, &o, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_add_cell(m, "sucrose", &cell, &symmetry, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+    set(m, "instrument.u", 0.000645);
+    set(m, "instrument.v", -0.00007);
+    set(m, "instrument.w", 0.000035);
+    set(m, "instrument.sl", 0.001);
+    static const char *const wanted[] = { "background", "phase.*.cell", "phase.*.size", "phase.*.strain", "instrument.zero", "instrument.[uvw]", "instrument.sl" };
+    for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+        ck_assert_uint_gt(bragg_model_select(m, wanted[k], true), 0);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    double ours = f->gof * f->gof * (double)(f->points - f->variables);
+    printf("sucrose to 9 deg: chi^2 %.0f of %zu points, GSAS-II %.0f of %zu; a %.5f b %.5f c %.5f\n", ours, f->points, theirs, n, f->phase[0].cell[0].value,
+           f->phase[0].cell[1].value, f->phase[0].cell[2].value);
+    fflush(stdout);
+    ck_assert(n > 6900 && f->points + 1 >= n);
+    ck_assert(ours < theirs);
+    assert_close(f->phase[0].cell[0].value, 7.715643, 5e-5); /* zero and axial divergence differ between both */
+    assert_close(f->phase[0].cell[1].value, 8.664309, 5e-5);
+    assert_close(f->phase[0].cell[2].value, 10.810078, 5e-5);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
 }
 END_TEST
 
@@ -439,6 +561,8 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_test(all, extraction_finds_cell_and_intensities_of_a_simulated_pattern);
     tcase_add_test(all, reflections_of_one_position_share_evenly);
+    tcase_add_test(all, extraction_leaves_a_rietveld_phase_its_own);
+    tcase_add_test(all, sucrose_is_fitted_no_worse_than_by_gsas2);
     tcase_add_test(all, a_cell_its_symmetry_forbids_is_refused);
     tcase_add_test(all, an_instrument_reads_back_as_written);
     tcase_add_test(all, instruments_of_gsas_are_read_in_our_units);
