@@ -2,13 +2,17 @@
 #ifndef BRAGG_EXPERIMENT_H
 #define BRAGG_EXPERIMENT_H
 
+#include <bragg/instrument.h>
 #include <bragg/refine.h>
 #include <bragg/yaml.h>
 
 /** The YAML experiment file as far as one refinement needs it: radiation, data,
  *  phases, refine.  The other sections are kept in root for who needs them. */
 typedef struct bragg_experiment_phase {
-    const char *name, *card, *path;
+    const char *name, *card, *path;  /**< card and path NULL when cell and symmetry are given */
+    bool extract;                    /**< method: lebail */
+    bragg_cell cell;                 /**< given instead of a card */
+    const bragg_symmetry *symmetry;  /**< NULL: the card's */
     const bragg_yaml *refine;
     bool has_march;
     int march_hkl[3];
@@ -23,6 +27,8 @@ typedef struct bragg_experiment {
     size_t n_phases;
     bragg_experiment_phase *phase;
     bragg_refine_options options;
+    bragg_instrument instrument;     /**< of refine: instrument; silent without one */
+    const char *start;               /**< fit.json to start from; may be NULL */
 } bragg_experiment;
 
 /** EDATA with line and column for what the file has wrong. */

@@ -77,6 +77,13 @@ bragg_status bragg_model_add_pattern(bragg_model *model, const bragg_pattern *pa
 /** Add a phase (its structure is copied).  march_hkl may be NULL. */
 bragg_status bragg_model_add_phase(bragg_model *model, const char *name, const bragg_structure *structure,
                                    const int march_hkl[3], bragg_error *err);
+/** Add a phase of which only the cell and its symmetry are known: intensities are
+ *  extracted from the pattern between cycles (A. Le Bail, H. Duroy & J. L. Fourquet,
+ *  Mater. Res. Bull. 23 (1988) 447), reflections of one position share evenly what
+ *  stands there.  It has no scale, no atoms and no weight fraction; the esds of cell
+ *  and profile are those at fixed intensities.  EDATA when cell and symmetry disagree. */
+bragg_status bragg_model_add_cell(bragg_model *model, const char *name, const bragg_cell *cell,
+                                  const bragg_symmetry *symmetry, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 
@@ -126,6 +133,8 @@ typedef struct bragg_fit {
     size_t points, reflections, variables;
     double rp, rwp, rexp, gof;       /**< fractions, not per cent */
     double durbin_watson;            /**< serial correlation of residuals; 2 = none */
+    double serial_factor;            /**< by which serial correlation widens esds, 1 without it:
+                                          J.-F. Berar & P. Lelann, J. Appl. Cryst. 24 (1991) 1 */
     size_t n_phases;
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */
@@ -145,5 +154,20 @@ typedef struct bragg_refine_options {
 bragg_status bragg_refine(bragg_model *model, const bragg_refine_options *options, bragg_fit **out,
                           bragg_error *err);
 void bragg_fit_free(bragg_fit *fit);
+
+/* --------------------------------------------------------------- results */
+
+/** pdCIF (CIF_POW): a block a phase with cell, operations, atoms and reflections,
+ *  a block a pattern with R factors, weighting and the profile; title may be NULL.
+ *  Refined values carry their esds in brackets. */
+bragg_status bragg_fit_write_cif(bragg_model *model, const bragg_fit *fit, const char *title, const char *path, bool force,
+                                 bragg_error *err);
+/** CSV: the whole table with plain esds and those widened by serial correlation. */
+bragg_status bragg_fit_write_parameters(const bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
+/** CSV: every peak of every pattern. */
+bragg_status bragg_fit_write_reflections(bragg_model *model, const char *path, bool force, bragg_error *err);
+/** Start from the parameters of an earlier fit.json, by name; what it does not name
+ *  keeps its value.  EDATA when none of its names is in the table. */
+bragg_status bragg_model_start(bragg_model *model, const char *fit_json, bragg_error *err);
 
 #endif

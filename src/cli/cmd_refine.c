@@ -27,7 +27,17 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
     if (st == BRAGG_OK)
         st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
     if (st == BRAGG_OK)
-        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), true, err) /* its numbers are there already */;
+        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), true, err); /* its numbers are there already */
+    bragg_instrument instrument;
+    bragg_instrument_of(m, 0, &instrument);
+    if (st == BRAGG_OK)
+        st = bragg_instrument_write(&instrument, bragg_path_join(arena, w->out, "instrument.instr"), w->force, err);
+    if (st == BRAGG_OK)
+        st = bragg_fit_write_cif(m, f, x->title, bragg_path_join(arena, w->out, "fit.cif"), w->force, err);
+    if (st == BRAGG_OK)
+        st = bragg_fit_write_parameters(m, f, bragg_path_join(arena, w->out, "parameters.csv"), w->force, err);
+    if (st == BRAGG_OK)
+        st = bragg_fit_write_reflections(m, bragg_path_join(arena, w->out, "reflections.csv"), w->force, err);
     bragg_arena_free(arena);
     return st;
 }
@@ -85,7 +95,7 @@ static int run(int argc, char **argv)
 {
     wish w = { 0 };
     const cli_option options[] = {
-        { "output", 'o', CLI_TEXT, &w.out, "DIR", "write fit.json, the plot and its numbers here" },
+        { "output", 'o', CLI_TEXT, &w.out, "DIR", "write fit.json, fit.cif, tables, plots and instrument.instr here" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "parameters", 0, CLI_FLAG, &w.parameters, NULL, "list all parameters at their start and exit" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },

@@ -40,8 +40,12 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     json_object_set_new(root, "rexp", bragg_json_number(f->rexp));
     json_object_set_new(root, "gof", bragg_json_number(f->gof));
     json_object_set_new(root, "durbin_watson", bragg_json_number(f->durbin_watson));
-    for (size_t k = 0; k < t->n; k++)
-        json_object_set_new(params, t->at[k].name, bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit));
+    json_object_set_new(root, "serial_factor", bragg_json_number(f->serial_factor));
+    for (size_t k = 0; k < t->n; k++) {
+        json_t *q = bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit);
+        json_object_set_new(q, "esd_serial", bragg_json_number(t->at[k].esd * f->serial_factor));
+        json_object_set_new(params, t->at[k].name, q);
+    }
     json_object_set_new(root, "parameters", params);
     for (size_t k = 0; k < f->n_phases; k++)
         json_array_append_new(phases, phase_json(&f->phase[k], cards ? cards[k] : NULL));
@@ -65,7 +69,8 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
         if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
             print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
     print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
-    print_quantity(to, "density", p->density, "g/cm^3");
+    if (isfinite(p->density.value))
+        print_quantity(to, "density", p->density, "g/cm^3");
     if (isfinite(p->weight_fraction.esd))
         print_quantity(to, "weight fraction", p->weight_fraction, "");
     if (isfinite(p->size_nm.esd))

@@ -61,6 +61,8 @@ static void update_atoms(const bragg_params *t, phase *p)
 
 static bragg_status update_factors(phase *p, mix *m, bragg_error *err)
 {
+    if (p->extracted)
+        return BRAGG_OK;
     bragg_structure view = *p->structure;
     view.scatterer = m->scatterer;
     bool atoms_move = false;
@@ -306,7 +308,7 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     for (size_t k = 0; k < n_nodes; k++)
         pull = fmax(pull, fabs(nodes[k].shift));
     peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .n_nodes = n_nodes, .node = h->n_nodes,
-               .coefficient = h->n_coefficients, .phase = (size_t)(p - model->phase) };
+               .coefficient = h->n_coefficients, .phase = (size_t)(p - model->phase), .reflection = refl };
     e.first = lower_bound(h->x, h->n, s.position - reach - pull);
     e.last = lower_bound(h->x, h->n, s.position + reach + pull);
     if (e.first == e.last)

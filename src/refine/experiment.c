@@ -71,7 +71,12 @@ static bragg_status read_radiation(const loading *l, bragg_error *err)
     static const char *const keys[] = { "type", "wavelength", "ratios", "anode", "polarization" };
     const bragg_yaml *map = bragg_yaml_get(l->root, "radiation"), *node;
     bragg_radiation *r = &l->x->histogram.radiation;
-    const char *type = "x-ray";
+    const bragg_instrument *known = &l->x->instrument;
+    const char *type = known->radiation.neutron ? "neutron" : "x-ray";
+    if (known->radiation.n_lines)
+        *r = known->radiation;
+    if (!map && known->radiation.n_lines)
+        return BRAGG_OK;
     if (!map)
         return bragg_yaml_fail(l->root, err, "expected a section 'radiation', found none");
     bragg_status st = bragg_yaml_check_keys(map, keys, 5, err);
@@ -86,7 +91,7 @@ static bragg_status read_radiation(const loading *l, bragg_error *err)
         st = read_wavelengths(node, bragg_yaml_get(map, "ratios"), r, err);
     if (st == BRAGG_OK && r->n_lines == 0)
         st = bragg_yaml_fail(map, err, "radiation: expected a wavelength in angstrom or an anode, found none");
-    r->polarization = r->n_lines > 1 ? 0.5 : 0.99;
+    r->polarization = isfinite(known->radiation.polarization) ? known->radiation.polarization : r->n_lines > 1 ? 0.5 : 0.99;
     return st == BRAGG_OK ? optional_number(map, "polarization", &r->polarization, err) : st;
 }
 
@@ -140,9 +145,31 @@ static bragg_status read_data(const loading *l, bragg_error *err)
     return st;
 }
 
+/* Read before all else: radiation and mount fall back on it. */
+static bragg_status read_instrument(const loading *l, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(l->root, "refine"), "instrument");
+    bragg_instrument *x = &l->x->instrument;
+    const char *text;
+    x->radius_m = x->radiation.polarization = NAN;
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        x->value[k] = NAN;
+    bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
+    if (!node || st < 0)
+        return st;
+    const char *path = bragg_path_beside(l->arena, l->file, text);
+    if (!path)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    st = bragg_instrument_read(path, x, err);
+    if (st == BRAGG_OK && x->has_mount)
+        l->x->histogram.mount = x->mount;
+    l->x->histogram.radius_m = x->radius_m;
+    return st;
+}
+
 static bragg_status read_refine(const loading *l, bragg_error *err)
 {
-    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "cycles" };
+    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "cycles", "start" };
     static const char *const background_keys[] = { "type", "terms" };
     const bragg_yaml *map = bragg_yaml_get(l->root, "refine"), *node, *sub;
     long long n;
@@ -159,6 +186,10 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
                 return bragg_yaml_fail(sub, err, "terms: expected 1 to 40, found %lld", n);
             l->x->histogram.background_terms = (size_t)n;
         }
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        l->x->start = bragg_path_beside(l->arena, l->file, text);
+        l->x->options.stages = false; /* what was found stays near */
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "strategy")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         if (strcmp(text, "auto") && strcmp(text, "all"))
@@ -187,21 +218,64 @@ static bragg_status card_path(const loading *l, const bragg_yaml *node, const ch
     return bragg_path_exists(*path) ? BRAGG_OK : bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'", card, *path);
 }
 
+/* Cell and space group in place of a card. */
+static bragg_status read_cell(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *group = bragg_yaml_get(map, "space_group"), *cell = bragg_yaml_get(map, "cell");
+    const char *symbol;
+    double v[6];
+    if (!group)
+        return bragg_yaml_fail(cell, err, "cell: expected a space_group beside it, found none");
+    if (!p->extract)
+        return bragg_yaml_fail(cell, err, "cell: expected 'method: lebail' or a card with atoms, found neither");
+    bragg_symmetry *s = bragg_arena_alloc(l->arena, 1, sizeof *s);
+    bragg_status st = s ? bragg_yaml_numbers(cell, v, 6, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a symmetry");
+    if (st == BRAGG_OK)
+        st = bragg_yaml_text(group, &symbol, err);
+    bragg_error cause = BRAGG_ERROR_INIT;
+    if (st == BRAGG_OK && bragg_symmetry_from_symbol(symbol, s, &cause) < 0)
+        st = bragg_yaml_fail(group, err, "space_group: %s", cause.text);
+    if (st == BRAGG_OK)
+        p->cell = (bragg_cell){ v[0], v[1], v[2], v[3] * BRAGG_DEG, v[4] * BRAGG_DEG, v[5] * BRAGG_DEG };
+    p->symmetry = s;
+    return st;
+}
+
+static bragg_status read_method(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, "method");
+    const char *text = "rietveld";
+    bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
+    if (st == BRAGG_OK && strcmp(text, "rietveld") && strcmp(text, "lebail"))
+        return bragg_yaml_fail(node, err, "method: expected rietveld or lebail, found '%s'", text);
+    p->extract = *text == 'l';
+    return st;
+}
+
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
-    static const char *const keys[] = { "name", "card", "cif", "refine", "march" };
+    static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
-    bragg_status st = bragg_yaml_check_keys(map, keys, 5, err);
-    if (st == BRAGG_OK && !node)
+    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    bool has_cell = bragg_yaml_get(map, "cell");
+    if (st == BRAGG_OK && !node && !has_cell)
         st = bragg_yaml_fail(map, err, "phase: expected a card, found none");
+    if (st == BRAGG_OK && node && has_cell)
+        st = bragg_yaml_fail(map, err, "phase: expected a card or a cell, found both");
+    if (st == BRAGG_OK && !node && !named)
+        st = bragg_yaml_fail(map, err, "phase: expected a name beside its cell, found none");
     if (st == BRAGG_OK)
+        st = read_method(map, p, err);
+    if (st == BRAGG_OK && has_cell)
+        st = read_cell(l, map, p, err);
+    if (st == BRAGG_OK && node)
         st = bragg_yaml_text(node, &p->card, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK && node)
         st = card_path(l, node, p->card, &p->path, err);
     if (st == BRAGG_OK)
         st = named ? bragg_yaml_text(named, &p->name, err) : (p->name = bragg_path_stem(l->arena, p->card)) ? BRAGG_OK : BRAGG_ENOMEM;
     if (st == BRAGG_OK && strpbrk(p->name, ". *?[]\t"))
-        st = bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
+        return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
     p->refine = bragg_yaml_get(map, "refine");
     double march[3];
     const bragg_yaml *axis = bragg_yaml_get(map, "march");
@@ -249,6 +323,8 @@ bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bra
     if (st == BRAGG_OK && title)
         st = bragg_yaml_text(title, &x->title, err);
     if (st == BRAGG_OK)
+        st = read_instrument(&l, err);
+    if (st == BRAGG_OK)
         st = read_radiation(&l, err);
     if (st == BRAGG_OK)
         st = read_data(&l, err);
@@ -275,10 +351,15 @@ void bragg_experiment_free(bragg_experiment *x)
 static bragg_status add_phase(bragg_model *m, const bragg_experiment_phase *p, bragg_error *err)
 {
     bragg_structure *s;
+    if (p->symmetry)
+        return bragg_model_add_cell(m, p->name, &p->cell, p->symmetry, err);
     bragg_status st = bragg_structure_read_cif(p->path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
-    st = bragg_model_add_phase(m, p->name, s, p->has_march ? p->march_hkl : NULL, err);
+    if (p->extract)
+        st = bragg_model_add_cell(m, p->name, &s->cell, &s->symmetry, err);
+    else
+        st = bragg_model_add_phase(m, p->name, s, p->has_march ? p->march_hkl : NULL, err);
     bragg_structure_free(s);
     return st;
 }
@@ -344,6 +425,11 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK) {
         start_widths(m);
+        bragg_instrument_apply(&x->instrument, m, 0);
+        if (x->start)
+            st = bragg_model_start(m, x->start, err);
+    }
+    if (st == BRAGG_OK) {
         st = set_values(m, bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "values"), err);
     }
     if (st == BRAGG_OK)

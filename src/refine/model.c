@@ -117,6 +117,12 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->name = o->name ? bragg_arena_strdup(m->arena, o->name) : "";
     if (!v || !h->name)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    h->exclude_rad = bragg_arena_alloc(m->arena, o->n_exclude + 1, sizeof *h->exclude_rad);
+    if (!h->exclude_rad)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu excluded regions", o->n_exclude);
+    h->n_exclude = o->n_exclude;
+    if (o->n_exclude)
+        memcpy(h->exclude_rad, o->exclude_rad, o->n_exclude * sizeof *h->exclude_rad);
     h->x = v;
     h->y = v + p->n;
     h->weight = v + 2 * p->n;
@@ -184,6 +190,35 @@ bragg_status bragg_model_add_phase(bragg_model *m, const char *name, const bragg
         memcpy(p->march_hkl, march_hkl, sizeof p->march_hkl);
     st = bragg_structure_check(p->structure, err);
     return st < 0 ? bragg_context(err, st, "phase %s", name) : st;
+}
+
+bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry,
+                                  bragg_error *err)
+{
+    for (size_t i = 0; i < m->n_phases; i++)
+        if (!strcmp(m->phase[i].name, name))
+            return bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
+    bragg_status st = bragg_cell_check(cell, err);
+    if (st < 0)
+        return bragg_context(err, st, "phase %s", name);
+    double misfit = bragg_symmetry_cell_misfit(symmetry, cell);
+    if (!(misfit < 1e-3))
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected a cell of the symmetry %s, found one that is off by %.2g", name,
+                          symmetry->hm, misfit);
+    st = one_more((void **)&m->phase, m->n_phases, sizeof *m->phase, err);
+    if (st < 0)
+        return st;
+    phase *p = &m->phase[m->n_phases];
+    p->name = bragg_arena_strdup(m->arena, name);
+    p->structure = bragg_structure_new(0, 0);
+    if (!p->name || !p->structure)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    p->structure->name = p->structure->formula = "";
+    p->structure->cell = *cell;
+    p->structure->symmetry = *symmetry;
+    p->extracted = true;
+    m->n_phases++;
+    return BRAGG_OK;
 }
 
 /* ---------------------------------------------------------- reflections */
@@ -255,6 +290,10 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
     x->df2_dq = x->f2 + n;
     x->terms.intensity = x->terms.full + rows;
     x->terms.intensity_term = x->terms.full_term + rows;
+    for (size_t r = 0; p->extracted && r < n; r++)
+        x->f2[r] = 1;
+    if (p->extracted)
+        return BRAGG_OK;
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < p->structure->n_scatterers && st == BRAGG_OK; k++) {
         x->scatterer[k] = p->structure->scatterer[k];
@@ -472,7 +511,7 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     snprintf(prefix, sizeof prefix, "phase.%s", p->name);
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
         snprintf(name, sizeof name, "phase.%s.scale", p->name);
-        st = add_row(m, m->histogram[h].name, name, "", 1, 0, INFINITY, &p->mix[h].scale_row, err);
+        st = add_row(m, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
     }
     if (st == BRAGG_OK)
         st = add_cell_rows(m, p, prefix, err);

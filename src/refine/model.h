@@ -35,7 +35,7 @@ typedef struct peak {
     size_t first, last;         /* points it reaches */
     size_t node, n_nodes;
     size_t coefficient;
-    size_t phase;
+    size_t phase, reflection;
 } peak;
 
 /* Which columns a phase's peaks move in a histogram, and through what.  A term
@@ -66,7 +66,9 @@ typedef struct histogram {
     const char *name;
     bragg_radiation radiation;
     bragg_mount mount;
-    double radius_m, first_rad, last_rad, variance_floor;
+    double radius_m, variance_floor;
+    size_t n_exclude;
+    double (*exclude_rad)[2];
     size_t n, offset;           /* points; first residual */
     double *x, *y, *weight;     /* radians; 1/sigma */
     size_t n_background;
@@ -87,7 +89,7 @@ typedef struct phase {
     size_t n_reflections;
     bragg_reflection *reflection;
     size_t cell_row[6], size_row, strain_row, march_row, atom_row;
-    bool has_march;
+    bool has_march, extracted;  /* extracted: intensities from the pattern, no atoms */
     int march_hkl[3];
     size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */
     double *march_cos2;
@@ -119,6 +121,13 @@ double bragg_refine_background(const bragg_model *model, const histogram *h, siz
 
 /* observed intensity of each peak */
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);
+
+/* Le Bail (lebail.c): is any phase's intensity extracted, a start of background and
+ * intensities, and rounds of partition (or of weighted projection, which minimizes
+ * chi^2) at the last calculation, which must have been made without layout; *change is the last round's, relative. */
+bool bragg_refine_extracts(const bragg_model *model);
+bragg_status bragg_refine_extract_start(bragg_model *model, bragg_error *err);
+bragg_status bragg_refine_extract(bragg_model *model, int rounds, bool weighted, double *change, bragg_error *err);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
 enum { MAX_NODES = 96 };

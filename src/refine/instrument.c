@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Instrument files: ours, and those of GSAS and GSAS-II. */
+#include "config.h"
+#include "model.h"
+
+#include <bragg/instrument.h>
+#include <bragg/number.h>
+#include <bragg/output.h>
+#include <bragg/units.h>
+#include <bragg/yaml.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double fwhm2_per_sigma2 = 5.545177444479562; /* 8 ln 2 */
+
+static const struct { const char *name; int row; } rows[BRAGG_INSTRUMENT_ROWS] = {
+    [BRAGG_INSTRUMENT_ZERO] = { "zero", ZERO }, [BRAGG_INSTRUMENT_U] = { "u", CAGLIOTI_U }, [BRAGG_INSTRUMENT_V] = { "v", CAGLIOTI_V },
+    [BRAGG_INSTRUMENT_W] = { "w", CAGLIOTI_W }, [BRAGG_INSTRUMENT_P] = { "p", CAGLIOTI_P }, [BRAGG_INSTRUMENT_X] = { "x", LORENTZ_X },
+    [BRAGG_INSTRUMENT_Y] = { "y", LORENTZ_Y }, [BRAGG_INSTRUMENT_Z] = { "z", LORENTZ_Z }, [BRAGG_INSTRUMENT_SL] = { "sl", AXIAL_S },
+    [BRAGG_INSTRUMENT_HL] = { "hl", AXIAL_H },
+};
+
+static void clear(bragg_instrument *x)
+{
+    *x = (bragg_instrument){ .radius_m = NAN, .radiation = { .polarization = NAN } };
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        x->value[k] = NAN;
+}
+
+/* ---------------------------------------------------------------- model */
+
+void bragg_instrument_of(const bragg_model *m, size_t which, bragg_instrument *out)
+{
+    const histogram *h = &m->histogram[which];
+    clear(out);
+    out->radiation = h->radiation;
+    out->has_mount = true;
+    out->mount = h->mount;
+    out->radius_m = h->radius_m;
+    double first = m->params.at[h->row[WAVELENGTH]].value;
+    for (size_t k = 0; k < h->radiation.n_lines; k++) /* refined: all lines keep their ratio to the first */
+        out->radiation.wavelength_ang[k] *= first / h->radiation.wavelength_ang[0];
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        out->value[k] = m->params.at[h->row[rows[k].row]].value;
+}
+
+void bragg_instrument_apply(const bragg_instrument *x, bragg_model *m, size_t which)
+{
+    const histogram *h = &m->histogram[which];
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++) {
+        bragg_param *p = &m->params.at[h->row[rows[k].row]];
+        if (isnan(x->value[k]))
+            continue;
+        p->value = fmin(fmax(x->value[k], p->lower), p->upper);
+        if (k == BRAGG_INSTRUMENT_HL && x->value[k] != x->value[BRAGG_INSTRUMENT_SL])
+            p->tie_to = -1; /* a file that tells them apart knows better than the tie */
+    }
+}
+
+/* ----------------------------------------------------------------- ours */
+
+static void write_numbers(FILE *to, const char *key, const double *v, size_t n)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "%s: [", key);
+    for (size_t k = 0; k < n; k++)
+        fprintf(to, "%s%s", k ? ", " : "", bragg_number_print(text, v[k]));
+    fprintf(to, "]\n");
+}
+
+bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    char text[BRAGG_NUMBER_TEXT];
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "# instrument, as a refinement left it: degrees, squared degrees of FWHM, angstrom, mm\n");
+    fprintf(to, "type: %s\n", x->radiation.neutron ? "neutron" : "x-ray");
+    if (x->radiation.n_lines) {
+        write_numbers(to, "wavelength", x->radiation.wavelength_ang, x->radiation.n_lines);
+        write_numbers(to, "ratios", x->radiation.ratio, x->radiation.n_lines);
+    }
+    if (isfinite(x->radiation.polarization))
+        fprintf(to, "polarization: %s\n", bragg_number_print(text, x->radiation.polarization));
+    if (x->has_mount)
+        fprintf(to, "mount: %s\n", x->mount == BRAGG_BRAGG_BRENTANO ? "bragg-brentano" : "debye-scherrer");
+    if (isfinite(x->radius_m))
+        fprintf(to, "radius_mm: %s\n", bragg_number_print(text, 1000 * x->radius_m));
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        if (isfinite(x->value[k]))
+            fprintf(to, "%s: %s\n", rows[k].name, bragg_number_print(text, x->value[k]));
+    return bragg_output_commit(out, err);
+}
+
+static bragg_status read_lines(const bragg_yaml *map, bragg_radiation *r, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, "wavelength"), *ratios = bragg_yaml_get(map, "ratios");
+    if (!node)
+        return BRAGG_OK;
+    if (node->kind != BRAGG_YAML_SEQUENCE || node->n_children < 1 || node->n_children > BRAGG_MAX_LINES)
+        return bragg_yaml_fail(node, err, "wavelength: expected a list of 1 to %d", BRAGG_MAX_LINES);
+    r->n_lines = node->n_children;
+    for (size_t k = 0; k < r->n_lines; k++)
+        r->ratio[k] = k ? 0.5 : 1;
+    bragg_status st = bragg_yaml_numbers(node, r->wavelength_ang, r->n_lines, err);
+    if (st == BRAGG_OK && ratios)
+        st = bragg_yaml_numbers(ratios, r->ratio, r->n_lines, err);
+    for (size_t k = 0; k < r->n_lines && st == BRAGG_OK; k++)
+        if (!(r->wavelength_ang[k] > 0) || !(r->ratio[k] > 0))
+            st = bragg_yaml_fail(node, err, "wavelength: expected positive numbers and ratios, found %g and %g", r->wavelength_ang[k], r->ratio[k]);
+    return st;
+}
+
+static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_error *err)
+{
+    static const char *const keys[] = { "type", "wavelength", "ratios", "polarization", "mount", "radius_mm",
+                                        "zero", "u", "v", "w", "p", "x", "y", "z", "sl", "hl" };
+    const bragg_yaml *node;
+    const char *text;
+    if (map->kind != BRAGG_YAML_MAP)
+        return bragg_yaml_fail(map, err, "instrument: expected keys and values, found none");
+    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK)
+        st = read_lines(map, &x->radiation, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        x->radiation.neutron = !strcmp(text, "neutron");
+        if (!x->radiation.neutron && strcmp(text, "x-ray"))
+            st = bragg_yaml_fail(node, err, "type: expected x-ray or neutron, found '%s'", text);
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mount")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        x->has_mount = true;
+        x->mount = !strcmp(text, "bragg-brentano") ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
+        if (x->mount == BRAGG_DEBYE_SCHERRER && strcmp(text, "debye-scherrer"))
+            st = bragg_yaml_fail(node, err, "mount: expected debye-scherrer or bragg-brentano, found '%s'", text);
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))
+        st = bragg_yaml_number(node, &x->radiation.polarization, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "radius_mm"))) {
+        st = bragg_yaml_number(node, &x->radius_m, err);
+        x->radius_m /= 1000;
+    }
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS && st == BRAGG_OK; k++)
+        if ((node = bragg_yaml_get(map, rows[k].name)))
+            st = bragg_yaml_number(node, &x->value[k], err);
+    return st;
+}
+
+/* -------------------------------------------------------------- GSAS-II */
+
+/* Theirs: sigma^2 in squared centidegrees, Lorentzian FWHM in centidegrees, SH/L
+ * the sum of S/L and H/L. */
+static void set_gauss(bragg_instrument *x, int row, double centideg2) { x->value[row] = centideg2 * 1e-4 * fwhm2_per_sigma2; }
+
+static void second_line(bragg_instrument *x, double wavelength, double ratio)
+{
+    if (wavelength > 0) {
+        x->radiation.n_lines = 2;
+        x->radiation.wavelength_ang[1] = wavelength;
+        x->radiation.ratio[1] = ratio > 0 ? ratio : 0.5;
+    }
+}
+
+static void first_line(bragg_instrument *x, double wavelength)
+{
+    x->radiation.n_lines = x->radiation.n_lines ? x->radiation.n_lines : 1;
+    x->radiation.wavelength_ang[0] = wavelength;
+    x->radiation.ratio[0] = 1;
+}
+
+static void take_instprm(bragg_instrument *x, const char *key, double v, double *lam2, double *ratio)
+{
+    if (!strcmp(key, "Lam") || !strcmp(key, "Lam1"))
+        first_line(x, v);
+    else if (!strcmp(key, "Lam2"))
+        *lam2 = v;
+    else if (!strcmp(key, "I(L2)/I(L1)"))
+        *ratio = v;
+    else if (!strcmp(key, "Polariz."))
+        x->radiation.polarization = v;
+    else if (!strcmp(key, "Zero"))
+        x->value[BRAGG_INSTRUMENT_ZERO] = v;
+    else if (!strcmp(key, "SH/L"))
+        x->value[BRAGG_INSTRUMENT_SL] = x->value[BRAGG_INSTRUMENT_HL] = v / 2;
+    else if (key[0] && !key[1] && strchr("UVW", key[0]))
+        set_gauss(x, BRAGG_INSTRUMENT_U + (key[0] - 'U'), v);
+    else if (key[0] && !key[1] && strchr("XYZ", key[0]))
+        x->value[BRAGG_INSTRUMENT_X + (key[0] - 'X')] = v * 1e-2;
+    else if (!strcmp(key, "Gonio. radius"))
+        x->radius_m = v / 1000;
+}
+
+/* "Key:value" lines of the first bank; several may stand in a line, parted by ';'. */
+static bragg_status read_instprm(const char *path, char *text, bragg_instrument *x, bragg_error *err)
+{
+    double lam2 = NAN, ratio = NAN;
+    int banks = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\r\n;", &rest); line && banks < 2; line = strtok_r(NULL, "\r\n;", &rest)) {
+        while (isspace((unsigned char)*line))
+            line++;
+        banks += !strncmp(line, "#Bank", 5);
+        char *colon = strchr(line, ':');
+        if (*line == '#' || !colon)
+            continue;
+        *colon = 0;
+        double v;
+        const char *end;
+        if (!strcmp(line, "Type")) {
+            if (strncmp(colon + 1, "PXC", 3) && strncmp(colon + 1, "PNC", 3))
+                return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (PXC or PNC), found type %.20s", path, colon + 1);
+            x->radiation.neutron = colon[2] == 'N';
+        } else if (bragg_number_scan(colon + 1, &end, &v))
+            take_instprm(x, line, v, &lam2, &ratio);
+    }
+    second_line(x, lam2, ratio);
+    return x->radiation.n_lines ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a wavelength 'Lam:', found none", path);
+}
+
+/* ----------------------------------------------------------------- GSAS */
+
+/* Values behind a record's name; columns 13 on. */
+static size_t record_numbers(const char *text, const char *name, double *v, size_t room)
+{
+    const char *at = strstr(text, name);
+    size_t n = 0;
+    if (!at)
+        return 0;
+    const char *stop = at + strcspn(at, "\r\n"), *end;
+    at += strlen(name);
+    while (n < room && at < stop && bragg_number_scan(at, &end, &v[n]) && end <= stop) {
+        n++;
+        at = end;
+    }
+    return n;
+}
+
+/* A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748, CW profile functions: 2 has
+ * GU GV GW LX LY trns asym shft GP, 3 and 4 GU GV GW GP LX LY S/L H/L. */
+static bragg_status read_prm(const char *path, const char *text, bragg_instrument *x, bragg_error *err)
+{
+    double icons[6] = { 0 }, head[3] = { 0 }, v[16] = { 0 };
+    const char *type = strstr(text, "HTYPE");
+    if (type && (strlen(type) < 12 || type[10] != 'C'))
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (HTYPE P.C.), found '%.12s'", path, type);
+    x->radiation.neutron = type && type[9] == 'N';
+    if (record_numbers(text, "INS  1 ICONS", icons, 6) < 1 || !(icons[0] > 0))
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a wavelength in 'INS  1 ICONS', found none", path);
+    first_line(x, icons[0]);
+    second_line(x, icons[1], icons[5]);
+    x->value[BRAGG_INSTRUMENT_ZERO] = icons[2] / 100;
+    if (icons[3] > 0) /* IPOLA 1: (1 + M cos^2) / (1 + M) */
+        x->radiation.polarization = icons[4] == 1 ? 1 / (1 + icons[3]) : icons[3];
+    if (record_numbers(text, "INS  1PRCF1 ", head, 3) < 1)
+        return BRAGG_OK; /* wavelength and zero alone */
+    int function = (int)head[0];
+    size_t n = 0;
+    for (int k = 1; k <= 4; k++) {
+        char name[32];
+        snprintf(name, sizeof name, "INS  1PRCF1%d", k);
+        n += record_numbers(text, name, v + n, n + 4 <= 16 ? 4 : 0);
+    }
+    if (n < 3 || function < 2 || function > 4)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 2 to 4, found %d with %zu coefficients", path, function, n);
+    for (int k = 0; k < 3; k++)
+        set_gauss(x, BRAGG_INSTRUMENT_U + k, v[k]);
+    set_gauss(x, BRAGG_INSTRUMENT_P, function == 2 ? v[8] : v[3]);
+    x->value[BRAGG_INSTRUMENT_X] = 1e-2 * (function == 2 ? v[3] : v[4]);
+    x->value[BRAGG_INSTRUMENT_Y] = 1e-2 * (function == 2 ? v[4] : v[5]);
+    if (function > 2) {
+        x->value[BRAGG_INSTRUMENT_SL] = v[6];
+        x->value[BRAGG_INSTRUMENT_HL] = v[7];
+    }
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------------ any */
+
+static char *slurp(const char *path, size_t *n, bragg_error *err)
+{
+    enum { MOST = 1 << 20 }; /* an instrument file has a few kilobytes */
+    FILE *in = fopen(path, "rb");
+    char *text = in ? malloc(MOST + 1) : NULL;
+    if (text) {
+        *n = fread(text, 1, MOST, in);
+        text[*n] = 0;
+    } else
+        bragg_fail(err, in ? BRAGG_ENOMEM : BRAGG_EIO, "'%s': cannot read", path);
+    if (in)
+        fclose(in);
+    return text;
+}
+
+bragg_status bragg_instrument_read(const char *path, bragg_instrument *out, bragg_error *err)
+{
+    size_t n = 0;
+    char *text = slurp(path, &n, err);
+    clear(out);
+    if (!text)
+        return BRAGG_EIO;
+    bragg_status st;
+    if (strlen(text) < n || n == 0)
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': expected an instrument file, found %s", path, n ? "binary data" : "nothing");
+    else if (strstr(text, "INS   BANK"))
+        st = read_prm(path, text, out, err);
+    else if (strstr(text, "GSAS-II instrument parameter") || strstr(text, "Type:P"))
+        st = read_instprm(path, text, out, err);
+    else {
+        bragg_arena *arena = bragg_arena_new();
+        const bragg_yaml *root;
+        st = arena ? bragg_yaml_parse(text, n, path, arena, &root, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path);
+        if (st == BRAGG_OK)
+            st = read_ours(root, out, err);
+        bragg_arena_free(arena);
+    }
+    free(text);
+    return st;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a refinement leaves for others: pdCIF, and tables of parameters and reflections. */
+#include "config.h"
+#include "model.h"
+
+#include <bragg/number.h>
+#include <bragg/output.h>
+#include <bragg/units.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ------------------------------------------------------------ CIF words */
+
+static const char *esd_text(char buffer[BRAGG_NUMBER_TEXT], double value, double esd)
+{
+    if (!isfinite(value))
+        return "?";
+    return esd > 0 && isfinite(esd) ? bragg_number_print_esd(buffer, value, esd) : bragg_number_print_digits(buffer, value, 7);
+}
+
+static void put(FILE *to, const char *name, double value, double esd)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "%-40s %s\n", name, esd_text(text, value, esd));
+}
+
+static void put_row(FILE *to, const bragg_model *m, size_t row)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, " %s", esd_text(text, m->params.at[row].value, m->params.at[row].esd));
+}
+
+/* A text between semicolons; such a line inside would end it. */
+static void put_text(FILE *to, const char *name, const char *text)
+{
+    fprintf(to, "%s\n;\n ", name);
+    for (; *text; text++)
+        fprintf(to, *text == '\n' ? "\n " : "%c", (unsigned char)*text < 128 && *text != '\r' ? *text : '?');
+    fprintf(to, "\n;\n");
+}
+
+/* A data block's or atom's name: no blanks, no quotes, ASCII. */
+static void put_word(FILE *to, const char *word)
+{
+    for (; *word; word++)
+        fputc(isalnum((unsigned char)*word) && (unsigned char)*word < 128 ? *word : strchr("+-_.'*()", *word) && word[1] != 0 ? *word : '_', to);
+}
+
+/* ------------------------------------------------------------- pattern */
+
+static void put_radiation(FILE *to, const bragg_model *m, const histogram *h)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    double first = m->params.at[h->row[WAVELENGTH]].value, scale = first / h->radiation.wavelength_ang[0];
+    fprintf(to, "%-40s %s\n", "_diffrn_radiation_probe", h->radiation.neutron ? "neutron" : "x-ray");
+    if (h->radiation.n_lines == 1) {
+        put(to, "_diffrn_radiation_wavelength", first, m->params.at[h->row[WAVELENGTH]].esd);
+    } else {
+        fprintf(to, "loop_\n _diffrn_radiation_wavelength_id\n _diffrn_radiation_wavelength\n _diffrn_radiation_wavelength_wt\n");
+        for (size_t k = 0; k < h->radiation.n_lines; k++) {
+            fprintf(to, " %zu %s", k + 1, bragg_number_print_digits(text, h->radiation.wavelength_ang[k] * scale, 8));
+            fprintf(to, " %s\n", bragg_number_print_digits(text, h->radiation.ratio[k], 6));
+        }
+    }
+    if (!h->radiation.neutron && h->radiation.polarization < 1) /* perpendicular over parallel */
+        put(to, "_diffrn_radiation_polarisn_ratio", h->radiation.polarization / (1 - h->radiation.polarization), NAN);
+}
+
+static void put_excluded(FILE *to, const histogram *h)
+{
+    if (h->n_exclude == 0) {
+        fprintf(to, "%-40s none\n", "_pd_proc_info_excluded_regions");
+        return;
+    }
+    fprintf(to, "_pd_proc_info_excluded_regions\n;\n");
+    for (size_t k = 0; k < h->n_exclude; k++)
+        fprintf(to, " from %.6g to %.6g degrees 2theta\n", h->exclude_rad[k][0] / BRAGG_DEG, h->exclude_rad[k][1] / BRAGG_DEG);
+    fprintf(to, ";\n");
+}
+
+static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, const histogram *h)
+{
+    char text[300];
+    put(to, "_pd_proc_ls_prof_R_factor", f->rp, NAN);
+    put(to, "_pd_proc_ls_prof_wR_factor", f->rwp, NAN);
+    put(to, "_pd_proc_ls_prof_wR_expected", f->rexp, NAN);
+    put(to, "_refine_ls_goodness_of_fit_all", f->gof, NAN);
+    fprintf(to, "%-40s full\n%-40s Inet\n", "_refine_ls_matrix_type", "_refine_ls_structure_factor_coef");
+    fprintf(to, "%-40s sigma\n%-40s 'w = 1/sigma^2'\n", "_refine_ls_weighting_scheme", "_refine_ls_weighting_details");
+    fprintf(to, "%-40s %zu\n%-40s 0\n", "_refine_ls_number_parameters", f->variables, "_refine_ls_number_restraints");
+    fprintf(to, "%-40s %s\n", "_refine_ls_shift/su_max_lt", f->converged ? "0.01" : "?");
+    fprintf(to, "%-40s 0.0001\n", "_pd_proc_ls_peak_cutoff");
+    put_text(to, "_pd_proc_ls_profile_function",
+             "Pseudo-Voigt after Thompson, Cox & Hastings, J. Appl. Cryst. 20 (1987) 79, with axial\n"
+             "divergence after Finger, Cox & Jephcoat, J. Appl. Cryst. 27 (1994) 892");
+    snprintf(text, sizeof text, "Chebyshev polynomial of the first kind, %zu terms", h->n_background);
+    put_text(to, "_pd_proc_ls_background_function", text);
+    bool march = false;
+    for (size_t i = 0; i < m->n_phases; i++)
+        march = march || m->phase[i].has_march;
+    put_text(to, "_pd_proc_ls_pref_orient_corr", march ? "March-Dollase, J. Appl. Cryst. 19 (1986) 267" : "none");
+    if (f->report && *f->report)
+        put_text(to, "_pd_proc_ls_special_details", f->report);
+}
+
+static bragg_status put_profile(FILE *to, bragg_model *m, size_t which, bragg_error *err)
+{
+    size_t n = m->histogram[which].n;
+    double *v = malloc((5 * n + 1) * sizeof *v);
+    bragg_status st = v ? bragg_model_calculate(m, which, v, v + n, v + 2 * n, v + 3 * n, v + 4 * n, err)
+                        : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
+    if (st == BRAGG_OK) {
+        fprintf(to, "%-40s %zu\n", "_pd_proc_number_of_points", n);
+        put(to, "_pd_proc_2theta_range_min", v[0] / BRAGG_DEG, NAN);
+        put(to, "_pd_proc_2theta_range_max", v[n - 1] / BRAGG_DEG, NAN);
+        put_excluded(to, &m->histogram[which]);
+        fprintf(to, "loop_\n _pd_meas_2theta_scan\n _pd_proc_intensity_total\n _pd_calc_intensity_total\n"
+                    " _pd_proc_intensity_bkg_calc\n _pd_proc_ls_weight\n");
+        for (size_t i = 0; i < n; i++)
+            fprintf(to, " %.6f %.9g %.9g %.9g %.9g\n", v[i] / BRAGG_DEG, v[n + i], v[3 * n + i], v[4 * n + i], 1 / (v[2 * n + i] * v[2 * n + i]));
+    }
+    free(v);
+    return st;
+}
+
+static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, size_t which, const char *title, bragg_error *err)
+{
+    const histogram *h = &m->histogram[which];
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "\ndata_");
+    put_word(to, *h->name ? h->name : "pattern");
+    fprintf(to, "\n_pd_block_id ");
+    put_word(to, *h->name ? h->name : "pattern");
+    fprintf(to, "\n");
+    if (title)
+        put_text(to, "_pd_meas_special_details", title);
+    fprintf(to, "%-40s '%s'\n", "_pd_calc_method", bragg_refine_extracts(m) ? "Le Bail extraction" : "Rietveld refinement");
+    put_radiation(to, m, h);
+    put_fit(to, m, f, h);
+    fprintf(to, "loop_\n _pd_phase_id\n _pd_phase_block_id\n _pd_phase_mass_%%\n");
+    for (size_t i = 0; i < m->n_phases; i++) {
+        bragg_quantity w = f->phase[i].weight_fraction;
+        fprintf(to, " %zu ", i + 1);
+        put_word(to, m->phase[i].name);
+        fprintf(to, " %s\n", m->n_phases > 1 ? esd_text(text, 100 * w.value, 100 * w.esd) : m->phase[i].extracted ? "?" : "100");
+    }
+    return put_profile(to, m, which, err);
+}
+
+/* --------------------------------------------------------------- phase */
+
+static void put_operations(FILE *to, const bragg_symmetry *s)
+{
+    static const char *const axis[3] = { "x", "y", "z" };
+    fprintf(to, "loop_\n _space_group_symop_id\n _space_group_symop_operation_xyz\n");
+    for (size_t o = 0; o < s->n_ops; o++) {
+        fprintf(to, " %zu '", o + 1);
+        for (int i = 0; i < 3; i++) {
+            bool first = true;
+            int t = (int)lrint(24 * (s->op[o].t[i] - floor(s->op[o].t[i]))) % 24, part = 24;
+            for (int d = 2; d <= 24; d++)
+                while (t && t % d == 0 && part % d == 0) {
+                    t /= d;
+                    part /= d;
+                }
+            for (int j = 0; j < 3; j++)
+                if (s->op[o].r[i][j]) {
+                    fprintf(to, "%s%s", s->op[o].r[i][j] < 0 ? "-" : first ? "" : "+", axis[j]);
+                    first = false;
+                }
+            if (t)
+                fprintf(to, "+%d/%d", t, part);
+            fprintf(to, "%s", i < 2 ? "," : "'\n");
+        }
+    }
+}
+
+static void put_cell(FILE *to, const bragg_model *m, const bragg_fit *f, size_t i)
+{
+    static const char *const names[6] = { "_cell_length_a", "_cell_length_b", "_cell_length_c",
+                                          "_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma" };
+    const phase *p = &m->phase[i];
+    for (int k = 0; k < 6; k++)
+        put(to, names[k], f->phase[i].cell[k].value, f->phase[i].cell[k].esd);
+    put(to, "_cell_volume", f->phase[i].volume_ang3.value, f->phase[i].volume_ang3.esd);
+    if (isfinite(p->structure->z) && p->structure->z > 0)
+        put(to, "_cell_formula_units_Z", p->structure->z, NAN);
+    if (!p->extracted)
+        put(to, "_exptl_crystal_density_diffrn", f->phase[i].density.value, f->phase[i].density.esd);
+    fprintf(to, "%-40s '%s'\n", "_space_group_name_H-M_alt", p->structure->symmetry.hm);
+    if (p->structure->symmetry.number > 0)
+        fprintf(to, "%-40s %d\n", "_space_group_IT_number", p->structure->symmetry.number);
+    put_operations(to, &p->structure->symmetry);
+}
+
+/* U_eq = 1/3 sum U_ij a*_i a*_j a_i.a_j: R. X. Fischer & E. Tillmanns, Acta Cryst.
+ * C44 (1988) 775. */
+static double equivalent(const phase *p, const bragg_atom *a)
+{
+    const bragg_cell *c = &p->structure->cell;
+    const double l[3] = { c->a, c->b, c->c }, r[3] = { sqrt(p->g[0]), sqrt(p->g[1]), sqrt(p->g[2]) };
+    const double cosine[3] = { cos(c->alpha), cos(c->beta), cos(c->gamma) };
+    double u = 0;
+    for (int i = 0; i < 3; i++) {
+        int j = (i + 1) % 3, k = (i + 2) % 3;
+        u += a->u[i] * r[i] * r[i] * l[i] * l[i] + 2 * a->u[3 + i] * r[j] * r[k] * l[j] * l[k] * cosine[i];
+    }
+    return u / 3;
+}
+
+static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
+{
+    const bragg_structure *s = p->structure;
+    char text[BRAGG_NUMBER_TEXT];
+    bool any = false;
+    fprintf(to, "loop_\n _atom_site_label\n _atom_site_type_symbol\n _atom_site_fract_x\n _atom_site_fract_y\n _atom_site_fract_z\n"
+                " _atom_site_occupancy\n _atom_site_site_symmetry_multiplicity\n _atom_site_adp_type\n _atom_site_U_iso_or_equiv\n");
+    for (size_t j = 0; j < s->n_atoms; j++) {
+        const bragg_atom *a = &s->atom[j];
+        size_t row = p->atom_row + j * N_ATOM;
+        fprintf(to, " ");
+        put_word(to, a->label);
+        fprintf(to, " ");
+        put_word(to, s->scatterer[a->scatterer].name);
+        for (int k = 0; k < 3; k++)
+            put_row(to, m, row + ATOM_X + (size_t)k);
+        put_row(to, m, row + ATOM_OCCUPANCY);
+        fprintf(to, " %d %s", a->multiplicity, a->anisotropic ? "Uani" : "Uiso");
+        if (a->anisotropic)
+            fprintf(to, " %s\n", bragg_number_print_digits(text, equivalent(p, a), 5));
+        else {
+            put_row(to, m, row + ATOM_UISO);
+            fprintf(to, "\n");
+        }
+        any = any || a->anisotropic;
+    }
+    if (!any)
+        return;
+    fprintf(to, "loop_\n _atom_site_aniso_label\n _atom_site_aniso_U_11\n _atom_site_aniso_U_22\n _atom_site_aniso_U_33\n"
+                " _atom_site_aniso_U_23\n _atom_site_aniso_U_13\n _atom_site_aniso_U_12\n");
+    for (size_t j = 0; j < s->n_atoms; j++) {
+        if (!s->atom[j].anisotropic)
+            continue;
+        fprintf(to, " ");
+        put_word(to, s->atom[j].label);
+        for (size_t k = 0; k < 6; k++)
+            put_row(to, m, p->atom_row + j * N_ATOM + ATOM_U11 + k);
+        fprintf(to, "\n");
+    }
+}
+
+/* |F|^2 of each reflection of the first pattern: as shared out of the points, and
+ * as calculated. */
+static void put_reflections(FILE *to, const bragg_model *m, size_t i, const double *observed)
+{
+    const histogram *h = &m->histogram[0];
+    fprintf(to, "loop_\n _refln_index_h\n _refln_index_k\n _refln_index_l\n _refln_d_spacing\n _refln_F_squared_meas\n _refln_F_squared_calc\n");
+    for (size_t k = 0; k < h->n_peaks; k++) {
+        const bragg_model_peak *e = &h->listed[k];
+        if (e->phase != i || e->line != 0 || h->peak[k].position < h->x[0] || h->peak[k].position > h->x[h->n - 1])
+            continue;
+        double q = bragg_cell_invd2(m->phase[i].g, e->hkl.h, e->hkl.k, e->hkl.l);
+        double meas = e->intensity > 0 ? e->f2 * observed[k] / e->intensity : 0;
+        fprintf(to, " %d %d %d %.6f %.6g %.6g\n", e->hkl.h, e->hkl.k, e->hkl.l, 1 / sqrt(q), meas, e->f2);
+    }
+}
+
+static void put_phase(FILE *to, const bragg_model *m, const bragg_fit *f, size_t i, const double *observed)
+{
+    const phase *p = &m->phase[i];
+    fprintf(to, "\ndata_");
+    put_word(to, p->name);
+    fprintf(to, "\n_pd_block_id ");
+    put_word(to, p->name);
+    fprintf(to, "\n");
+    if (p->structure->name && *p->structure->name)
+        put_text(to, "_chemical_name_common", p->structure->name);
+    if (p->structure->formula && *p->structure->formula)
+        fprintf(to, "%-40s '%s'\n", "_chemical_formula_sum", p->structure->formula);
+    put_cell(to, m, f, i);
+    put(to, "_refine_ls_R_I_factor", f->phase[i].r_bragg, NAN);
+    if (p->extracted)
+        put_text(to, "_refine_special_details", "Intensities extracted: Le Bail, Duroy & Fourquet, Mater. Res. Bull. 23 (1988) 447");
+    if (isfinite(f->phase[i].size_nm.esd) || isfinite(f->phase[i].strain.esd)) {
+        char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT], text[200];
+        snprintf(text, sizeof text, "volume-weighted column length %s nm, Stokes-Wilson strain %s", esd_text(a, f->phase[i].size_nm.value, f->phase[i].size_nm.esd),
+                 esd_text(b, f->phase[i].strain.value, f->phase[i].strain.esd));
+        put_text(to, "_pd_char_special_details", text);
+    }
+    if (!p->extracted)
+        put_atoms(to, m, p);
+    put_reflections(to, m, i, observed);
+}
+
+bragg_status bragg_fit_write_cif(bragg_model *m, const bragg_fit *f, const char *title, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_refine_prepare(m, &m->params, NULL, err);
+    if (st == BRAGG_OK)
+        st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    double *observed = malloc((m->histogram[0].n_peaks + 1) * sizeof *observed);
+    time_t now = time(NULL);
+    struct tm utc;
+    char date[20] = "?";
+    if (gmtime_r(&now, &utc))
+        strftime(date, sizeof date, "%Y-%m-%d", &utc);
+    if (!observed)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for reflections");
+    fprintf(to, "#\\#CIF_1.1\ndata_global\n%-40s %s\n%-40s 'bragg %s'\n", "_audit_creation_date", date, "_computing_structure_refinement",
+            PACKAGE_VERSION);
+    if (st == BRAGG_OK)
+        bragg_refine_partition(m, 0, observed);
+    for (size_t i = 0; i < m->n_phases && st == BRAGG_OK; i++)
+        put_phase(to, m, f, i, observed);
+    for (size_t k = 0; k < m->n_histograms && st == BRAGG_OK; k++)
+        st = put_pattern(to, m, f, k, title, err);
+    free(observed);
+    if (st == BRAGG_OK)
+        return bragg_output_commit(out, err);
+    bragg_output_abandon(out);
+    return st;
+}
+
+/* -------------------------------------------------------------- tables */
+
+static void put_value(FILE *to, double v)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, ",%s", isfinite(v) ? bragg_number_print(text, v) : "");
+}
+
+bragg_status bragg_fit_write_parameters(const bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "name,value,esd,esd_serial,unit,refined,tied_to\n");
+    for (size_t k = 0; k < m->params.n; k++) {
+        const bragg_param *p = &m->params.at[k];
+        fprintf(to, "%s", p->name);
+        put_value(to, p->value);
+        put_value(to, p->esd);
+        put_value(to, p->esd * f->serial_factor);
+        fprintf(to, ",%s,%d,%s\n", p->unit, p->refine, p->tie_to >= 0 ? m->params.at[p->tie_to].name : "");
+    }
+    return bragg_output_commit(out, err);
+}
+
+bragg_status bragg_fit_write_reflections(bragg_model *m, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_refine_prepare(m, &m->params, NULL, err);
+    if (st == BRAGG_OK)
+        st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "pattern,phase,line,h,k,l,multiplicity,d_ang,two_theta_deg,gauss_fwhm_deg,lorentz_fwhm_deg,lp,f2_calc,intensity_calc,intensity_obs\n");
+    for (size_t w = 0; w < m->n_histograms && st == BRAGG_OK; w++) {
+        const histogram *h = &m->histogram[w];
+        double *observed = malloc((h->n_peaks + 1) * sizeof *observed);
+        if (!observed)
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", h->n_peaks);
+        else
+            bragg_refine_partition(m, w, observed);
+        for (size_t k = 0; observed && k < h->n_peaks; k++) {
+            const bragg_model_peak *e = &h->listed[k];
+            double q = bragg_cell_invd2(m->phase[e->phase].g, e->hkl.h, e->hkl.k, e->hkl.l);
+            fprintf(to, "%s,%s,%zu,%d,%d,%d,%d,%.7f,%.6f,%.6f,%.6f,%.6g,%.6g,%.6g,%.6g\n", h->name, m->phase[e->phase].name, e->line + 1, e->hkl.h,
+                    e->hkl.k, e->hkl.l, e->hkl.multiplicity, 1 / sqrt(q), e->two_theta_rad / BRAGG_DEG, e->gauss_fwhm_rad / BRAGG_DEG,
+                    e->lorentz_fwhm_rad / BRAGG_DEG, e->lp, e->f2, e->intensity, observed[k]);
+        }
+        free(observed);
+    }
+    if (st == BRAGG_OK)
+        return bragg_output_commit(out, err);
+    bragg_output_abandon(out);
+    return st;
+}

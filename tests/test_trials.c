@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* strategy: auto from bad starts on simulated patterns: how often the minimum is
+ * found.  BRAGG_TRIALS sets the number of trials (20 without it). */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/number.h>
+#include <bragg/refine.h>
+#include <bragg/units.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned long long state = 88172645463325252ULL;
+
+static double uniform(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return ((double)(state >> 11) + 0.5) / 9007199254740992.0;
+}
+
+static double deviate(void) { return sqrt(-2 * log(uniform())) * cos(2 * BRAGG_PI * uniform()); }
+
+static double *value(bragg_model *m, const char *name)
+{
+    bragg_params *t = bragg_model_params(m);
+    ptrdiff_t row = bragg_params_find(t, name);
+    ck_assert_msg(row >= 0, "no parameter %s", name);
+    return &t->at[row].value;
+}
+
+/* Orthorhombic, lab two-wavelength; monoclinic, synchrotron; rhombohedral, lab. */
+static const struct twin {
+    const char *group, *a, *b;
+    double cell[6], xa[3], xb[3];
+    bool lab;
+} twins[3] = {
+    { "P n m a", "Pb", "S", { 8.482, 5.399, 6.961, 90, 90, 90 }, { 0.1878, 0.25, 0.1673 }, { 0.0635, 0.25, 0.6843 }, true },
+    { "P 1 21/c 1", "Bi", "S", { 6.137, 5.853, 8.291, 90, 98.71, 90 }, { 0.1231, 0.2137, 0.3719 }, { 0.6173, 0.4231, 0.1171 }, false },
+    { "R -3 m:H", "Sb", "Bi", { 4.407, 4.407, 11.709, 90, 90, 120 }, { 0, 0, 0.2336 }, { 0, 0, 0.5 }, true },
+};
+
+static bragg_structure *structure_of(const struct twin *w)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bragg_structure_new(2, 2);
+    s->name = s->formula = "";
+    s->cell = (bragg_cell){ w->cell[0], w->cell[1], w->cell[2], w->cell[3] * BRAGG_DEG, w->cell[4] * BRAGG_DEG, w->cell[5] * BRAGG_DEG };
+    ck_assert_msg(bragg_symmetry_from_symbol(w->group, &s->symmetry, &err) == BRAGG_OK, "%s", err.text);
+    bragg_scatterer_find(w->a, &s->scatterer[0], NULL, NULL);
+    bragg_scatterer_find(w->b, &s->scatterer[1], NULL, NULL);
+    s->atom[0] = (bragg_atom){ .label = "A", .scatterer = 0, .occupancy = 1, .uiso_ang2 = 0.0137 };
+    s->atom[1] = (bragg_atom){ .label = "B", .scatterer = 1, .occupancy = 1, .uiso_ang2 = 0.0091 };
+    memcpy(s->atom[0].x, w->xa, sizeof w->xa);
+    memcpy(s->atom[1].x, w->xb, sizeof w->xb);
+    return s;
+}
+
+static bragg_model *model_of(const struct twin *w, const bragg_structure *s, const bragg_pattern *p)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    o.radiation = w->lab ? (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.5 } : (bragg_radiation){ false, 1, { 0.7093 }, { 1 }, 0.99 };
+    o.mount = w->lab ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
+    o.radius_m = 0.217;
+    o.background_terms = 4;
+    bragg_model *m = bragg_model_new();
+    ck_assert_msg(bragg_model_add_pattern(m, p, &o, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_add_phase(m, "T", s, NULL, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+    *value(m, "instrument.u") = w->lab ? 0.004 : 0.0008;
+    *value(m, "instrument.v") = w->lab ? -0.002 : -0.0002;
+    *value(m, "instrument.w") = w->lab ? 0.006 : 0.0006;
+    *value(m, "instrument.x") = w->lab ? 0.03 : 0.006;
+    static const char *const wanted[] = { "background", "phase.*.scale", "phase.*.cell", "instrument.w", "instrument.x", "phase.*.uiso", "phase.*.atom.*.[xyz]" };
+    for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+        bragg_model_select(m, wanted[k], true);
+    bragg_model_select(m, w->lab ? "instrument.displacement" : "instrument.zero", true);
+    return m;
+}
+
+static bragg_pattern *simulate(const struct twin *w, const bragg_structure *s)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *p = bragg_pattern_new(w->lab ? 4200 : 3100, BRAGG_AXIS_TTH);
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (w->lab ? 15.3 + 0.021 * (double)i : 4.3 + 0.011 * (double)i) * BRAGG_DEG;
+        p->sigma[i] = 1;
+    }
+    p->y[0] = 1;
+    bragg_model *m = model_of(w, s, p);
+    *value(m, "background.0") = 130;
+    *value(m, "background.1") = -40;
+    *value(m, "phase.T.scale") = w->lab ? 0.03 : 0.8;
+    *value(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    for (size_t i = 0; i < p->n; i++) {
+        p->sigma[i] = sqrt(p->y[i]);
+        p->y[i] += p->sigma[i] * deviate();
+    }
+    bragg_model_free(m);
+    return p;
+}
+
+static double rwp_from(bragg_model *m, bool stages, char **report)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_refine_options o = BRAGG_REFINE_OPTIONS_INIT;
+    bragg_fit *f;
+    o.stages = stages;
+    bragg_status st = bragg_refine(m, &o, &f, &err);
+    double rwp = f && (st >= 0 || st == BRAGG_ENOCONV) ? f->rwp : INFINITY;
+    if (report)
+        *report = f && f->report ? strdup(f->report) : NULL;
+    bragg_fit_free(f);
+    return rwp;
+}
+
+/* Cells off by up to 1 %, each free edge by its own, angles by up to 0.3 deg; widths by 30 %. */
+static bool one_trial(const struct twin *w, int number)
+{
+    bragg_structure *s = structure_of(w);
+    bragg_pattern *p = simulate(w, s);
+    bragg_model *m = model_of(w, s, p);
+    *value(m, "phase.T.scale") = w->lab ? 0.03 : 0.8;
+    *value(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
+    double best = rwp_from(m, false, NULL);
+    bragg_model_free(m);
+    m = model_of(w, s, p);
+    double factor = uniform() < 0.5 ? 0.7 : 1.3;
+    *value(m, "instrument.w") *= factor * factor;
+    *value(m, "instrument.u") *= factor * factor;
+    *value(m, "instrument.v") *= factor * factor;
+    *value(m, "instrument.x") *= factor;
+    static const char *const edges[] = { "phase.T.cell.a", "phase.T.cell.b", "phase.T.cell.c" };
+    for (int k = 0; k < 3; k++)
+        *value(m, edges[k]) *= 1 + 0.01 * (2 * uniform() - 1);
+    *value(m, "phase.T.cell.beta") += w->cell[4] != 90 ? 0.3 * (2 * uniform() - 1) : 0;
+    double a = *value(m, edges[0]) / w->cell[0] - 1, b = *value(m, edges[1]) / w->cell[1] - 1, c = *value(m, edges[2]) / w->cell[2] - 1;
+    char *report;
+    double rwp = rwp_from(m, true, &report);
+    bool good = rwp < 1.01 * best;
+    if (!good)
+        printf("trial %d, %s: Rwp %.3f %%, best %.3f %%; start off by %.2f %.2f %.2f %%, widths %.1f\n%s", number, w->group, 100 * rwp, 100 * best,
+               100 * a, 100 * b, 100 * c, factor, report ? report : "");
+    free(report);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_structure_free(s);
+    return good;
+}
+
+START_TEST(auto_finds_the_minimum_from_bad_starts)
+{
+    const char *wish = getenv("BRAGG_TRIALS");
+    long long n = 20;
+    int found = 0;
+    if (wish)
+        ck_assert_msg(bragg_integer_parse(wish, &n) && n > 0, "BRAGG_TRIALS: %s", wish);
+    for (int k = 0; k < n; k++)
+        found += one_trial(&twins[k % 3], k);
+    printf("strategy auto: %d of %lld trials ended in the minimum\n", found, n);
+    fflush(stdout);
+    ck_assert_msg(found * 100 >= 95 * n, "%d of %lld", found, n);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("trials");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 0);
+    tcase_add_test(all, auto_finds_the_minimum_from_bad_starts);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
