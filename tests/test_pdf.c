@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* G(r) calculated and reduced, against libdiffpy and PDFgetX3. */
+#include "config.h"
+#include "reference.h"
+#include <bragg/pdf.h>
+#include <time.h>
+
+/* Columns x y … of a text file, from its first line of numbers; *n rows of up to
+ * three. */
+static double (*columns(const char *path, size_t *n))[3]
+{
+    FILE *in = fopen(path, "r");
+    char line[512];
+    double (*out)[3] = calloc(20000, sizeof *out);
+    ck_assert_msg(in != NULL, "%s", path);
+    for (*n = 0; *n < 20000 && fgets(line, sizeof line, in);) {
+        const char *at = line;
+        int k = 0;
+        while (k < 3 && bragg_number_scan(at, &at, &out[*n][k]))
+            k++;
+        *n += k >= 2;
+    }
+    fclose(in);
+    return out;
+}
+
+static bragg_structure *structure(const char *symbol, const bragg_cell *cell, const char *const *species, const double (*x)[3], double biso, size_t n)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bragg_structure_new(n, n);
+    bool exact;
+    s->cell = *cell;
+    ck_assert_msg(bragg_symmetry_from_symbol(symbol, &s->symmetry, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < n; k++) {
+        ck_assert_int_eq(bragg_scatterer_find(species[k], &s->scatterer[k], &exact, &err), BRAGG_OK);
+        s->atom[k].label = species[k];
+        s->atom[k].scatterer = k;
+        memcpy(s->atom[k].x, x[k], sizeof x[k]);
+        s->atom[k].occupancy = 1.0 / (double)n;
+        s->atom[k].uiso_ang2 = biso / (8 * BRAGG_PI * BRAGG_PI);
+    }
+    ck_assert_msg(bragg_structure_check(s, &err) == BRAGG_OK, "%s", err.text);
+    return s;
+}
+
+static const bragg_cell NI_CELL = { 3.524, 3.524, 3.524, BRAGG_PI / 2, BRAGG_PI / 2, BRAGG_PI / 2 };
+static const bragg_cell BI_CELL = { 4.5327, 4.5327, 11.7903, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+
+static bragg_structure *nickel(void)
+{
+    static const char *const species[] = { "Ni" };
+    static const double x[1][3] = { { 0, 0, 0 } };
+    return structure("F m -3 m", &NI_CELL, species, x, 0.35, 1);
+}
+
+static bragg_structure *bismuth_antimony(size_t n)
+{
+    static const char *const species[] = { "Bi", "Sb" };
+    static const double x[2][3] = { { 0, 0, 0.234 }, { 0, 0, 0.234 } };
+    return structure("R -3 m:H", &BI_CELL, species, x, 0.8, n);
+}
+
+/* Largest difference over the largest value, from 1 angstrom on. */
+static double misfit(const char *name, bragg_structure *s, const bragg_pdf_shape *shape, double *rdf_misfit)
+{
+    char path[512];
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        bragg_structure_free(s);
+        return *rdf_misfit = 0;
+    }
+    double (*ref)[3] = columns(path, &n), worst = 0, most = 0, worst_rdf = 0, most_rdf = 0;
+    ck_assert_uint_eq(n, shape->n);
+    double *g = calloc(n, sizeof *g), *rdf = calloc(n, sizeof *rdf);
+    struct timespec t0, t1;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    bragg_status st = bragg_pdf_model(s, shape, g, rdf, &err);
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    for (size_t i = 100; i < n; i++) {
+        worst = fmax(worst, fabs(g[i] - ref[i][1]));
+        most = fmax(most, fabs(ref[i][1]));
+        worst_rdf = fmax(worst_rdf, fabs(rdf[i] - ref[i][2]));
+        most_rdf = fmax(most_rdf, fabs(ref[i][2]));
+    }
+    *rdf_misfit = worst_rdf / most_rdf;
+    fprintf(stderr, "%s: G %.2e, R %.2e of the maximum, %.1f ms\n", name, worst / most, *rdf_misfit,
+            1e3 * (double)(t1.tv_sec - t0.tv_sec) + 1e-6 * (double)(t1.tv_nsec - t0.tv_nsec));
+    free(ref);
+    free(g);
+    free(rdf);
+    bragg_structure_free(s);
+    return worst / most;
+}
+
+static bragg_pdf_shape reference_shape(double qmax)
+{
+    bragg_pdf_shape s = BRAGG_PDF_SHAPE_INIT;
+    s.n = 10000;
+    s.qmax_invang = qmax;
+    s.qdamp_invang = 0.01;
+    return s;
+}
+
+START_TEST(calculated_nickel_is_that_of_libdiffpy)
+{
+    bragg_pdf_shape s = reference_shape(INFINITY);
+    double rdf;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_noqmax_fullprec.txt", nickel(), &s, &rdf), 0.0005);
+    ck_assert_double_lt(rdf, 0.0005);
+    s.qmax_invang = 27;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_fullprec.txt", nickel(), &s, &rdf), 0.0005);
+    s.qbroad_invang = 0.015;
+    s.delta2_ang2 = 2.2;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_qbroad0.015_delta2_2.2_fullprec.txt", nickel(), &s, &rdf), 0.005);
+    ck_assert_double_lt(rdf, 0.0005);
+}
+END_TEST
+
+START_TEST(mixed_sites_weigh_as_in_libdiffpy)
+{
+    bragg_pdf_shape s = reference_shape(27);
+    double rdf;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bi_G_fullprec.txt", bismuth_antimony(1), &s, &rdf), 0.0005);
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bisb_G_fullprec.txt", bismuth_antimony(2), &s, &rdf), 0.0005);
+    s.neutron = true;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bisb_G_neutron_fullprec.txt", bismuth_antimony(2), &s, &rdf), 0.0005);
+}
+END_TEST
+
+static void assert_formula(const char *text, const char *expected)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char got[256] = "";
+    ck_assert_msg(bragg_composition_parse(text, &c, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < c.n; k++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s %.6g", k ? " " : "", c.scatterer[k].name, c.count[k]);
+    ck_assert_str_eq(got, expected);
+}
+
+START_TEST(formulae_become_numbers_of_atoms)
+{
+    assert_formula("BiSnSb", "Bi 1 Sn 1 Sb 1");
+    assert_formula("K3Bi2", "K 3 Bi 2");
+    assert_formula("Pb Ti0.5 Zr .5 O 3", "Pb 1 Ti 0.5 Zr 0.5 O 3");
+    assert_formula("Zr(HPO4)2\xc2\xb7H2O", "Zr 1 H 4 P 2 O 9");
+    assert_formula("CuSO4*5H2O", "Cu 1 S 1 O 9 H 10");
+    assert_formula("Na2[Ca(CO3)2]1.5 {D2O}0.25", "Na 2 Ca 1.5 C 3 O 9.25 D 0.5");
+    assert_formula("CH3 CH3", "C 2 H 6");
+}
+END_TEST
+
+START_TEST(a_formula_that_is_none_is_explained)
+{
+    static const char *const bad[] = { "", "  ", "Xx2", "Ni0", "(NaCl", "NaCl)", "()2", "bi", "Ni1.2.3", "3Ni", "Ni-2", "*H2O",
+                                       "((((((((((((((((((((Ni))))))))))))))))))))", "Ni1e9999" };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        bragg_composition c;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_composition_parse(bad[k], &c, &err) == BRAGG_EDATA, "'%s' was read", bad[k]);
+        ck_assert_msg(strstr(err.text, "composition") != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pdf");
+    TCase *model = tcase_create("model"), *formula = tcase_create("formula");
+    tcase_add_test(model, calculated_nickel_is_that_of_libdiffpy);
+    tcase_add_test(model, mixed_sites_weigh_as_in_libdiffpy);
+    tcase_add_test(formula, formulae_become_numbers_of_atoms);
+    tcase_add_test(formula, a_formula_that_is_none_is_explained);
+    suite_add_tcase(suite, formula);
+    suite_add_tcase(suite, model);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
