@@ -125,7 +125,7 @@ static bragg_status take_sequence(formula *f, char until, bragg_error *err)
         else
             return unexpected(f, "an element", err);
     }
-    if (st == BRAGG_OK && f->at == start)
+    if (st == BRAGG_OK && f->at == start + strspn(start, " \t\r\n\v\f"))
         return unexpected(f, "an element", err);
     if (st == BRAGG_OK && until && *f->at++ != until) {
         f->at--;

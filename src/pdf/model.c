@@ -386,7 +386,7 @@ static double sharpening(const bragg_pdf_shape *s, double r)
 typedef struct spread {
     const census *p;
     const bragg_pdf_shape *shape;
-    double r0, step, *rdf;     /* rdf[i] at r0 + i step */
+    double r0, step, *curve;   /* R(r) / r at r0 + i step */
     size_t n;
     double norm;
 } spread;
@@ -402,7 +402,7 @@ static void add_gaussian(const spread *w, size_t first, size_t last, double cent
     double x = (w->r0 + (double)i * w->step - centre) / sigma, h = w->step / sigma;
     double y = area / (sigma * sqrt(2 * BRAGG_PI)) * exp(-x * x / 2), ratio = exp(-h * (x + h / 2)), change = exp(-h * h);
     for (; i < end; i++) {
-        w->rdf[i] += y;
+        w->curve[i] += y;
         y *= ratio;
         ratio *= change;
     }
@@ -418,7 +418,7 @@ static void spread_class(const spread *w, size_t class_, size_t first, size_t la
     for (size_t k = k0 > 2 ? k0 : 2; k < k1; k++) { /* k = 1 is r = 0 */
         double r = ((double)k - 1) * p->h, sigma2 = p->msd[class_] * sharpening(w->shape, r);
         if (row[k] != 0 && sigma2 > 0)
-            add_gaussian(w, first, last, r, sqrt(sigma2), w->norm * row[k]);
+            add_gaussian(w, first, last, r, sqrt(sigma2), w->norm * row[k] / r);
     }
 }
 
@@ -450,12 +450,13 @@ static bragg_status choose_bins(census *p, const bragg_pdf_shape *shape, double 
     return BRAGG_OK;
 }
 
-/* R(r) at r0 + i step, i < n. */
-static bragg_status radial_distribution(const crystal *c, const bragg_pdf_shape *shape, double r0, double step, size_t n, double *rdf,
+/* R(r) / r at r0 + i step, i < n; a Gaussian of R(r) / r, not of R(r), stands at each
+ * distance, as in PDFgui and libdiffpy. */
+static bragg_status radial_distribution(const crystal *c, const bragg_pdf_shape *shape, double r0, double step, size_t n, double *curve,
                                         bragg_error *err)
 {
     census p = { .c = c };
-    spread w = { &p, shape, r0, step, rdf, n, 1 / (c->mean_weight * c->mean_weight * c->atoms) };
+    spread w = { &p, shape, r0, step, curve, n, 1 / (c->mean_weight * c->mean_weight * c->atoms) };
     p.first = calloc(c->n, sizeof *p.first);
     for (size_t k = 0; p.first && k < c->n; k++)
         if (c->site[k].first)
@@ -533,7 +534,7 @@ static void subtract_baseline(const crystal *c, double r0, double step, size_t n
 {
     for (size_t i = 0; i < n; i++) {
         double r = r0 + (double)i * step;
-        g[i] = r > 0 ? g[i] / r - 4 * BRAGG_PI * c->rho0 * r : 0;
+        g[i] -= 4 * BRAGG_PI * c->rho0 * r;
     }
 }
 
@@ -579,19 +580,17 @@ bragg_status bragg_pdf_model(const bragg_structure *structure, const bragg_pdf_s
     if (st < 0)
         return st;
     st = open_crystal(&c, structure, s->neutron, err);
+    memset(g, 0, s->n * sizeof *g);
     if (!isfinite(shape.qmax_invang))
         shape.qmax_invang = BRAGG_PI / s->rstep_ang;
+    if (st == BRAGG_OK && (!cut || rdf))
+        st = radial_distribution(&c, s, s->rmin_ang, s->rstep_ang, s->n, g, err);
+    for (size_t i = 0; st == BRAGG_OK && rdf && i < s->n; i++)
+        rdf[i] = g[i] * (s->rmin_ang + (double)i * s->rstep_ang);
     if (st == BRAGG_OK && cut)
         st = terminated(&c, &shape, g, err);
-    if (st == BRAGG_OK && (!cut || rdf)) {
-        double *at = cut ? rdf : g;
-        memset(at, 0, s->n * sizeof *at);
-        st = radial_distribution(&c, s, s->rmin_ang, s->rstep_ang, s->n, at, err);
-        if (st == BRAGG_OK && !cut && rdf)
-            memcpy(rdf, g, s->n * sizeof *g);
-        if (st == BRAGG_OK && !cut)
-            subtract_baseline(&c, s->rmin_ang, s->rstep_ang, s->n, g);
-    }
+    else if (st == BRAGG_OK)
+        subtract_baseline(&c, s->rmin_ang, s->rstep_ang, s->n, g);
     for (size_t i = 0; st == BRAGG_OK && i < s->n; i++)
         g[i] *= envelope(s, s->rmin_ang + (double)i * s->rstep_ang);
     free(c.site);
