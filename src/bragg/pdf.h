@@ -40,7 +40,8 @@ typedef struct bragg_pdf_options {
     bragg_pdf_window window;
     bool neutron;                /**< weights are scattering lengths */
     bool compton;                /**< take calculated Compton scattering off (needs the wavelength) */
-    double polarization;         /**< (Ih - Iv) / (Ih + Iv) to divide out, 0 for an unpolarized beam; NAN: done already */
+    double polarization;         /**< to divide out: degree across the plane of scattering, 0 for whole rings or an
+                                  *   unpolarized beam, 1 for none to correct; NAN: done already */
     double mu_r;                 /**< absorption of a cylinder, mu times radius; 0: none */
     double number_density;       /**< atoms/angstrom^3; NAN when unknown */
 } bragg_pdf_options;
