@@ -130,6 +130,115 @@ START_TEST(mixed_sites_weigh_as_in_libdiffpy)
 }
 END_TEST
 
+/* ------------------------------------------------------------ reduction */
+
+/* Value of "key = value" in a header, or NULL; at most 200 bytes. */
+static const char *setting(const char *text, const char *key, char out[200])
+{
+    size_t length = strlen(key);
+    for (const char *at = text; (at = strstr(at, key)); at += length)
+        if ((at == text || at[-1] == '\n') && !strncmp(at + length, " = ", 3)) {
+            snprintf(out, 200, "%.*s", (int)strcspn(at + length + 3, "\r\n"), at + length + 3);
+            return out;
+        }
+    return NULL;
+}
+
+static double number_setting(const char *text, const char *key)
+{
+    char value[200];
+    double v = NAN;
+    ck_assert_msg(setting(text, key, value) && bragg_number_parse(value, &v), "no %s", key);
+    return v;
+}
+
+static bragg_pattern *raw_pattern(const char *folder, const char *name, bragg_axis axis)
+{
+    char file[256], path[512];
+    bragg_pattern *p = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(file, sizeof file, "data/pdf/%s/%s", folder, !strcmp(name, "Kapton.chi") ? "kapton.chi" : name);
+    shared_file(path, file);
+    ck_assert_msg(bragg_pattern_read(path, 0, &p, &err) == BRAGG_OK, "%s: %s", path, err.text);
+    p->axis = axis;
+    return p;
+}
+
+static bragg_pdf_options options_of(const char *head)
+{
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.background_scale = number_setting(head, "bgscale");
+    o.rpoly_ang = number_setting(head, "rpoly");
+    o.qmaxinst_invang = number_setting(head, "qmaxinst");
+    o.qmin_invang = number_setting(head, "qmin");
+    o.qmax_invang = number_setting(head, "qmax");
+    o.rmin_ang = number_setting(head, "rmin");
+    o.rmax_ang = number_setting(head, "rmax");
+    o.rstep_ang = number_setting(head, "rstep");
+    return o;
+}
+
+/* Rw over 1 to 30 angstrom after a scale, between a reduction with the settings
+ * of a processed file and that file. */
+static double rw_of(const bragg_pdf *p, const char *path, double *scale)
+{
+    size_t n;
+    double (*ref)[3] = columns(path, &n), xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < n && i < p->m; i++) {
+        assert_close(p->r[i], ref[i][0], 1e-6);
+        if (ref[i][0] < 1 || ref[i][0] > 30)
+            continue;
+        xy += p->gr[i] * ref[i][1];
+        xx += p->gr[i] * p->gr[i];
+        yy += ref[i][1] * ref[i][1];
+    }
+    free(ref);
+    *scale = xy / xx;
+    return sqrt(fmax(0, 1 - xy * xy / xx / yy));
+}
+
+static double reduced_again(const char *folder, const char *gr, double *scale)
+{
+    char name[256], path[512], value[200];
+    bragg_composition c;
+    bragg_pdf *p = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(name, sizeof name, "data/pdf/%s", gr);
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        return -1;
+    }
+    char *head = whole_file(path);
+    *strstr(head, "#### start data") = 0;
+    bragg_pdf_options o = options_of(head);
+    bragg_axis axis = !strcmp(setting(head, "dataformat", value), "QA") ? BRAGG_AXIS_Q : BRAGG_AXIS_QNM;
+    ck_assert_int_eq(bragg_composition_parse(setting(head, "composition", value), &c, &err), BRAGG_OK);
+    bragg_pattern *sample = raw_pattern(folder, setting(head, "inputfile", value), axis);
+    bragg_pattern *background = raw_pattern(folder, setting(head, "backgroundfile", value), axis);
+    ck_assert_msg(bragg_pdf_reduce(sample, background, &c, &o, &p, &err) == BRAGG_OK, "%s: %s", gr, err.text);
+    double rw = rw_of(p, path, scale);
+    fprintf(stderr, "%s: Rw %.2f %% after a scale of %.4f, low-r slope %.3f to %.2f\n", gr, 100 * rw, *scale, p->slope, p->slope_to_ang);
+    bragg_pdf_free(p);
+    bragg_pattern_free(sample);
+    bragg_pattern_free(background);
+    free(head);
+    return rw;
+}
+
+START_TEST(reduction_agrees_with_the_processed_files)
+{
+    static const char *const files[][2] = {
+        { "Ni", "Ni/Ni.gr" }, { "Ni", "Ni/Ni-hires.gr" }, { "Ni", "Ni/Ni-lownoise.gr" }, { "HZr", "HZr/pdfs/aZrP.gr" },
+        { "HZr", "HZr/pdfs/H-Zr_1-0_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_1-0_PP_includeFirstPeak.gr" },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_2-1_PP_includeFirstPeak.gr" },
+    };
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        double scale, rw = reduced_again(files[k][0], files[k][1], &scale);
+        ck_assert_msg(rw < 0.02, "%s: Rw %g", files[k][1], rw);
+    }
+}
+END_TEST
+
 static void assert_formula(const char *text, const char *expected)
 {
     bragg_composition c;
@@ -176,6 +285,9 @@ int main(void)
     tcase_add_test(formula, a_formula_that_is_none_is_explained);
     suite_add_tcase(suite, formula);
     suite_add_tcase(suite, model);
+    TCase *reduction = tcase_create("reduction");
+    tcase_add_test(reduction, reduction_agrees_with_the_processed_files);
+    suite_add_tcase(suite, reduction);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
