@@ -59,7 +59,7 @@ typedef struct bragg_pdf {
     size_t n, m;
     double *q, *iq, *iq_sigma, *sq, *sq_sigma, *fq, *fq_sigma;
     double *r, *gr, *gr_sigma;
-    double scale;                /**< intensity times this is <f^2> at high Q */
+    double scale;                /**< intensity times this is <f^2> (+ Compton) in the mean */
     double slope, slope_esd;     /**< of G(r) below the first distance, angstrom^-3 */
     double slope_to_ang;         /**< which r it was taken to */
     double slope_expected;       /**< -4 pi rho0; NAN without density */

@@ -192,20 +192,30 @@ static double instrument_factor(const bragg_pdf_options *o, double q)
 
 /* -------------------------------------------------------- S(Q) and F(Q) */
 
-/* Scale that brings the intensity to <f^2> + Compton, by least squares over the
- * upper 60 % of Q, where S(Q) swings about 1; relative misfit, so that the strong
- * low-Q end does not decide. */
-static double high_q_scale(const bragg_pdf *p, const weights *w)
+/* Ad hoc scale: intensity over <f^2> is 1 in the least-squares sense over all data,
+ * as the processed files of PDFgetX3 have it. */
+static double unit_scale(const bragg_pdf *p, const weights *w)
 {
-    double xy = 0, xx = 0, from = p->q[0] + 0.4 * (p->q[p->n - 1] - p->q[0]);
+    double xy = 0, xx = 0;
     for (size_t i = 0; i < p->n; i++) {
-        double x = p->iq[i] / (w[i].square + w[i].compton);
-        if (p->q[i] < from)
-            continue;
+        double x = p->iq[i] / w[i].square;
         xy += x;
         xx += x * x;
     }
     return xx > 0 ? xy / xx : NAN;
+}
+
+/* Scale in electron units when all that scatters is accounted for: J. Krogh-Moe,
+ * Acta Cryst. 9 (1956) 951; N. Norman, Acta Cryst. 10 (1957) 370. */
+static double krogh_moe_norman_scale(const bragg_pdf *p, const weights *w)
+{
+    double rho0 = p->used.number_density, expected = isfinite(rho0) ? -2 * BRAGG_PI * BRAGG_PI * rho0 : 0, found = 0;
+    for (size_t i = 1; i < p->n && p->q[i] <= p->used.qmax_invang; i++) {
+        double step = p->q[i] - p->q[i - 1], q2 = p->q[i] * p->q[i] / w[i].mean2;
+        expected += step * q2 * (w[i].square + w[i].compton);
+        found += step * q2 * p->iq[i];
+    }
+    return found > 0 ? expected / found : NAN;
 }
 
 /* F = Q (S - 1), S = (scale I - Compton - <f^2> + <f>^2) / <f>^2. */
@@ -374,7 +384,7 @@ static bragg_status reduce(bragg_pdf *p, const curve *s, const bragg_composition
     }
     for (size_t j = 0; j < p->m; j++)
         p->r[j] = p->used.rmin_ang + (double)j * p->used.rstep_ang;
-    p->scale = high_q_scale(p, w);
+    p->scale = p->used.compton ? krogh_moe_norman_scale(p, w) : unit_scale(p, w);
     bragg_status st = p->scale > 0 ? BRAGG_OK
                                    : bragg_fail(err, BRAGG_EDATA, "intensity: nothing is left at high Q after %g x background; is its scale right?",
                                                 p->used.background_scale);
