@@ -239,19 +239,29 @@ static double dot(const double *a, const double *b, const double *w, size_t n)
     return sum;
 }
 
-static void take_away(double *y, const double *basis, const double *w, size_t n)
+static void take_away(double *y, const double *basis, const double *w, size_t n, double part)
 {
-    double c = dot(y, basis, w, n);
+    double c = part * dot(y, basis, w, n);
     for (size_t i = 0; i < n; i++)
         y[i] -= c * basis[i];
 }
 
-/* F less its least-squares polynomial q P_{n-1}(q), n = rpoly qmaxinst / pi to the
- * nearest: what varies slower than structure beyond rpoly can (Juhas et al. 2013).
+/* Before the fit S is 0 below qmin, so that what the beam stop leaves there cannot
+ * bend the polynomial. */
+static void close_low_q(bragg_pdf *p)
+{
+    for (size_t i = 0; i < p->n && p->q[i] < p->used.qmin_invang; i++)
+        p->fq[i] = -p->q[i];
+}
+
+/* F less its least-squares polynomial q P_{n-1}(q), n = rpoly qmaxinst / pi: what
+ * varies slower than structure beyond rpoly can (Juhas et al. 2013).  For a broken
+ * n the last term counts in part, so that G(r) moves smoothly with rpoly.
  * Gram-Schmidt, twice, from q T_k(2 q / qmax - 1). */
 static bragg_status subtract_polynomial(bragg_pdf *p, bragg_error *err)
 {
-    size_t degree = (size_t)lround(p->used.rpoly_ang * p->used.qmaxinst_invang / BRAGG_PI), n = p->n;
+    double exact = p->used.rpoly_ang * p->used.qmaxinst_invang / BRAGG_PI;
+    size_t degree = (size_t)ceil(exact), n = p->n;
     double *basis = calloc((degree + 1) * n, sizeof *basis), *w = calloc(n, sizeof *w), row[MOST_DEGREE + 2];
     bragg_status st = basis && w && degree < n ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a polynomial of degree %zu", degree);
     if (st == BRAGG_OK)
@@ -265,11 +275,11 @@ static bragg_status subtract_polynomial(bragg_pdf *p, bragg_error *err)
         double *b = basis + k * n;
         for (size_t pass = 0; pass < 2; pass++)
             for (size_t j = 0; j < k; j++)
-                take_away(b, basis + j * n, w, n);
+                take_away(b, basis + j * n, w, n, 1);
         double norm = 1 / sqrt(dot(b, b, w, n));
         for (size_t i = 0; i < n; i++)
             b[i] *= norm;
-        take_away(p->fq, b, w, n);
+        take_away(p->fq, b, w, n, k + 1 == degree ? exact + 1 - (double)degree : 1);
     }
     free(basis);
     free(w);
@@ -388,8 +398,10 @@ static bragg_status reduce(bragg_pdf *p, const curve *s, const bragg_composition
     bragg_status st = p->scale > 0 ? BRAGG_OK
                                    : bragg_fail(err, BRAGG_EDATA, "intensity: nothing is left at high Q after %g x background; is its scale right?",
                                                 p->used.background_scale);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK) {
         structure_functions(p, w);
+        close_low_q(p);
+    }
     if (st == BRAGG_OK)
         st = subtract_polynomial(p, err);
     for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
