@@ -3,6 +3,7 @@
 #include "config.h"
 #include "reference.h"
 #include <bragg/pdf.h>
+#include <stdint.h>
 #include <time.h>
 
 /* Columns x y … of a text file, from its first line of numbers; *n rows of up to
@@ -243,6 +244,177 @@ START_TEST(reduction_agrees_with_the_processed_files)
 }
 END_TEST
 
+/* Two shells of atoms: I = scale <f^2> S with Poisson noise of a simple generator. */
+static bragg_pattern *synthetic(size_t n, double counts, uint64_t *seed)
+{
+    bragg_pattern *p = bragg_pattern_new(n, BRAGG_AXIS_Q);
+    bragg_scatterer ni;
+    bool exact;
+    ck_assert_int_eq(bragg_scatterer_find("Ni", &ni, &exact, NULL), BRAGG_OK);
+    for (size_t i = 0; i < n; i++) {
+        double q = p->x[i] = 0.7 + 0.043 * (double)i, f = bragg_scatterer_f0(&ni, q / (4 * BRAGG_PI)), r = 2.385, noise = 0;
+        double y = counts * f * f * (1 + 3 * sin(q * r) / (q * r) * exp(-0.006 * q * q));
+        for (int k = 0; k < 12 && seed; k++) { /* the sum of twelve evens is a fair Gaussian */
+            *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+            noise += (double)(*seed >> 11) / 9007199254740992.0 - 0.5;
+        }
+        p->sigma[i] = sqrt(y);
+        p->y[i] = y + noise * p->sigma[i];
+    }
+    return p;
+}
+
+START_TEST(errors_of_g_are_the_scatter_of_repeated_measurements)
+{
+    enum { TRIALS = 300, M = 120 };
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double sum[M] = { 0 }, sum2[M] = { 0 }, sigma[M], ratio = 0;
+    uint64_t seed = 4711;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.rmin_ang = 1.5; /* below, the polynomial takes noise away too */
+    o.rmax_ang = o.rmin_ang + (M - 1) * 0.17;
+    o.rstep_ang = 0.17;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    for (int t = 0; t < TRIALS; t++) {
+        bragg_pattern *s = synthetic(400, 3.7, &seed), *b = synthetic(421, 1.3, &seed);
+        bragg_pdf *p;
+        ck_assert_msg(bragg_pdf_reduce(s, b, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_uint_eq(p->m, M);
+        for (size_t j = 0; j < M; j++) {
+            sum[j] += p->gr[j];
+            sum2[j] += p->gr[j] * p->gr[j];
+            sigma[j] = p->gr_sigma[j];
+        }
+        bragg_pdf_free(p);
+        bragg_pattern_free(s);
+        bragg_pattern_free(b);
+    }
+    for (size_t j = 0; j < M; j++)
+        ratio += sqrt((sum2[j] - sum[j] * sum[j] / TRIALS) / (TRIALS - 1)) / sigma[j] / M;
+    fprintf(stderr, "scatter over sigma: %.3f\n", ratio);
+    ck_assert_msg(fabs(ratio - 1) < 0.03, "scatter over sigma: %g", ratio);
+}
+END_TEST
+
+START_TEST(a_known_structure_comes_back)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *s = synthetic(700, 37.1, NULL);
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p;
+    size_t top = 0;
+    double area = 0;
+    o.rpoly_ang = 0;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t j = 0; j < p->m; j++) {
+        top = p->r[j] > 1 && (!top || p->gr[j] > p->gr[top]) ? j : top; /* a scale not quite right peaks at 0 */
+        area += fabs(p->r[j] - 2.385) < 0.6 ? p->gr[j] * 0.01 : 0;
+    }
+    assert_close(p->r[top], 2.385, 0.005);
+    assert_close(area, 3 / 2.385, 0.03); /* 3 neighbours: G is R / r */
+    bragg_pdf_free(p);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+static void assert_refused(const bragg_pattern *s, const bragg_pattern *b, const bragg_pdf_options *o, bragg_status status, const char *word)
+{
+    bragg_composition c;
+    bragg_pdf *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_pdf_reduce(s, b, &c, o, &p, &err) == status, "%s: %s", word, err.text);
+    ck_assert_ptr_null(p);
+    ck_assert_msg(strstr(err.text, word) != NULL, "'%s' does not name %s", err.text, word);
+}
+
+START_TEST(what_cannot_be_reduced_is_explained)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL), *b = synthetic(200, 1, NULL);
+    const bragg_pdf_options good = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf_options o = good;
+    o.qmax_invang = 77;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "qmax");
+    o = good, o.qmin_invang = 12, o.qmax_invang = 11;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "qmin");
+    o = good, o.rstep_ang = NAN;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "r grid");
+    o = good, o.rmax_ang = 1e12;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "r grid");
+    o = good, o.rpoly_ang = 50;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "rpoly");
+    o = good, o.compton = true;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "wavelength");
+    o = good, o.mu_r = -1;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "mu r");
+    assert_refused(s, b, &good, BRAGG_EDATA, "background");
+    o = good, o.background_scale = 1.7;
+    assert_refused(s, s, &o, BRAGG_EDATA, "background");
+    s->y[17] = NAN;
+    assert_refused(s, NULL, &good, BRAGG_EDATA, "point 18");
+    s->y[17] = 1;
+    s->axis = BRAGG_AXIS_TTH;
+    assert_refused(s, NULL, &good, BRAGG_EINVAL, "wavelength");
+    bragg_pattern_free(s);
+    bragg_pattern_free(b);
+}
+END_TEST
+
+START_TEST(two_theta_and_q_give_the_same_g)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL);
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p, *q;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err), BRAGG_OK);
+    for (size_t i = 0; i < s->n; i++)
+        s->x[i] = bragg_axis_convert(s->x[i], BRAGG_AXIS_Q, BRAGG_AXIS_TTH, 0.1839);
+    s->axis = BRAGG_AXIS_TTH;
+    o.wavelength_ang = 0.1839;
+    ck_assert_msg(bragg_pdf_reduce(s, NULL, &c, &o, &q, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t j = 0; j < p->m; j++)
+        ck_assert_msg(fabs(p->gr[j] - q->gr[j]) < 1e-8, "r = %g: %g, %g", p->r[j], p->gr[j], q->gr[j]);
+    bragg_pdf_free(p);
+    bragg_pdf_free(q);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+START_TEST(a_written_gr_reads_back)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL);
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    const bragg_pdf_names names = { "s.chi", NULL, "Ni" };
+    bragg_pdf *p;
+    char path[64];
+    o.rstep_ang = 0.037;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err), BRAGG_OK);
+    snprintf(path, sizeof path, "test_pdf_%d.gr", (int)getpid());
+    ck_assert_msg(bragg_pdf_write(p, &names, path, false, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_pdf_write(p, &names, path, false, &err), BRAGG_EEXIST);
+    size_t n;
+    double (*rows)[3] = columns(path, &n);
+    ck_assert_uint_eq(n, p->m);
+    for (size_t j = 0; j < n; j++) {
+        assert_close(rows[j][0], p->r[j], 1e-8);
+        ck_assert(fabs(rows[j][1] - p->gr[j]) < 1e-6);
+    }
+    remove(path);
+    ck_assert_int_eq(bragg_pdf_write(p, &names, "x.txt", false, &err), BRAGG_EINVAL);
+    free(rows);
+    bragg_pdf_free(p);
+    bragg_pattern_free(s);
+}
+END_TEST
+
 static void assert_formula(const char *text, const char *expected)
 {
     bragg_composition c;
@@ -291,6 +463,11 @@ int main(void)
     suite_add_tcase(suite, model);
     TCase *reduction = tcase_create("reduction");
     tcase_add_test(reduction, reduction_agrees_with_the_processed_files);
+    tcase_add_test(reduction, errors_of_g_are_the_scatter_of_repeated_measurements);
+    tcase_add_test(reduction, a_known_structure_comes_back);
+    tcase_add_test(reduction, what_cannot_be_reduced_is_explained);
+    tcase_add_test(reduction, two_theta_and_q_give_the_same_g);
+    tcase_add_test(reduction, a_written_gr_reads_back);
     suite_add_tcase(suite, reduction);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

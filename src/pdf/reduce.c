@@ -38,26 +38,31 @@ static double q_of(const bragg_pattern *p, double x, double wavelength_ang)
                                                                    : bragg_axis_convert(x, p->axis, BRAGG_AXIS_Q, wavelength_ang);
 }
 
-/* The pattern on rising Q, without the zeros that integration leaves beyond the
- * detector's edge. */
+/* Integration leaves zeros without error behind the beam stop and beyond the edge
+ * of the detector. */
+static bool is_unseen(const bragg_pattern *p, size_t i) { return p->y[i] == 0 && !(p->sigma[i] > 0); }
+
+/* The pattern on rising Q, without what the detector did not see at its ends. */
 static bragg_status to_q(const bragg_pattern *p, double wavelength_ang, const char *what, curve *out, bragg_error *err)
 {
     bool sigmas = true, falling = p->axis == BRAGG_AXIS_D;
-    size_t last = p->n;
+    size_t first = 0, last = p->n;
     memset(out, 0, sizeof *out);
     if (p->axis == BRAGG_AXIS_R)
         return bragg_fail(err, BRAGG_EINVAL, "%s: expected 2theta, Q or d, found the radius", what);
     if ((p->axis == BRAGG_AXIS_TTH) && !(wavelength_ang > 0))
         return bragg_fail(err, BRAGG_EINVAL, "%s: data in 2theta need a wavelength, found none", what);
-    while (last > 0 && p->y[last - 1] == 0)
+    while (last > 0 && is_unseen(p, last - 1))
         last--;
+    while (first < last && is_unseen(p, first))
+        first++;
     out->q = calloc(last + 1, sizeof *out->q);
     out->y = calloc(last + 1, sizeof *out->y);
     out->sigma2 = calloc(last + 1, sizeof *out->sigma2);
     if (!out->q || !out->y || !out->sigma2)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room for %zu points", what, last);
-    for (size_t k = 0; k < last; k++) {
-        size_t i = falling ? last - 1 - k : k;
+    for (size_t k = first; k < last; k++) {
+        size_t i = falling ? first + last - 1 - k : k;
         double q = q_of(p, p->x[i], wavelength_ang);
         if (!isfinite(q) || q < 0 || !isfinite(p->y[i]))
             return bragg_fail(err, BRAGG_EDATA, "%s: point %zu (x = %g, y = %g) is no intensity at a Q", what, i + 1, p->x[i], p->y[i]);
