@@ -252,7 +252,7 @@ static bragg_pattern *synthetic(size_t n, double counts, uint64_t *seed)
     bool exact;
     ck_assert_int_eq(bragg_scatterer_find("Ni", &ni, &exact, NULL), BRAGG_OK);
     for (size_t i = 0; i < n; i++) {
-        double q = p->x[i] = 0.7 + 0.043 * (double)i, f = bragg_scatterer_f0(&ni, q / (4 * BRAGG_PI)), r = 2.385, noise = 0;
+        double q = p->x[i] = 0.03 + 0.043 * (double)i, f = bragg_scatterer_f0(&ni, q / (4 * BRAGG_PI)), r = 2.385, noise = 0;
         double y = counts * f * f * (1 + 3 * sin(q * r) / (q * r) * exp(-0.006 * q * q));
         for (int k = 0; k < 12 && seed; k++) { /* the sum of twelve evens is a fair Gaussian */
             *seed = *seed * 6364136223846793005u + 1442695040888963407u;
