@@ -4,6 +4,8 @@
 
 #include <bragg/crystal.h>
 #include <bragg/error.h>
+#include <bragg/observer.h>
+#include <bragg/param.h>
 #include <bragg/pattern.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -107,5 +109,47 @@ typedef struct bragg_pdf_shape {
  *  without displacement are EDATA. */
 bragg_status bragg_pdf_model(const bragg_structure *structure, const bragg_pdf_shape *shape, double *g, double *rdf,
                              bragg_error *err);
+
+/* ---------------------------------------------------------------- fit */
+
+/** A measured G(r) as PDFgetX2/X3, PDFgetN or bragg_pdf_write left it: r G [dr dG]. */
+typedef struct bragg_pdf_data {
+    size_t n;
+    double *r, *g, *sigma;    /**< sigma NULL unless every point has one */
+    double qmax_invang;       /**< of the header; NAN when it is silent */
+    bool neutron;             /**< the header says so */
+} bragg_pdf_data;
+
+bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err);
+void bragg_pdf_data_free(bragg_pdf_data *data);
+
+typedef struct bragg_pdf_fit_options {
+    double rmin_ang, rmax_ang;
+    bragg_pdf_shape shape;    /**< start; its grid is not used, qmax INFINITY: the data's */
+    const char *refine;       /**< "scale,cell,uiso,delta2,qdamp"; also delta1 qbroad spdiameter */
+    int max_cycles;
+    const bragg_observer *observer;
+} bragg_pdf_fit_options;
+#define BRAGG_PDF_FIT_OPTIONS_INIT { 1.5, 20, BRAGG_PDF_SHAPE_INIT, "scale,cell,uiso,delta2,qdamp", 50, NULL }
+
+/** What came out: the table of parameters with esds, and the curves on the data's
+ *  points between rmin and rmax. */
+typedef struct bragg_pdf_fit {
+    bragg_params params;
+    size_t n, fitted;         /**< points shown, and independent ones fitted */
+    double *r, *observed, *calculated;
+    double rw;                /**< sqrt(sum (o - c)^2 / sum o^2) over the n points */
+    int cycles;
+    bool converged;
+} bragg_pdf_fit;
+
+/** Fit a structure to G(r) in real space.  Only every k-th point is used, k the
+ *  most that keeps steps below pi / Qmax: between them the data say nothing new
+ *  (C. L. Farrow et al., Phys. Rev. B 84 (2011) 134105), and esds of all points
+ *  would be too small.  Atoms without displacement start from 0.005 angstrom^2.
+ *  ENOCONV with *out set when the cycles did not do. */
+bragg_status bragg_pdf_fit_structure(const bragg_structure *structure, const bragg_pdf_data *data,
+                                     const bragg_pdf_fit_options *options, bragg_pdf_fit **out, bragg_error *err);
+void bragg_pdf_fit_free(bragg_pdf_fit *fit);
 
 #endif
