@@ -414,6 +414,128 @@ START_TEST(a_written_gr_reads_back)
 }
 END_TEST
 
+/* --------------------------------------------------------------- fit */
+
+static bragg_pdf_fit *fitted(bragg_structure *s, const bragg_pdf_data *data, const bragg_pdf_fit_options *o)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_fit *f = NULL;
+    bragg_status st = bragg_pdf_fit_structure(s, data, o, &f, &err);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    fprintf(stderr, "Rw %.4f, %d cycles, %zu of %zu points:", f->rw, f->cycles, f->fitted, f->n);
+    for (size_t k = 0; k < f->params.n; k++)
+        if (f->params.at[k].refine)
+            fprintf(stderr, " %s %.6g(%.2g)", f->params.at[k].name, f->params.at[k].value, f->params.at[k].esd);
+    fprintf(stderr, "\n");
+    bragg_structure_free(s);
+    return f;
+}
+
+static double param(const bragg_pdf_fit *f, const char *name)
+{
+    ptrdiff_t k = bragg_params_find(&f->params, name);
+    ck_assert_msg(k >= 0, "no %s", name);
+    return f->params.at[k].value;
+}
+
+/* One measured file against a structure; NULL when it is absent. */
+static bragg_pdf_fit *fit_file(const char *name, bragg_structure *s, const bragg_pdf_fit_options *o)
+{
+    char path[512];
+    bragg_pdf_data *data;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        bragg_structure_free(s);
+        return NULL;
+    }
+    ck_assert_msg(bragg_pdf_data_read(path, &data, &err) == BRAGG_OK, "%s", err.text);
+    fprintf(stderr, "%s: Qmax %g%s, %zu points%s; ", name, data->qmax_invang, data->neutron ? ", neutrons" : "", data->n, data->sigma ? " with errors" : "");
+    bragg_pdf_fit_options with = *o;
+    with.shape.neutron = data->neutron;
+    bragg_pdf_fit *f = fitted(s, data, &with);
+    bragg_pdf_data_free(data);
+    return f;
+}
+
+START_TEST(measured_nickel_is_fitted)
+{
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    bragg_pdf_fit *x = fit_file("data/pdf/gr/Ni-xray.gr", nickel(), &o), *n = fit_file("data/pdf/gr/Ni-neutron.gr", nickel(), &o);
+    bragg_pdf_fit *all[] = { x, n };
+    for (int k = 0; k < 2; k++) {
+        if (!all[k])
+            continue;
+        assert_close(param(all[k], "cell.a"), 3.524, 0.003);
+        ck_assert(param(all[k], "atom.Ni.uiso") > 0.003 && param(all[k], "atom.Ni.uiso") < 0.0075);
+        ck_assert_double_lt(all[k]->rw, 0.12);
+        bragg_pdf_fit_free(all[k]);
+    }
+}
+END_TEST
+
+START_TEST(a_calculated_g_gives_its_own_parameters_back)
+{
+    enum { N = 2300 };
+    double r[N], g[N];
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bismuth_antimony(2);
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    shape.n = N;
+    shape.scale = 0.71;
+    shape.qmax_invang = 23.7;
+    shape.qdamp_invang = 0.033;
+    shape.qbroad_invang = 0.012;
+    shape.delta2_ang2 = 1.9;
+    s->cell.a = s->cell.b = 4.5391;
+    s->cell.c = 11.8117;
+    ck_assert_msg(bragg_pdf_model(s, &shape, g, NULL, &err) == BRAGG_OK, "%s", err.text);
+    for (int i = 0; i < N; i++)
+        r[i] = 0.01 * i;
+    const bragg_pdf_data data = { N, r, g, NULL, 23.7, false };
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale, cell, uiso, delta2, qdamp, qbroad";
+    bragg_structure_free(s);
+    bragg_pdf_fit *f = fitted(bismuth_antimony(2), &data, &o);
+    assert_close(param(f, "cell.a"), 4.5391, 1e-6);
+    assert_close(param(f, "cell.b"), 4.5391, 1e-6);
+    assert_close(param(f, "cell.c"), 11.8117, 1e-6);
+    assert_close(param(f, "scale"), 0.71, 1e-3);
+    assert_close(param(f, "atom.Bi.uiso"), 0.8 / (8 * BRAGG_PI * BRAGG_PI), 1e-3);
+    assert_close(param(f, "atom.Sb.uiso"), param(f, "atom.Bi.uiso"), 1e-12);
+    assert_close(param(f, "delta2"), 1.9, 1e-2);
+    assert_close(param(f, "qdamp"), 0.033, 1e-3);
+    assert_close(param(f, "qbroad"), 0.012, 1e-2);
+    bragg_pdf_fit_free(f);
+}
+END_TEST
+
+START_TEST(a_fit_that_makes_no_sense_is_refused)
+{
+    double r[20], g[20] = { 0 };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = nickel();
+    bragg_pdf_fit *f;
+    for (int i = 0; i < 20; i++)
+        r[i] = 2 + 0.1 * i;
+    bragg_pdf_data data = { 20, r, g, NULL, NAN, false };
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale, cel";
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "'cel'"));
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.refine = "scale";
+    o.rmin_ang = 30;
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.rmin_ang = 0;
+    r[7] += 0.05;
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EDATA);
+    ck_assert_ptr_null(f);
+    bragg_structure_free(s);
+}
+END_TEST
+
 static void assert_formula(const char *text, const char *expected)
 {
     bragg_composition c;
@@ -468,6 +590,12 @@ int main(void)
     tcase_add_test(reduction, two_theta_and_q_give_the_same_g);
     tcase_add_test(reduction, a_written_gr_reads_back);
     suite_add_tcase(suite, reduction);
+    TCase *fit = tcase_create("fit");
+    tcase_set_timeout(fit, 60);
+    tcase_add_test(fit, measured_nickel_is_fitted);
+    tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
+    tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
+    suite_add_tcase(suite, fit);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -56,6 +56,19 @@ static bragg_status take_point(reader *t, const char *path, const char *line, br
     return BRAGG_OK;
 }
 
+enum { FEWEST = 10 };
+
+/* Text among numbers: rows of the header that looked like points are dropped. */
+static bool start_again(reader *t)
+{
+    if (t->data->n >= FEWEST)
+        return false;
+    t->data->n = 0;
+    t->started = false;
+    t->sigmas = true;
+    return true;
+}
+
 /* Numbers begin the data where no line says so. */
 static bragg_status take_line(reader *t, const char *path, char *line, bragg_error *err)
 {
@@ -65,10 +78,11 @@ static bragg_status take_line(reader *t, const char *path, char *line, bragg_err
     line[strcspn(line, "\r\n")] = 0;
     if (!*at)
         return BRAGG_OK;
-    if (*at == '#' || (!t->started && !(bragg_number_scan(at, &at, &x) && bragg_number_scan(at, &at, &y) && !at[strspn(at, " \t0123456789.+-eE")]))) {
-        if (!t->data->n)
-            take_setting(t, line);
-        t->started = t->started || strstr(line, "start data") != NULL;
+    bool point = bragg_number_scan(at, &at, &x) && bragg_number_scan(at, &at, &y) && !at[strspn(at, " \t0123456789.+-eE")];
+    if (!point && (*line == '#' || !t->started || start_again(t))) {
+        if (t->data->n < FEWEST)
+            start_again(t);
+        take_setting(t, line);
         return BRAGG_OK;
     }
     t->started = true;
@@ -78,7 +92,7 @@ static bragg_status take_line(reader *t, const char *path, char *line, bragg_err
 static bragg_status to_columns(reader *t, const char *path, bragg_error *err)
 {
     bragg_pdf_data *d = t->data;
-    if (d->n < 10)
+    if (d->n < FEWEST)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected points of G(r), found %zu", path, d->n);
     d->r = calloc(d->n, sizeof *d->r);
     d->g = calloc(d->n, sizeof *d->g);

@@ -41,6 +41,12 @@ static double *shape_value(bragg_pdf_shape *s, int row)
     return at[row];
 }
 
+/* G(r) does not change at first with what enters squared: away from 0 to begin. */
+static double start_of(int row, double value, bool refine)
+{
+    return !refine || value > 0 ? value : row == QDAMP ? 0.03 : row == QBROAD ? 0.01 : row == SPDIAMETER ? 60 : value;
+}
+
 /* The whole word in a list of names between commas or blanks. */
 static bool wanted(const char *list, const char *name)
 {
@@ -111,8 +117,10 @@ static bragg_status tie_mixed_sites(fitting *f, bragg_error *err)
 static bragg_status make_table(fitting *f, const char *refine, bragg_error *err)
 {
     bragg_status st = check_names(refine, err);
-    for (int k = 0; k < N_SHAPE && st == BRAGG_OK; k++)
-        st = add_row(f, shape_rows[k].name, shape_rows[k].unit, *shape_value(&f->shape, k), 0, shape_rows[k].upper, wanted(refine, shape_rows[k].name), err);
+    for (int k = 0; k < N_SHAPE && st == BRAGG_OK; k++) {
+        bool moves = wanted(refine, shape_rows[k].name);
+        st = add_row(f, shape_rows[k].name, shape_rows[k].unit, start_of(k, *shape_value(&f->shape, k), moves), 0, shape_rows[k].upper, moves, err);
+    }
     if (st == BRAGG_OK)
         st = add_cell(f, wanted(refine, "cell"), err);
     for (size_t a = 0; st == BRAGG_OK && a < f->structure->n_atoms; a++) {
