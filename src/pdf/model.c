@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUT_BLOCK = 256, MOST_POINTS = 1 << 22, RIPPLES = 6, EXACT_CLASSES = 24, MOST_PARTS = 8 };
+enum { OUTPUT_BLOCK = 256, MOST_POINTS = 1 << 22, RIPPLES = 12, EXACT_CLASSES = 24, MOST_PARTS = 8 };
 static const double REACH = 6.5;          /* Gaussians are cut where they are 7e-10 of their height */
 static const double SAME_SITE_ANG = 1e-3;
 static const double CLASS_RATIO = 1.03;   /* of neighbouring <u^2> classes: linear between them is good to 1e-4 */
@@ -554,6 +554,14 @@ static bragg_status check_shape(const bragg_pdf_shape *s, bragg_error *err)
     return BRAGG_OK;
 }
 
+/* A sharp end of G would itself ripple back into the range: it fades instead. */
+static void fade_out(double *g, size_t n, double step, double from)
+{
+    size_t first = (size_t)(from / step);
+    for (size_t i = first; i < n; i++)
+        g[i] *= 0.5 * (1 + cos(BRAGG_PI * (double)(i - first) / (double)(n - first)));
+}
+
 /* Termination wants G from 0 to beyond the last point, on steps that resolve Qmax
  * and the peaks. */
 static bragg_status terminated(const crystal *c, const bragg_pdf_shape *s, double *g, bragg_error *err)
@@ -565,6 +573,7 @@ static bragg_status terminated(const crystal *c, const bragg_pdf_shape *s, doubl
     bragg_status st = wide ? radial_distribution(c, s, 0, step, n, wide, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
     if (st == BRAGG_OK) {
         subtract_baseline(c, 0, step, n, wide);
+        fade_out(wide, n, step, last - (RIPPLES - 2) * 2 * BRAGG_PI / s->qmax_invang);
         st = terminate(wide, n, step, s, every, g, err);
     }
     free(wide);
