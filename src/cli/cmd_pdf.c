@@ -158,6 +158,8 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
+    if (argc > 1 && !strcmp(argv[1], "fit"))
+        return cli_pdf_fit.run(argc - 1, argv + 1);
     bragg_error err = BRAGG_ERROR_INIT;
     bool help;
     int n;
