@@ -477,6 +477,35 @@ START_TEST(measured_nickel_is_fitted)
 }
 END_TEST
 
+START_TEST(measured_perovskite_is_fitted_with_positions)
+{
+    char path[512];
+    bragg_structure *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale,cell,uiso,delta2,qdamp,positions";
+    if (!shared_file(path, "data/pdf/gr/LaMnO3_Pbnm.cif")) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        return;
+    }
+    ck_assert_msg(bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) == BRAGG_OK, "%s", err.text);
+    double x = s->atom[0].x[0], y = s->atom[0].x[1], z = s->atom[0].x[2];
+    for (size_t a = 0; a < s->n_atoms; a++) {
+        s->atom[a].anisotropic = false;
+        s->atom[a].uiso_ang2 = 0.005;
+    }
+    s->atom[0].x[1] += 0.007;
+    bragg_pdf_fit *f = fit_file("data/pdf/gr/300K.gr", s, &o);
+    assert_close(param(f, "cell.a"), 5.5396, 0.001);
+    assert_close(param(f, "cell.b"), 5.7430, 0.001);
+    assert_close(param(f, "cell.c"), 7.705, 0.001);
+    ck_assert(fabs(f->params.at[13].value - x) < 0.005 && fabs(f->params.at[14].value - y) < 0.005);
+    ck_assert_double_eq(f->params.at[15].value, z); /* on a mirror */
+    ck_assert_double_lt(f->rw, 0.12);
+    bragg_pdf_fit_free(f);
+}
+END_TEST
+
 START_TEST(a_calculated_g_gives_its_own_parameters_back)
 {
     enum { N = 2300 };
@@ -596,6 +625,7 @@ int main(void)
     TCase *fit = tcase_create("fit");
     tcase_set_timeout(fit, 60);
     tcase_add_test(fit, measured_nickel_is_fitted);
+    tcase_add_test(fit, measured_perovskite_is_fitted_with_positions);
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);

@@ -126,7 +126,7 @@ void bragg_pdf_data_free(bragg_pdf_data *data);
 typedef struct bragg_pdf_fit_options {
     double rmin_ang, rmax_ang;
     bragg_pdf_shape shape;    /**< start; its grid is not used, qmax INFINITY: the data's */
-    const char *refine;       /**< "scale,cell,uiso,delta2,qdamp"; also delta1 qbroad spdiameter */
+    const char *refine;       /**< "scale,cell,uiso,delta2,qdamp"; also positions delta1 qbroad spdiameter */
     int max_cycles;
     const bragg_observer *observer;
 } bragg_pdf_fit_options;

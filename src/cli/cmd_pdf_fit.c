@@ -126,7 +126,7 @@ static int run(int argc, char **argv)
     wish w = { .qmax = NAN, .uiso = NAN, .cycles = 50, .o = BRAGG_PDF_FIT_OPTIONS_INIT };
     const cli_option options[] = {
         { "card", 'c', CLI_TEXT, &w.card, "CIF", "the structure: a CIF file or the name of a bundled card" },
-        { "refine", 0, CLI_TEXT, &w.o.refine, "LIST", "of scale cell uiso delta1 delta2 qdamp qbroad spdiameter [scale,cell,uiso,delta2,qdamp]" },
+        { "refine", 0, CLI_TEXT, &w.o.refine, "LIST", "of scale cell uiso positions delta1 delta2 qdamp qbroad spdiameter [scale,cell,uiso,delta2,qdamp]" },
         { "rmin", 0, CLI_NUMBER, &w.o.rmin_ang, "ANGSTROM", "fit from [1.5]" },
         { "rmax", 0, CLI_NUMBER, &w.o.rmax_ang, "ANGSTROM", "to [20]" },
         { "qmax", 0, CLI_NUMBER, &w.qmax, "Q", "of the data [their header's]" },

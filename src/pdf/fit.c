@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Real-space fit of a structure to G(r).
  *
- *      table: scale delta1 delta2 qdamp qbroad spdiameter cell.a … atom.X.uiso
+ *      table: scale delta1 delta2 qdamp qbroad spdiameter cell.a … atom.X.uiso, .x, .y, .z
  *        │ into a structure and a shape        derivatives: central differences
  *        ▼                                     of the model, one pair a variable
  *      bragg_pdf_model ──► every k-th point ──► bragg_lsq */
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE, DELTA1, DELTA2, QDAMP, QBROAD, SPDIAMETER, N_SHAPE, CELL = N_SHAPE, ATOMS = CELL + 6 };
+enum { SCALE, DELTA1, DELTA2, QDAMP, QBROAD, SPDIAMETER, N_SHAPE, CELL = N_SHAPE, ATOMS = CELL + 6, UISO = 0, X = 1, N_ATOM = 4 };
 
 static const struct {
     const char *name, *unit;
@@ -61,11 +61,11 @@ static bragg_status check_names(const char *list, bragg_error *err)
 {
     for (const char *at = list; *at;) {
         size_t length = strcspn(at, ", ");
-        bool known = (length == 4 && (!strncmp(at, "cell", 4) || !strncmp(at, "uiso", 4))) || !length;
+        bool known = (length == 4 && (!strncmp(at, "cell", 4) || !strncmp(at, "uiso", 4))) || !length || (length == 9 && !strncmp(at, "positions", 9));
         for (int k = 0; k < N_SHAPE; k++)
             known = known || (strlen(shape_rows[k].name) == length && !strncmp(at, shape_rows[k].name, length));
         if (!known)
-            return bragg_fail(err, BRAGG_EINVAL, "refine: expected scale, cell, uiso, delta1, delta2, qdamp, qbroad or spdiameter, found '%.*s'",
+            return bragg_fail(err, BRAGG_EINVAL, "refine: expected scale, cell, uiso, positions, delta1, delta2, qdamp, qbroad or spdiameter, found '%.*s'",
                               (int)length, at);
         at += length + (at[length] != 0);
     }
@@ -99,7 +99,70 @@ static bragg_status add_cell(fitting *f, bool refine, bragg_error *err)
     return st;
 }
 
-/* Species that share a site share its displacement. */
+static size_t row_of(size_t atom, int what) { return ATOMS + N_ATOM * atom + (size_t)what; }
+
+/* The directions that the site leaves free, to echelon form: coordinate pivot[r]
+ * moves by itself and others with it. */
+static void reduce_directions(double basis[3][3], size_t n, int pivot[3])
+{
+    size_t done = 0;
+    for (int c = 0; c < 3 && done < n; c++) {
+        size_t best = done;
+        for (size_t r = done; r < n; r++)
+            best = fabs(basis[r][c]) > fabs(basis[best][c]) ? r : best;
+        if (fabs(basis[best][c]) < 1e-6)
+            continue;
+        for (int k = 0; k < 3; k++) {
+            double swap = basis[done][k];
+            basis[done][k] = basis[best][k];
+            basis[best][k] = swap;
+        }
+        double scale = basis[done][c];
+        for (int k = 0; k < 3; k++)
+            basis[done][k] /= scale;
+        for (size_t r = 0; r < n; r++) {
+            double factor = basis[r][c];
+            for (int k = 0; r != done && k < 3; k++)
+                basis[r][k] -= factor * basis[done][k];
+        }
+        pivot[done++] = c;
+    }
+}
+
+/* A coordinate that would follow two others stays. */
+static bragg_status free_position(fitting *f, size_t a, bool refine, bragg_error *err)
+{
+    double basis[3][3];
+    size_t n;
+    int pivot[3] = { -1, -1, -1 };
+    bragg_status st = BRAGG_OK;
+    bragg_site_directions(&f->structure->symmetry, &f->structure->cell, f->structure->atom[a].x, basis, &n);
+    reduce_directions(basis, n, pivot);
+    for (int c = 0; c < 3; c++)
+        for (size_t r = 0; r < n && st == BRAGG_OK; r++) {
+            bragg_param *p = &f->params->at[row_of(a, X + c)];
+            size_t follows = 0, to = row_of(a, X + pivot[r]);
+            for (size_t k = 0; k < n; k++)
+                follows += fabs(basis[k][c]) > 1e-6;
+            if (pivot[r] == c)
+                p->refine = refine;
+            else if (follows == 1 && fabs(basis[r][c]) > 1e-6)
+                st = bragg_params_tie(f->params, row_of(a, X + c), to, basis[r][c], p->value - basis[r][c] * f->params->at[to].value, err);
+        }
+    return st;
+}
+
+static bragg_status follow_atom(fitting *f, size_t a, size_t b, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
+        f->params->at[row_of(a, k)].refine = false;
+        st = bragg_params_tie(f->params, row_of(a, k), row_of(b, k), 1, 0, err);
+    }
+    return st;
+}
+
+/* Species that share a site share its displacement and move together. */
 static bragg_status tie_mixed_sites(fitting *f, bragg_error *err)
 {
     const bragg_structure *s = f->structure;
@@ -107,8 +170,7 @@ static bragg_status tie_mixed_sites(fitting *f, bragg_error *err)
     for (size_t a = 1; a < s->n_atoms; a++)
         for (size_t b = 0; b < a && st == BRAGG_OK; b++)
             if (!memcmp(s->atom[a].x, s->atom[b].x, sizeof s->atom[a].x) && s->atom[a].uiso_ang2 == s->atom[b].uiso_ang2) {
-                f->params->at[ATOMS + a].refine = false;
-                st = bragg_params_tie(f->params, ATOMS + a, ATOMS + b, 1, 0, err);
+                st = follow_atom(f, a, b, err);
                 break;
             }
     return st;
@@ -124,14 +186,22 @@ static bragg_status make_table(fitting *f, const char *refine, bragg_error *err)
     if (st == BRAGG_OK)
         st = add_cell(f, wanted(refine, "cell"), err);
     for (size_t a = 0; st == BRAGG_OK && a < f->structure->n_atoms; a++) {
-        char name[96];
+        static const char *const ends[N_ATOM] = { "uiso", "x", "y", "z" };
+        char stem[80], name[96];
         bragg_atom *atom = &f->structure->atom[a];
         if (!(atom->uiso_ang2 > 0))
             atom->uiso_ang2 = 0.005;
-        snprintf(name, sizeof name, "atom.%.60s.uiso", atom->label ? atom->label : f->structure->scatterer[atom->scatterer].name);
+        snprintf(stem, sizeof stem, "atom.%.40s", atom->label ? atom->label : f->structure->scatterer[atom->scatterer].name);
+        snprintf(name, sizeof name, "%s.uiso", stem);
         if (bragg_params_find(f->params, name) >= 0)
-            snprintf(name + strlen(name), sizeof name - strlen(name), ".%zu", a + 1);
-        st = add_row(f, name, "angstrom^2", atom->uiso_ang2, 1e-4, 1, wanted(refine, "uiso") && !atom->anisotropic, err);
+            snprintf(stem + strlen(stem), sizeof stem - strlen(stem), "-%zu", a + 1);
+        for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
+            snprintf(name, sizeof name, "%s.%s", stem, ends[k]);
+            st = k == UISO ? add_row(f, name, "angstrom^2", atom->uiso_ang2, 1e-4, 1, wanted(refine, "uiso") && !atom->anisotropic, err)
+                           : add_row(f, name, "", atom->x[k - X], atom->x[k - X] - 0.2, atom->x[k - X] + 0.2, false, err);
+        }
+        if (st == BRAGG_OK)
+            st = free_position(f, a, wanted(refine, "positions"), err);
     }
     return st == BRAGG_OK ? tie_mixed_sites(f, err) : st;
 }
@@ -142,8 +212,11 @@ static bragg_status calculate(fitting *f, const bragg_params *p, double *g, brag
         *shape_value(&f->shape, k) = p->at[k].value;
     for (int k = 0; k < 6; k++)
         (&f->structure->cell.a)[k] = p->at[CELL + k].value;
-    for (size_t a = 0; a < f->structure->n_atoms; a++)
-        f->structure->atom[a].uiso_ang2 = p->at[ATOMS + a].value;
+    for (size_t a = 0; a < f->structure->n_atoms; a++) {
+        f->structure->atom[a].uiso_ang2 = p->at[row_of(a, UISO)].value;
+        for (int k = 0; k < 3; k++)
+            f->structure->atom[a].x[k] = p->at[row_of(a, X + k)].value;
+    }
     return bragg_pdf_model(f->structure, &f->shape, g, NULL, err);
 }
 
@@ -166,7 +239,7 @@ static double difference_step(const bragg_params *p, const bragg_lsq_layout *lay
 {
     for (size_t k = 0; k < p->n; k++)
         if (layout->column[k] == (ptrdiff_t)column)
-            return k == DELTA1 || k == DELTA2 ? 1e-3 : k == QDAMP || k == QBROAD ? 1e-4 : k >= CELL && k < ATOMS ? 1e-5 * p->at[k].value : 1e-3 * fabs(p->at[k].value) + 1e-7;
+            return k == DELTA1 || k == DELTA2 ? 1e-3 : k == QDAMP || k == QBROAD ? 1e-4 : k >= CELL && k < ATOMS ? 1e-5 * p->at[k].value : k >= ATOMS && (k - ATOMS) % N_ATOM != UISO ? 1e-4 : 1e-3 * fabs(p->at[k].value) + 1e-7;
     return 1e-6;
 }
 
