@@ -134,6 +134,34 @@ START_TEST(mixed_sites_weigh_as_in_libdiffpy)
 }
 END_TEST
 
+/* A tensor as round as uiso, through the classes of displacement and between them,
+ * against the exact one. */
+START_TEST(a_round_tensor_gives_the_g_of_its_uiso)
+{
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    double g[2][3000], most = 0, worst = 0, u = 0.8 / (8 * BRAGG_PI * BRAGG_PI);
+    shape.qmax_invang = 25;
+    for (int k = 0; k < 2; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        static const char *const species[] = { "Bi", "Sb" };
+        static const double x[2][3] = { { 0, 0, 0.234 }, { 0, 0, 0 } };
+        bragg_structure *s = structure("R -3 m:H", &BI_CELL, species, x, 0.8, 2);
+        const double tensor[6] = { u, u, u, 0, 0, u / 2 }; /* hexagonal: U12 = U11 / 2 */
+        s->atom[1].uiso_ang2 = 0.0061;
+        s->atom[0].anisotropic = k == 1;
+        memcpy(s->atom[0].u, tensor, sizeof tensor);
+        ck_assert_msg(bragg_pdf_model(s, &shape, g[k], NULL, &err) == BRAGG_OK, "%s", err.text);
+        bragg_structure_free(s);
+    }
+    for (int i = 0; i < 3000; i++) {
+        most = fmax(most, fabs(g[0][i]));
+        worst = fmax(worst, fabs(g[0][i] - g[1][i]));
+    }
+    fprintf(stderr, "anisotropic against isotropic: %.1e\n", worst / most);
+    ck_assert_double_lt(worst / most, 2e-4);
+}
+END_TEST
+
 /* ------------------------------------------------------------ reduction */
 
 /* Value of "key = value" in a header, or NULL; at most 200 bytes. */
@@ -610,6 +638,7 @@ int main(void)
     TCase *model = tcase_create("model"), *formula = tcase_create("formula");
     tcase_add_test(model, calculated_nickel_is_that_of_libdiffpy);
     tcase_add_test(model, mixed_sites_weigh_as_in_libdiffpy);
+    tcase_add_test(model, a_round_tensor_gives_the_g_of_its_uiso);
     tcase_add_test(formula, formulae_become_numbers_of_atoms);
     tcase_add_test(formula, a_formula_that_is_none_is_explained);
     suite_add_tcase(suite, formula);

@@ -268,7 +268,7 @@ static bragg_status choose_classes(census *p, bragg_error *err)
     p->msd = calloc(nodes > EXACT_CLASSES ? nodes : EXACT_CLASSES, sizeof *p->msd);
     if (!p->msd)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu displacements", nodes);
-    if ((p->exact = collect_exact(p)))
+    if ((p->exact = collect_exact(p) && p->n_classes <= nodes))
         return BRAGG_OK;
     p->n_classes = nodes;
     for (size_t k = 0; k < nodes; k++)
@@ -290,16 +290,24 @@ typedef struct task {
     const census *p;
     const site *a, *b;
     double weight, *histogram;
-    size_t class_;
+    size_t class_;            /* of an isotropic pair, with the share of the next class */
+    double part;
+    bool anisotropic;
 } task;
+
+/* The class below a displacement, and the share of the next one. */
+static size_t class_between(const census *p, double msd, double *part)
+{
+    size_t k = (size_t)fmin(fmax(log(msd / p->msd[0]) / log(CLASS_RATIO), 0), (double)(p->n_classes - 2));
+    *part = fmin(fmax((msd - p->msd[k]) / (p->msd[k + 1] - p->msd[k]), 0), 1);
+    return k;
+}
 
 static void deposit_between(const task *t, const double d[3], double r2, double bin)
 {
     const census *p = t->p;
-    double where = log(msd_along(t->a, t->b, d, r2) / p->msd[0]) / log(CLASS_RATIO);
-    size_t k = (size_t)fmin(fmax(where, 0), (double)(p->n_classes - 2));
-    double msd = p->msd[0] * pow(CLASS_RATIO, where);
-    double part = fmin(fmax((msd - p->msd[k]) / (p->msd[k + 1] - p->msd[k]), 0), 1);
+    double part;
+    size_t k = class_between(p, msd_along(t->a, t->b, d, r2), &part);
     deposit(t->histogram + k * p->bins, bin, t->weight * (1 - part));
     deposit(t->histogram + (k + 1) * p->bins, bin, t->weight * part);
 }
@@ -314,10 +322,14 @@ static void row_of_cells(const task *t, double x0, double step, int u0, int u1, 
         double r2 = d[0] * d[0] + rest;
         if (r2 < SAME_SITE_ANG * SAME_SITE_ANG)
             continue;
-        if (t->p->exact)
-            deposit(row, sqrt(r2) * per_bin, t->weight);
-        else
-            deposit_between(t, d, r2, sqrt(r2) * per_bin);
+        double bin = sqrt(r2) * per_bin;
+        if (t->anisotropic) {
+            deposit_between(t, d, r2, bin);
+            continue;
+        }
+        deposit(row, bin, t->weight * (1 - t->part));
+        if (t->part > 0)
+            deposit(row + t->p->bins, bin, t->weight * t->part);
     }
 }
 
@@ -349,8 +361,12 @@ static bragg_status count_parts(void *payload, size_t first, size_t last, bragg_
         for (size_t k = part * p->tasks_a_part; k < (part + 1) * p->tasks_a_part && k < p->n_tasks; k++) {
             task t = { .p = p, .a = &p->c->site[p->first[k / p->c->n]], .b = &p->c->site[k % p->c->n],
                        .histogram = p->part + part * p->n_classes * p->bins };
-            t.weight = t.a->multiplicity * t.a->weight * t.b->weight;
-            t.class_ = p->exact ? exact_class(p, t.a->uiso + t.b->uiso) : 0;
+            if (t.b->atom < t.a->atom)
+                continue; /* as many pairs lead from orbit to orbit as back: counted twice there */
+            t.weight = (t.b->atom > t.a->atom ? 2 : 1) * t.a->multiplicity * t.a->weight * t.b->weight;
+            t.anisotropic = t.a->anisotropic || t.b->anisotropic;
+            if (!t.anisotropic)
+                t.class_ = p->exact ? exact_class(p, t.a->uiso + t.b->uiso) : class_between(p, t.a->uiso + t.b->uiso, &t.part);
             count_pairs(&t);
         }
     return BRAGG_OK;
