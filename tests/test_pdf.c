@@ -134,6 +134,25 @@ START_TEST(mixed_sites_weigh_as_in_libdiffpy)
 }
 END_TEST
 
+START_TEST(a_structure_without_its_symmetry_gives_the_same_g)
+{
+    static const char *const species[] = { "Ni", "Ni", "Ni", "Ni" };
+    static const double x[4][3] = { { 0, 0, 0 }, { 0, 0.5, 0.5 }, { 0.5, 0, 0.5 }, { 0.5, 0.5, 0 } };
+    bragg_structure *s[2] = { nickel(), structure("P 1", &NI_CELL, species, x, 0.35, 4) };
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    double g[2][3000];
+    shape.delta1_ang = 0.3;
+    shape.qmax_invang = 25;
+    for (int k = 0; k < 2; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pdf_model(s[k], &shape, g[k], NULL, &err) == BRAGG_OK, "%s", err.text);
+        bragg_structure_free(s[k]);
+    }
+    for (int i = 0; i < 3000; i++) /* a quarter of an atom on each of the four sites */
+        ck_assert_msg(fabs(g[0][i] - 4 * g[1][i]) < 1e-9, "r = %g: %g, %g", 0.01 * i, g[0][i], 4 * g[1][i]);
+}
+END_TEST
+
 /* A tensor as round as uiso, through the classes of displacement and between them,
  * against the exact one. */
 START_TEST(a_round_tensor_gives_the_g_of_its_uiso)
@@ -638,6 +657,7 @@ int main(void)
     TCase *model = tcase_create("model"), *formula = tcase_create("formula");
     tcase_add_test(model, calculated_nickel_is_that_of_libdiffpy);
     tcase_add_test(model, mixed_sites_weigh_as_in_libdiffpy);
+    tcase_add_test(model, a_structure_without_its_symmetry_gives_the_same_g);
     tcase_add_test(model, a_round_tensor_gives_the_g_of_its_uiso);
     tcase_add_test(formula, formulae_become_numbers_of_atoms);
     tcase_add_test(formula, a_formula_that_is_none_is_explained);
