@@ -24,6 +24,7 @@
 #include <bragg/output.h>
 #include <bragg/param.h>
 #include <bragg/path.h>
+#include <bragg/pdf.h>
 #include <bragg/pattern.h>
 #include <bragg/plot.h>
 #include <bragg/profile.h>

@@ -154,9 +154,11 @@ START_TEST(the_sine_transform_agrees_with_its_sum_on_any_grid)
         v[i] = 0.0001 * (1 + i % 7);
     }
     bragg_trapezoid_weights(q, N, w);
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < 3; kind++) { /* equal steps of r; of neither; of both */
+        for (int i = 0; i < N && kind == 2; i++)
+            q[i] = 0.51 + 0.0317 * i;
         for (int j = 0; j < M; j++)
-            r[j] = kind ? 0.07 * j + 0.0001 * j * j : 1.3 + 0.01 * j;
+            r[j] = kind == 1 ? 0.07 * j + 0.0001 * j * j : 1.3 + 0.01 * j;
         ck_assert_int_eq(bragg_sine_transform(q, f, w, v, N, r, M, out, var, NULL), BRAGG_OK);
         for (int j = 0; j < M; j += 13) {
             double sum = 0, noise2 = 0;
@@ -168,12 +170,16 @@ START_TEST(the_sine_transform_agrees_with_its_sum_on_any_grid)
             ck_assert_double_eq_tol(out[j], sum, 1e-11);
             ck_assert_double_eq_tol(var[j], noise2, 1e-13);
         }
-        ck_assert_int_eq(bragg_cosine_transform(q, f, w, NULL, N, r, M, out, NULL, NULL), BRAGG_OK);
+        ck_assert_int_eq(bragg_cosine_transform(q, f, w, v, N, r, M, out, var, NULL), BRAGG_OK);
         for (int j = 0; j < M; j += 17) {
-            double sum = 0;
-            for (int i = 0; i < N; i++)
-                sum += w[i] * f[i] * cos(q[i] * r[j]);
+            double sum = 0, noise2 = 0;
+            for (int i = 0; i < N; i++) {
+                double c = cos(q[i] * r[j]);
+                sum += w[i] * f[i] * c;
+                noise2 += w[i] * w[i] * c * c * v[i];
+            }
             ck_assert_double_eq_tol(out[j], sum, 1e-11);
+            ck_assert_double_eq_tol(var[j], noise2, 1e-13);
         }
     }
 }

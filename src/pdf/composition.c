@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Chemical formulae to numbers of atoms. */
+#include "config.h"
+#include <bragg/pdf.h>
+
+#include <bragg/number.h>
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+enum { DEEPEST = 16 };
+
+typedef struct formula {
+    const char *text, *at;
+    bragg_composition *out;
+    int depth;
+} formula;
+
+static void skip_blanks(formula *f)
+{
+    while (isspace((unsigned char)*f->at))
+        f->at++;
+}
+
+static bragg_status unexpected(const formula *f, const char *expected, bragg_error *err)
+{
+    if (!*f->at)
+        return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': expected %s, found the end", f->text, expected);
+    return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': expected %s, found '%.12s'", f->text, expected, f->at);
+}
+
+/* The number behind an element or bracket; 1 where there is none. */
+static bragg_status take_count(formula *f, double *count, bragg_error *err)
+{
+    const char *end;
+    skip_blanks(f);
+    *count = 1;
+    if (!isdigit((unsigned char)*f->at) && *f->at != '.')
+        return BRAGG_OK;
+    size_t length = strspn(f->at, "0123456789.");
+    end = f->at + length;
+    if (!bragg_number_parse_n(f->at, length, count) || !(*count > 0) || !isfinite(*count))
+        return unexpected(f, "a positive number", err);
+    f->at = end;
+    return BRAGG_OK;
+}
+
+static bragg_status take_element(formula *f, bragg_error *err)
+{
+    bragg_composition *c = f->out;
+    char name[3] = { f->at[0], 0, 0 };
+    size_t k;
+    bool exact;
+    if (islower((unsigned char)f->at[1]))
+        name[1] = f->at[1];
+    for (k = 0; k < c->n && strcmp(c->scatterer[k].name, name); k++)
+        ;
+    if (k == BRAGG_COMPOSITION_ELEMENTS)
+        return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': more than %d elements", f->text, BRAGG_COMPOSITION_ELEMENTS);
+    if (k == c->n) {
+        bragg_status st = bragg_scatterer_find(name, &c->scatterer[k], &exact, err);
+        if (st < 0)
+            return bragg_context(err, st, "composition '%.80s'", f->text);
+        memcpy(c->scatterer[k].name, name, sizeof name);
+        c->count[k] = 0;
+        c->n++;
+    }
+    f->at += strlen(name);
+    double count;
+    bragg_status st = take_count(f, &count, err);
+    c->count[k] += count;
+    return st;
+}
+
+static bragg_status take_sequence(formula *f, char until, bragg_error *err);
+
+static bragg_status take_bracket(formula *f, bragg_error *err)
+{
+    char close = *f->at == '(' ? ')' : *f->at == '[' ? ']' : '}';
+    double before[BRAGG_COMPOSITION_ELEMENTS] = { 0 }, count;
+    memcpy(before, f->out->count, f->out->n * sizeof *before);
+    if (++f->depth > DEEPEST)
+        return unexpected(f, "fewer brackets in each other", err);
+    f->at++;
+    bragg_status st = take_sequence(f, close, err);
+    f->depth--;
+    if (st == BRAGG_OK)
+        st = take_count(f, &count, err);
+    for (size_t k = 0; st == BRAGG_OK && k < f->out->n; k++)
+        f->out->count[k] = before[k] + count * (f->out->count[k] - before[k]);
+    return st;
+}
+
+/* "·5 H2O": what follows counts five times. */
+static bragg_status take_hydrate(formula *f, bragg_error *err)
+{
+    double before[BRAGG_COMPOSITION_ELEMENTS] = { 0 }, count;
+    memcpy(before, f->out->count, f->out->n * sizeof *before);
+    bragg_status st = take_count(f, &count, err);
+    if (st == BRAGG_OK)
+        st = take_sequence(f, 0, err);
+    for (size_t k = 0; st == BRAGG_OK && k < f->out->n; k++)
+        f->out->count[k] = before[k] + count * (f->out->count[k] - before[k]);
+    return st;
+}
+
+static bool is_dot(formula *f)
+{
+    size_t length = !strncmp(f->at, "\xc2\xb7", 2) ? 2 : *f->at == '*' ? 1 : 0;
+    f->at += length;
+    return length > 0;
+}
+
+static bragg_status take_sequence(formula *f, char until, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    const char *start = f->at;
+    for (skip_blanks(f); st == BRAGG_OK && *f->at && *f->at != until; skip_blanks(f)) {
+        if (isupper((unsigned char)*f->at))
+            st = take_element(f, err);
+        else if (strchr("([{", *f->at))
+            st = take_bracket(f, err);
+        else if (!until && f->at > start && is_dot(f))
+            return take_hydrate(f, err);
+        else
+            return unexpected(f, "an element", err);
+    }
+    if (st == BRAGG_OK && f->at == start + strspn(start, " \t\r\n\v\f"))
+        return unexpected(f, "an element", err);
+    if (st == BRAGG_OK && until && *f->at++ != until) {
+        f->at--;
+        return unexpected(f, "a closing bracket", err);
+    }
+    return st;
+}
+
+bragg_status bragg_composition_parse(const char *text, bragg_composition *out, bragg_error *err)
+{
+    formula f = { text, text, out, 0 };
+    memset(out, 0, sizeof *out);
+    return take_sequence(&f, 0, err);
+}
+
+double bragg_composition_weight(const bragg_composition *c)
+{
+    double mass = 0, atoms = 0;
+    for (size_t k = 0; k < c->n; k++) {
+        mass += c->count[k] * c->scatterer[k].weight;
+        atoms += c->count[k];
+    }
+    return atoms > 0 ? mass / atoms : NAN;
+}

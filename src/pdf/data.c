@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reading .gr files. */
+#include "config.h"
+#include <bragg/pdf.h>
+
+#include <bragg/array.h>
+#include <bragg/number.h>
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct reader {
+    bragg_pdf_data *data;
+    size_t room, line;
+    double (*row)[3];         /* r G dG */
+    bool started, sigmas;
+} reader;
+
+/* "qmax = 24", "Qmax=27.00 startDampQ=…": the first wins. */
+static void take_setting(reader *t, const char *line)
+{
+    for (const char *at = line; *at; at++) {
+        if (strncasecmp(at, "qmax", 4) || (at > line && isalnum((unsigned char)at[-1])))
+            continue;
+        const char *value = at + 4 + strspn(at + 4, " \t");
+        double q;
+        if (*value == '=' && bragg_number_scan(value + 1, &value, &q) && q > 0 && isnan(t->data->qmax_invang))
+            t->data->qmax_invang = q;
+    }
+    const char *mode = strstr(line, "mode");
+    if ((mode && strstr(mode, "neutron")) || strstr(line, "PDFgetN"))
+        t->data->neutron = true;
+}
+
+static bragg_status take_point(reader *t, const char *path, const char *line, bragg_error *err)
+{
+    double v[4] = { NAN, NAN, NAN, NAN };
+    int n = 0;
+    for (const char *at = line; n < 4 && bragg_number_scan(at, &at, &v[n]); n++)
+        ;
+    if (n < 2 || !isfinite(v[0]) || !isfinite(v[1]))
+        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: expected r and G(r), found '%.20s'", path, t->line, line);
+    if (t->data->n && !(v[0] > t->row[t->data->n - 1][0]))
+        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: r does not rise at %g", path, t->line, v[0]);
+    bragg_status st = bragg_array_grow(&t->row, &t->room, t->data->n + 1, sizeof *t->row, err);
+    if (st < 0)
+        return st;
+    t->row[t->data->n][0] = v[0];
+    t->row[t->data->n][1] = v[1];
+    t->row[t->data->n++][2] = v[3];
+    t->sigmas = t->sigmas && v[3] > 0;
+    return BRAGG_OK;
+}
+
+enum { FEWEST = 10 };
+
+/* Text among numbers: rows of the header that looked like points are dropped. */
+static bool start_again(reader *t)
+{
+    if (t->data->n >= FEWEST)
+        return false;
+    t->data->n = 0;
+    t->started = false;
+    t->sigmas = true;
+    return true;
+}
+
+/* Numbers begin the data where no line says so. */
+static bragg_status take_line(reader *t, const char *path, char *line, bragg_error *err)
+{
+    double x, y;
+    const char *at = line + strspn(line, " \t\r\n");
+    t->line++;
+    line[strcspn(line, "\r\n")] = 0;
+    if (!*at)
+        return BRAGG_OK;
+    bool point = bragg_number_scan(at, &at, &x) && bragg_number_scan(at, &at, &y) && !at[strspn(at, " \t0123456789.+-eE")];
+    if (!point && (*line == '#' || !t->started || start_again(t))) {
+        if (t->data->n < FEWEST)
+            start_again(t);
+        take_setting(t, line);
+        return BRAGG_OK;
+    }
+    t->started = true;
+    return take_point(t, path, line, err);
+}
+
+static bragg_status to_columns(reader *t, const char *path, bragg_error *err)
+{
+    bragg_pdf_data *d = t->data;
+    if (d->n < FEWEST)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected points of G(r), found %zu", path, d->n);
+    d->r = calloc(d->n, sizeof *d->r);
+    d->g = calloc(d->n, sizeof *d->g);
+    d->sigma = t->sigmas ? calloc(d->n, sizeof *d->sigma) : NULL;
+    if (!d->r || !d->g || (t->sigmas && !d->sigma))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", d->n);
+    for (size_t i = 0; i < d->n; i++) {
+        d->r[i] = t->row[i][0];
+        d->g[i] = t->row[i][1];
+        if (d->sigma)
+            d->sigma[i] = t->row[i][2];
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err)
+{
+    reader t = { .data = calloc(1, sizeof *t.data), .sigmas = true };
+    char line[4096];
+    FILE *in = fopen(path, "r");
+    *out = NULL;
+    bragg_status st = !in ? bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno))
+                          : t.data ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path);
+    if (st == BRAGG_OK)
+        t.data->qmax_invang = NAN;
+    while (st == BRAGG_OK && fgets(line, sizeof line, in))
+        st = take_line(&t, path, line, err);
+    if (st == BRAGG_OK && ferror(in))
+        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    if (st == BRAGG_OK)
+        st = to_columns(&t, path, err);
+    if (in)
+        fclose(in);
+    free(t.row);
+    if (st < 0)
+        bragg_pdf_data_free(t.data);
+    else
+        *out = t.data;
+    return st;
+}
+
+void bragg_pdf_data_free(bragg_pdf_data *d)
+{
+    if (!d)
+        return;
+    free(d->r);
+    free(d->g);
+    free(d->sigma);
+    free(d);
+}

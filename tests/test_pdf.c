@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* G(r) calculated and reduced, against libdiffpy and PDFgetX3. */
+#include "config.h"
+#include "reference.h"
+#include <bragg/pdf.h>
+#include <stdint.h>
+#include <time.h>
+
+/* Columns x y … of a text file, from its first line of numbers; *n rows of up to
+ * three. */
+static double (*columns(const char *path, size_t *n))[3]
+{
+    FILE *in = fopen(path, "r");
+    char line[512];
+    double (*out)[3] = calloc(20000, sizeof *out);
+    ck_assert_msg(in != NULL, "%s", path);
+    for (*n = 0; *n < 20000 && fgets(line, sizeof line, in);) {
+        const char *at = line;
+        int k = 0;
+        while (k < 3 && bragg_number_scan(at, &at, &out[*n][k]))
+            k++;
+        *n += k >= 2;
+    }
+    fclose(in);
+    return out;
+}
+
+static bragg_structure *structure(const char *symbol, const bragg_cell *cell, const char *const *species, const double (*x)[3], double biso, size_t n)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bragg_structure_new(n, n);
+    bool exact;
+    s->cell = *cell;
+    ck_assert_msg(bragg_symmetry_from_symbol(symbol, &s->symmetry, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < n; k++) {
+        ck_assert_int_eq(bragg_scatterer_find(species[k], &s->scatterer[k], &exact, &err), BRAGG_OK);
+        s->atom[k].label = species[k];
+        s->atom[k].scatterer = k;
+        memcpy(s->atom[k].x, x[k], sizeof x[k]);
+        s->atom[k].occupancy = 1.0 / (double)n;
+        s->atom[k].uiso_ang2 = biso / (8 * BRAGG_PI * BRAGG_PI);
+    }
+    ck_assert_msg(bragg_structure_check(s, &err) == BRAGG_OK, "%s", err.text);
+    return s;
+}
+
+static const bragg_cell NI_CELL = { 3.524, 3.524, 3.524, BRAGG_PI / 2, BRAGG_PI / 2, BRAGG_PI / 2 };
+static const bragg_cell BI_CELL = { 4.5327, 4.5327, 11.7903, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+
+static bragg_structure *nickel(void)
+{
+    static const char *const species[] = { "Ni" };
+    static const double x[1][3] = { { 0, 0, 0 } };
+    return structure("F m -3 m", &NI_CELL, species, x, 0.35, 1);
+}
+
+static bragg_structure *bismuth_antimony(size_t n)
+{
+    static const char *const species[] = { "Bi", "Sb" };
+    static const double x[2][3] = { { 0, 0, 0.234 }, { 0, 0, 0.234 } };
+    return structure("R -3 m:H", &BI_CELL, species, x, 0.8, n);
+}
+
+/* Largest difference over the largest value, from 1 to 90 angstrom; within 0.5 % to
+ * the end, where the reference's sharp cut at 101.4 angstrom ripples back. */
+static double misfit(const char *name, bragg_structure *s, const bragg_pdf_shape *shape, double *rdf_misfit)
+{
+    char path[512];
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        bragg_structure_free(s);
+        return *rdf_misfit = 0;
+    }
+    double (*ref)[3] = columns(path, &n), worst = 0, most = 0, worst_rdf = 0, most_rdf = 0, end = 0;
+    ck_assert_uint_eq(n, shape->n);
+    double *g = calloc(n, sizeof *g), *rdf = calloc(n, sizeof *rdf);
+    struct timespec t0, t1;
+    clock_gettime(CLOCK_MONOTONIC, &t0);
+    bragg_status st = bragg_pdf_model(s, shape, g, rdf, &err);
+    clock_gettime(CLOCK_MONOTONIC, &t1);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    for (size_t i = 100; i < n; i++) {
+        end = fmax(end, fabs(g[i] - ref[i][1]));
+        worst = i < 9000 ? end : worst;
+        most = fmax(most, fabs(ref[i][1]));
+        worst_rdf = fmax(worst_rdf, fabs(rdf[i] - ref[i][2]));
+        most_rdf = fmax(most_rdf, fabs(ref[i][2]));
+    }
+    *rdf_misfit = worst_rdf / most_rdf;
+    ck_assert_double_lt(end / most, 0.005);
+    fprintf(stderr, "%s: G %.2e (to 100 angstrom %.2e), R %.2e of the maximum, %.1f ms\n", name, worst / most, end / most, *rdf_misfit,
+            1e3 * (double)(t1.tv_sec - t0.tv_sec) + 1e-6 * (double)(t1.tv_nsec - t0.tv_nsec));
+    free(ref);
+    free(g);
+    free(rdf);
+    bragg_structure_free(s);
+    return worst / most;
+}
+
+static bragg_pdf_shape reference_shape(double qmax)
+{
+    bragg_pdf_shape s = BRAGG_PDF_SHAPE_INIT;
+    s.n = 10000;
+    s.qmax_invang = qmax;
+    s.qdamp_invang = 0.01;
+    return s;
+}
+
+START_TEST(calculated_nickel_is_that_of_libdiffpy)
+{
+    bragg_pdf_shape s = reference_shape(INFINITY);
+    double rdf;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_noqmax_fullprec.txt", nickel(), &s, &rdf), 0.0005);
+    ck_assert_double_lt(rdf, 0.0005);
+    s.qmax_invang = 27;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_fullprec.txt", nickel(), &s, &rdf), 0.0005);
+    s.qbroad_invang = 0.015;
+    s.delta2_ang2 = 2.2;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_ni_G_qbroad0.015_delta2_2.2_fullprec.txt", nickel(), &s, &rdf), 0.005);
+    ck_assert_double_lt(rdf, 0.0005);
+}
+END_TEST
+
+START_TEST(mixed_sites_weigh_as_in_libdiffpy)
+{
+    bragg_pdf_shape s = reference_shape(27);
+    double rdf;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bi_G_fullprec.txt", bismuth_antimony(1), &s, &rdf), 0.0005);
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bisb_G_fullprec.txt", bismuth_antimony(2), &s, &rdf), 0.0005);
+    s.neutron = true;
+    ck_assert_double_lt(misfit("reference/libdiffpy/libdiffpy_bisb_G_neutron_fullprec.txt", bismuth_antimony(2), &s, &rdf), 0.0005);
+}
+END_TEST
+
+START_TEST(a_structure_without_its_symmetry_gives_the_same_g)
+{
+    static const char *const species[] = { "Ni", "Ni", "Ni", "Ni" };
+    static const double x[4][3] = { { 0, 0, 0 }, { 0, 0.5, 0.5 }, { 0.5, 0, 0.5 }, { 0.5, 0.5, 0 } };
+    bragg_structure *s[2] = { nickel(), structure("P 1", &NI_CELL, species, x, 0.35, 4) };
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    double g[2][3000];
+    shape.delta1_ang = 0.3;
+    shape.qmax_invang = 25;
+    for (int k = 0; k < 2; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pdf_model(s[k], &shape, g[k], NULL, &err) == BRAGG_OK, "%s", err.text);
+        bragg_structure_free(s[k]);
+    }
+    for (int i = 0; i < 3000; i++) /* a quarter of an atom on each of the four sites */
+        ck_assert_msg(fabs(g[0][i] - 4 * g[1][i]) < 1e-9, "r = %g: %g, %g", 0.01 * i, g[0][i], 4 * g[1][i]);
+}
+END_TEST
+
+/* A tensor as round as uiso, through the classes of displacement and between them,
+ * against the exact one. */
+START_TEST(a_round_tensor_gives_the_g_of_its_uiso)
+{
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    double g[2][3000], most = 0, worst = 0, u = 0.8 / (8 * BRAGG_PI * BRAGG_PI);
+    shape.qmax_invang = 25;
+    for (int k = 0; k < 2; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        static const char *const species[] = { "Bi", "Sb" };
+        static const double x[2][3] = { { 0, 0, 0.234 }, { 0, 0, 0 } };
+        bragg_structure *s = structure("R -3 m:H", &BI_CELL, species, x, 0.8, 2);
+        const double tensor[6] = { u, u, u, 0, 0, u / 2 }; /* hexagonal: U12 = U11 / 2 */
+        s->atom[1].uiso_ang2 = 0.0061;
+        s->atom[0].anisotropic = k == 1;
+        memcpy(s->atom[0].u, tensor, sizeof tensor);
+        ck_assert_msg(bragg_pdf_model(s, &shape, g[k], NULL, &err) == BRAGG_OK, "%s", err.text);
+        bragg_structure_free(s);
+    }
+    for (int i = 0; i < 3000; i++) {
+        most = fmax(most, fabs(g[0][i]));
+        worst = fmax(worst, fabs(g[0][i] - g[1][i]));
+    }
+    fprintf(stderr, "anisotropic against isotropic: %.1e\n", worst / most);
+    ck_assert_double_lt(worst / most, 2e-4);
+}
+END_TEST
+
+/* ------------------------------------------------------------ reduction */
+
+/* Value of "key = value" in a header, or NULL; at most 200 bytes. */
+static const char *setting(const char *text, const char *key, char out[200])
+{
+    size_t length = strlen(key);
+    for (const char *at = text; (at = strstr(at, key)); at += length)
+        if ((at == text || at[-1] == '\n') && !strncmp(at + length, " = ", 3)) {
+            snprintf(out, 200, "%.*s", (int)strcspn(at + length + 3, "\r\n"), at + length + 3);
+            return out;
+        }
+    return NULL;
+}
+
+static double number_setting(const char *text, const char *key)
+{
+    char value[200];
+    double v = NAN;
+    ck_assert_msg(setting(text, key, value) && bragg_number_parse(value, &v), "no %s", key);
+    return v;
+}
+
+static bragg_pattern *raw_pattern(const char *folder, const char *name, bragg_axis axis)
+{
+    char file[256], path[512];
+    bragg_pattern *p = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(file, sizeof file, "data/pdf/%s/%s", folder, !strcmp(name, "Kapton.chi") ? "kapton.chi" : !strncmp(name, "sub_kapton", 10) ? "kapton_background.chi" : name);
+    shared_file(path, file);
+    ck_assert_msg(bragg_pattern_read(path, 0, &p, &err) == BRAGG_OK, "%s: %s", path, err.text);
+    p->axis = axis;
+    return p;
+}
+
+static bragg_pdf_options options_of(const char *head)
+{
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.background_scale = number_setting(head, "bgscale");
+    o.rpoly_ang = number_setting(head, "rpoly");
+    o.qmaxinst_invang = number_setting(head, "qmaxinst");
+    o.qmin_invang = number_setting(head, "qmin");
+    o.qmax_invang = number_setting(head, "qmax");
+    o.rmin_ang = number_setting(head, "rmin");
+    o.rmax_ang = number_setting(head, "rmax");
+    o.rstep_ang = number_setting(head, "rstep");
+    return o;
+}
+
+/* Rw over 1 to 30 angstrom after a scale, between a reduction with the settings
+ * of a processed file and that file. */
+static double rw_of(const bragg_pdf *p, const char *path, double *scale)
+{
+    size_t n;
+    double (*ref)[3] = columns(path, &n), xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < n && i < p->m; i++) {
+        assert_close(p->r[i], ref[i][0], 1e-6);
+        if (ref[i][0] < 1 || ref[i][0] > 30)
+            continue;
+        xy += p->gr[i] * ref[i][1];
+        xx += p->gr[i] * p->gr[i];
+        yy += ref[i][1] * ref[i][1];
+    }
+    free(ref);
+    *scale = xy / xx;
+    return sqrt(fmax(0, 1 - xy * xy / xx / yy));
+}
+
+static double reduced_again(const char *folder, const char *gr, double *scale)
+{
+    char name[256], path[512], value[200], other[200];
+    bool swapped = strstr(gr, "TbDifference") != NULL; /* the files were renamed after its header was written */
+    bragg_composition c;
+    bragg_pdf *p = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(name, sizeof name, "data/pdf/%s", gr);
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        return -1;
+    }
+    char *head = whole_file(path);
+    *strstr(head, "#### start data") = 0;
+    bragg_pdf_options o = options_of(head);
+    bragg_axis axis = !strcmp(setting(head, "dataformat", value), "QA") ? BRAGG_AXIS_Q : BRAGG_AXIS_QNM;
+    ck_assert_int_eq(bragg_composition_parse(setting(head, "composition", value), &c, &err), BRAGG_OK);
+    bragg_pattern *sample = raw_pattern(folder, setting(head, swapped ? "backgroundfile" : "inputfile", value), axis);
+    bragg_pattern *background = raw_pattern(folder, setting(head, swapped ? "inputfile" : "backgroundfile", other), axis);
+    ck_assert_msg(bragg_pdf_reduce(sample, background, &c, &o, &p, &err) == BRAGG_OK, "%s: %s", gr, err.text);
+    double rw = rw_of(p, path, scale);
+    fprintf(stderr, "%s: Rw %.2f %% after a scale of %.4f, low-r slope %.3f to %.2f\n", gr, 100 * rw, *scale, p->slope, p->slope_to_ang);
+    bragg_pdf_free(p);
+    bragg_pattern_free(sample);
+    bragg_pattern_free(background);
+    free(head);
+    return rw;
+}
+
+START_TEST(reduction_agrees_with_the_processed_files)
+{
+    static const char *const files[][2] = {
+        { "Ni", "Ni/Ni.gr" }, { "Ni", "Ni/Ni-hires.gr" }, { "Ni", "Ni/Ni-lownoise.gr" }, { "HZr", "HZr/pdfs/aZrP.gr" },
+        { "HZr", "HZr/pdfs/H-Zr_1-0_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_1-0_PP_includeFirstPeak.gr" },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_2-1_PP_includeFirstPeak.gr" },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_TbDifferencePDF.gr" },
+    };
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        double scale, rw = reduced_again(files[k][0], files[k][1], &scale);
+        ck_assert_msg(rw < 0.02, "%s: Rw %g", files[k][1], rw);
+        if (rw >= 0)
+            assert_close(scale, 1, 0.01);
+    }
+}
+END_TEST
+
+/* Two shells of atoms: I = scale <f^2> S with Poisson noise of a simple generator. */
+static bragg_pattern *synthetic(size_t n, double counts, uint64_t *seed)
+{
+    bragg_pattern *p = bragg_pattern_new(n, BRAGG_AXIS_Q);
+    bragg_scatterer ni;
+    bool exact;
+    ck_assert_int_eq(bragg_scatterer_find("Ni", &ni, &exact, NULL), BRAGG_OK);
+    for (size_t i = 0; i < n; i++) {
+        double q = p->x[i] = 0.03 + 0.043 * (double)i, f = bragg_scatterer_f0(&ni, q / (4 * BRAGG_PI)), r = 2.385, noise = 0;
+        double y = counts * f * f * (1 + 3 * sin(q * r) / (q * r) * exp(-0.006 * q * q));
+        for (int k = 0; k < 12 && seed; k++) { /* the sum of twelve evens is a fair Gaussian */
+            *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+            noise += (double)(*seed >> 11) / 9007199254740992.0 - 0.5;
+        }
+        p->sigma[i] = sqrt(y);
+        p->y[i] = y + noise * p->sigma[i];
+    }
+    return p;
+}
+
+START_TEST(errors_of_g_are_the_scatter_of_repeated_measurements)
+{
+    enum { TRIALS = 300, M = 120 };
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double sum[M] = { 0 }, sum2[M] = { 0 }, sigma[M], ratio = 0;
+    uint64_t seed = 4711;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.rmin_ang = 1.5; /* below, the polynomial takes noise away too */
+    o.rmax_ang = o.rmin_ang + (M - 1) * 0.17;
+    o.rstep_ang = 0.17;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    for (int t = 0; t < TRIALS; t++) {
+        bragg_pattern *s = synthetic(400, 3.7, &seed), *b = synthetic(421, 1.3, &seed);
+        bragg_pdf *p;
+        ck_assert_msg(bragg_pdf_reduce(s, b, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_uint_eq(p->m, M);
+        for (size_t j = 0; j < M; j++) {
+            sum[j] += p->gr[j];
+            sum2[j] += p->gr[j] * p->gr[j];
+            sigma[j] = p->gr_sigma[j];
+        }
+        bragg_pdf_free(p);
+        bragg_pattern_free(s);
+        bragg_pattern_free(b);
+    }
+    for (size_t j = 0; j < M; j++)
+        ratio += sqrt((sum2[j] - sum[j] * sum[j] / TRIALS) / (TRIALS - 1)) / sigma[j] / M;
+    fprintf(stderr, "scatter over sigma: %.3f\n", ratio);
+    ck_assert_msg(fabs(ratio - 1) < 0.03, "scatter over sigma: %g", ratio);
+}
+END_TEST
+
+START_TEST(a_known_structure_comes_back)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *s = synthetic(700, 37.1, NULL);
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p;
+    size_t top = 0;
+    double area = 0;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t j = 0; j < p->m; j++) {
+        top = p->r[j] > 1 && (!top || p->gr[j] > p->gr[top]) ? j : top;
+        area += fabs(p->r[j] - 2.385) < 0.6 ? p->gr[j] * 0.01 : 0;
+    }
+    assert_close(p->r[top], 2.385, 0.005);
+    assert_close(area, 3 / 2.385 * p->scale * 37.1, 0.03); /* 3 neighbours: G is R / r */
+    bragg_pdf_free(p);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+static void assert_refused(const bragg_pattern *s, const bragg_pattern *b, const bragg_pdf_options *o, bragg_status status, const char *word)
+{
+    bragg_composition c;
+    bragg_pdf *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_pdf_reduce(s, b, &c, o, &p, &err) == status, "%s: %s", word, err.text);
+    ck_assert_ptr_null(p);
+    ck_assert_msg(strstr(err.text, word) != NULL, "'%s' does not name %s", err.text, word);
+}
+
+START_TEST(what_cannot_be_reduced_is_explained)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL), *b = synthetic(200, 1, NULL);
+    const bragg_pdf_options good = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf_options o = good;
+    o.qmax_invang = 77;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "qmax");
+    o = good, o.qmin_invang = 12, o.qmax_invang = 11;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "qmin");
+    o = good, o.rstep_ang = NAN;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "r grid");
+    o = good, o.rmax_ang = 1e12;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "r grid");
+    o = good, o.rpoly_ang = 50;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "rpoly");
+    o = good, o.compton = true;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "wavelength");
+    o = good, o.mu_r = -1;
+    assert_refused(s, NULL, &o, BRAGG_EINVAL, "mu r");
+    assert_refused(s, b, &good, BRAGG_EDATA, "background");
+    o = good, o.background_scale = 1.7;
+    assert_refused(s, s, &o, BRAGG_EDATA, "background");
+    s->y[17] = NAN;
+    assert_refused(s, NULL, &good, BRAGG_EDATA, "point 18");
+    s->y[17] = 1;
+    s->axis = BRAGG_AXIS_TTH;
+    assert_refused(s, NULL, &good, BRAGG_EINVAL, "wavelength");
+    bragg_pattern_free(s);
+    bragg_pattern_free(b);
+}
+END_TEST
+
+START_TEST(two_theta_and_q_give_the_same_g)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL);
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p, *q;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err), BRAGG_OK);
+    for (size_t i = 0; i < s->n; i++)
+        s->x[i] = bragg_axis_convert(s->x[i], BRAGG_AXIS_Q, BRAGG_AXIS_TTH, 0.1839);
+    s->axis = BRAGG_AXIS_TTH;
+    o.wavelength_ang = 0.1839;
+    ck_assert_msg(bragg_pdf_reduce(s, NULL, &c, &o, &q, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t j = 0; j < p->m; j++)
+        ck_assert_msg(fabs(p->gr[j] - q->gr[j]) < 1e-8, "r = %g: %g, %g", p->r[j], p->gr[j], q->gr[j]);
+    bragg_pdf_free(p);
+    bragg_pdf_free(q);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+START_TEST(a_written_gr_reads_back)
+{
+    bragg_pattern *s = synthetic(400, 3.7, NULL);
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    const bragg_pdf_names names = { "s.chi", NULL, "Ni" };
+    bragg_pdf *p;
+    char path[64];
+    o.rstep_ang = 0.037;
+    ck_assert_int_eq(bragg_composition_parse("Ni", &c, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err), BRAGG_OK);
+    snprintf(path, sizeof path, "test_pdf_%d.gr", (int)getpid());
+    ck_assert_msg(bragg_pdf_write(p, &names, path, false, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_pdf_write(p, &names, path, false, &err), BRAGG_EEXIST);
+    size_t n;
+    double (*rows)[3] = columns(path, &n);
+    ck_assert_uint_eq(n, p->m);
+    for (size_t j = 0; j < n; j++) {
+        assert_close(rows[j][0], p->r[j], 1e-8);
+        ck_assert(fabs(rows[j][1] - p->gr[j]) < 1e-6);
+    }
+    remove(path);
+    ck_assert_int_eq(bragg_pdf_write(p, &names, "x.txt", false, &err), BRAGG_EINVAL);
+    free(rows);
+    bragg_pdf_free(p);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+/* --------------------------------------------------------------- fit */
+
+static bragg_pdf_fit *fitted(bragg_structure *s, const bragg_pdf_data *data, const bragg_pdf_fit_options *o)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_fit *f = NULL;
+    bragg_status st = bragg_pdf_fit_structure(s, data, o, &f, &err);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    fprintf(stderr, "Rw %.4f, %d cycles, %zu of %zu points:", f->rw, f->cycles, f->fitted, f->n);
+    for (size_t k = 0; k < f->params.n; k++)
+        if (f->params.at[k].refine)
+            fprintf(stderr, " %s %.6g(%.2g)", f->params.at[k].name, f->params.at[k].value, f->params.at[k].esd);
+    fprintf(stderr, "\n");
+    bragg_structure_free(s);
+    return f;
+}
+
+static double param(const bragg_pdf_fit *f, const char *name)
+{
+    ptrdiff_t k = bragg_params_find(&f->params, name);
+    ck_assert_msg(k >= 0, "no %s", name);
+    return f->params.at[k].value;
+}
+
+/* One measured file against a structure; NULL when it is absent. */
+static bragg_pdf_fit *fit_file(const char *name, bragg_structure *s, const bragg_pdf_fit_options *o)
+{
+    char path[512];
+    bragg_pdf_data *data;
+    bragg_error err = BRAGG_ERROR_INIT;
+    if (!shared_file(path, name)) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        bragg_structure_free(s);
+        return NULL;
+    }
+    ck_assert_msg(bragg_pdf_data_read(path, &data, &err) == BRAGG_OK, "%s", err.text);
+    fprintf(stderr, "%s: Qmax %g%s, %zu points%s; ", name, data->qmax_invang, data->neutron ? ", neutrons" : "", data->n, data->sigma ? " with errors" : "");
+    bragg_pdf_fit_options with = *o;
+    with.shape.neutron = data->neutron;
+    bragg_pdf_fit *f = fitted(s, data, &with);
+    bragg_pdf_data_free(data);
+    return f;
+}
+
+START_TEST(measured_nickel_is_fitted)
+{
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    bragg_pdf_fit *x = fit_file("data/pdf/gr/Ni-xray.gr", nickel(), &o), *n = fit_file("data/pdf/gr/Ni-neutron.gr", nickel(), &o);
+    bragg_pdf_fit *all[] = { x, n };
+    for (int k = 0; k < 2; k++) {
+        if (!all[k])
+            continue;
+        assert_close(param(all[k], "cell.a"), 3.524, 0.003);
+        ck_assert(param(all[k], "atom.Ni.uiso") > 0.003 && param(all[k], "atom.Ni.uiso") < 0.0075);
+        ck_assert_double_lt(all[k]->rw, 0.12);
+        bragg_pdf_fit_free(all[k]);
+    }
+}
+END_TEST
+
+START_TEST(measured_perovskite_is_fitted_with_positions)
+{
+    char path[512];
+    bragg_structure *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale,cell,uiso,delta2,qdamp,positions";
+    if (!shared_file(path, "data/pdf/gr/LaMnO3_Pbnm.cif")) {
+        fprintf(stderr, "skipped: %s is absent\n", path);
+        return;
+    }
+    ck_assert_msg(bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) == BRAGG_OK, "%s", err.text);
+    double x = s->atom[0].x[0], y = s->atom[0].x[1], z = s->atom[0].x[2];
+    for (size_t a = 0; a < s->n_atoms; a++) {
+        s->atom[a].anisotropic = false;
+        s->atom[a].uiso_ang2 = 0.005;
+    }
+    s->atom[0].x[1] += 0.007;
+    bragg_pdf_fit *f = fit_file("data/pdf/gr/300K.gr", s, &o);
+    assert_close(param(f, "cell.a"), 5.5396, 0.001);
+    assert_close(param(f, "cell.b"), 5.7430, 0.001);
+    assert_close(param(f, "cell.c"), 7.705, 0.001);
+    ck_assert(fabs(f->params.at[13].value - x) < 0.005 && fabs(f->params.at[14].value - y) < 0.005);
+    ck_assert_double_eq(f->params.at[15].value, z); /* on a mirror */
+    ck_assert_double_lt(f->rw, 0.12);
+    bragg_pdf_fit_free(f);
+}
+END_TEST
+
+START_TEST(a_calculated_g_gives_its_own_parameters_back)
+{
+    enum { N = 2300 };
+    double r[N], g[N];
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bismuth_antimony(2);
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    shape.n = N;
+    shape.scale = 0.71;
+    shape.qmax_invang = 23.7;
+    shape.qdamp_invang = 0.033;
+    shape.qbroad_invang = 0.012;
+    shape.delta2_ang2 = 1.9;
+    s->cell.a = s->cell.b = 4.5391;
+    s->cell.c = 11.8117;
+    ck_assert_msg(bragg_pdf_model(s, &shape, g, NULL, &err) == BRAGG_OK, "%s", err.text);
+    for (int i = 0; i < N; i++)
+        r[i] = 0.01 * i;
+    const bragg_pdf_data data = { N, r, g, NULL, 23.7, false };
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale, cell, uiso, delta2, qdamp, qbroad";
+    bragg_structure_free(s);
+    bragg_pdf_fit *f = fitted(bismuth_antimony(2), &data, &o);
+    assert_close(param(f, "cell.a"), 4.5391, 1e-6);
+    assert_close(param(f, "cell.b"), 4.5391, 1e-6);
+    assert_close(param(f, "cell.c"), 11.8117, 1e-6);
+    assert_close(param(f, "scale"), 0.71, 1e-3);
+    assert_close(param(f, "atom.Bi.uiso"), 0.8 / (8 * BRAGG_PI * BRAGG_PI), 1e-3);
+    assert_close(param(f, "atom.Sb.uiso"), param(f, "atom.Bi.uiso"), 1e-12);
+    assert_close(param(f, "delta2"), 1.9, 1e-2);
+    assert_close(param(f, "qdamp"), 0.033, 1e-3);
+    assert_close(param(f, "qbroad"), 0.012, 1e-2);
+    bragg_pdf_fit_free(f);
+}
+END_TEST
+
+START_TEST(a_fit_that_makes_no_sense_is_refused)
+{
+    double r[20], g[20] = { 0 };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = nickel();
+    bragg_pdf_fit *f;
+    for (int i = 0; i < 20; i++)
+        r[i] = 2 + 0.1 * i;
+    bragg_pdf_data data = { 20, r, g, NULL, NAN, false };
+    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    o.refine = "scale, cel";
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "'cel'"));
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.refine = "scale";
+    o.rmin_ang = 30;
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.rmin_ang = 0;
+    r[7] += 0.05;
+    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EDATA);
+    ck_assert_ptr_null(f);
+    bragg_structure_free(s);
+}
+END_TEST
+
+static void assert_formula(const char *text, const char *expected)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char got[256] = "";
+    ck_assert_msg(bragg_composition_parse(text, &c, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < c.n; k++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s %.6g", k ? " " : "", c.scatterer[k].name, c.count[k]);
+    ck_assert_str_eq(got, expected);
+}
+
+START_TEST(formulae_become_numbers_of_atoms)
+{
+    assert_formula("BiSnSb", "Bi 1 Sn 1 Sb 1");
+    assert_formula("K3Bi2", "K 3 Bi 2");
+    assert_formula("Pb Ti0.5 Zr .5 O 3", "Pb 1 Ti 0.5 Zr 0.5 O 3");
+    assert_formula("Zr(HPO4)2\xc2\xb7H2O", "Zr 1 H 4 P 2 O 9");
+    assert_formula("CuSO4*5H2O", "Cu 1 S 1 O 9 H 10");
+    assert_formula("Na2[Ca(CO3)2]1.5 {D2O}0.25", "Na 2 Ca 1.5 C 3 O 9.25 D 0.5");
+    assert_formula("CH3 CH3", "C 2 H 6");
+}
+END_TEST
+
+START_TEST(a_formula_that_is_none_is_explained)
+{
+    static const char *const bad[] = { "", "  ", "Xx2", "Ni0", "(NaCl", "NaCl)", "()2", "bi", "Ni1.2.3", "3Ni", "Ni-2", "*H2O",
+                                       "((((((((((((((((((((Ni))))))))))))))))))))", "Ni1e9999" };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        bragg_composition c;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_composition_parse(bad[k], &c, &err) == BRAGG_EDATA, "'%s' was read", bad[k]);
+        ck_assert_msg(strstr(err.text, "composition") != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pdf");
+    TCase *model = tcase_create("model"), *formula = tcase_create("formula");
+    tcase_add_test(model, calculated_nickel_is_that_of_libdiffpy);
+    tcase_add_test(model, mixed_sites_weigh_as_in_libdiffpy);
+    tcase_add_test(model, a_structure_without_its_symmetry_gives_the_same_g);
+    tcase_add_test(model, a_round_tensor_gives_the_g_of_its_uiso);
+    tcase_add_test(formula, formulae_become_numbers_of_atoms);
+    tcase_add_test(formula, a_formula_that_is_none_is_explained);
+    suite_add_tcase(suite, formula);
+    suite_add_tcase(suite, model);
+    TCase *reduction = tcase_create("reduction");
+    tcase_add_test(reduction, reduction_agrees_with_the_processed_files);
+    tcase_add_test(reduction, errors_of_g_are_the_scatter_of_repeated_measurements);
+    tcase_add_test(reduction, a_known_structure_comes_back);
+    tcase_add_test(reduction, what_cannot_be_reduced_is_explained);
+    tcase_add_test(reduction, two_theta_and_q_give_the_same_g);
+    tcase_add_test(reduction, a_written_gr_reads_back);
+    suite_add_tcase(suite, reduction);
+    TCase *fit = tcase_create("fit");
+    tcase_set_timeout(fit, 60);
+    tcase_add_test(fit, measured_nickel_is_fitted);
+    tcase_add_test(fit, measured_perovskite_is_fitted_with_positions);
+    tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
+    tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
+    suite_add_tcase(suite, fit);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
