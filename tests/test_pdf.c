@@ -589,6 +589,44 @@ START_TEST(a_calculated_g_gives_its_own_parameters_back)
 }
 END_TEST
 
+static bragg_status read_text(const char *text, bragg_pdf_data **out, bragg_error *err)
+{
+    char path[64];
+    snprintf(path, sizeof path, "test_pdf_data_%d.gr", (int)getpid());
+    FILE *to = fopen(path, "w");
+    ck_assert_ptr_nonnull(to);
+    fputs(text, to);
+    fclose(to);
+    *err = (bragg_error)BRAGG_ERROR_INIT;
+    bragg_status st = bragg_pdf_data_read(path, out, err);
+    remove(path);
+    return st;
+}
+
+START_TEST(a_gr_is_read_whatever_its_header_holds)
+{
+    static const char good[] = "mode = neutron\nqmax = 21.7\n 1 2 3\nstartqmax = 5\n#### start data\n#L r G dr dG\n"
+                               "1 .1 0 1\n2 .2 0 1\n3 .3 0 1\n4 .4 0 1\n5 .5 0 1\n6 .6 0 1\n7 .7 0 1\n8 .8 0 1\n9 .9 0 1\n10 1 0 2\n";
+    static const char *const bad[] = { "", "nothing here\n", "1 2\n2 3\n",
+                                       "1 1\n2 1\n3 1\n4 1\n5 1\n6 1\n7 1\n8 1\n9 1\n10 1\n9 1\n",
+                                       "1 1\n2 1\n3 1\n4 1\n5 1\n6 1\n7 1\n8 1\n9 1\n10 1\n11 nan\n",
+                                       "1 1\n2 1\n3 1\n4 1\n5 1\n6 1\n7 1\n8 1\n9 1\n10 1\n11\n" };
+    bragg_pdf_data *d;
+    bragg_error err;
+    ck_assert_msg(read_text(good, &d, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(d->n, 10);
+    assert_close(d->qmax_invang, 21.7, 1e-15);
+    ck_assert(d->neutron && d->sigma && d->sigma[9] == 2 && d->g[2] == 0.3);
+    bragg_pdf_data_free(d);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        ck_assert_msg(read_text(bad[k], &d, &err) == BRAGG_EDATA, "'%s' was read", bad[k]);
+        ck_assert_ptr_null(d);
+        ck_assert_msg(strstr(err.text, "test_pdf_data") != NULL, "%s", err.text);
+    }
+    ck_assert_int_eq(bragg_pdf_data_read("no/such/file.gr", &d, &err), BRAGG_EIO);
+}
+END_TEST
+
 START_TEST(a_fit_that_makes_no_sense_is_refused)
 {
     double r[20], g[20] = { 0 };
@@ -676,6 +714,7 @@ int main(void)
     tcase_add_test(fit, measured_nickel_is_fitted);
     tcase_add_test(fit, measured_perovskite_is_fitted_with_positions);
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
+    tcase_add_test(fit, a_gr_is_read_whatever_its_header_holds);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);
     SRunner *runner = srunner_create(suite);
