@@ -187,7 +187,7 @@ static double rwp_of(const run *r) { return sqrt(bragg_lsq_chi2(r->lsq) / weight
  * (graduated optimization).  Kept only where it ends below the straight way. */
 static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
 {
-    static const double spread[] = { 0.012, 0.006, 0.003, 0.0015, 0.0006 };
+    static const double spread[] = { 0.02, 0.012, 0.008, 0.0055, 0.0037, 0.0025, 0.0015, 0.0006 };
     bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT;
     bool cells = false;
     for (size_t i = 0; i < t->n; i++)
