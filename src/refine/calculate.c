@@ -611,8 +611,8 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
                 bragg_pseudo_voigt_add(h->x + first, last - first, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
                                        h->node[e->node + o].weight, p, NULL, NULL, NULL);
             for (size_t i = e->first > first ? e->first : first; i < e->last && i < last; i++) {
-                double left = i ? h->x[i] - h->x[i - 1] : h->x[1] - h->x[0];
-                observed[h->block_peak[k]] += e->intensity * p[i - first] * ratio[i - first] * left;
+                double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
+                observed[h->block_peak[k]] += e->intensity * p[i - first] * ratio[i - first] * fmin(left, right); /* no gap widens it */
             }
         }
     }
