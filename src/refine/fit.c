@@ -204,7 +204,7 @@ static bool narrow_cells(bragg_params *t, const bool *wanted, const bragg_params
  * (graduated optimization).  Kept only where it ends below the straight way. */
 static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
 {
-    static const double spread[] = { 0.012, 0.006, 0.003, 0.0015, 0.0006 };
+    static const double spread[] = { 0.02, 0.012, 0.008, 0.0055, 0.0037, 0.0025, 0.0015, 0.0006 };
     bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT;
     bool cells = false;
     for (size_t i = 0; i < t->n; i++)
