@@ -13,6 +13,30 @@ typedef struct wish {
     bool json, force, parameters;
 } wish;
 
+/* Which program made this of which bytes: XXH3-128 of every input. */
+static bragg_status add_input(json_t *list, const char *path, bragg_error *err)
+{
+    char hash[BRAGG_HASH_TEXT];
+    bragg_status st = bragg_hash_file(path, hash, err);
+    if (st == BRAGG_OK)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "file", path, "xxh3_128", hash));
+    return st;
+}
+
+static bragg_status add_provenance(json_t *root, const bragg_experiment *x, bragg_error *err)
+{
+    json_t *inputs = json_array();
+    bragg_status st = add_input(inputs, x->root->file, err);
+    if (st == BRAGG_OK)
+        st = add_input(inputs, x->pattern, err);
+    for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
+        if (x->phase[k].path)
+            st = add_input(inputs, x->phase[k].path, err);
+    json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
+    json_object_set_new(root, "inputs", inputs);
+    return st;
+}
+
 /* Everything a reader of the results may want, beside each other in one folder. */
 static bragg_status write_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
 {
@@ -21,9 +45,13 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
     bragg_status st = arena ? bragg_path_make_folder(w->out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for results");
     for (size_t k = 0; k < x->n_phases && k < 64; k++)
         cards[k] = x->phase[k].card;
+    json_t *root = cli_fit_json(f, bragg_model_params(m), x->n_phases <= 64 ? cards : NULL);
     if (st == BRAGG_OK)
-        st = bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), x->n_phases <= 64 ? cards : NULL),
-                                   bragg_path_join(arena, w->out, "fit.json"), w->force, err);
+        st = add_provenance(root, x, err);
+    if (st == BRAGG_OK)
+        st = bragg_json_write_take(root, bragg_path_join(arena, w->out, "fit.json"), w->force, err);
+    else
+        json_decref(root);
     if (st == BRAGG_OK)
         st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
     if (st == BRAGG_OK)
