@@ -48,6 +48,12 @@ for file in "$src"/tests/validation/*.yaml; do
         END { printf "| %s | %s | %s | %.3f | %.3f | %s | %s | %s |\n", name, points, variables, rwp, gof, seconds, text, reference }
     ' "$work/fit.json" >>"$out"
 done
+if [ -f "${TOP_BUILDDIR:-.}/bench.tsv" ]; then # of the last make bench here
+    {
+        printf '\n# Times\n\nThe last `make bench` on the same machine (ratio above 1: faster than the peer).\n\n'
+        awk -F'\t' 'NR == 1 {print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " |\n|---|---|---|---|---|"} NR > 1 {print "| " $1 " | " $2 " | " $3 " | " $4 " | " $5 " |"}' "${TOP_BUILDDIR:-.}/bench.tsv"
+    } >>"$out"
+fi
 cat "$out"
 cp "$out" "$src/tests/validation/RESULTS.md"
 rm -rf "$work"
