@@ -5,6 +5,7 @@
 
 #include <bragg/arena.h>
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/calibrate.h>
 #include <bragg/cards.h>
 #include <bragg/crystal.h>
@@ -34,5 +35,6 @@
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <bragg/yaml.h>
+#include <bragg/zip.h>
 
 #endif

@@ -2,6 +2,8 @@
 /* Neware BTS binary files: .nda (version 29) and .ndax (a zip of .ndc). */
 #include "config.h"
 #include "private.h"
+
+#include <bragg/zip.h>
 #include <bragg/number.h>
 
 #include <stdio.h>
@@ -240,8 +242,11 @@ typedef struct ndc {
 static bragg_status open_ndc(const log_source *s, const char *member, unsigned type, size_t record, ndc *f, bragg_error *err)
 {
     f->record = record;
-    bragg_status st = bragg_zip_member(s->bytes, s->length, member, &f->bytes, &f->n, err);
-    if (st < 0 || !f->bytes)
+    bragg_zip z;
+    if (!bragg_zip_find(s->bytes, s->length, member, &z))
+        return BRAGG_OK; /* the caller knows which it needs */
+    bragg_status st = bragg_zip_extract(&z, &f->bytes, &f->n, err);
+    if (st < 0)
         return st;
     if (f->n < BLOCK)
         return bragg_fail(err, BRAGG_EDATA, "member '%s': expected blocks of %d bytes, found %zu bytes", member, BLOCK, f->n);
@@ -294,7 +299,10 @@ static bragg_status open_ndax(const log_source *s, ndax *x, bragg_error *err)
         st = open_ndc(s, "data_step.ndc", 7, STEP_RECORD, &x->step, err);
     if (st == BRAGG_OK && (!x->data.bytes || !x->info.bytes || !x->step.bytes))
         return bragg_fail(err, BRAGG_ENOSUPPORT, "expected the members data.ndc, data_runInfo.ndc and data_step.ndc, found not all of them; export the test as .csv or .xlsx");
-    for (size_t i = 0; st == BRAGG_OK && x->n_aux < 8 && bragg_zip_name(s->bytes, s->length, i, name, sizeof name); i++) {
+    bragg_zip z;
+    bool open = bragg_zip_open(s->bytes, s->length, &z);
+    while (open && st == BRAGG_OK && x->n_aux < 8 && bragg_zip_next(&z)) {
+        snprintf(name, sizeof name, "%.*s", (int)z.name_length, z.name);
         if (strncmp(name, "data_AUX_", 9) || !strstr(name, ".ndc"))
             continue;
         snprintf(x->aux_name[x->n_aux], sizeof x->aux_name[0], "Aux %.*s", (int)strcspn(name + 9, "."), name + 9);

@@ -3,6 +3,7 @@
 #ifndef BRAGG_LOG_PRIVATE_H
 #define BRAGG_LOG_PRIVATE_H
 
+#include <bragg/bytes.h>
 #include <bragg/log.h>
 #include <stdint.h>
 
@@ -85,27 +86,11 @@ bragg_status bragg_log_nda(const log_source *source, bragg_log_table **out, brag
 bragg_status bragg_log_ndax(const log_source *source, bragg_log_table **out, bragg_error *err);
 bragg_status bragg_log_xlsx(const log_source *source, bragg_log_table **out, bragg_error *err);
 
-/* One member of a zip archive (store or deflate), malloc'ed with a NUL behind;
- * *bytes NULL when there is no such member. */
-bragg_status bragg_zip_member(const unsigned char *zip, size_t length, const char *member,
-                              unsigned char **bytes, size_t *n, bragg_error *err);
-/* Name of the i-th member into name[], false behind the last. */
-bool bragg_zip_name(const unsigned char *zip, size_t length, size_t i, char *name, size_t room);
-
 #pragma GCC visibility pop
 
-static inline uint16_t le16(const unsigned char *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-static inline uint32_t le32(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-static inline uint64_t le64(const unsigned char *p)
-{
-    return le32(p) | (uint64_t)le32(p + 4) << 32;
-}
+#define le16 bragg_le16
+#define le32 bragg_le32
+#define le64 bragg_le64
 static inline double le_float(const unsigned char *p)
 {
     uint32_t u = le32(p);

@@ -3,6 +3,8 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/zip.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +28,8 @@ static bool starts(const log_source *s, const char *magic)
 
 static bool zip_has(const log_source *s, const char *member)
 {
-    char name[256];
-    for (size_t i = 0; bragg_zip_name(s->bytes, s->length, i, name, sizeof name); i++)
-        if (!strcmp(name, member))
-            return true;
-    return false;
+    bragg_zip z;
+    return bragg_zip_find(s->bytes, s->length, member, &z);
 }
 
 static bragg_status choose(const log_source *s, reader **read, bragg_error *err)

@@ -4,6 +4,8 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/zip.h>
+
 #include <libxml/xmlreader.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,8 +116,11 @@ static bragg_status read_strings(const log_source *source, strings *s, bragg_err
 {
     unsigned char *bytes;
     size_t n;
-    bragg_status st = bragg_zip_member(source->bytes, source->length, "xl/sharedStrings.xml", &bytes, &n, err);
-    if (st < 0 || !bytes)
+    bragg_zip z;
+    if (!bragg_zip_find(source->bytes, source->length, "xl/sharedStrings.xml", &z))
+        return BRAGG_OK; /* all text may stand in the cells */
+    bragg_status st = bragg_zip_extract(&z, &bytes, &n, err);
+    if (st < 0)
         return st;
     xmlTextReaderPtr reader = open_xml(bytes, n);
     buffer text = { 0 };
@@ -238,18 +243,22 @@ static bragg_status read_sheets(const log_source *source, sheet *sheets, size_t 
 {
     strings shared = { 0 };
     char name[128];
-    bragg_status st = read_strings(source, &shared, err);
+    bragg_zip z;
     *n = 0;
-    for (size_t i = 0; st == BRAGG_OK && *n < MAX_SHEETS && bragg_zip_name(source->bytes, source->length, i, name, sizeof name); i++) {
+    if (!bragg_zip_open(source->bytes, source->length, &z))
+        return bragg_fail(err, BRAGG_EDATA, "the zip archive has no directory: it is cut off or still being written");
+    bragg_status st = read_strings(source, &shared, err);
+    while (st == BRAGG_OK && *n < MAX_SHEETS && bragg_zip_next(&z)) {
         unsigned char *bytes;
         size_t length;
+        snprintf(name, sizeof name, "%.*s", (int)z.name_length, z.name);
         if (strncmp(name, "xl/worksheets/", 14) || strchr(name + 14, '/') || !strstr(name, ".xml"))
             continue;
         sheet *s = &sheets[(*n)++];
         *s = (sheet){ { 0 }, { 0 } };
         memcpy(s->name, name, sizeof name);
-        st = bragg_zip_member(source->bytes, source->length, name, &bytes, &length, err);
-        if (st == BRAGG_OK && bytes)
+        st = bragg_zip_extract(&z, &bytes, &length, err);
+        if (st == BRAGG_OK)
             st = read_sheet(bytes, length, &shared, &s->text, err);
         free(bytes);
         if (st < 0)

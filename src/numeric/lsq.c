@@ -110,12 +110,6 @@ static double weigh(const bragg_lsq_options *o, double r, double *loss)
     return 1;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("avx2,fma", "default")))
-#else
-#define CLONES
-#endif
-
 /* a += J'J (lower triangle), four columns against one so that each value read
  * from memory is used four times. */
 CLONES static void add_products(size_t m, const double *restrict j, double *restrict a)

@@ -3,13 +3,15 @@
  * <Datum> rows whose columns the <DataViews> name. */
 #include "config.h"
 #include "xml.h"
-#include "zip.h"
+#include "reader.h"
+
+#include <bragg/zip.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_raw_data(const zip *z)
+static bool is_raw_data(const bragg_zip *z)
 {
     return find_text(z->name, z->name_length, "RawData") && z->name_length > 4 &&
            !memcmp(z->name + z->name_length - 4, ".xml", 4) && !find_text(z->name, z->name_length, "Container");
@@ -17,10 +19,10 @@ static bool is_raw_data(const zip *z)
 
 bool probe_brml(const source *src)
 {
-    zip z;
-    if (!zip_open(src, &z))
+    bragg_zip z;
+    if (!bragg_zip_open(src->bytes, src->size, &z))
         return false;
-    while (zip_next(&z))
+    while (bragg_zip_next(&z))
         if (is_raw_data(&z) || find_text(z.name, z.name_length, "experimentCollection.xml"))
             return true;
     return false;
@@ -169,12 +171,12 @@ static bragg_status read_raw_data(xmlNode *root, pattern_list *list, bragg_error
     return st;
 }
 
-static bragg_status read_member(const zip *z, pattern_list *list, bragg_error *err)
+static bragg_status read_member(const bragg_zip *z, pattern_list *list, bragg_error *err)
 {
     unsigned char *bytes;
     size_t size;
     xmlDoc *doc = NULL;
-    bragg_status st = zip_extract(z, &bytes, &size, err);
+    bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st == BRAGG_OK)
         st = xml_parse(bytes, size, &doc, err);
     if (st == BRAGG_OK)
@@ -187,7 +189,7 @@ static bragg_status read_member(const zip *z, pattern_list *list, bragg_error *e
 /* RawData10.xml comes after RawData9.xml: shorter names first, then by letters. */
 static int by_name(const void *a, const void *b)
 {
-    const zip *p = a, *q = b;
+    const bragg_zip *p = a, *q = b;
     if (p->name_length != q->name_length)
         return p->name_length < q->name_length ? -1 : 1;
     return memcmp(p->name, q->name, p->name_length);
@@ -195,12 +197,12 @@ static int by_name(const void *a, const void *b)
 
 bragg_status read_brml(const source *src, pattern_list *list, bragg_error *err)
 {
-    zip z;
+    bragg_zip z;
     size_t n = 0;
-    zip_open(src, &z);
-    zip *members = calloc(z.left + 1, sizeof *members);
+    bragg_zip_open(src->bytes, src->size, &z);
+    bragg_zip *members = calloc(z.left + 1, sizeof *members);
     bragg_status st = members ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu members", z.left);
-    while (members && zip_next(&z))
+    while (members && bragg_zip_next(&z))
         if (is_raw_data(&z))
             members[n++] = z;
     if (members)

@@ -71,16 +71,6 @@ double clock_iso(const char *text)
            zone_seconds(p);
 }
 
-uint16_t le16(const unsigned char *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-uint32_t le32(const unsigned char *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 double le_float(const unsigned char *p)
 {
     uint32_t bits = le32(p);

@@ -2,7 +2,8 @@
 /* One door for all pattern files: load the bytes, find the reader, run it. */
 #include "config.h"
 #include "reader.h"
-#include "zip.h"
+
+#include <bragg/zip.h>
 
 #include <errno.h>
 #include <math.h>
@@ -26,8 +27,8 @@ static bragg_status read_columns(const source *src, pattern_list *list, bragg_er
 
 static bool probe_archive(const source *src)
 {
-    zip z;
-    return zip_open(src, &z);
+    bragg_zip z;
+    return bragg_zip_open(src->bytes, src->size, &z);
 }
 
 static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
@@ -175,7 +176,7 @@ static bool text_pattern(const char *extension)
 
 /* A member that is no pattern (instrument parameters, a structure, pictures)
  * is passed over; one that is and cannot be read fails the archive. */
-static bragg_status read_archived(const zip *z, pattern_list *list, bragg_error *err)
+static bragg_status read_archived(const bragg_zip *z, pattern_list *list, bragg_error *err)
 {
     char name[256], extension[16];
     unsigned char *bytes;
@@ -184,7 +185,7 @@ static bragg_status read_archived(const zip *z, pattern_list *list, bragg_error 
     extension_of(name, extension);
     if (!z->unpacked || !strcmp(extension, "zip"))
         return BRAGG_OK;
-    bragg_status st = zip_extract(z, &bytes, &size, err);
+    bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st < 0)
         return st;
     source member = { bytes, size, name, extension };
@@ -200,10 +201,10 @@ static bragg_status read_archived(const zip *z, pattern_list *list, bragg_error 
 
 static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err)
 {
-    zip z;
+    bragg_zip z;
     bragg_status st = BRAGG_OK;
-    zip_open(src, &z);
-    while (st == BRAGG_OK && zip_next(&z))
+    bragg_zip_open(src->bytes, src->size, &z);
+    while (st == BRAGG_OK && bragg_zip_next(&z))
         st = read_archived(&z, list, err);
     return st;
 }

@@ -3,6 +3,7 @@
 #ifndef PATTERN_READER_H
 #define PATTERN_READER_H
 
+#include <bragg/bytes.h>
 #include <bragg/pattern.h>
 #include <stdint.h>
 
@@ -19,8 +20,8 @@
 #define find_text bragg_pattern_find_text
 #define header_fact bragg_pattern_header_fact
 #define header_copy bragg_pattern_header_copy
-#define le16 bragg_pattern_le16
-#define le32 bragg_pattern_le32
+#define le16 bragg_le16
+#define le32 bragg_le32
 #define le_float bragg_pattern_le_float
 #define le_double bragg_pattern_le_double
 #define columns_read bragg_pattern_columns_read
@@ -112,8 +113,6 @@ bragg_pattern no_facts(void);
 void header_copy(bragg_pattern *to, const bragg_pattern *facts);
 
 /* clock.c: little-endian numbers at an offset the caller has checked. */
-uint16_t le16(const unsigned char *p);
-uint32_t le32(const unsigned char *p);
 double le_float(const unsigned char *p);
 double le_double(const unsigned char *p);
 

@@ -2,7 +2,9 @@
 /* Rigaku RAS (text) and RASX (a zip of profiles and their conditions). */
 #include "config.h"
 #include "xml.h"
-#include "zip.h"
+#include "reader.h"
+
+#include <bragg/zip.h>
 
 #include <bragg/number.h>
 #include <math.h>
@@ -200,20 +202,20 @@ bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err)
 
 bool probe_rasx(const source *src)
 {
-    zip z;
-    if (!zip_open(src, &z))
+    bragg_zip z;
+    if (!bragg_zip_open(src->bytes, src->size, &z))
         return false;
-    while (zip_next(&z))
+    while (bragg_zip_next(&z))
         if (find_text(z.name, z.name_length, "/Profile"))
             return true;
     return false;
 }
 
-static bragg_status read_profile(const zip *z, profile *f, bragg_error *err)
+static bragg_status read_profile(const bragg_zip *z, profile *f, bragg_error *err)
 {
     unsigned char *bytes;
     size_t size;
-    bragg_status st = zip_extract(z, &bytes, &size, err);
+    bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st < 0)
         return st;
     source text = { bytes, size, "", "" };
@@ -250,28 +252,28 @@ static bool read_conditions(xmlNode *root, bragg_pattern *facts, profile *f, cha
 }
 
 /* DataN/ProfileN.txt beside DataN/MesurementConditionsN.xml (spelt so). */
-static bragg_status conditions_of(const source *src, const zip *z, xmlDoc **doc, bragg_error *err)
+static bragg_status conditions_of(const source *src, const bragg_zip *z, xmlDoc **doc, bragg_error *err)
 {
     char name[256];
     const char *at = find_text(z->name, z->name_length, "Profile");
     size_t folder = (size_t)(at - z->name), number = z->name_length - folder - 7;
-    zip c;
+    bragg_zip c;
     unsigned char *bytes;
     size_t size;
     *doc = NULL;
     if (z->name_length > 200 || number < 4)
         return BRAGG_OK;
     snprintf(name, sizeof name, "%.*sMesurementConditions%.*s.xml", (int)folder, z->name, (int)number - 4, at + 7);
-    if (!zip_find(src, name, &c))
+    if (!bragg_zip_find(src->bytes, src->size, name, &c))
         return BRAGG_OK;
-    bragg_status st = zip_extract(&c, &bytes, &size, err);
+    bragg_status st = bragg_zip_extract(&c, &bytes, &size, err);
     if (st == BRAGG_OK)
         st = xml_parse(bytes, size, doc, err);
     free(bytes);
     return st < 0 ? bragg_context(err, st, "'%s'", name) : st;
 }
 
-static bragg_status read_data(const source *src, const zip *z, pattern_list *list, bragg_error *err)
+static bragg_status read_data(const source *src, const bragg_zip *z, pattern_list *list, bragg_error *err)
 {
     profile f = { .counting_s = NAN };
     bragg_pattern facts = no_facts(), *p = NULL;
@@ -296,10 +298,10 @@ static bragg_status read_data(const source *src, const zip *z, pattern_list *lis
 
 bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err)
 {
-    zip z;
+    bragg_zip z;
     bragg_status st = BRAGG_OK;
-    zip_open(src, &z);
-    while (st == BRAGG_OK && zip_next(&z))
+    bragg_zip_open(src->bytes, src->size, &z);
+    while (st == BRAGG_OK && bragg_zip_next(&z))
         if (find_text(z.name, z.name_length, "/Profile"))
             st = read_data(src, &z, list, err);
     if (st == BRAGG_OK && !list->n)

@@ -479,12 +479,6 @@ static void shape_peak(const histogram *h, const peak *e, const double *x, size_
         s->position[i] = -s->position[i];
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("avx2,fma", "default")))
-#else
-#define CLONES
-#endif
-
 CLONES static void add_full(double *restrict j, const shapes *restrict s, size_t n, const double c[4])
 {
     const double a = c[0], b = c[1], f = c[2], e = c[3];

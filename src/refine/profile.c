@@ -49,12 +49,6 @@ double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, doubl
     return value;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("avx2,fma", "default")))
-#else
-#define CLONES
-#endif
-
 /* exp(x) for -700 < x <= 0 in a form that vectorizes: 2^k times the Taylor
  * series of the rest, |rest| < ln2 / 2, whose 13th power is below 1e-16 of it. */
 static inline __attribute__((always_inline)) double exp_of_negative(double x)

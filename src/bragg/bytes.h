@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef BRAGG_BYTES_H
+#define BRAGG_BYTES_H
+
+#include <stdint.h>
+
+/** Little-endian numbers in the bytes of a file, wherever they stand. */
+static inline uint16_t bragg_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static inline uint32_t bragg_le32(const unsigned char *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t bragg_le64(const unsigned char *p) { return bragg_le32(p) | (uint64_t)bragg_le32(p + 4) << 32; }
+
+#endif
