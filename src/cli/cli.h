@@ -43,6 +43,11 @@ typedef struct cli_progress {
 const bragg_observer *cli_observer(cli_progress *progress, const char *what);
 void cli_progress_end(const cli_progress *progress);
 
+/** A frame as its file and --flip (NULL: as it stands) say; EINVAL for another word. */
+bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err);
+/** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none): free. */
+bragg_status cli_mask_read(const char *path, const char *flip, const bragg_frame *f, uint8_t **mask, bragg_error *err);
+
 /** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);

@@ -141,28 +141,6 @@ static bragg_status start_geometry(const wish *w, bragg_geometry *g, bragg_error
     return st;
 }
 
-static bragg_status read_frame(const wish *w, const char *path, bragg_frame **f, uint8_t **mask, bragg_error *err)
-{
-    bragg_frame *extra = NULL;
-    bragg_status st = bragg_frame_read(path, 0, f, err);
-    if (st == BRAGG_OK && w->mask)
-        st = bragg_frame_read(w->mask, 0, &extra, err);
-    if (st == BRAGG_OK && !(*mask = calloc((*f)->width * (*f)->height, 1)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    if (st == BRAGG_OK) {
-        bool both = w->flip && !strcmp(w->flip, "both");
-        bool vertical = both || (w->flip && !strcmp(w->flip, "vertical")), horizontal = both || (w->flip && !strcmp(w->flip, "horizontal"));
-        bragg_frame_flip(*f, vertical, horizontal);
-        if (extra)
-            bragg_frame_flip(extra, vertical, horizontal);
-        bragg_frame_mark_invalid(*f, *mask);
-        if (extra)
-            st = bragg_frame_add_mask(extra, (*f)->width, (*f)->height, *mask, err);
-    }
-    bragg_frame_free(extra);
-    return st;
-}
-
 static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
@@ -174,8 +152,10 @@ static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
     bragg_status st = arena ? start_geometry(w, &g, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
     if (st == BRAGG_OK) {
         w->wavelength_ang = g.wavelength_ang;
-        st = read_frame(w, path, &f, &mask, err);
+        st = cli_frame_read(path, 0, w->flip, &f, err);
     }
+    if (st == BRAGG_OK)
+        st = cli_mask_read(w->mask, w->flip, f, &mask, err);
     if (st == BRAGG_OK && w->orient) {
         st = print_orientations(f, mask, &g, w->json, err);
     } else if (st == BRAGG_OK) {

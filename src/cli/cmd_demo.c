@@ -118,13 +118,11 @@ static bragg_status integrate(const demo *d, const char *frame_name, const char 
     o.polarization = 0.99;
     bragg_status st = bragg_geometry_read_poni(bragg_path_join(d->arena, d->out, "setup.poni"), &g, err);
     if (st == BRAGG_OK)
-        st = bragg_frame_read(frame_name, 0, &f, err);
-    if (st == BRAGG_OK && !(mask = calloc(f->width * f->height, 1)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    if (st == BRAGG_OK) {
-        bragg_frame_mark_invalid(f, mask);
+        st = cli_frame_read(frame_name, 0, NULL, &f, err);
+    if (st == BRAGG_OK)
+        st = cli_mask_read(NULL, NULL, f, &mask, err);
+    if (st == BRAGG_OK)
         st = bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, err);
-    }
     if (st == BRAGG_OK)
         st = bragg_plan_integrate(plan, f, NULL, NULL, &p, err);
     if (st == BRAGG_OK)

@@ -15,35 +15,6 @@ typedef struct wish {
     bool no_solid_angle, force;
 } wish;
 
-static bragg_status read_flipped(const wish *w, const char *path, size_t index, bragg_frame **f, bragg_error *err)
-{
-    bragg_status st = bragg_frame_read(path, index, f, err);
-    if (st < 0 || !w->flip)
-        return st;
-    bool both = !strcmp(w->flip, "both"), vertical = both || !strcmp(w->flip, "vertical"), horizontal = both || !strcmp(w->flip, "horizontal");
-    if (!vertical && !horizontal)
-        return bragg_fail(err, BRAGG_EINVAL, "--flip: expected vertical, horizontal or both, found '%s'", w->flip);
-    bragg_frame_flip(*f, vertical, horizontal);
-    return BRAGG_OK;
-}
-
-static bragg_status make_mask(const wish *w, const bragg_frame *f, uint8_t **mask, bragg_error *err)
-{
-    bragg_frame *m = NULL;
-    bragg_status st = BRAGG_OK;
-    *mask = calloc(f->width * f->height, 1);
-    if (!*mask)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    bragg_frame_mark_invalid(f, *mask);
-    if (w->mask) {
-        st = read_flipped(w, w->mask, 0, &m, err);
-        if (st == BRAGG_OK)
-            st = bragg_frame_add_mask(m, f->width, f->height, *mask, err);
-        bragg_frame_free(m);
-    }
-    return st;
-}
-
 static bragg_status plan_options(const wish *w, bragg_plan_options *o, bragg_error *err)
 {
     *o = (bragg_plan_options)BRAGG_PLAN_OPTIONS_INIT;
@@ -144,11 +115,11 @@ static bragg_status integrate_one(const wish *w, const job *j, const bragg_geome
     bragg_frame *f = NULL;
     bragg_pattern *p = NULL;
     uint8_t *mask = NULL;
-    bragg_status st = read_flipped(w, j->path, j->index, &f, err);
+    bragg_status st = cli_frame_read(j->path, j->index, w->flip, &f, err);
     if (st < 0)
         return st;
     if (!*plan)
-        st = make_mask(w, f, &mask, err);
+        st = cli_mask_read(w->mask, w->flip, f, &mask, err);
     if (st == BRAGG_OK && !*plan)
         st = bragg_plan_new(g, f->height, f->width, mask, o, plan, err);
     if (st == BRAGG_OK)
@@ -183,7 +154,7 @@ static bragg_status integrate_all(const wish *w, char **paths, size_t n, bragg_e
     if (st == BRAGG_OK && w->out && (list.n > 1 || !*bragg_path_extension(w->out)))
         st = bragg_path_make_folder(w->out, err);
     if (st == BRAGG_OK && w->dark)
-        st = read_flipped(w, w->dark, 0, &dark, err);
+        st = cli_frame_read(w->dark, 0, w->flip, &dark, err);
     for (size_t k = 0; k < list.n && st == BRAGG_OK; k++) {
         st = integrate_one(w, &list.at[k], &g, &o, dark, &plan, err);
         if (st == BRAGG_OK)
