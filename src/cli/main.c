@@ -27,11 +27,16 @@ static void print_version(void)
     printf("bragg %s\n", PACKAGE_VERSION);
     printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
-    printf("spglib, xraylib, cif_api, libyaml, xxHash\n");
+    printf("cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n");
 #ifdef HAVE_HDF5
-    printf("optional: HDF5\n");
+    printf("optional: HDF5");
 #else
-    printf("optional: no HDF5\n");
+    printf("optional: no HDF5");
+#endif
+#ifdef HAVE_XYLIB
+    printf(", xylib\n");
+#else
+    printf(", no xylib\n");
 #endif
     printf("GPL-3.0-or-later; the cards of the Materials Project are CC BY 4.0\n");
 }
