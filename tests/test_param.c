@@ -52,11 +52,32 @@ START_TEST(ties_are_followed_in_chains_whatever_their_order)
 }
 END_TEST
 
+START_TEST(ties_are_said_in_words)
+{
+    static const struct { const char *text; double value; } good[] = {
+        { "phase.B.x", 0.37 }, { " 2*phase.B.x", 0.74 }, { "1 - phase.B.x", 0.63 }, { "-phase.B.x", -0.37 },
+        { "0.5 * phase.B.x + 0.1", 0.285 }, { "-0.25 + phase.B.x", 0.12 } };
+    static const char *const bad[] = { "", "0.5", "phase.C.x", "2 * ", "phase.B.x + phase.B.x", "phase.A.x", "1 -" };
+    bragg_params p = BRAGG_PARAMS_INIT;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_params_add(&p, "phase.A.x", "", 0.11, NULL, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_params_add(&p, "phase.B.x", "", 0.37, NULL, &err), BRAGG_OK);
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
+        ck_assert_msg(bragg_params_tie_text(&p, 0, good[k].text, &err) == BRAGG_OK, "'%s': %s", good[k].text, err.text);
+        ck_assert_msg(fabs(p.at[0].value - good[k].value) < 1e-14, "'%s': %g", good[k].text, p.at[0].value);
+    }
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+        ck_assert_msg(bragg_params_tie_text(&p, 0, bad[k], NULL) == BRAGG_EINVAL, "'%s' was taken", bad[k]);
+    bragg_params_free(&p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("param");
     TCase *tc = tcase_create("param");
     tcase_add_test(tc, a_parameter_is_found_by_its_name_and_stands_once);
+    tcase_add_test(tc, ties_are_said_in_words);
     tcase_add_test(tc, ties_are_followed_in_chains_whatever_their_order);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

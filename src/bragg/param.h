@@ -40,6 +40,21 @@ ptrdiff_t bragg_params_find(const bragg_params *params, const char *name);
 bragg_status bragg_params_tie(bragg_params *params, size_t index, size_t to, double factor,
                               double offset, bragg_error *err);
 
+/** Ties that leave the `width` rows from `row` on (coordinates, U_ij) the freedom that
+ *  n rows of basis[n][width] span; rows that follow two others are held.  basis is
+ *  reduced in place; width is at most 6. */
+bragg_status bragg_params_tie_basis(bragg_params *params, size_t row, double *basis, size_t n, size_t width,
+                                    bragg_error *err);
+
+/** A tie in words: "phase.B.cell.a", "2 * NAME", "1 - NAME", "0.5 * NAME + 0.1"; the
+ *  row is no longer refined by itself.  EINVAL names what is not understood. */
+bragg_status bragg_params_tie_text(bragg_params *params, size_t index, const char *text, bragg_error *err);
+
+/** Set the refine flag of every parameter whose name matches a pattern of shell
+ *  kind ("phase.*.cell", also without its last part) unless tied or held; the number
+ *  that match. */
+size_t bragg_params_select(bragg_params *params, const char *pattern, bool refine);
+
 /** Recompute every tied value from what it is tied to. */
 void bragg_params_apply_ties(bragg_params *params);
 

@@ -2,8 +2,10 @@
 /* The table of named parameters: rows, ties, copies. */
 #include "config.h"
 #include <bragg/array.h>
+#include <bragg/number.h>
 #include <bragg/param.h>
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -57,6 +59,144 @@ bragg_status bragg_params_tie(bragg_params *params, size_t index, size_t to, dou
     p->tie_factor = factor;
     p->tie_offset = offset;
     return BRAGG_OK;
+}
+
+/* To echelon form: row r alone has column pivot[r]. */
+static void reduce_basis(double *basis, size_t n, size_t width, int *pivot)
+{
+    size_t done = 0;
+    for (size_t c = 0; c < width && done < n; c++) {
+        size_t best = done;
+        for (size_t r = done; r < n; r++)
+            if (fabs(basis[r * width + c]) > fabs(basis[best * width + c]))
+                best = r;
+        if (fabs(basis[best * width + c]) < 1e-6)
+            continue;
+        for (size_t k = 0; k < width; k++) {
+            double keep = basis[best * width + k];
+            basis[best * width + k] = basis[done * width + k];
+            basis[done * width + k] = keep;
+        }
+        double by = basis[done * width + c];
+        for (size_t k = 0; k < width; k++)
+            basis[done * width + k] /= by;
+        for (size_t r = 0; r < n; r++)
+            for (size_t k = 0; r != done && k < width; k++)
+                if (k != c)
+                    basis[r * width + k] -= basis[r * width + c] * basis[done * width + k];
+        for (size_t r = 0; r < n; r++)
+            if (r != done)
+                basis[r * width + c] = 0;
+        pivot[done++] = (int)c;
+    }
+}
+
+bragg_status bragg_params_tie_basis(bragg_params *params, size_t row, double *basis, size_t n, size_t width, bragg_error *err)
+{
+    int pivot[6] = { 0 };
+    reduce_basis(basis, n, width, pivot);
+    for (size_t c = 0; c < width; c++) {
+        bool is_pivot = false;
+        size_t follows = 0, of = 0;
+        for (size_t r = 0; r < n; r++) {
+            is_pivot = is_pivot || (size_t)pivot[r] == c;
+            if (fabs(basis[r * width + c]) > 1e-6) {
+                follows++;
+                of = r;
+            }
+        }
+        bragg_param *p = &params->at[row + c];
+        if (is_pivot)
+            continue;
+        if (follows != 1) { /* fixed, or a sum of two: held */
+            p->lower = p->upper = p->value;
+            continue;
+        }
+        size_t to = row + (size_t)pivot[of];
+        double factor = basis[of * width + c];
+        bragg_status st = bragg_params_tie(params, row + c, to, factor, p->value - factor * params->at[to].value, err);
+        if (st < 0)
+            return st;
+    }
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------ ties in words */
+
+/* One term of "0.5 + 2 * name - 1": a number, a name, or a number times a name. */
+static bool take_term(const char **at, double sign, double *factor, double *offset, char name[96])
+{
+    double value = 1;
+    const char *s = *at + strspn(*at, " \t");
+    bool number = bragg_number_scan(s, &s, &value);
+    s += strspn(s, " \t");
+    if (number && *s != '*') {
+        *offset += sign * value;
+        *at = s;
+        return true;
+    }
+    if (number)
+        s += 1 + strspn(s + 1, " \t");
+    size_t length = strcspn(s, " \t+*");
+    if (!length || length >= 96 || *name)
+        return false;
+    memcpy(name, s, length);
+    name[length] = 0;
+    *factor = sign * value;
+    *at = s + length + strspn(s + length, " \t");
+    return true;
+}
+
+bragg_status bragg_params_tie_text(bragg_params *params, size_t index, const char *text, bragg_error *err)
+{
+    double factor = 0, offset = 0, sign = 1;
+    char name[96] = "";
+    const char *at = text + strspn(text, " \t");
+    bool good = *at;
+    if (*at == '-' && !(at[1] >= '0' && at[1] <= '9') && at[1] != '.') {
+        sign = -1;
+        at++;
+    }
+    while (good && *at) {
+        good = take_term(&at, sign, &factor, &offset, name);
+        if (good && *at) {
+            sign = *at == '-' ? -1 : 1;
+            good = (*at == '-' || *at == '+') && at[1];
+            at++;
+        }
+    }
+    ptrdiff_t to = *name ? bragg_params_find(params, name) : -1;
+    if (!good || !*name)
+        return bragg_fail(err, BRAGG_EINVAL, "tie of '%s': expected 'NAME', 'NUMBER * NAME' or 'NUMBER - NAME', found '%.60s'", params->at[index].name, text);
+    if (to < 0)
+        return bragg_fail(err, BRAGG_EINVAL, "tie of '%s': '%s' is no parameter", params->at[index].name, name);
+    bragg_status st = bragg_params_tie(params, index, (size_t)to, factor, offset, err);
+    if (st == BRAGG_OK) {
+        params->at[index].refine = false;
+        bragg_params_apply_ties(params);
+    }
+    return st;
+}
+
+/* "phase.*.cell" names the six below it, too. */
+static bool matches(const char *pattern, const char *name)
+{
+    char below[200];
+    snprintf(below, sizeof below, "%s.*", pattern);
+    return fnmatch(pattern, name, 0) == 0 || fnmatch(below, name, 0) == 0;
+}
+
+size_t bragg_params_select(bragg_params *params, const char *pattern, bool refine)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < params->n; i++) {
+        bragg_param *p = &params->at[i];
+        if (!matches(pattern, p->name))
+            continue;
+        found++;
+        p->refine = refine && p->tie_to < 0 && p->lower < p->upper;
+    }
+    return found;
 }
 
 /* Ties form a forest (bragg_params_tie refuses circles), so this ends. */

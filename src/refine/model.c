@@ -5,7 +5,6 @@
 
 #include <bragg/numeric.h>
 #include <bragg/units.h>
-#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,67 +356,6 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
     return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
 }
 
-/* Ties that leave a vector (coordinates, U_ij) the freedom its basis spans: rows
- * of the reduced basis name pivots; every other element follows one of them. */
-static void reduce_basis(double *basis, size_t n, size_t width, int *pivot)
-{
-    size_t done = 0;
-    for (size_t c = 0; c < width && done < n; c++) {
-        size_t best = done;
-        for (size_t r = done; r < n; r++)
-            if (fabs(basis[r * width + c]) > fabs(basis[best * width + c]))
-                best = r;
-        if (fabs(basis[best * width + c]) < 1e-6)
-            continue;
-        for (size_t k = 0; k < width; k++) {
-            double keep = basis[best * width + k];
-            basis[best * width + k] = basis[done * width + k];
-            basis[done * width + k] = keep;
-        }
-        double by = basis[done * width + c];
-        for (size_t k = 0; k < width; k++)
-            basis[done * width + k] /= by;
-        for (size_t r = 0; r < n; r++)
-            for (size_t k = 0; r != done && k < width; k++)
-                if (k != c)
-                    basis[r * width + k] -= basis[r * width + c] * basis[done * width + k];
-        for (size_t r = 0; r < n; r++)
-            if (r != done)
-                basis[r * width + c] = 0;
-        pivot[done++] = (int)c;
-    }
-}
-
-static bragg_status tie_vector(bragg_model *m, size_t row, double *basis, size_t n, size_t width, bragg_error *err)
-{
-    int pivot[6] = { 0 };
-    reduce_basis(basis, n, width, pivot);
-    for (size_t c = 0; c < width; c++) {
-        bool is_pivot = false;
-        size_t follows = 0, of = 0;
-        for (size_t r = 0; r < n; r++) {
-            is_pivot = is_pivot || (size_t)pivot[r] == c;
-            if (fabs(basis[r * width + c]) > 1e-6) {
-                follows++;
-                of = r;
-            }
-        }
-        bragg_param *p = &m->params.at[row + c];
-        if (is_pivot)
-            continue;
-        if (follows != 1) { /* fixed, or a sum of two: held */
-            p->lower = p->upper = p->value;
-            continue;
-        }
-        size_t to = row + (size_t)pivot[of];
-        double factor = basis[of * width + c];
-        bragg_status st = bragg_params_tie(&m->params, row + c, to, factor, p->value - factor * m->params.at[to].value, err);
-        if (st < 0)
-            return st;
-    }
-    return BRAGG_OK;
-}
-
 /* The first atom on the same place, or j itself: species that share a site share
  * its coordinates and displacements. */
 static size_t first_on_site(const bragg_structure *s, size_t j)
@@ -472,10 +410,10 @@ static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_erro
     double basis[3][3], adp[6][6];
     size_t n;
     bragg_site_directions(&s->symmetry, &s->cell, a->x, basis, &n);
-    st = tie_vector(m, first, &basis[0][0], n, 3, err);
+    st = bragg_params_tie_basis(&m->params, first, &basis[0][0], n, 3, err);
     bragg_site_adp_basis(&s->symmetry, &s->cell, a->x, adp, &n);
     if (st == BRAGG_OK && a->anisotropic)
-        st = tie_vector(m, first + ATOM_U11, &adp[0][0], n, 6, err);
+        st = bragg_params_tie_basis(&m->params, first + ATOM_U11, &adp[0][0], n, 6, err);
     if (a->anisotropic)
         m->params.at[first + ATOM_UISO].lower = m->params.at[first + ATOM_UISO].upper = u0;
     for (int k = ATOM_U11; !a->anisotropic && k < N_ATOM; k++)
@@ -560,23 +498,7 @@ bragg_params *bragg_model_params(bragg_model *m) { return &m->params; }
 const bragg_lsq_problem *bragg_model_problem(bragg_model *m) { return &m->problem; }
 size_t bragg_model_points(const bragg_model *m, size_t which) { return m->histogram[which].n; }
 
-/* "phase.*.cell" names the six below it, too. */
-static bool matches(const char *pattern, const char *name)
-{
-    char below[200];
-    snprintf(below, sizeof below, "%s.*", pattern);
-    return fnmatch(pattern, name, 0) == 0 || fnmatch(below, name, 0) == 0;
-}
-
 size_t bragg_model_select(bragg_model *m, const char *pattern, bool refine)
 {
-    size_t found = 0;
-    for (size_t i = 0; i < m->params.n; i++) {
-        bragg_param *p = &m->params.at[i];
-        if (!matches(pattern, p->name))
-            continue;
-        found++;
-        p->refine = refine && p->tie_to < 0 && p->lower < p->upper;
-    }
-    return found;
+    return bragg_params_select(&m->params, pattern, refine);
 }
