@@ -113,6 +113,73 @@ START_TEST(real_patterns_read_with_the_points_they_have)
 }
 END_TEST
 
+/* Sum of twelve uniform numbers less six: unit variance, the same in every run. */
+static double gauss(unsigned long long *seed)
+{
+    double sum = -6;
+    for (int k = 0; k < 12; k++) {
+        *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+        sum += (double)(*seed >> 11) / 9007199254740992.0;
+    }
+    return sum;
+}
+
+/* A copper pattern of three peaks over a slope, each with its second line. */
+static bragg_pattern *doublets(double ratio, unsigned long long *seed)
+{
+    static const double d_ang[3] = { 3.1347, 1.6372, 0.9179 };
+    bragg_pattern *p = bragg_pattern_new(6000, BRAGG_AXIS_TTH);
+    p->wavelength_ang = 1.540598;
+    p->wavelength2_ang = 1.544426;
+    p->ratio2 = ratio;
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (15 + 0.02 * (double)i) * BRAGG_DEG;
+        double y = 320 - 0.01 * (double)i;
+        for (int k = 0; k < 6; k++) {
+            double at = 2 * asin((k & 1 ? p->wavelength2_ang : p->wavelength_ang) / 2 / d_ang[k / 2]);
+            y += (k & 1 ? ratio : 1) * 7000 * exp(-0.5 * pow((p->x[i] - at) / (0.06 * BRAGG_DEG), 2));
+        }
+        p->sigma[i] = sqrt(y);
+        p->y[i] = y + p->sigma[i] * gauss(seed);
+    }
+    return p;
+}
+
+START_TEST(peak_positions_scatter_as_their_uncertainties_say)
+{
+    unsigned long long seed = 20240607;
+    double sum = 0, true_x = 2 * asin(1.540598 / 2 / 1.6372);
+    for (int run = 0; run < 200; run++) {
+        bragg_pattern *p = doublets(0, &seed);
+        bragg_peak *peak;
+        size_t n;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pattern_peaks(p, 8, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_uint_eq(n, 3);
+        sum += pow((peak[1].x - true_x) / peak[1].x_esd, 2);
+        free(peak);
+        bragg_pattern_free(p);
+    }
+    ck_assert_msg(sqrt(sum / 200) > 0.7 && sqrt(sum / 200) < 1.3, "pulls of width %g", sqrt(sum / 200));
+}
+END_TEST
+
+START_TEST(second_lines_of_a_doublet_are_marked_where_they_are_resolved)
+{
+    unsigned long long seed = 77;
+    bragg_pattern *p = doublets(0.5, &seed);
+    bragg_peak *peak;
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_peaks(p, 8, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(n, 4); /* the first two doublets are one peak each */
+    for (size_t k = 0; k < n; k++)
+        ck_assert_int_eq(peak[k].alpha2, k == 3);
+    free(peak);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pattern");
@@ -122,6 +189,8 @@ int main(void)
     tcase_add_test(tc, bad_patterns_end_in_one_clear_line);
     tcase_add_test(tc, what_is_written_reads_back);
     tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
+    tcase_add_test(tc, peak_positions_scatter_as_their_uncertainties_say);
+    tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -84,11 +84,15 @@ bragg_status bragg_pattern_background(const bragg_pattern *pattern, double half_
 typedef struct bragg_peak {
     double x, height, area, fwhm;   /**< in the pattern's axis and intensity */
     double significance;            /**< height over its standard uncertainty */
+    double x_esd;                   /**< of x: counting noise and a fortieth of a step */
+    bool alpha2;                    /**< stands where the second line of a doublet puts the image of
+                                         a peak at its left, as high as ratio2 says */
 } bragg_peak;
 
 /** Peaks at least `significance` standard uncertainties high, in order of x.
- *  Without sigmas the noise is estimated from third differences.  The caller frees
- *  *out. */
+ *  Without sigmas the noise is estimated from third differences.  Where the pattern
+ *  knows its doublet (wavelength2_ang, ratio2) the resolved second lines are marked.
+ *  The caller frees *out. */
 bragg_status bragg_pattern_peaks(const bragg_pattern *pattern, double significance, bragg_peak **out,
                                  size_t *n, bragg_error *err);
 

@@ -58,23 +58,31 @@ static double crossing(const search *s, size_t top, int step, double level)
     return s->p->x[back] + part * (s->p->x[i] - s->p->x[back]);
 }
 
-/* Centre of mass of what stands above half height. */
+static double step_at(const bragg_pattern *p, size_t i) { return i + 1 < p->n ? p->x[i + 1] - p->x[i] : p->x[i] - p->x[i - 1]; }
+
+/* Centre of mass of what stands above half height; its uncertainty is that of a
+ * weighted mean whose weights are uncertain, sum (x - mean)^2 sigma^2 / (sum w)^2. */
 static bragg_peak measure(const search *s, size_t top)
 {
-    double level = s->smooth[top] / 2, left = crossing(s, top, -1, level), right = crossing(s, top, 1, level);
-    double sum = 0, moment = 0, area = 0;
-    for (size_t i = 0; i < s->p->n; i++) {
-        if (s->p->x[i] < left - (right - left) || s->p->x[i] > right + (right - left))
-            continue;
-        double width = i + 1 < s->p->n ? s->p->x[i + 1] - s->p->x[i] : s->p->x[i] - s->p->x[i - 1];
-        area += s->net[i] * width;
+    double level = s->smooth[top] / 2, left = crossing(s, top, -1, level), right = crossing(s, top, 1, level), wide = right - left;
+    double sum = 0, moment = 0, area = 0, variance = 0;
+    size_t first = top;
+    while (first > 0 && s->p->x[first - 1] >= left - wide)
+        first--;
+    for (size_t i = first; i < s->p->n && s->p->x[i] <= right + wide; i++) {
+        area += s->net[i] * step_at(s->p, i);
         if (s->p->x[i] >= left && s->p->x[i] <= right) {
             double above = fmax(s->net[i] - level, 0);
             sum += above;
             moment += above * s->p->x[i];
         }
     }
-    return (bragg_peak){ sum > 0 ? moment / sum : s->p->x[top], s->smooth[top], area, right - left, s->smooth[top] / s->sigma[top] };
+    double x = sum > 0 ? moment / sum : s->p->x[top];
+    for (size_t i = first; i < s->p->n && s->p->x[i] <= right; i++)
+        if (s->p->x[i] >= left) /* sigma of the smoothed point is 0.61 of the point's */
+            variance += pow((s->p->x[i] - x) * s->sigma[i] / 0.61, 2);
+    double step = step_at(s->p, top) / 40;
+    return (bragg_peak){ x, s->smooth[top], area, wide, s->smooth[top] / s->sigma[top], sqrt((sum > 0 ? variance / (sum * sum) : 0) + step * step), false };
 }
 
 /* Highest of its surroundings and above the valleys to both sides by the same
@@ -113,6 +121,27 @@ static bragg_status collect(const search *s, bragg_peak **out, size_t *n, bragg_
     return BRAGG_OK;
 }
 
+/* Where the second line of a doublet puts the image of a peak: equal d. */
+static double image_of(const bragg_pattern *p, double x)
+{
+    double d = bragg_axis_convert(x, p->axis, BRAGG_AXIS_D, p->wavelength_ang);
+    double tth = bragg_axis_convert(d, BRAGG_AXIS_D, BRAGG_AXIS_TTH, p->wavelength2_ang);
+    return bragg_axis_convert(tth, BRAGG_AXIS_TTH, p->axis, p->wavelength_ang);
+}
+
+/* A stronger neighbour within a third of a width of the image, and a height like it. */
+static void mark_second_lines(const bragg_pattern *p, bragg_peak *peak, size_t n)
+{
+    if (!(p->wavelength_ang > 0 && p->wavelength2_ang > 0 && p->ratio2 > 0))
+        return;
+    for (size_t k = 0; k < n; k++)
+        if (k > 0 && !peak[k - 1].alpha2) {
+            size_t j = k - 1;
+            double off = fabs(image_of(p, peak[j].x) - peak[k].x), height = peak[k].height / (p->ratio2 * peak[j].height);
+            peak[k].alpha2 = off < fmax(peak[j].fwhm, peak[k].fwhm) / 3 && height > 0.6 && height < 1.6;
+        }
+}
+
 bragg_status bragg_pattern_peaks(const bragg_pattern *p, double significance, bragg_peak **out, size_t *n, bragg_error *err)
 {
     *out = NULL;
@@ -137,6 +166,8 @@ bragg_status bragg_pattern_peaks(const bragg_pattern *p, double significance, br
     }
     if (st == BRAGG_OK)
         st = collect(&s, out, n, err);
+    if (st == BRAGG_OK)
+        mark_second_lines(p, *out, *n);
     free(v);
     if (st < 0) {
         free(*out);
