@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each allocation of ours fails once: the command must end with a message and the status of
+# an internal error, or give the same answer as ever; never die, never leave a half file.
+# CHAOS_STEP=K tries every Kth allocation (1: all, as make chaos does).
+top=$(cd "${TOP_SRCDIR:-.}" && pwd) build=$(cd "${TOP_BUILDDIR:-.}" && pwd)
+bragg=$build/.libs/bragg chaos=$build/tests/chaos/.libs/chaos.so
+[ -x "$bragg" ] && [ -e "$chaos" ] || { echo "no shared build to preload into"; exit 77; }
+nm -D "$bragg" | grep -q __asan && { echo "a sanitizer has malloc already"; exit 77; }
+export LD_LIBRARY_PATH=$build/.libs BRAGG_DATADIR=${BRAGG_DATADIR:-$top} OMP_NUM_THREADS=1
+shared=${BRAGG_SHARED:-$top/../shared}
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 99
+bad=0 tried=0
+# name, step, command: writes only below out/
+try() {
+    local name=$1 step=${CHAOS_STEP:-$2} total k rc
+    shift 2
+    rm -rf out && mkdir out
+    CHAOS_COUNT=$work/count LD_PRELOAD=$chaos "$@" >plain 2>/dev/null || { echo "$name: failed without chaos"; bad=1; return; }
+    total=$(cat count)
+    for ((k = 1; k <= total; k += step)); do
+        rm -rf out && mkdir out
+        CHAOS_FAIL=$k LD_PRELOAD=$chaos timeout 120 "$@" >got 2>said
+        rc=$?
+        tried=$((tried + 1))
+        if [ $rc = 0 ]; then
+            cmp -s plain got || { echo "$name: allocation $k of $total failed, yet another answer came with status 0"; bad=1; }
+        elif [ $rc -ge 124 ]; then
+            echo "$name: died of allocation $k of $total (status $rc)"
+            bad=1
+        elif ! [ -s said ]; then
+            echo "$name: allocation $k of $total failed without a word (status $rc)"
+            bad=1
+        elif [ -n "$(find out -name '*.tmp*' -o -name '.*.??????')" ]; then
+            echo "$name: allocation $k of $total left $(ls -A out)"
+            bad=1
+        fi
+    done
+    echo "$name: $total allocations, every ${step}th tried"
+}
+inputs=$top/tests/chaos
+try convert 1 "$bragg" convert "$inputs/nickel.xye" -w 0.4066 -u q_A^-1 out/x.xye
+try refine 29 "$bragg" refine "$inputs/nickel.yaml" -o out/fit
+[ -e "$shared/data/frames/CeO2_Pilatus1M.tif" ] &&
+    try integrate 47 "$bragg" integrate "$shared/data/frames/CeO2_Pilatus1M.tif" --poni "$shared/data/frames/CeO2_Pilatus1M.poni" -o out/x.xye
+[ "$tried" -gt 0 ] || exit 99
+exit $bad
