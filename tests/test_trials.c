@@ -167,11 +167,61 @@ START_TEST(auto_finds_the_minimum_from_bad_starts)
 }
 END_TEST
 
+/* Values of both tables, bit for bit. */
+static void check_same_table(bragg_model *a, bragg_model *b)
+{
+    const bragg_params *s = bragg_model_params(a), *t = bragg_model_params(b);
+    ck_assert_uint_eq(s->n, t->n);
+    for (size_t i = 0; i < s->n; i++)
+        ck_assert_msg(!memcmp(&s->at[i].value, &t->at[i].value, sizeof(double)), "%s: %.17g and %.17g", s->at[i].name, s->at[i].value, t->at[i].value);
+}
+
+START_TEST(a_replaced_pattern_fits_as_in_a_model_of_its_own)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    const struct twin *w = &twins[1];
+    bragg_structure *s = structure_of(w);
+    bragg_pattern *first = simulate(w, s), *second = simulate(w, s), *third = simulate(w, s);
+    for (size_t i = 0; i < third->n; i++) /* another axis, fewer points in it */
+        third->x[i] += 0.003 * BRAGG_DEG;
+    third->n -= 37;
+    bragg_pattern *later[2] = { second, third };
+    bragg_model *kept = model_of(w, s, first);
+    ck_assert(rwp_from(kept, true, NULL) < 1);
+    for (int k = 0; k < 2; k++) {
+        bragg_model *fresh = model_of(w, s, later[k]);
+        ck_assert_int_eq(bragg_model_replace_pattern(kept, 0, later[k], &err), BRAGG_OK);
+        bragg_params *from = bragg_model_params(kept), *to = bragg_model_params(fresh);
+        for (size_t i = 0; i < to->n; i++)
+            to->at[i].value = from->at[i].value;
+        ck_assert_uint_eq(bragg_model_points(kept, 0), later[k]->n);
+        double a = rwp_from(kept, false, NULL), b = rwp_from(fresh, false, NULL);
+        ck_assert_msg(a == b && a < 1, "Rwp %.17g and %.17g", a, b);
+        check_same_table(kept, fresh);
+        bragg_model_free(fresh);
+    }
+    size_t before = bragg_model_points(kept, 0);
+    memset(second->y, 0, second->n * sizeof *second->y);
+    ck_assert_int_eq(bragg_model_replace_pattern(kept, 0, second, &err), BRAGG_EDATA);
+    for (size_t i = 0; i < first->n; i++)
+        first->x[i] += 9 * BRAGG_DEG;
+    ck_assert_int_eq(bragg_model_replace_pattern(kept, 0, first, &err), BRAGG_EDATA);
+    ck_assert_uint_eq(bragg_model_points(kept, 0), before);
+    ck_assert_int_eq(bragg_model_replace_pattern(kept, 1, third, &err), BRAGG_EINVAL);
+    bragg_model_free(kept);
+    bragg_pattern_free(first);
+    bragg_pattern_free(second);
+    bragg_pattern_free(third);
+    bragg_structure_free(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("trials");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 0);
+    tcase_add_test(all, a_replaced_pattern_fits_as_in_a_model_of_its_own);
     tcase_add_test(all, auto_finds_the_minimum_from_bad_starts);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

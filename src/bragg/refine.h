@@ -87,6 +87,13 @@ bragg_status bragg_model_add_cell(bragg_model *model, const char *name, const br
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 
+/** Put another measurement in place of a pattern of a built model, with the range,
+ *  exclusions and radiation it was added with: structures, reflections, table and
+ *  values stay, so that the next frame of a sequence starts from its neighbour.
+ *  Number and places of the points may differ within the range the model was built
+ *  for.  EDATA (and the model as it was) when they do not, or without intensities. */
+bragg_status bragg_model_replace_pattern(bragg_model *model, size_t which, const bragg_pattern *pattern, bragg_error *err);
+
 /** The table: set values, bounds and refine flags here. */
 bragg_params *bragg_model_params(bragg_model *model);
 /** Set the refine flag of every parameter whose name matches a pattern of shell

@@ -70,19 +70,25 @@ static bool is_excluded(const bragg_histogram_options *o, double x)
     return false;
 }
 
-static void take_points(histogram *h, const bragg_pattern *p, const bragg_histogram_options *o)
+/* Points that count, in rising 2theta; how many.  Only counted without x. */
+static size_t take_points(const bragg_pattern *p, const bragg_histogram_options *o, double *x_out, double *y, double *weight)
 {
     bool reversed = p->axis == BRAGG_AXIS_D;
+    size_t n = 0;
     for (size_t k = 0; k < p->n; k++) {
         size_t i = reversed ? p->n - 1 - k : k;
         double x = bragg_axis_convert(p->x[i], p->axis, BRAGG_AXIS_TTH, o->radiation.wavelength_ang[0]);
         double sigma = isnan(p->sigma[i]) ? sqrt(fmax(p->y[i], 1)) : p->sigma[i];
         if (!isfinite(x) || !isfinite(p->y[i]) || !(sigma > 0) || !isfinite(sigma) || is_excluded(o, x))
             continue;
-        h->x[h->n] = x;
-        h->y[h->n] = p->y[i];
-        h->weight[h->n++] = 1 / sigma;
+        if (x_out) {
+            x_out[n] = x;
+            y[n] = p->y[i];
+            weight[n] = 1 / sigma;
+        }
+        n++;
     }
+    return n;
 }
 
 static bragg_status check_radiation(const bragg_radiation *r, bragg_error *err)
@@ -109,6 +115,13 @@ static void fill_chebyshev(histogram *h)
     }
 }
 
+static void scale_points(histogram *h)
+{
+    double step = (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1);
+    h->variance_floor = 0.01 * step * step;
+    fill_chebyshev(h);
+}
+
 static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pattern *p,
                                    const bragg_histogram_options *o, bragg_error *err)
 {
@@ -125,7 +138,8 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->x = v;
     h->y = v + p->n;
     h->weight = v + 2 * p->n;
-    take_points(h, p, o);
+    h->n = take_points(p, o, h->x, h->y, h->weight);
+    h->room = p->n;
     if (h->n < 3)
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range",
                           h->name, h->n);
@@ -136,15 +150,15 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
     if (o->background_terms > 64)
         return bragg_fail(err, BRAGG_EINVAL, "background: expected at most 64 terms, got %zu", o->background_terms);
+    h->first_rad = o->first_rad;
+    h->last_rad = o->last_rad;
     h->n_background = o->background_terms;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
-    h->chebyshev = bragg_arena_alloc(m->arena, h->n * h->n_background + 1, sizeof *v);
-    h->block_start = bragg_arena_alloc(m->arena, h->n_blocks + 2, sizeof *h->block_start);
+    h->chebyshev = bragg_arena_alloc(m->arena, p->n * h->n_background + 1, sizeof *v);
+    h->block_start = bragg_arena_alloc(m->arena, p->n / BRAGG_LSQ_BLOCK + 3, sizeof *h->block_start);
     if (!h->chebyshev || !h->block_start)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
-    fill_chebyshev(h);
-    double step = (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1);
-    h->variance_floor = 0.01 * step * step;
+    scale_points(h);
     return BRAGG_OK;
 }
 
@@ -222,12 +236,14 @@ bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_
 
 /* ---------------------------------------------------------- reflections */
 
-static bragg_status make_reflections(const bragg_model *m, phase *p, bragg_error *err)
+static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
 {
     double d_min = INFINITY, d_max = 0;
     for (size_t i = 0; i < m->n_histograms; i++) {
-        const histogram *h = &m->histogram[i];
+        histogram *h = &m->histogram[i];
         double high = fmin(h->x[h->n - 1] + 2 * BRAGG_DEG, BRAGG_PI), low = fmax(h->x[0] - 5 * BRAGG_DEG, 1e-3);
+        h->listed_first_rad = h->x[0] - 2 * BRAGG_DEG;
+        h->listed_last_rad = h->x[h->n - 1] + BRAGG_DEG;
         for (size_t k = 0; k < h->radiation.n_lines; k++) {
             d_min = fmin(d_min, h->radiation.wavelength_ang[k] / (2 * sin(high / 2)));
             d_max = fmax(d_max, h->radiation.wavelength_ang[k] / (2 * sin(low / 2)));
@@ -466,18 +482,27 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     return st;
 }
 
-bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
+/* Where each pattern's residuals begin: on a block of its own. */
+static void place_residuals(bragg_model *m)
 {
-    bragg_status st = BRAGG_OK;
     size_t next = 0;
-    if (m->n_histograms == 0)
-        return bragg_fail(err, BRAGG_EINVAL, "model: expected a pattern, found none");
-    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
+    m->n_observations = 0;
+    for (size_t h = 0; h < m->n_histograms; h++) {
         m->histogram[h].offset = next;
         next += m->histogram[h].n_blocks * BRAGG_LSQ_BLOCK;
         m->n_observations += m->histogram[h].n;
-        st = add_histogram_rows(m, &m->histogram[h], err);
     }
+    m->problem = (bragg_lsq_problem){ next, next - m->n_observations, bragg_refine_prepare, bragg_refine_residuals, m };
+}
+
+bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    if (m->n_histograms == 0)
+        return bragg_fail(err, BRAGG_EINVAL, "model: expected a pattern, found none");
+    place_residuals(m);
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
+        st = add_histogram_rows(m, &m->histogram[h], err);
     for (size_t i = 0; i < m->n_phases && st == BRAGG_OK; i++) {
         phase *p = &m->phase[i];
         p->mix = bragg_arena_alloc(m->arena, m->n_histograms, sizeof *p->mix);
@@ -489,8 +514,78 @@ bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
         if (st == BRAGG_OK)
             st = add_phase_rows(m, p, err);
     }
-    m->problem = (bragg_lsq_problem){ next, next - m->n_observations, bragg_refine_prepare, bragg_refine_residuals, m };
     m->built = st == BRAGG_OK;
+    return st;
+}
+
+/* ------------------------------------------------------------- sequences */
+
+/* Room for n points; the old stays valid when there is none. */
+static bragg_status more_points(bragg_model *m, histogram *h, size_t n, bragg_error *err)
+{
+    size_t blocks = (n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+    double *v = bragg_arena_alloc(m->arena, 3 * n, sizeof *v);
+    double *rows = bragg_arena_alloc(m->arena, n * h->n_background + 1, sizeof *rows);
+    size_t *start = bragg_arena_alloc(m->arena, blocks + 2, sizeof *start);
+    if (!v || !rows || !start)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
+    h->x = v;
+    h->y = v + n;
+    h->weight = v + 2 * n;
+    h->chebyshev = rows;
+    h->block_start = start;
+    h->room = n;
+    return BRAGG_OK;
+}
+
+/* The new points, checked, into a buffer of three runs of *n; free it. */
+static bragg_status next_points(const histogram *h, const bragg_pattern *p, double **out, size_t *n, bragg_error *err)
+{
+    bragg_histogram_options o = { .radiation = h->radiation, .first_rad = h->first_rad, .last_rad = h->last_rad,
+                                  .exclude_rad = (const double(*)[2])h->exclude_rad, .n_exclude = h->n_exclude };
+    *out = NULL;
+    bragg_status st = bragg_pattern_check(p, err);
+    if (st < 0)
+        return st;
+    *n = take_points(p, &o, NULL, NULL, NULL);
+    double *v = *out = malloc((3 * *n + 1) * sizeof *v), most = 0;
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", *n);
+    take_points(p, &o, v, v + *n, v + 2 * *n);
+    for (size_t i = 0; i < *n; i++)
+        most = fmax(most, fabs(v[*n + i]));
+    if (*n < 3)
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range", h->name, *n);
+    if (!(most > 0))
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, *n);
+    if (v[*n - 1] > h->listed_last_rad || v[0] < h->listed_first_rad)
+        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected 2theta within %.4f to %.4f deg, for which reflections were listed, found %.4f to %.4f",
+                          h->name, h->listed_first_rad / BRAGG_DEG, h->listed_last_rad / BRAGG_DEG, v[0] / BRAGG_DEG, v[*n - 1] / BRAGG_DEG);
+    return BRAGG_OK;
+}
+
+bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bragg_pattern *p, bragg_error *err)
+{
+    if (!m->built || which >= m->n_histograms)
+        return bragg_fail(err, BRAGG_EINVAL, "model: expected one of its %zu patterns to replace, got number %zu", m->n_histograms, which);
+    histogram *h = &m->histogram[which];
+    double *v;
+    size_t n;
+    bragg_status st = next_points(h, p, &v, &n, err);
+    if (st == BRAGG_OK && n > h->room)
+        st = more_points(m, h, n, err);
+    if (st == BRAGG_OK) {
+        bool same = h->n == n && !memcmp(h->x, v, n * sizeof *v); /* then the background's rows stay */
+        h->n = n;
+        h->n_blocks = (n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+        memcpy(h->x, v, n * sizeof *v);
+        memcpy(h->y, v + n, n * sizeof *v);
+        memcpy(h->weight, v + 2 * n, n * sizeof *v);
+        if (!same)
+            scale_points(h);
+        place_residuals(m);
+    }
+    free(v);
     return st;
 }
 

@@ -69,7 +69,9 @@ typedef struct histogram {
     double radius_m, variance_floor;
     size_t n_exclude;
     double (*exclude_rad)[2];
-    size_t n, offset;           /* points; first residual */
+    double first_rad, last_rad; /* of the options; then the range reflections were listed for */
+    double listed_first_rad, listed_last_rad;
+    size_t n, room, offset;     /* points, room for them; first residual */
     double *x, *y, *weight;     /* radians; 1/sigma */
     size_t n_background;
     double *chebyshev;          /* n_background rows of n */

@@ -164,6 +164,120 @@ static void bench_refine(FILE *to)
     }
 }
 
+enum { SEQUENCE = 1000, SEQUENCE_POINTS = 3000 };
+
+static double deviate(unsigned long long *state)
+{
+    double u[2];
+    for (int k = 0; k < 2; k++) {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        u[k] = ((double)(*state >> 11) + 0.5) / 9007199254740992.0;
+    }
+    return sqrt(-2 * log(u[0])) * cos(2 * BRAGG_PI * u[1]);
+}
+
+static double *row_of(bragg_model *m, const char *name)
+{
+    ptrdiff_t i = bragg_params_find(bragg_model_params(m), name);
+    if (i < 0)
+        exit(1);
+    return &bragg_model_params(m)->at[i].value;
+}
+
+/* A laboratory mixture whose fractions, cells and sizes drift: frame k of the truth. */
+static void drift(bragg_model *m, double k)
+{
+    *row_of(m, "background.0") = 120;
+    *row_of(m, "background.1") = -30;
+    *row_of(m, "phase.NiO.scale") = 100 * (1.2 - 0.001 * k);
+    *row_of(m, "phase.LaOH3.scale") = 15 * (1 + 0.5 * sin(0.01 * k));
+    *row_of(m, "phase.ZnO.scale") = 60 * (0.3 + 0.001 * k);
+    *row_of(m, "phase.NiO.cell.a") = 4.1777 + 1.5e-5 * k;
+    *row_of(m, "phase.ZnO.cell.c") = 5.2066 + 0.003 * sin(0.006 * k);
+    *row_of(m, "phase.NiO.size") = 60 - 0.03 * k;
+    *row_of(m, "phase.LaOH3.size") = 25;
+    *row_of(m, "phase.ZnO.size") = 80;
+}
+
+static bragg_model *sequence_model(const bragg_pattern *p)
+{
+    static const char *const names[3] = { "NiO", "LaOH3", "ZnO" };
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_arena *arena = bragg_arena_new();
+    o.radiation = (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.5 }, 0.5 };
+    o.mount = BRAGG_BRAGG_BRENTANO;
+    o.radius_m = 0.2;
+    if (bragg_model_add_pattern(m, p, &o, NULL) < 0)
+        exit(1);
+    for (int k = 0; k < 3; k++) {
+        char card[64];
+        bragg_structure *s;
+        snprintf(card, sizeof card, "cif/%s.cif", names[k]);
+        if (bragg_structure_read_cif(bragg_data_path(arena, card), NULL, &s, NULL, 0, NULL) < 0 ||
+            bragg_model_add_phase(m, names[k], s, NULL, NULL) < 0)
+            exit(1);
+        bragg_structure_free(s);
+    }
+    bragg_arena_free(arena);
+    if (bragg_model_build(m, NULL) < 0)
+        exit(1);
+    *row_of(m, "instrument.w") = 0.0044;
+    *row_of(m, "instrument.x") = 0.02;
+    *row_of(m, "instrument.sl") = *row_of(m, "instrument.hl") = 0.02;
+    static const char *const wanted[] = { "background", "phase.*.scale", "phase.*.cell", "phase.*.size", "instrument.displacement" };
+    for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+        bragg_model_select(m, wanted[k], true);
+    return m;
+}
+
+/* Frames after their neighbours: the pattern is swapped, model and values stay. */
+static void bench_sequence(FILE *to)
+{
+    bragg_pattern *p = bragg_pattern_new(SEQUENCE_POINTS, BRAGG_AXIS_TTH);
+    double *t = malloc(SEQUENCE * sizeof *t), total = 0, worst = 0;
+    unsigned long long state = 88172645463325252ULL;
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (15 + 0.03 * (double)i) * BRAGG_DEG;
+        p->y[i] = p->sigma[i] = 1;
+    }
+    bragg_model *truth = sequence_model(p), *m = sequence_model(p);
+    bragg_refine_options o = BRAGG_REFINE_OPTIONS_INIT;
+    bragg_error err = BRAGG_ERROR_INIT;
+    int cycles = 0;
+    drift(m, 0);
+    o.stages = false;
+    for (int k = 0; k < SEQUENCE; k++) {
+        drift(truth, k);
+        if (bragg_model_calculate(truth, 0, NULL, NULL, NULL, p->y, NULL, NULL) < 0)
+            exit(1);
+        for (size_t i = 0; i < p->n; i++) {
+            p->sigma[i] = sqrt(p->y[i]);
+            p->y[i] += p->sigma[i] * deviate(&state);
+        }
+        bragg_fit *f;
+        double start = now();
+        if (bragg_model_replace_pattern(m, 0, p, &err) < 0 || bragg_refine(m, &o, &f, &err) < 0) {
+            printf("refine.sequence: pattern %d: %s\n", k, err.text);
+            exit(1);
+        }
+        total += t[k] = now() - start;
+        worst = fmax(worst, f->gof);
+        cycles += f->cycles;
+        bragg_fit_free(f);
+    }
+    qsort(t, SEQUENCE, sizeof *t, by_value);
+    row(to, "refine.sequence", SEQUENCE / total, "patterns/s", "target 50", SEQUENCE / total / 50);
+    row(to, "refine.sequence.fit", t[SEQUENCE / 2], "s", "target 20 ms", 0.02 / t[SEQUENCE / 2]);
+    printf("%-32s %.2f cycles a pattern, worst goodness of fit %.3f\n", "", (double)cycles / SEQUENCE, worst);
+    bragg_model_free(truth);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    free(t);
+}
+
 /* ------------------------------------------------------------------ pdf */
 
 typedef struct total {
@@ -201,8 +315,10 @@ int main(void)
     fprintf(to, "name\tmedian\tunit\tpeer\tratio\n");
     if (!which || !*which || !strcmp(which, "integrate"))
         bench_integrate(to);
-    if (!which || !*which || !strcmp(which, "refine"))
+    if (!which || !*which || !strcmp(which, "refine")) {
         bench_refine(to);
+        bench_sequence(to);
+    }
     if (!which || !*which || !strcmp(which, "pdf"))
         bench_pdf(to);
     return fclose(to) != 0;
