@@ -27,6 +27,9 @@ for command in $commands; do
         check "$name" "$command" "${name#bragg-"$command"-}"
     done
 done
+for page in "$top"/man/*.[0-9]; do
+    grep -qw "man/$(basename "$page")" "$top/man/Makefile.inc" || { echo "$page: not installed by man/Makefile.inc"; bad=1; }
+done
 if command -v mandoc >/dev/null 2>&1; then
     mandoc -T lint -W warning "$top"/man/*.[0-9] || bad=1
 fi
