@@ -387,6 +387,49 @@ START_TEST(every_card_reads_with_the_density_and_lines_of_its_index)
 }
 END_TEST
 
+/* Numbers of independent S_HKL (P. W. Stephens, J. Appl. Cryst. 32 (1999) 281, table 1)
+ * and of a lattice strain; each polynomial is the same for all equivalents. */
+START_TEST(invariant_polynomials_are_those_of_the_laue_class)
+{
+    static const struct { const char *group; size_t quartic, quadratic; } cases[] = {
+        { "P -1", 15, 6 }, { "P 1 21/c 1", 9, 4 }, { "P n m a", 6, 3 }, { "P 4/n", 5, 2 }, { "P 42/n m c", 4, 2 }, { "R -3:H", 5, 2 },
+        { "R -3 m:H", 4, 2 }, { "P -3 1 m", 4, 2 }, { "P 63/m", 3, 2 }, { "P 63/m m c", 3, 2 }, { "P a -3", 2, 1 }, { "F m -3 m", 2, 1 },
+        { "R -3 m:R", 4, 2 }, { "P 1 1 21/b", 9, 4 } };
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        bragg_symmetry s;
+        ck_assert_msg(bragg_symmetry_from_symbol(cases[c].group, &s, &err) == BRAGG_OK, "%s", err.text);
+        for (int degree = 2; degree <= 4; degree += 2) {
+            bragg_invariants v;
+            bragg_symmetry_invariants(&s, degree, &v);
+            ck_assert_msg(v.n == (degree == 4 ? cases[c].quartic : cases[c].quadratic), "%s: %zu of degree %d", cases[c].group, v.n, degree);
+            for (size_t i = 0; i < v.n; i++)
+                for (size_t o = 0; o < s.n_ops; o++) {
+                    const int h[3] = { 3, -1, 2 };
+                    int r[3];
+                    for (int j = 0; j < 3; j++)
+                        r[j] = h[0] * s.op[o].r[0][j] + h[1] * s.op[o].r[1][j] + h[2] * s.op[o].r[2][j];
+                    ck_assert_double_eq_tol(bragg_invariant_at(&v, i, h[0], h[1], h[2]), bragg_invariant_at(&v, i, r[0], r[1], r[2]), 1e-9);
+                }
+        }
+    }
+}
+END_TEST
+
+/* h^2 + hk + k^2 squared: the S400 of a hexagonal lattice as Stephens writes it. */
+START_TEST(hexagonal_strain_is_the_square_of_its_metric)
+{
+    bragg_symmetry s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_invariants v;
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P 63/m m c", &s, &err), BRAGG_OK);
+    bragg_symmetry_invariants(&s, 4, &v);
+    for (int h = -3; h <= 3; h++)
+        for (int k = -2; k <= 4; k++)
+            assert_close(bragg_invariant_at(&v, 0, h, k, 5) + 1, pow(h * h + h * k + k * k, 2) + 1, 1e-12);
+}
+END_TEST
+
 START_TEST(broken_cifs_end_in_a_message)
 {
     static const struct { const char *text, *message; } cases[] = {
@@ -428,6 +471,8 @@ int main(void)
     tcase_add_test(all, reflections_agree_with_gsas2);
     tcase_add_test(all, derivatives_of_structure_factors_agree_with_differences);
     tcase_add_test(all, every_card_reads_with_the_density_and_lines_of_its_index);
+    tcase_add_test(all, invariant_polynomials_are_those_of_the_laue_class);
+    tcase_add_test(all, hexagonal_strain_is_the_square_of_its_metric);
     tcase_add_test(all, broken_cifs_end_in_a_message);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

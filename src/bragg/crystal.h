@@ -74,6 +74,22 @@ void bragg_symmetry_cell_ties(const bragg_symmetry *symmetry, int tie[6]);
  *  about 0 when cell and symmetry agree. */
 double bragg_symmetry_cell_misfit(const bragg_symmetry *symmetry, const bragg_cell *cell);
 
+enum { BRAGG_MONOMIALS = 15 };
+/** Polynomials in h, k, l of degree 2 or 4 that the Laue group leaves alone: what a
+ *  lattice strain (D_ij) and the anisotropic strain of P. W. Stephens, J. Appl.
+ *  Cryst. 32 (1999) 281 may be.  Polynomial i alone has the monomial
+ *  power[pivot[i]], with coefficient 1. */
+typedef struct bragg_invariants {
+    int degree;
+    size_t n_monomials, n;
+    int power[BRAGG_MONOMIALS][3];      /**< 200 020 002 011 101 110; or 400 040 004 220 … */
+    double basis[BRAGG_MONOMIALS][BRAGG_MONOMIALS];
+    size_t pivot[BRAGG_MONOMIALS];
+} bragg_invariants;
+void bragg_symmetry_invariants(const bragg_symmetry *symmetry, int degree, bragg_invariants *out);
+/** Polynomial i at a reflection. */
+double bragg_invariant_at(const bragg_invariants *invariants, size_t i, int h, int k, int l);
+
 /** Number of distinct points of the orbit of x (fractional). */
 int bragg_site_multiplicity(const bragg_symmetry *symmetry, const bragg_cell *cell,
                             const double x[3], double tolerance_ang);

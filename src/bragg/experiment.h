@@ -18,23 +18,37 @@ typedef struct bragg_experiment_phase {
     int march_hkl[3];
 } bragg_experiment_phase;
 
+typedef struct bragg_experiment_pattern {
+    const char *name;                /**< of one of several; NULL for the only one */
+    const char *file;                /**< beside the experiment file; NULL when it names none */
+    bool has_unit;
+    bragg_axis unit;                 /**< of the file's abscissa, when it does not say so itself */
+    bragg_histogram_options histogram;
+    bragg_instrument instrument;     /**< silent without one */
+    const bragg_yaml *refine;        /**< its own list of parameters; may be NULL */
+} bragg_experiment_pattern;
+
 typedef struct bragg_experiment {
     bragg_arena *arena;
     const bragg_yaml *root;
     const char *title;               /**< NULL when the file has none */
-    const char *pattern;             /**< first pattern, beside the file; may be NULL */
-    bragg_histogram_options histogram;
+    size_t n_patterns;               /**< at least one; several are refined together */
+    bragg_experiment_pattern *pattern;
     size_t n_phases;
     bragg_experiment_phase *phase;
     bragg_refine_options options;
-    bragg_instrument instrument;     /**< of refine: instrument; silent without one */
     const char *start;               /**< fit.json to start from; may be NULL */
 } bragg_experiment;
 
 /** EDATA with line and column for what the file has wrong. */
 bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
 void bragg_experiment_free(bragg_experiment *experiment);
-/** The model of its phases for a pattern, values set and parameters selected. */
+/** A pattern's file, in the unit that data gives it. */
+bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err);
+/** The model of its phases for all its patterns, read from their files, values set
+ *  and parameters selected. */
+bragg_status bragg_experiment_load(const bragg_experiment *experiment, bragg_model **out, bragg_error *err);
+/** The same for a pattern in place of its only one, as a series has it. */
 bragg_status bragg_experiment_model(const bragg_experiment *experiment, const bragg_pattern *pattern,
                                     bragg_model **out, bragg_error *err);
 

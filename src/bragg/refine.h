@@ -36,8 +36,10 @@
  *      phase.NAME.march                  March-Dollase r (W. A. Dollase, J. Appl.
  *                                        Cryst. 19 (1986) 267)
  *      phase.NAME.atom.LABEL.x y z occupancy uiso u11 … u12
- *  With several patterns the names of the first two groups and the scales start
- *  with the pattern's name and a dot. */
+ *      phase.NAME.dij.d11 …              1/angstrom^2, added to 1/d^2 of the cell in this
+ *                                        pattern; those that symmetry leaves
+ *  With several patterns the names of the first two groups, the scales and D_ij
+ *  start with the pattern's name and a dot; the first pattern has no D_ij. */
 typedef struct bragg_model bragg_model;
 
 typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO } bragg_mount;
@@ -61,10 +63,11 @@ typedef struct bragg_histogram_options {
     const double (*exclude_rad)[2];     /**< regions left out */
     size_t n_exclude;
     size_t background_terms;
+    double weight;                      /**< of its chi^2 beside other patterns' */
 } bragg_histogram_options;
 
 #define BRAGG_HISTOGRAM_OPTIONS_INIT                                                              \
-    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6 }
+    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, 1 }
 
 bragg_model *bragg_model_new(void);
 void bragg_model_free(bragg_model *model);

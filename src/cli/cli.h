@@ -52,7 +52,7 @@ bragg_status cli_mask_read(const char *path, const char *flip, const bragg_frame
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
 /** Its Rietveld plot, in the format of the path's extension. */
-bragg_status cli_plot_fit(bragg_model *model, const bragg_fit *fit, const char *title, const char *path, bool force, bragg_error *err);
+bragg_status cli_plot_fit(bragg_model *model, size_t pattern, const bragg_fit *fit, const char *title, const char *path, bool force, bragg_error *err);
 
 extern const cli_command cli_calibrate, cli_convert, cli_demo, cli_identify, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_refine, cli_simulate;
 

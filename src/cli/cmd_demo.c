@@ -144,7 +144,7 @@ static bragg_status refine(demo *d, const char *name, const bragg_yaml *truth, b
     snprintf(file, sizeof file, "%.250s.yaml", name);
     bragg_status st = bragg_experiment_read(bragg_path_join(d->arena, d->out, file), &x, err);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read(x->pattern, 0, &p, err);
+        st = bragg_pattern_read(x->pattern->file, 0, &p, err);
     if (st == BRAGG_OK)
         st = bragg_experiment_model(x, p, &m, err);
     if (st == BRAGG_OK)
@@ -152,7 +152,7 @@ static bragg_status refine(demo *d, const char *name, const bragg_yaml *truth, b
     static const char *const kinds[] = { "svg", "png", "pdf" };
     for (int k = 0; k < 3 && st >= 0; k++) {
         snprintf(plot, sizeof plot, "%.250s-%s.%s", name, "rietveld", kinds[k]);
-        st = cli_plot_fit(m, f, x->title, bragg_path_join(d->arena, d->out, plot), d->force || k, err);
+        st = cli_plot_fit(m, 0, f, x->title, bragg_path_join(d->arena, d->out, plot), d->force || k, err);
     }
     if (st >= 0) {
         snprintf(file, sizeof file, "%.250s.json", name);

@@ -100,8 +100,8 @@ static bragg_status plot_map(const bragg_series *s, const bragg_experiment *x, c
         o.page.title = x->title;
         o.page.force = force;
         o.by_frame = true;
-        o.x_min = x->histogram.first_rad;
-        o.x_max = x->histogram.last_rad;
+        o.x_min = x->pattern->histogram.first_rad;
+        o.x_max = x->pattern->histogram.last_rad;
         st = bragg_plot_contour(&data, &o, path, err);
     }
     free(map);

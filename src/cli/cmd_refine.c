@@ -27,14 +27,32 @@ static bragg_status add_provenance(json_t *root, const bragg_experiment *x, brag
 {
     json_t *inputs = json_array();
     bragg_status st = add_input(inputs, x->root->file, err);
-    if (st == BRAGG_OK)
-        st = add_input(inputs, x->pattern, err);
+    for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++)
+        st = add_input(inputs, x->pattern[k].file, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         if (x->phase[k].path)
             st = add_input(inputs, x->phase[k].path, err);
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
     return st;
+}
+
+static const char *file_of(const wish *w, const bragg_experiment *x, size_t k, const char *stem, const char *end, bragg_arena *arena)
+{
+    char name[200];
+    snprintf(name, sizeof name, "%s%s%.120s%s", stem, x->n_patterns > 1 ? "-" : "", x->n_patterns > 1 ? x->pattern[k].name : "", end);
+    return bragg_path_join(arena, w->out, name);
+}
+
+/* Plot and instrument of one pattern; of several they carry its name. */
+static bragg_status write_pattern(const wish *w, const bragg_experiment *x, bragg_model *m, size_t k, const bragg_fit *f, bragg_arena *arena, bragg_error *err)
+{
+    bragg_instrument instrument;
+    bragg_status st = cli_plot_fit(m, k, f, x->title, file_of(w, x, k, "fit", ".svg", arena), w->force, err);
+    if (st == BRAGG_OK)
+        st = cli_plot_fit(m, k, f, x->title, file_of(w, x, k, "fit", ".png", arena), true, err); /* its numbers are there already */
+    bragg_instrument_of(m, k, &instrument);
+    return st == BRAGG_OK ? bragg_instrument_write(&instrument, file_of(w, x, k, "instrument", ".instr", arena), w->force, err) : st;
 }
 
 /* Everything a reader of the results may want, beside each other in one folder. */
@@ -52,14 +70,8 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
         st = bragg_json_write_take(root, bragg_path_join(arena, w->out, "fit.json"), w->force, err);
     else
         json_decref(root);
-    if (st == BRAGG_OK)
-        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.svg"), w->force, err);
-    if (st == BRAGG_OK)
-        st = cli_plot_fit(m, f, x->title, bragg_path_join(arena, w->out, "fit.png"), true, err); /* its numbers are there already */
-    bragg_instrument instrument;
-    bragg_instrument_of(m, 0, &instrument);
-    if (st == BRAGG_OK)
-        st = bragg_instrument_write(&instrument, bragg_path_join(arena, w->out, "instrument.instr"), w->force, err);
+    for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++)
+        st = write_pattern(w, x, m, k, f, arena, err);
     if (st == BRAGG_OK)
         st = bragg_fit_write_cif(m, f, x->title, bragg_path_join(arena, w->out, "fit.cif"), w->force, err);
     if (st == BRAGG_OK)
@@ -90,16 +102,11 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
 static bragg_status refine(const wish *w, const char *path, bragg_error *err)
 {
     bragg_experiment *x = NULL;
-    bragg_pattern *p = NULL;
     bragg_model *m = NULL;
     bragg_fit *f = NULL;
     bragg_status st = bragg_experiment_read(path, &x, err);
-    if (st == BRAGG_OK && !x->pattern)
-        st = bragg_fail(err, BRAGG_EDATA, "%s: data: expected a pattern, found none", path);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read(x->pattern, 0, &p, err);
-    if (st == BRAGG_OK)
-        st = bragg_experiment_model(x, p, &m, err);
+        st = bragg_experiment_load(x, &m, err);
     if (st == BRAGG_OK && w->parameters) {
         list_parameters(bragg_model_params(m));
     } else if (st == BRAGG_OK) {
@@ -114,7 +121,6 @@ static bragg_status refine(const wish *w, const char *path, bragg_error *err)
     }
     bragg_fit_free(f);
     bragg_model_free(m);
-    bragg_pattern_free(p);
     bragg_experiment_free(x);
     return st;
 }

@@ -206,7 +206,7 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
     return (change){ 0 };
 }
 
-enum { K_CELL = N_INSTRUMENT, K_SIZE, K_STRAIN, K_SCALE, K_MARCH, K_ATOM };
+enum { K_CELL = N_INSTRUMENT, K_DIJ, K_SIZE, K_STRAIN, K_SCALE, K_MARCH, K_ATOM };
 
 static change cell_change(const phase *p, const bragg_reflection *r, const spot *s, int axis)
 {
@@ -219,6 +219,15 @@ static change cell_change(const phase *p, const bragg_reflection *r, const spot 
     return c;
 }
 
+/* The cell stays: |F|^2 and the volume with it. */
+static change strain_change(const phase *p, const bragg_reflection *r, const spot *s, int index)
+{
+    double dq = bragg_invariant_at(&p->metric, (size_t)index, r->h, r->k, r->l);
+    change c = from_theta(s, s->dtheta_dq * dq);
+    c.intensity = s->dintensity_dtheta * s->dtheta_dq * dq;
+    return c;
+}
+
 static change full_change(const bragg_params *t, const histogram *h, const phase *p,
                           const bragg_reflection *r, const spot *s, const term *k)
 {
@@ -226,6 +235,8 @@ static change full_change(const bragg_params *t, const histogram *h, const phase
         return instrument_change(h, s, k->kind);
     if (k->kind == K_CELL)
         return cell_change(p, r, s, k->index);
+    if (k->kind == K_DIJ)
+        return strain_change(p, r, s, k->index);
     if (k->kind == K_SIZE)
         return (change){ .lorentz = -s->lorentz_size / t->at[p->size_row].value };
     double strain = t->at[p->strain_row].value;
@@ -291,12 +302,23 @@ static double reach_of(const bragg_tch *t)
     return t->fwhm * fmax(2.5, 50 * sqrt(fmin(fmax(t->eta, 0), 1)));
 }
 
+/* 1/d^2 as this pattern sees it. */
+static double invd2_in(const bragg_params *t, const phase *p, const mix *m, size_t refl)
+{
+    const bragg_reflection *r = &p->reflection[refl];
+    double q = bragg_cell_invd2(p->g, r->h, r->k, r->l);
+    for (size_t k = 0; k < p->metric.n; k++)
+        if (m->strain_row[k] != NO_ROW && t->at[m->strain_row[k]].value != 0)
+            q += t->at[m->strain_row[k]].value * bragg_invariant_at(&p->metric, k, r->h, r->k, r->l);
+    return q;
+}
+
 static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
                              const bragg_params *t, bragg_error *err)
 {
-    spot s = { .q = bragg_cell_invd2(p->g, p->reflection[refl].h, p->reflection[refl].k, p->reflection[refl].l) };
+    spot s = { .q = invd2_in(t, p, m, refl) };
     s.wavelength = h->radiation.wavelength_ang[line] * h->value[WAVELENGTH] / h->radiation.wavelength_ang[0];
-    if (!(s.wavelength * sqrt(s.q) < 1.9999)) /* beyond back-scattering */
+    if (!(s.q > 0 && s.wavelength * sqrt(s.q) < 1.9999)) /* beyond back-scattering */
         return BRAGG_OK;
     place_peak(h, &s);
     widen_peak(t, h, p, &s);
@@ -407,6 +429,8 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
         add_term(l, t, true, h->row[k], k, 0, -1);
     for (int k = 0; k < 6; k++)
         add_term(l, t, true, p->cell_row[k], K_CELL, k, -1);
+    for (size_t k = 0; k < p->metric.n; k++)
+        add_term(l, t, true, m->strain_row[k], K_DIJ, (int)k, -1);
     add_term(l, t, true, p->size_row, K_SIZE, 0, -1);
     add_term(l, t, true, p->strain_row, K_STRAIN, 0, -1);
     add_term(l, t, false, m->scale_row, K_SCALE, 0, -1);
@@ -629,7 +653,7 @@ bragg_status bragg_model_calculate(bragg_model *model, size_t which, double *x, 
         if (observed)
             observed[i] = h->y[i];
         if (sigma)
-            sigma[i] = 1 / h->weight[i];
+            sigma[i] = sqrt(h->emphasis) / h->weight[i];
         if (background)
             background[i] = bragg_refine_background(model, h, i);
     }

@@ -25,7 +25,7 @@ static int stage_of(const char *name)
 {
     if (strstr(name, "background.") || ends_with(name, ".scale"))
         return 0;
-    if (strstr(name, ".cell.") || ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"))
+    if (strstr(name, ".cell.") || strstr(name, ".dij.") || ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"))
         return 1;
     if (ends_with(name, "instrument.w") || ends_with(name, "instrument.x") || ends_with(name, "instrument.y") ||
         ends_with(name, ".size") || ends_with(name, ".strain"))

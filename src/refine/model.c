@@ -84,7 +84,7 @@ static size_t take_points(const bragg_pattern *p, const bragg_histogram_options 
         if (x_out) {
             x_out[n] = x;
             y[n] = p->y[i];
-            weight[n] = 1 / sigma;
+            weight[n] = sqrt(o->weight) / sigma;
         }
         n++;
     }
@@ -167,6 +167,8 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
     bragg_status st = check_radiation(&o->radiation, err);
     if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && !(o->radius_m > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius in mm, found none");
+    if (st == BRAGG_OK && !(o->weight > 0 && isfinite(o->weight)))
+        st = bragg_fail(err, BRAGG_EINVAL, "weight of a pattern: must be positive, got %g", o->weight);
     if (st == BRAGG_OK)
         st = bragg_pattern_check(p, err);
     if (st == BRAGG_OK)
@@ -177,6 +179,7 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
     h->radiation = o->radiation;
     h->mount = o->mount;
     h->radius_m = o->radius_m;
+    h->emphasis = o->weight;
     st = fill_histogram(m, h, p, o, err);
     if (st == BRAGG_OK)
         m->n_histograms++;
@@ -294,7 +297,7 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
 {
     mix *x = &p->mix[which];
     const histogram *h = &m->histogram[which];
-    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 16 + atoms * N_ATOM;
+    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 22 + atoms * N_ATOM;
     x->scatterer = bragg_arena_alloc(m->arena, p->structure->n_scatterers + 1, sizeof *x->scatterer);
     x->f2 = bragg_arena_alloc(m->arena, 2 * n + 1, sizeof *x->f2);
     x->df2 = bragg_arena_alloc(m->arena, n * atoms + 1, sizeof *x->df2);
@@ -458,6 +461,23 @@ static bragg_status add_cell_rows(bragg_model *m, phase *p, const char *prefix, 
     return st;
 }
 
+/* Patterns after the first may see the lattice strained (another temperature, a
+ * wavelength that is off): 1/d^2 = that of the cell + D11 h^2 + D22 k^2 + D33 l^2 +
+ * D23 kl + D13 hl + D12 hk, as GSAS-II has it. */
+static bragg_status add_strain_rows(bragg_model *m, phase *p, size_t which, bragg_error *err)
+{
+    static const char *const names[6] = { "d11", "d22", "d33", "d23", "d13", "d12" };
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < 6; k++)
+        p->mix[which].strain_row[k] = NO_ROW;
+    for (size_t k = 0; k < p->metric.n && which > 0 && st == BRAGG_OK; k++) {
+        char name[160];
+        snprintf(name, sizeof name, "phase.%s.dij.%s", p->name, names[p->metric.pivot[k]]);
+        st = add_row(m, m->histogram[which].name, name, "invang^2", 0, -0.1, 0.1, &p->mix[which].strain_row[k], err);
+    }
+    return st;
+}
+
 static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
 {
     char prefix[100], name[160];
@@ -467,6 +487,9 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
         snprintf(name, sizeof name, "phase.%s.scale", p->name);
         st = add_row(m, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
     }
+    bragg_symmetry_invariants(&p->structure->symmetry, 2, &p->metric);
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
+        st = add_strain_rows(m, p, h, err);
     if (st == BRAGG_OK)
         st = add_cell_rows(m, p, prefix, err);
     if (st == BRAGG_OK)
@@ -542,7 +565,7 @@ static bragg_status more_points(bragg_model *m, histogram *h, size_t n, bragg_er
 static bragg_status next_points(const histogram *h, const bragg_pattern *p, double **out, size_t *n, bragg_error *err)
 {
     bragg_histogram_options o = { .radiation = h->radiation, .first_rad = h->first_rad, .last_rad = h->last_rad,
-                                  .exclude_rad = (const double(*)[2])h->exclude_rad, .n_exclude = h->n_exclude };
+                                  .exclude_rad = (const double(*)[2])h->exclude_rad, .n_exclude = h->n_exclude, .weight = h->emphasis };
     *out = NULL;
     bragg_status st = bragg_pattern_check(p, err);
     if (st < 0)

@@ -54,7 +54,7 @@ typedef struct terms {
 } terms;
 
 typedef struct mix {
-    size_t scale_row;
+    size_t scale_row, strain_row[6];    /* D_ij, one a polynomial of the phase's metric */
     bragg_scatterer *scatterer;
     bragg_factors *factors;
     double *f2, *df2_dq;
@@ -66,7 +66,7 @@ typedef struct histogram {
     const char *name;
     bragg_radiation radiation;
     bragg_mount mount;
-    double radius_m, variance_floor;
+    double radius_m, variance_floor, emphasis; /* its chi^2 counts that many times */
     size_t n_exclude;
     double (*exclude_rad)[2];
     double first_rad, last_rad; /* of the options; then the range reflections were listed for */
@@ -91,6 +91,7 @@ typedef struct phase {
     size_t n_reflections;
     bragg_reflection *reflection;
     size_t cell_row[6], size_row, strain_row, march_row, atom_row;
+    bragg_invariants metric;    /* what symmetry leaves of D_ij */
     bool has_march, extracted;  /* extracted: intensities from the pattern, no atoms */
     int march_hkl[3];
     size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */

@@ -146,7 +146,7 @@ static void bench_refine(FILE *to)
         bragg_error err = BRAGG_ERROR_INIT;
         rietveld r = { 0 };
         snprintf(path, sizeof path, "%s/tests/validation/%s.yaml", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".", cases[c].name);
-        if (bragg_experiment_read(path, &r.x, &err) < 0 || bragg_pattern_read(r.x->pattern, 0, &r.p, &err) < 0) {
+        if (bragg_experiment_read(path, &r.x, &err) < 0 || bragg_pattern_read(r.x->pattern->file, 0, &r.p, &err) < 0) {
             printf("skipped: %s\n", err.text);
             continue;
         }

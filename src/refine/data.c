@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The experiment file: the patterns, with their instruments and backgrounds. */
+#include "config.h"
+#include "reading.h"
+
+#include <bragg/units.h>
+#include <math.h>
+#include <string.h>
+
+typedef bragg_experiment_pattern target;
+
+static bragg_status read_exclude(const loading *l, const bragg_yaml *node, target *to, bragg_error *err)
+{
+    if (node->kind != BRAGG_YAML_SEQUENCE)
+        return bragg_yaml_fail(node, err, "exclude: expected a list of pairs [[from, to], ...], found '%s'", node->text ? node->text : "a map");
+    double(*list)[2] = bragg_arena_alloc(l->arena, node->n_children + 1, sizeof *list);
+    size_t n = 0;
+    bragg_status st = list ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for excluded regions");
+    for (const bragg_yaml *c = node->child; c && st == BRAGG_OK; c = c->next, n++) {
+        st = bragg_yaml_numbers(c, list[n], 2, err);
+        if (st == BRAGG_OK && !(list[n][1] > list[n][0]))
+            st = bragg_yaml_fail(c, err, "exclude: expected rising pairs, found %g and %g", list[n][0], list[n][1]);
+        list[n][0] *= BRAGG_DEG;
+        list[n][1] *= BRAGG_DEG;
+    }
+    to->histogram.exclude_rad = (const double(*)[2])list;
+    to->histogram.n_exclude = n;
+    return st;
+}
+
+static bragg_status read_range(const bragg_yaml *node, target *to, bragg_error *err)
+{
+    double range[2];
+    bragg_status st = bragg_yaml_numbers(node, range, 2, err);
+    if (st < 0)
+        return st;
+    if (!(range[1] > range[0]))
+        return bragg_yaml_fail(node, err, "range: expected two rising numbers, found %g and %g", range[0], range[1]);
+    to->histogram.first_rad = range[0] * BRAGG_DEG;
+    to->histogram.last_rad = range[1] * BRAGG_DEG;
+    return BRAGG_OK;
+}
+
+static bragg_status read_unit(const bragg_yaml *node, target *to, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = bragg_yaml_text(node, &text, err);
+    if (st < 0)
+        return st;
+    if (!bragg_axis_parse(text, &to->unit))
+        return bragg_yaml_fail(node, err, "unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", text);
+    to->has_unit = true;
+    return BRAGG_OK;
+}
+
+static bragg_status read_mount(const bragg_yaml *node, target *to, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = bragg_yaml_text(node, &text, err);
+    if (st < 0)
+        return st;
+    if (strcmp(text, "debye-scherrer") && strcmp(text, "bragg-brentano"))
+        return bragg_yaml_fail(node, err, "mount: expected debye-scherrer or bragg-brentano, found '%s'", text);
+    to->histogram.mount = *text == 'b' ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
+    return BRAGG_OK;
+}
+
+static bragg_status read_background(const bragg_yaml *map, target *to, bragg_error *err)
+{
+    static const char *const keys[] = { "type", "terms" };
+    const bragg_yaml *node;
+    const char *text;
+    long long n;
+    bragg_status st = bragg_yaml_check_keys(map, keys, 2, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && strcmp(text, "chebyshev"))
+        st = bragg_yaml_fail(node, err, "background: expected type chebyshev, found '%s'", text);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "terms")) && (st = bragg_yaml_integer(node, &n, err)) == BRAGG_OK) {
+        if (n < 1 || n > 40)
+            return bragg_yaml_fail(node, err, "terms: expected 1 to 40, found %lld", n);
+        to->histogram.background_terms = (size_t)n;
+    }
+    return st;
+}
+
+static bragg_status read_instrument(const loading *l, const bragg_yaml *node, target *to, bragg_error *err)
+{
+    const char *path;
+    bragg_status st = bragg_reading_path(l, node, &path, err);
+    if (st == BRAGG_OK)
+        st = bragg_instrument_read(path, &to->instrument, err);
+    if (st == BRAGG_OK && to->instrument.has_mount)
+        to->histogram.mount = to->instrument.mount;
+    if (st == BRAGG_OK)
+        to->histogram.radius_m = to->instrument.radius_m;
+    return st;
+}
+
+/* What data says of all patterns and a pattern of itself. */
+static bragg_status read_measured(const loading *l, const bragg_yaml *map, target *to, bragg_error *err)
+{
+    const bragg_yaml *node;
+    bragg_status st = BRAGG_OK;
+    double radius_mm = 1000 * to->histogram.radius_m;
+    if ((node = bragg_yaml_get(map, "range")))
+        st = read_range(node, to, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "exclude")))
+        st = read_exclude(l, node, to, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mount")))
+        st = read_mount(node, to, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "unit")))
+        st = read_unit(node, to, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_number(map, "radius_mm", &radius_mm, err);
+    to->histogram.radius_m = radius_mm / 1000;
+    return st;
+}
+
+static void blank(target *to)
+{
+    *to = (target){ .histogram = BRAGG_HISTOGRAM_OPTIONS_INIT };
+    to->instrument.radius_m = to->instrument.radiation.polarization = NAN;
+    for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
+        to->instrument.value[k] = NAN;
+}
+
+/* The whole file's instrument, data and background, which each pattern may overrule. */
+static bragg_status read_common(const loading *l, target *to, bragg_error *err)
+{
+    const bragg_yaml *data = bragg_yaml_get(l->root, "data"), *refine = bragg_yaml_get(l->root, "refine"), *node;
+    bragg_status st = BRAGG_OK;
+    blank(to);
+    if ((node = bragg_yaml_get(refine, "instrument")))
+        st = read_instrument(l, node, to, err);
+    if (st == BRAGG_OK)
+        st = read_measured(l, data, to, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(refine, "background")))
+        st = read_background(node, to, err);
+    return st;
+}
+
+static bragg_status check_name(const loading *l, const bragg_yaml *map, const target *to, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, "name");
+    if (!*to->name || strpbrk(to->name, ". *?[]\t"))
+        return bragg_yaml_fail(node, err, "pattern name '%s': expected one without dots, blanks and wildcards", to->name);
+    if (!strcmp(to->name, "phase") || !strcmp(to->name, "instrument") || !strcmp(to->name, "background"))
+        return bragg_yaml_fail(node, err, "pattern name '%s': has a meaning of its own, choose another", to->name);
+    for (const target *other = l->x->pattern; other < to; other++)
+        if (!strcmp(other->name, to->name))
+            return bragg_yaml_fail(node, err, "pattern name '%s': stands there twice", to->name);
+    return BRAGG_OK;
+}
+
+/* Ranges stand in the pattern's unit; inside they are 2theta. */
+static double angle_of(const target *to, double stored)
+{
+    return bragg_axis_convert(stored / BRAGG_DEG * bragg_axis_factor(to->unit), to->unit, BRAGG_AXIS_TTH, to->histogram.radiation.wavelength_ang[0]);
+}
+
+static bragg_status convert_ranges(const loading *l, target *to, bragg_error *err)
+{
+    bragg_histogram_options *h = &to->histogram;
+    if (!to->has_unit || to->unit == BRAGG_AXIS_TTH)
+        return BRAGG_OK;
+    double first = angle_of(to, h->first_rad), last = angle_of(to, h->last_rad);
+    h->first_rad = fmin(first, last); /* d falls as 2theta rises; NAN where none is given */
+    h->last_rad = fmax(first, last);
+    double(*list)[2] = bragg_arena_alloc(l->arena, h->n_exclude + 1, sizeof *list);
+    if (!list)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for excluded regions");
+    for (size_t k = 0; k < h->n_exclude; k++) {
+        double a = angle_of(to, h->exclude_rad[k][0]), b = angle_of(to, h->exclude_rad[k][1]);
+        list[k][0] = fmin(a, b);
+        list[k][1] = fmax(a, b);
+    }
+    h->exclude_rad = (const double(*)[2])list;
+    return BRAGG_OK;
+}
+
+/* One of several patterns that are refined together. */
+static bragg_status read_joint(const loading *l, const bragg_yaml *map, const target *common, target *to, bragg_error *err)
+{
+    static const char *const keys[] = { "name", "file", "radiation", "instrument", "range", "exclude", "mount", "radius_mm", "unit",
+                                        "weight", "background", "refine" };
+    const bragg_yaml *name = bragg_yaml_get(map, "name"), *file = bragg_yaml_get(map, "file"), *node;
+    *to = *common;
+    if (map->kind != BRAGG_YAML_MAP)
+        return bragg_yaml_fail(map, err, "patterns: expected maps {name, file, ...} for a joint refinement, found '%s'", map->text ? map->text : "a list");
+    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK && (!name || !file))
+        st = bragg_yaml_fail(map, err, "pattern: expected a name and a file, found no %s", name ? "file" : "name");
+    if (st == BRAGG_OK)
+        st = bragg_yaml_text(name, &to->name, err);
+    if (st == BRAGG_OK)
+        st = check_name(l, map, to, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_path(l, file, &to->file, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "instrument")))
+        st = read_instrument(l, node, to, err);
+    if (st == BRAGG_OK)
+        st = read_measured(l, map, to, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_number(map, "weight", &to->histogram.weight, err);
+    if (st == BRAGG_OK && !(to->histogram.weight > 0 && to->histogram.weight < 1e6))
+        st = bragg_yaml_fail(bragg_yaml_get(map, "weight"), err, "weight: expected a positive number, found %g", to->histogram.weight);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "background")))
+        st = read_background(node, to, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_radiation(l, bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation"),
+                                     &to->instrument, &to->histogram.radiation, err);
+    to->histogram.name = to->name;
+    to->refine = bragg_yaml_get(map, "refine");
+    return st == BRAGG_OK ? convert_ranges(l, to, err) : st;
+}
+
+/* Frames and bins are for integration, which this file may describe, too. */
+static bragg_status check_frames(const bragg_yaml *data, bragg_error *err)
+{
+    const bragg_yaml *bins = bragg_yaml_get(data, "bins"), *frames = bragg_yaml_get(data, "frames");
+    long long n = 1;
+    bragg_status st = bins ? bragg_yaml_integer(bins, &n, err) : BRAGG_OK;
+    if (st == BRAGG_OK && n < 1)
+        st = bragg_yaml_fail(bins, err, "bins: expected a positive number, found %lld", n);
+    if (st == BRAGG_OK && frames && frames->kind == BRAGG_YAML_SCALAR && (frames->is_null || !*frames->text))
+        st = bragg_yaml_fail(frames, err, "frames: expected files, found nothing");
+    return st;
+}
+
+bragg_status bragg_reading_data(const loading *l, bragg_error *err)
+{
+    static const char *const keys[] = { "pattern", "patterns", "frames", "unit", "range", "bins", "exclude", "mount", "radius_mm" };
+    const bragg_yaml *data = bragg_yaml_get(l->root, "data"), *node;
+    target common;
+    if (!data)
+        return bragg_yaml_fail(l->root, err, "expected a section 'data', found none");
+    bragg_status st = bragg_yaml_check_keys(data, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK)
+        st = check_frames(data, err);
+    if (st == BRAGG_OK)
+        st = read_common(l, &common, err);
+    if (st < 0)
+        return st;
+    node = bragg_yaml_get(data, "pattern") ? bragg_yaml_get(data, "pattern") : bragg_yaml_get(data, "patterns");
+    bool list = node && node->kind == BRAGG_YAML_SEQUENCE, joint = list && node->child && node->child->kind == BRAGG_YAML_MAP;
+    if (list && !node->child)
+        return bragg_yaml_fail(node, err, "patterns: expected files, found an empty list");
+    l->x->pattern = bragg_arena_alloc(l->arena, joint ? node->n_children : 1, sizeof *l->x->pattern);
+    if (!l->x->pattern)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for patterns");
+    for (const bragg_yaml *c = joint ? node->child : NULL; c && st == BRAGG_OK; c = c->next)
+        st = read_joint(l, c, &common, &l->x->pattern[l->x->n_patterns++], err);
+    if (joint)
+        return st;
+    target *to = &l->x->pattern[l->x->n_patterns++];
+    *to = common;
+    if (node) /* of a list the first: the others are a series' */
+        st = bragg_reading_path(l, list ? node->child : node, &to->file, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_radiation(l, bragg_yaml_get(l->root, "radiation"), &to->instrument, &to->histogram.radiation, err);
+    return st == BRAGG_OK ? convert_ranges(l, to, err) : st;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef REFINE_READING_H
+#define REFINE_READING_H
+
+#include <bragg/experiment.h>
+
+/* Inside of the experiment file: what its parts (experiment.c, radiation.c, data.c,
+ * phases.c) hand to each other. */
+typedef struct loading {
+    const bragg_yaml *root;
+    bragg_arena *arena;
+    const char *file;
+    bragg_experiment *x;
+} loading;
+
+#pragma GCC visibility push(hidden)
+
+/* A number where the key is there. */
+bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
+/* The path of a text, beside the experiment file. */
+bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err);
+
+/* radiation.c: into r; what the map leaves open falls back on the instrument */
+bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, const bragg_instrument *known, bragg_radiation *r,
+                                     bragg_error *err);
+/* data.c: all patterns, with their instruments and backgrounds */
+bragg_status bragg_reading_data(const loading *l, bragg_error *err);
+/* phases.c */
+bragg_status bragg_reading_phases(const loading *l, bragg_error *err);
+
+#pragma GCC visibility pop
+
+#endif

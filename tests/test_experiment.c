@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Experiment files: what each key means, and what is refused. */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/experiment.h>
+#include <bragg/units.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/bragg-experiment-XXXXXX";
+
+static void write_file(const char *name, const char *text)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *to = fopen(path, "w");
+    ck_assert_ptr_nonnull(to);
+    fputs(text, to);
+    fclose(to);
+}
+
+static bragg_status read_text(const char *text, bragg_experiment **x, bragg_error *err)
+{
+    char path[300];
+    write_file("x.yaml", text);
+    snprintf(path, sizeof path, "%s/x.yaml", folder);
+    return bragg_experiment_read(path, x, err);
+}
+
+static bragg_experiment *experiment(const char *text)
+{
+    bragg_experiment *x;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(read_text(text, &x, &err) == BRAGG_OK, "%s", err.text);
+    return x;
+}
+
+/* Two patterns of silicon: X-rays in 2theta, neutrons in Q. */
+static void write_data(void)
+{
+    static const char cif[] = "data_Si\n_cell_length_a 5.431\n_cell_length_b 5.431\n_cell_length_c 5.431\n_cell_angle_alpha 90\n_cell_angle_beta 90\n"
+                              "_cell_angle_gamma 90\n_space_group_name_H-M_alt 'F d -3 m:2'\nloop_\n_atom_site_label\n_atom_site_type_symbol\n"
+                              "_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nSi1 Si 0.125 0.125 0.125\n";
+    char text[60000];
+    size_t used = 0;
+    write_file("Si.cif", cif);
+    for (int i = 0; i < 900; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%.3f %d\n", 20 + 0.1 * i, 100 + (i * 7919) % 13);
+    write_file("x.xy", text);
+    used = 0;
+    for (int i = 0; i < 600; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%.4f %d\n", 1 + 0.01 * i, 200 + (i * 7919) % 17);
+    write_file("n.xy", text);
+}
+
+static const char joint[] =
+    "radiation: {anode: Cu}\n"
+    "data:\n"
+    "  range: [25, 100]\n"
+    "  patterns:\n"
+    "    - {name: lab, file: x.xy, mount: bragg-brentano, radius_mm: 217, exclude: [[30.1, 31.7]], refine: [w, displacement], background: {terms: 9}}\n"
+    "    - {name: pile, file: n.xy, unit: q_A^-1, range: [1.5, 5.5], radiation: {type: neutron, wavelength: 1.494}, weight: 0.25, refine: [zero]}\n"
+    "phases: [{name: Si, card: Si.cif, refine: [scale, cell, dij, uiso]}]\n"
+    "refine:\n"
+    "  background: {type: chebyshev, terms: 4}\n"
+    "  parameters: [x]\n"
+    "  values: {lab.instrument.w: 0.02}\n"
+    "  bounds: {lab.instrument.y: [-1, 1]}\n"
+    "  ties: {pile.instrument.x: 2 * lab.instrument.x}\n";
+
+START_TEST(several_patterns_have_their_own_range_background_and_radiation)
+{
+    write_data();
+    bragg_experiment *x = experiment(joint);
+    ck_assert_uint_eq(x->n_patterns, 2);
+    assert_close(x->pattern[0].histogram.first_rad, 25 * BRAGG_DEG, 1e-12);
+    assert_close(x->pattern[1].histogram.first_rad, bragg_axis_convert(1.5, BRAGG_AXIS_Q, BRAGG_AXIS_TTH, 1.494), 1e-12);
+    ck_assert_uint_eq(x->pattern[0].histogram.n_exclude, 1);
+    ck_assert_uint_eq(x->pattern[1].histogram.n_exclude, 0);
+    ck_assert_uint_eq(x->pattern[0].histogram.background_terms, 9);
+    ck_assert_uint_eq(x->pattern[1].histogram.background_terms, 4);
+    ck_assert(!x->pattern[0].histogram.radiation.neutron && x->pattern[1].histogram.radiation.neutron);
+    assert_close(x->pattern[1].histogram.weight, 0.25, 1e-15);
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+    const bragg_params *t = bragg_model_params(m);
+    static const struct { const char *name; bool refined; } rows[] = {
+        { "lab.instrument.w", true }, { "pile.instrument.w", false }, { "lab.instrument.displacement", true }, { "pile.instrument.zero", true },
+        { "lab.instrument.zero", false }, { "lab.instrument.x", true }, { "pile.phase.Si.dij.d11", true }, { "lab.phase.Si.scale", true },
+        { "pile.phase.Si.scale", true }, { "phase.Si.cell.a", true }, { "phase.Si.atom.Si1.uiso", true }, { "lab.background.8", true },
+        { "pile.background.3", true } };
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        ptrdiff_t row = bragg_params_find(t, rows[k].name);
+        ck_assert_msg(row >= 0, "no %s", rows[k].name);
+        ck_assert_msg(t->at[row].refine == rows[k].refined, "%s", rows[k].name);
+    }
+    ck_assert_int_lt(bragg_params_find(t, "pile.background.4"), 0);
+    ptrdiff_t y = bragg_params_find(t, "lab.instrument.y"), tied = bragg_params_find(t, "pile.instrument.x");
+    assert_close(t->at[y].lower, -1, 1e-15);
+    ck_assert(t->at[tied].tie_to == bragg_params_find(t, "lab.instrument.x") && t->at[tied].tie_factor == 2);
+    bragg_model_free(m);
+    bragg_pattern *p;
+    ck_assert_int_eq(bragg_experiment_pattern_read(&x->pattern[1], &p, &err), BRAGG_OK);
+    ck_assert_int_eq(p->axis, BRAGG_AXIS_Q);
+    assert_close(p->x[7], 1.07, 1e-12);
+    ck_assert_int_eq(bragg_experiment_model(x, p, &m, &err), BRAGG_EDATA); /* a series of joint patterns */
+    bragg_pattern_free(p);
+    bragg_experiment_free(x);
+}
+END_TEST
+
+/* H. G. J. Moseley, Phil. Mag. 27 (1914) 703: sqrt(1/lambda) is linear in Z - 1. */
+START_TEST(tubes_follow_moseley)
+{
+    static const struct { const char *name; int z; } anodes[] = { { "Cr", 24 }, { "Mn", 25 }, { "Fe", 26 }, { "Co", 27 }, { "Ni", 28 }, { "Cu", 29 },
+                                                                  { "Mo", 42 }, { "Ag", 47 } };
+    for (size_t k = 0; k < sizeof anodes / sizeof *anodes; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "radiation: {anode: %s, kbeta: 0.013}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", anodes[k].name);
+        bragg_experiment *x = experiment(text);
+        const bragg_radiation *r = &x->pattern->histogram.radiation;
+        ck_assert_uint_eq(r->n_lines, 3);
+        ck_assert(r->wavelength_ang[2] < r->wavelength_ang[0] && r->wavelength_ang[0] < r->wavelength_ang[1]);
+        assert_close(r->ratio[2], 0.013, 1e-15);
+        assert_close(1215.0 / (r->wavelength_ang[0] * pow(anodes[k].z - 1, 2)), 1, 0.03); /* relativity: (Z alpha)^2 / 4 */
+        bragg_experiment_free(x);
+    }
+    bragg_experiment *x = experiment("radiation: {anode: Co, lines: kalpha1}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n");
+    ck_assert_uint_eq(x->pattern->histogram.radiation.n_lines, 1);
+    bragg_experiment_free(x);
+}
+END_TEST
+
+START_TEST(nonsense_is_refused_with_its_place)
+{
+    static const struct { const char *text, *message; } cases[] = {
+        { "data: {pattern: x.xy, exclude: 7}", "exclude: expected a list of pairs" },
+        { "data: {pattern: x.xy, exclude: [[7, 3]]}", "exclude: expected rising pairs" },
+        { "data: {pattern: x.xy, unit: furlong}", "unit: expected 2th_deg" },
+        { "data: {pattern: x.xy, bins: -3}", "bins: expected a positive number" },
+        { "data: {patterns: []}", "patterns: expected files" },
+        { "data: {patterns: [{name: a, file: x.xy}, 7]}", "patterns: expected maps" },
+        { "data: {patterns: [{name: a, file: x.xy}, {name: a, file: x.xy}]}", "stands there twice" },
+        { "data: {patterns: [{name: phase, file: x.xy}]}", "has a meaning of its own" },
+        { "data: {patterns: [{file: x.xy}]}", "expected a name and a file, found no name" },
+        { "data: {patterns: [{name: a, file: x.xy, weight: 0}]}", "weight: expected a positive number" },
+        { "data: {pattern: x.xy}\nrefine: {cycles: -5}", "cycles: expected 1 to 10000, found -5" },
+        { "data: {pattern: x.xy}\nrefine: {background: {terms: 0}}", "terms: expected 1 to 40" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[500];
+        bragg_experiment *x;
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(text, sizeof text, "radiation: {wavelength: 1.5}\nphases: [{card: Si}]\n%s\n", cases[k].text);
+        ck_assert_msg(read_text(text, &x, &err) == BRAGG_EDATA, "%s", cases[k].text);
+        ck_assert_msg(strstr(err.text, cases[k].message) && strstr(err.text, "x.yaml:"), "%s: %s", cases[k].text, err.text);
+    }
+    static const struct { const char *text, *message; } tables[] = {
+        { "ties: {instrument.x: 2 * instrument.nothing}", "is no parameter" },
+        { "ties: {instrument.x: 2 / instrument.y}", "expected 'NAME'" },
+        { "ties: {instrument.x: instrument.x}", "circle" },
+        { "bounds: {instrument.x: [2, 1]}", "bounds that rise" },
+        { "bounds: {instrument.q: [1, 2]}", "is no parameter" },
+        { "values: {instrument.x: -1}", "expected 0 to" },
+        { "parameters: [instrument.nothing]", "no parameter has this name" },
+    };
+    write_data();
+    for (size_t k = 0; k < sizeof tables / sizeof *tables; k++) {
+        char text[500];
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_model *m;
+        snprintf(text, sizeof text, "radiation: {wavelength: 1.5}\ndata: {pattern: x.xy}\nphases: [{card: Si.cif}]\nrefine: {%s}\n", tables[k].text);
+        bragg_experiment *x = experiment(text);
+        ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_EDATA, "%s", tables[k].text);
+        ck_assert_msg(strstr(err.text, tables[k].message) && strstr(err.text, "x.yaml:4"), "%s: %s", tables[k].text, err.text);
+        bragg_experiment_free(x);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return 99;
+    Suite *suite = suite_create("experiment");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 60);
+    tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
+    tcase_add_test(all, tubes_follow_moseley);
+    tcase_add_test(all, nonsense_is_refused_with_its_place);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    char command[320];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) || failed ? 1 : 0;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the whole-pattern model is made of: each term's derivatives, and what it is
+ * known to give. */
+#include "config.h"
+#include "derivatives.h"
+
+#include <bragg/units.h>
+#include <stdio.h>
+
+static bragg_structure *triclinic(void)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bragg_structure_new(2, 2);
+    s->name = s->formula = "";
+    s->cell = (bragg_cell){ 5.137, 4.853, 6.291, 91.23 * BRAGG_DEG, 98.71 * BRAGG_DEG, 104.39 * BRAGG_DEG };
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P -1", &s->symmetry, &err), BRAGG_OK);
+    bragg_scatterer_find("Bi", &s->scatterer[0], NULL, NULL);
+    bragg_scatterer_find("S", &s->scatterer[1], NULL, NULL);
+    s->atom[0] = (bragg_atom){ .label = "Bi1", .scatterer = 0, .x = { 0.1231, 0.2137, 0.3719 }, .occupancy = 0.83, .uiso_ang2 = 0.0137 };
+    s->atom[1] = (bragg_atom){ .label = "S1", .scatterer = 1, .x = { 0.6173, 0.4231, 0.1171 }, .occupancy = 0.97, .uiso_ang2 = 0.0071 };
+    return s;
+}
+
+static bragg_structure *rhombohedral(void)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bragg_structure_new(1, 1);
+    s->name = s->formula = "";
+    s->cell = (bragg_cell){ 4.407, 4.407, 11.709, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+    ck_assert_int_eq(bragg_symmetry_from_symbol("R -3 m:H", &s->symmetry, &err), BRAGG_OK);
+    bragg_scatterer_find("Sb", &s->scatterer[0], NULL, NULL);
+    s->atom[0] = (bragg_atom){ .label = "Sb1", .scatterer = 0, .x = { 0, 0, 0.2336 }, .occupancy = 1, .uiso_ang2 = 0.009 };
+    return s;
+}
+
+/* Points without noise: what a model is set on. */
+static bragg_pattern *points(double first_deg, double step_deg, size_t n)
+{
+    bragg_pattern *p = bragg_pattern_new(n, BRAGG_AXIS_TTH);
+    for (size_t i = 0; i < n; i++) {
+        p->x[i] = (first_deg + step_deg * (double)i) * BRAGG_DEG;
+        p->y[i] = 100;
+        p->sigma[i] = 10;
+    }
+    return p;
+}
+
+static bragg_histogram_options lab(const char *name)
+{
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    o.name = name;
+    o.radiation = (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.53 };
+    o.mount = BRAGG_BRAGG_BRENTANO;
+    o.radius_m = 0.217;
+    return o;
+}
+
+static bragg_histogram_options neutrons(const char *name)
+{
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    o.name = name;
+    o.radiation = (bragg_radiation){ true, 1, { 1.909 }, { 1 }, 1 };
+    return o;
+}
+
+static void add_pattern(bragg_model *m, const bragg_histogram_options *o, double first_deg, double step_deg, size_t n)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *p = points(first_deg, step_deg, n);
+    ck_assert_msg(bragg_model_add_pattern(m, p, o, &err) == BRAGG_OK, "%s", err.text);
+    bragg_pattern_free(p);
+}
+
+static void add_structure(bragg_model *m, const char *name, bragg_structure *s)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_model_add_phase(m, name, s, NULL, &err) == BRAGG_OK, "%s", err.text);
+    bragg_structure_free(s);
+}
+
+static void build(bragg_model *m)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+}
+
+/* X-rays and neutrons see one structure; the neutrons a lattice strained by D_ij. */
+START_TEST(joint_patterns_have_true_derivatives)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options x = lab("x"), n = neutrons("n");
+    n.weight = 2.7;
+    add_pattern(m, &x, 21.3, 0.053, 700);
+    add_pattern(m, &n, 31.7, 0.097, 500);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    build(m);
+    *value_of(m, "x.instrument.w") = 0.021;
+    *value_of(m, "n.instrument.w") = 0.083;
+    *value_of(m, "n.instrument.x") = 0.031;
+    *value_of(m, "x.phase.A.scale") = 0.71;
+    *value_of(m, "n.phase.A.scale") = 13;
+    *value_of(m, "n.phase.B.scale") = 17;
+    static const char *const dij[] = { "d11", "d22", "d33", "d23", "d13", "d12" };
+    for (int k = 0; k < 6; k++) {
+        char name[60];
+        snprintf(name, sizeof name, "n.phase.A.dij.%s", dij[k]);
+        *value_of(m, name) = 1e-4 * (k + 1.3) * (k % 2 ? -1 : 1);
+    }
+    *value_of(m, "n.phase.B.dij.d11") = 2.1e-4;
+    ck_assert_int_lt(bragg_params_find(bragg_model_params(m), "x.phase.A.dij.d11"), 0);
+    ck_assert_int_lt(bragg_params_find(bragg_model_params(m), "n.phase.B.dij.d22"), 0); /* follows D11 */
+    bragg_model_select(m, "*.background", true);
+    bragg_model_select(m, "*.dij", true);
+    bragg_model_select(m, "*.scale", true);
+    bragg_model_select(m, "phase.*.atom.*", true);
+    bragg_model_select(m, "phase.*.cell", true);
+    bragg_model_select(m, "*.instrument.[wxyz]", true);
+    for (size_t k = 0; k < bragg_model_params(m)->n; k++)
+        if (strstr(bragg_model_params(m)->at[k].name, "dij"))
+            bragg_model_params(m)->at[k].scale = 1e-9;
+    ck_assert_uint_gt(check_derivatives(m, 1e-3, 0.03), 45);
+    bragg_model_free(m);
+}
+END_TEST
+
+/* D_ij and a cell that is strained so are the same pattern. */
+START_TEST(lattice_strain_moves_peaks_as_its_cell_does)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options x = lab("x"), n = neutrons("n");
+    add_pattern(m, &x, 21.3, 0.053, 700);
+    add_pattern(m, &n, 31.7, 0.097, 500);
+    add_structure(m, "B", rhombohedral());
+    build(m);
+    *value_of(m, "n.instrument.w") = 0.083;
+    double g[6], other[6], strained[500], moved[500], top = 0;
+    bragg_cell cell = { 4.407, 4.407, 11.709, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 }, grown = cell;
+    grown.a = grown.b = 4.4231;
+    grown.c = 11.6713;
+    bragg_cell_reciprocal(&cell, g);
+    bragg_cell_reciprocal(&grown, other);
+    *value_of(m, "n.phase.B.dij.d11") = other[0] - g[0];
+    *value_of(m, "n.phase.B.dij.d33") = other[2] - g[2];
+    *value_of(m, "n.phase.B.scale") = bragg_cell_volume(&cell) / bragg_cell_volume(&grown);
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_model_calculate(m, 1, NULL, NULL, NULL, strained, NULL, &err), BRAGG_OK);
+    *value_of(m, "n.phase.B.dij.d11") = *value_of(m, "n.phase.B.dij.d33") = 0;
+    *value_of(m, "n.phase.B.scale") = 1;
+    *value_of(m, "phase.B.cell.a") = *value_of(m, "phase.B.cell.b") = grown.a;
+    *value_of(m, "phase.B.cell.c") = grown.c;
+    ck_assert_int_eq(bragg_model_calculate(m, 1, NULL, NULL, NULL, moved, NULL, &err), BRAGG_OK);
+    for (int i = 0; i < 500; i++)
+        top = fmax(top, moved[i]);
+    for (int i = 0; i < 500; i++) /* displacements know the true 1/d^2 only of the cell */
+        ck_assert_double_eq_tol(strained[i], moved[i], 3e-4 * top);
+    bragg_model_free(m);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("model");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 120);
+    tcase_add_test(all, joint_patterns_have_true_derivatives);
+    tcase_add_test(all, lattice_strain_moves_peaks_as_its_cell_does);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
