@@ -2,6 +2,7 @@
 /* The calculated pattern and its derivatives, peak by peak and block by block. */
 #include "config.h"
 #include "model.h"
+#include "shape.h"
 
 #include <bragg/array.h>
 #include <bragg/units.h>
@@ -313,6 +314,25 @@ static double invd2_in(const bragg_params *t, const phase *p, const mix *m, size
     return q;
 }
 
+/* Mean place and variance of the nodes, and how both move with the position, S/L
+ * and H/L (the weights sum to 1). */
+static void sum_nodes(const axial_node *o, size_t n, peak *e)
+{
+    double mean = 0;
+    for (size_t k = 0; k < n; k++)
+        mean += o[k].weight * o[k].shift;
+    e->centre = e->position + mean;
+    e->dcentre[0] = 1;
+    for (size_t k = 0; k < n; k++) {
+        double u = o[k].shift - mean, wu = 2 * o[k].weight * u;
+        e->m2 += o[k].weight * u * u;
+        for (int d = 0; d < 3; d++) {
+            e->dcentre[d] += o[k].dweight[d] * o[k].shift + o[k].weight * o[k].dshift[d];
+            e->dm2[d] += o[k].dweight[d] * u * u + wu * o[k].dshift[d];
+        }
+    }
+}
+
 static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
                              const bragg_params *t, bragg_error *err)
 {
@@ -335,6 +355,11 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     e.last = lower_bound(h->x, h->n, s.position + reach + pull);
     if (e.first == e.last)
         return BRAGG_OK;
+    /* beyond, the Gaussian is below 1e-12 and the fourth moment of the nodes nothing */
+    double near = 3.2 * s.tch.fwhm + 6 * pull;
+    e.near_first = e.first + lower_bound(h->x + e.first, e.last - e.first, s.position - near);
+    e.near_last = e.near_first + lower_bound(h->x + e.near_first, e.last - e.near_first, s.position + near);
+    sum_nodes(nodes, n_nodes, &e);
     march_factor(t, p, refl, &s);
     brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
@@ -464,43 +489,48 @@ typedef struct shapes {
     double axial[2][BRAGG_LSQ_BLOCK];
 } shapes;
 
-static void shape_nodes(const histogram *h, const peak *e, const double *x, size_t n, bool axial, shapes *s)
+static shapes_at from(shapes *s, size_t i, bool axial)
 {
-    double p[BRAGG_LSQ_BLOCK], dx[BRAGG_LSQ_BLOCK];
-    for (size_t k = 0; k < e->n_nodes; k++) {
-        const axial_node *o = &h->node[e->node + k];
-        memset(p, 0, n * sizeof *p);
-        memset(dx, 0, n * sizeof *dx);
-        double w = o->weight;
-        double unused_fwhm[BRAGG_LSQ_BLOCK] = { 0 }, unused_eta[BRAGG_LSQ_BLOCK] = { 0 };
-        bragg_pseudo_voigt_add(x, n, e->position + o->shift, e->fwhm, e->eta, per_centidegree, p, dx, unused_fwhm, unused_eta);
-        for (size_t i = 0; i < n; i++) {
-            s->p[i] += w * p[i];
-            s->fwhm[i] += w * unused_fwhm[i];
-            s->eta[i] += w * unused_eta[i];
-            s->position[i] += o->dweight[0] * p[i] - w * (1 + o->dshift[0]) * dx[i];
-        }
-        for (int d = 0; axial && d < 2; d++)
-            for (size_t i = 0; i < n; i++)
-                s->axial[d][i] += o->dweight[1 + d] * p[i] - w * o->dshift[1 + d] * dx[i];
-    }
+    return (shapes_at){ s->p + i, s->position + i, s->fwhm + i, s->eta + i, { axial ? s->axial[0] + i : NULL, axial ? s->axial[1] + i : NULL } };
 }
 
-static void shape_peak(const histogram *h, const peak *e, const double *x, size_t n, bool axial, shapes *s)
+static size_t within(size_t i, size_t low, size_t high) { return i < low ? low : i > high ? high : i; }
+
+/* Points [first, last) of the peak's shape, into s from its beginning. */
+static void shape_peak(const histogram *h, const peak *e, size_t first, size_t last, bool axial, shapes *s)
 {
+    size_t n = last - first, a = within(e->near_first, first, last), b = within(e->near_last, first, last);
     memset(s->p, 0, n * sizeof(double));
     memset(s->position, 0, n * sizeof(double));
     memset(s->fwhm, 0, n * sizeof(double));
     memset(s->eta, 0, n * sizeof(double));
-    if (e->n_nodes > 1 || axial) {
-        memset(s->axial, 0, sizeof s->axial);
-        shape_nodes(h, e, x, n, axial, s);
-        return;
+    if (axial) {
+        memset(s->axial[0], 0, n * sizeof(double));
+        memset(s->axial[1], 0, n * sizeof(double));
     }
-    bragg_pseudo_voigt_add(x, n, e->position + h->node[e->node].shift, e->fwhm, e->eta, per_centidegree, s->p,
-                           s->position, s->fwhm, s->eta);
-    for (size_t i = 0; i < n; i++)
-        s->position[i] = -s->position[i];
+    shapes_at to = from(s, 0, axial);
+    if (a > first)
+        bragg_shape_far(h->x + first, a - first, e->centre, e->m2, e->dcentre, e->dm2, e->fwhm, e->eta, per_centidegree, &to);
+    to = from(s, a - first, axial);
+    for (size_t k = 0; b > a && k < e->n_nodes; k++) {
+        const axial_node *o = &h->node[e->node + k];
+        const double dx0[3] = { 1 + o->dshift[0], o->dshift[1], o->dshift[2] };
+        bragg_shape_near(h->x + a, b - a, e->position + o->shift, o->weight, dx0, o->dweight, e->fwhm, e->eta, per_centidegree, &to);
+    }
+    to = from(s, b - first, axial);
+    if (last > b)
+        bragg_shape_far(h->x + b, last - b, e->centre, e->m2, e->dcentre, e->dm2, e->fwhm, e->eta, per_centidegree, &to);
+}
+
+void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p)
+{
+    size_t a = within(e->near_first, first, last), b = within(e->near_last, first, last);
+    bragg_shape_far_values(h->x + first, a - first, e->centre, e->m2, e->fwhm, e->eta, scale, p);
+    for (size_t k = 0; b > a && k < e->n_nodes; k++) {
+        const axial_node *o = &h->node[e->node + k];
+        bragg_shape_near_values(h->x + a, b - a, e->position + o->shift, o->weight, e->fwhm, e->eta, scale, p + (a - first));
+    }
+    bragg_shape_far_values(h->x + b, last - b, e->centre, e->m2, e->fwhm, e->eta, scale, p + (b - first));
 }
 
 CLONES static void add_full(double *restrict j, const shapes *restrict s, size_t n, const double c[4])
@@ -570,13 +600,11 @@ static void calculate_block(const bragg_model *model, size_t which, size_t first
         const peak *e = &h->peak[h->block_peak[k]];
         size_t a = e->first > first ? e->first : first, b = e->last < last ? e->last : last;
         if (slopes) {
-            shape_peak(h, e, h->x + a, b - a, axial, &s);
+            shape_peak(h, e, a, b, axial, &s);
             add_scaled(y + (a - first), s.p, b - a, e->intensity);
             differentiate_peak(model, h, which, e, &s, b - a, jacobian + (a - first));
         } else {
-            for (size_t o = 0; o < e->n_nodes; o++)
-                bragg_pseudo_voigt_add(h->x + a, b - a, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
-                                       e->intensity * per_centidegree * h->node[e->node + o].weight, y + (a - first), NULL, NULL, NULL);
+            bragg_refine_add_profile(h, e, a, b, e->intensity * per_centidegree, y + (a - first));
         }
     }
 }
@@ -625,10 +653,9 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
         for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
             const peak *e = &h->peak[h->block_peak[k]];
             double p[BRAGG_LSQ_BLOCK] = { 0 };
-            for (size_t o = 0; o < e->n_nodes; o++)
-                bragg_pseudo_voigt_add(h->x + first, last - first, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
-                                       h->node[e->node + o].weight, p, NULL, NULL, NULL);
-            for (size_t i = e->first > first ? e->first : first; i < e->last && i < last; i++) {
+            size_t begin = e->first > first ? e->first : first, end = e->last < last ? e->last : last;
+            bragg_refine_add_profile(h, e, begin, end, 1, p + (begin - first));
+            for (size_t i = begin; i < end; i++) {
                 /* the narrower side: the wider may span an excluded region */
                 double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
                 observed[h->block_peak[k]] += e->intensity * p[i - first] * ratio[i - first] * fmin(left, right);

@@ -61,12 +61,8 @@ static bragg_status make_profiles(const bragg_model *m, const histogram *h, prof
         f->background[i] = bragg_refine_background(m, h, i);
         f->step[i] = step_at(h, i);
     }
-    for (size_t k = 0; k < h->n_peaks; k++) {
-        const peak *e = &h->peak[k];
-        for (size_t o = 0; o < e->n_nodes; o++)
-            bragg_pseudo_voigt_add(h->x + e->first, e->last - e->first, e->position + h->node[e->node + o].shift, e->fwhm, e->eta,
-                                   h->node[e->node + o].weight * BRAGG_DEG / 100, f->p + f->start[k], NULL, NULL, NULL);
-    }
+    for (size_t k = 0; k < h->n_peaks; k++)
+        bragg_refine_add_profile(h, &h->peak[k], h->peak[k].first, h->peak[k].last, BRAGG_DEG / 100, f->p + f->start[k]);
     return BRAGG_OK;
 }
 

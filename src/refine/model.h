@@ -32,8 +32,9 @@ typedef struct axial_node {
  * column. */
 typedef struct peak {
     double position, fwhm, eta, intensity;
-    size_t first, last;         /* points it reaches */
+    size_t first, near_first, near_last, last; /* points it reaches; between, those that see its nodes one by one */
     size_t node, n_nodes;
+    double centre, m2, dcentre[3], dm2[3]; /* the nodes' mean place and variance, for the rest */
     size_t coefficient;
     size_t phase, reflection;
 } peak;
@@ -121,6 +122,9 @@ bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, do
                               bragg_error *err);
 /* background alone at point i */
 double bragg_refine_background(const bragg_model *model, const histogram *h, size_t i);
+
+/* p[] += the profile of unit area per `scale` of a peak at points [first, last) */
+void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p);
 
 /* observed intensity of each peak */
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Peak profiles of constant-wavelength powder diffraction. */
 #include "config.h"
+#include "shape.h"
+
 #include <bragg/profile.h>
 #include <bragg/units.h>
 
@@ -47,23 +49,6 @@ double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, doubl
     if (d_deta)
         *d_deta = lorentz - gauss;
     return value;
-}
-
-/* exp(x) for -700 < x <= 0 in a form that vectorizes: 2^k times the Taylor
- * series of the rest, |rest| < ln2 / 2, whose 13th power is below 1e-16 of it. */
-static inline __attribute__((always_inline)) double exp_of_negative(double x)
-{
-    const double magic = 6755399441055744.0; /* 1.5 * 2^52: rounds to an integer */
-    x = x < -700 ? -700 : x;
-    double k = x * 1.4426950408889634 + magic;
-    union { double d; unsigned long long i; } bits = { k };
-    double whole = k - magic;
-    double r = (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
-    double s = 1 + r * (1 + r * (1. / 2 + r * (1. / 6 + r * (1. / 24 + r * (1. / 120 + r * (1. / 720 +
-               r * (1. / 5040 + r * (1. / 40320 + r * (1. / 362880 + r * (1. / 3628800 +
-               r * (1. / 39916800 + r * (1. / 479001600))))))))))));
-    bits.i = (bits.i << 52) + 0x3ff0000000000000ULL;
-    return s * bits.d;
 }
 
 CLONES static void add_values(const double *restrict x, size_t n, double centre, double per, double a,
