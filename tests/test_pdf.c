@@ -466,101 +466,185 @@ END_TEST
 
 /* --------------------------------------------------------------- fit */
 
-static bragg_pdf_fit *fitted(bragg_structure *s, const bragg_pdf_data *data, const bragg_pdf_fit_options *o)
+/* A study of one set and one phase "X", with names refined. */
+typedef struct fitting {
+    bragg_pdf_study *study;
+    bragg_pdf_fit *fit;
+} fitting;
+
+static bragg_pdf_study *study_of(bragg_structure *s, const bragg_pdf_data *data, const bragg_pdf_set_options *o)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_pdf_fit *f = NULL;
-    bragg_status st = bragg_pdf_fit_structure(s, data, o, &f, &err);
-    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
-    fprintf(stderr, "Rw %.4f, %d cycles, %zu of %zu points:", f->rw, f->cycles, f->fitted, f->n);
-    for (size_t k = 0; k < f->params.n; k++)
-        if (f->params.at[k].refine)
-            fprintf(stderr, " %s %.6g(%.2g)", f->params.at[k].name, f->params.at[k].value, f->params.at[k].esd);
-    fprintf(stderr, "\n");
+    bragg_pdf_study *x = bragg_pdf_study_new();
+    ck_assert_msg(bragg_pdf_study_add_set(x, data, o, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_pdf_study_add_phase(x, "X", s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_pdf_study_build(x, &err) == BRAGG_OK, "%s", err.text);
     bragg_structure_free(s);
+    return x;
+}
+
+static void refine(bragg_pdf_study *x, const char *const *names)
+{
+    for (; *names; names++)
+        ck_assert_msg(bragg_params_select(bragg_pdf_study_params(x), *names, true) > 0, "no %s", *names);
+}
+
+static fitting fitted(bragg_pdf_study *x)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    const bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
+    fitting f = { x, NULL };
+    bragg_status st = bragg_pdf_study_fit(x, &o, &f.fit, &err);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    const bragg_params *t = bragg_pdf_study_params(x);
+    fprintf(stderr, "Rw %.4f (%.4f weighted), chi2 %.3g, %d cycles, %zu of %zu points:", f.fit->set[0].rw, f.fit->set[0].rw_weighted, f.fit->chi2,
+            f.fit->cycles, f.fit->fitted, f.fit->set[0].n);
+    for (size_t k = 0; k < t->n; k++)
+        if (t->at[k].refine)
+            fprintf(stderr, " %s %.6g(%.2g)", t->at[k].name, t->at[k].value, t->at[k].esd);
+    fprintf(stderr, "\n");
     return f;
 }
 
-static double param(const bragg_pdf_fit *f, const char *name)
+static void close_fit(fitting *f)
 {
-    ptrdiff_t k = bragg_params_find(&f->params, name);
-    ck_assert_msg(k >= 0, "no %s", name);
-    return f->params.at[k].value;
+    bragg_pdf_fit_free(f->fit);
+    bragg_pdf_study_free(f->study);
 }
 
-/* One measured file against a structure; NULL when it is absent. */
-static bragg_pdf_fit *fit_file(const char *name, bragg_structure *s, const bragg_pdf_fit_options *o)
+static bragg_param *param(const fitting *f, const char *name)
+{
+    ptrdiff_t k = bragg_params_find(bragg_pdf_study_params(f->study), name);
+    ck_assert_msg(k >= 0, "no %s", name);
+    return &bragg_pdf_study_params(f->study)->at[k];
+}
+
+static bragg_pdf_data *measured(const char *name)
 {
     char path[512];
     bragg_pdf_data *data;
     bragg_error err = BRAGG_ERROR_INIT;
     if (!shared_file(path, name)) {
         fprintf(stderr, "skipped: %s is absent\n", path);
-        bragg_structure_free(s);
         return NULL;
     }
     ck_assert_msg(bragg_pdf_data_read(path, &data, &err) == BRAGG_OK, "%s", err.text);
     fprintf(stderr, "%s: Qmax %g%s, %zu points%s; ", name, data->qmax_invang, data->neutron ? ", neutrons" : "", data->n, data->sigma ? " with errors" : "");
-    bragg_pdf_fit_options with = *o;
-    with.shape.neutron = data->neutron;
-    bragg_pdf_fit *f = fitted(s, data, &with);
-    bragg_pdf_data_free(data);
-    return f;
+    return data;
+}
+
+static bragg_structure *shared_structure(const char *name)
+{
+    char path[512];
+    bragg_structure *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert(shared_file(path, name));
+    ck_assert_msg(bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) == BRAGG_OK, "%s", err.text);
+    return s;
 }
 
 START_TEST(measured_nickel_is_fitted)
 {
-    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
-    bragg_pdf_fit *x = fit_file("data/pdf/gr/Ni-xray.gr", nickel(), &o), *n = fit_file("data/pdf/gr/Ni-neutron.gr", nickel(), &o);
-    bragg_pdf_fit *all[] = { x, n };
+    static const char *const names[] = { "*.scale", "*.cell", "*.uiso", "*.delta2", "*.qdamp", NULL };
+    const char *const files[] = { "data/pdf/gr/Ni-xray.gr", "data/pdf/gr/Ni-neutron.gr" };
     for (int k = 0; k < 2; k++) {
-        if (!all[k])
-            continue;
-        assert_close(param(all[k], "cell.a"), 3.524, 0.003);
-        ck_assert(param(all[k], "atom.Ni.uiso") > 0.003 && param(all[k], "atom.Ni.uiso") < 0.0075);
-        ck_assert_double_lt(all[k]->rw, 0.12);
-        bragg_pdf_fit_free(all[k]);
+        bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
+        bragg_pdf_data *data = measured(files[k]);
+        if (!data)
+            return;
+        o.neutron = data->neutron;
+        fitting f = { study_of(nickel(), data, &o), NULL };
+        refine(f.study, names);
+        f = fitted(f.study);
+        assert_close(param(&f, "phase.X.cell.a")->value, 3.524, 0.003);
+        ck_assert(param(&f, "phase.X.atom.Ni.uiso")->value > 0.003 && param(&f, "phase.X.atom.Ni.uiso")->value < 0.0075);
+        ck_assert_double_lt(f.fit->rw, 0.12);
+        ck_assert(strstr(f.fit->report, "pi / qmax") != NULL);
+        close_fit(&f);
+        bragg_pdf_data_free(data);
     }
+}
+END_TEST
+
+/* One cell and one displacement for X-rays and neutrons. */
+START_TEST(x_rays_and_neutrons_are_fitted_together)
+{
+    static const char *const names[] = { "*.scale", "*.uiso", "*.delta2", "*.qdamp", "*.cell", NULL };
+    bragg_pdf_data *data[2] = { measured("data/pdf/gr/Ni-xray.gr"), measured("data/pdf/gr/Ni-neutron.gr") };
+    bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *ni = nickel();
+    bragg_pdf_study *x = bragg_pdf_study_new();
+    for (int k = 0; k < 2; k++) {
+        if (!data[k])
+            return;
+        o.name = k ? "neutron" : "xray";
+        o.neutron = k;
+        ck_assert_msg(bragg_pdf_study_add_set(x, data[k], &o, &err) == BRAGG_OK, "%s", err.text);
+        bragg_pdf_data_free(data[k]);
+    }
+    ck_assert_int_eq(bragg_pdf_study_add_phase(x, "Ni", ni, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_study_build(x, &err), BRAGG_OK);
+    bragg_structure_free(ni);
+    refine(x, names);
+    fitting f = fitted(x);
+    ck_assert_uint_eq(f.fit->n_sets, 2);
+    ck_assert_double_lt(f.fit->set[0].rw, 0.12);
+    ck_assert_double_lt(f.fit->set[1].rw, 0.15);
+    ck_assert(isfinite(param(&f, "neutron.instrument.qdamp")->esd) && isfinite(param(&f, "xray.phase.Ni.scale")->esd));
+    close_fit(&f);
 }
 END_TEST
 
 START_TEST(measured_perovskite_is_fitted_with_positions)
 {
-    char path[512];
-    bragg_structure *s;
-    bragg_error err = BRAGG_ERROR_INIT;
-    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
-    o.refine = "scale,cell,uiso,delta2,qdamp,positions";
-    if (!shared_file(path, "data/pdf/gr/LaMnO3_Pbnm.cif")) {
-        fprintf(stderr, "skipped: %s is absent\n", path);
+    static const char *const names[] = { "*.scale", "*.cell", "*.uiso", "*.delta2", "*.qdamp", "*.atom.*.[xyz]", NULL };
+    bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
+    bragg_pdf_data *data = measured("data/pdf/gr/300K.gr");
+    if (!data)
         return;
-    }
-    ck_assert_msg(bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) == BRAGG_OK, "%s", err.text);
+    bragg_structure *s = shared_structure("data/pdf/gr/LaMnO3_Pbnm.cif");
     double x = s->atom[0].x[0], y = s->atom[0].x[1], z = s->atom[0].x[2];
     for (size_t a = 0; a < s->n_atoms; a++) {
         s->atom[a].anisotropic = false;
         s->atom[a].uiso_ang2 = 0.005;
     }
     s->atom[0].x[1] += 0.007;
-    bragg_pdf_fit *f = fit_file("data/pdf/gr/300K.gr", s, &o);
-    assert_close(param(f, "cell.a"), 5.5396, 0.001);
-    assert_close(param(f, "cell.b"), 5.7430, 0.001);
-    assert_close(param(f, "cell.c"), 7.705, 0.001);
-    ck_assert(fabs(f->params.at[13].value - x) < 0.005 && fabs(f->params.at[14].value - y) < 0.005);
-    ck_assert_double_eq(f->params.at[15].value, z); /* on a mirror */
-    ck_assert_double_lt(f->rw, 0.12);
-    bragg_pdf_fit_free(f);
+    o.neutron = true;
+    fitting f = { study_of(s, data, &o), NULL };
+    refine(f.study, names);
+    f = fitted(f.study);
+    assert_close(param(&f, "phase.X.cell.a")->value, 5.5396, 0.001);
+    assert_close(param(&f, "phase.X.cell.b")->value, 5.7430, 0.001);
+    assert_close(param(&f, "phase.X.cell.c")->value, 7.705, 0.001);
+    ck_assert(fabs(param(&f, "phase.X.atom.La2.x")->value - x) < 0.005 && fabs(param(&f, "phase.X.atom.La2.y")->value - y) < 0.005);
+    ck_assert_double_eq(param(&f, "phase.X.atom.La2.z")->value, z); /* on a mirror */
+    ck_assert_double_lt(f.fit->rw, 0.12);
+    close_fit(&f);
+    bragg_pdf_data_free(data);
 }
 END_TEST
 
+enum { N = 2300 };
+
+/* A calculated G(r) as data. */
+static bragg_pdf_data calculated(const bragg_structure *s, bragg_pdf_shape *shape, double *r, double *g)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    shape->n = N;
+    ck_assert_msg(bragg_pdf_model(s, shape, g, NULL, &err) == BRAGG_OK, "%s", err.text);
+    for (int i = 0; i < N; i++)
+        r[i] = 0.01 * i;
+    return (bragg_pdf_data){ .n = N, .r = r, .g = g, .qmax_invang = shape->qmax_invang };
+}
+
 START_TEST(a_calculated_g_gives_its_own_parameters_back)
 {
-    enum { N = 2300 };
+    static const char *const names[] = { "*.scale", "*.cell", "*.uiso", "*.delta2", "*.qdamp", "*.qbroad", NULL };
     double r[N], g[N];
-    bragg_error err = BRAGG_ERROR_INIT;
     bragg_structure *s = bismuth_antimony(2);
     bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
-    shape.n = N;
+    bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
     shape.scale = 0.71;
     shape.qmax_invang = 23.7;
     shape.qdamp_invang = 0.033;
@@ -568,24 +652,124 @@ START_TEST(a_calculated_g_gives_its_own_parameters_back)
     shape.delta2_ang2 = 1.9;
     s->cell.a = s->cell.b = 4.5391;
     s->cell.c = 11.8117;
-    ck_assert_msg(bragg_pdf_model(s, &shape, g, NULL, &err) == BRAGG_OK, "%s", err.text);
-    for (int i = 0; i < N; i++)
-        r[i] = 0.01 * i;
-    const bragg_pdf_data data = { N, r, g, NULL, 23.7, false };
-    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
-    o.refine = "scale, cell, uiso, delta2, qdamp, qbroad";
+    bragg_pdf_data data = calculated(s, &shape, r, g);
     bragg_structure_free(s);
-    bragg_pdf_fit *f = fitted(bismuth_antimony(2), &data, &o);
-    assert_close(param(f, "cell.a"), 4.5391, 1e-6);
-    assert_close(param(f, "cell.b"), 4.5391, 1e-6);
-    assert_close(param(f, "cell.c"), 11.8117, 1e-6);
-    assert_close(param(f, "scale"), 0.71, 1e-3);
-    assert_close(param(f, "atom.Bi.uiso"), 0.8 / (8 * BRAGG_PI * BRAGG_PI), 1e-3);
-    assert_close(param(f, "atom.Sb.uiso"), param(f, "atom.Bi.uiso"), 1e-12);
-    assert_close(param(f, "delta2"), 1.9, 1e-2);
-    assert_close(param(f, "qdamp"), 0.033, 1e-3);
-    assert_close(param(f, "qbroad"), 0.012, 1e-2);
-    bragg_pdf_fit_free(f);
+    fitting f = { study_of(bismuth_antimony(2), &data, &o), NULL };
+    refine(f.study, names);
+    f = fitted(f.study);
+    assert_close(param(&f, "phase.X.cell.a")->value, 4.5391, 1e-6);
+    assert_close(param(&f, "phase.X.cell.b")->value, 4.5391, 1e-6);
+    assert_close(param(&f, "phase.X.cell.c")->value, 11.8117, 1e-6);
+    assert_close(param(&f, "phase.X.scale")->value, 0.71, 1e-3);
+    assert_close(param(&f, "phase.X.atom.Bi.uiso")->value, 0.8 / (8 * BRAGG_PI * BRAGG_PI), 1e-3);
+    assert_close(param(&f, "phase.X.atom.Sb.uiso")->value, param(&f, "phase.X.atom.Bi.uiso")->value, 1e-12);
+    assert_close(param(&f, "phase.X.delta2")->value, 1.9, 1e-2);
+    assert_close(param(&f, "instrument.qdamp")->value, 0.033, 1e-3);
+    assert_close(param(&f, "instrument.qbroad")->value, 0.012, 1e-2);
+    close_fit(&f);
+}
+END_TEST
+
+/* Two phases, one of them small particles, tied displacements. */
+START_TEST(two_phases_come_back_with_their_ties)
+{
+    double r[N], g[N], h[N];
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *a = nickel(), *b = bismuth_antimony(2);
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
+    bragg_pdf_study *x = bragg_pdf_study_new();
+    shape.qmax_invang = 25.3;
+    shape.scale = 0.37;
+    a->atom[0].uiso_ang2 = 0.0071;
+    b->atom[0].uiso_ang2 = b->atom[1].uiso_ang2 = 0.0142;
+    calculated(a, &shape, r, h);
+    shape.scale = 0.53;
+    shape.spdiameter_ang = 41;
+    bragg_pdf_data data = calculated(b, &shape, r, g);
+    for (int i = 0; i < N; i++)
+        g[i] += h[i];
+    o.rmax_ang = 22;
+    ck_assert_int_eq(bragg_pdf_study_add_set(x, &data, &o, &err), BRAGG_OK);
+    a->cell.a = a->cell.b = a->cell.c = 3.517;
+    ck_assert_int_eq(bragg_pdf_study_add_phase(x, "Ni", a, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_study_add_phase(x, "BiSb", b, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_study_add_phase(x, "BiSb", b, &err), BRAGG_EINVAL);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_pdf_study_build(x, &err), BRAGG_OK);
+    fitting f = { x, NULL };
+    ptrdiff_t row = bragg_params_find(bragg_pdf_study_params(x), "phase.BiSb.atom.Bi.uiso");
+    ck_assert_msg(bragg_params_tie_text(bragg_pdf_study_params(x), (size_t)row, "2 * phase.Ni.atom.Ni.uiso", &err) == BRAGG_OK, "%s", err.text);
+    static const char *const names[] = { "*.scale", "*.cell", "*.uiso", "phase.BiSb.spdiameter", NULL };
+    refine(x, names);
+    param(&f, "phase.Ni.atom.Ni.uiso")->value = 0.005;
+    f = fitted(x);
+    assert_close(param(&f, "phase.Ni.cell.a")->value, 3.524, 1e-6);
+    assert_close(param(&f, "phase.BiSb.spdiameter")->value, 41, 1e-3);
+    assert_close(param(&f, "phase.Ni.scale")->value, 0.37, 1e-3);
+    assert_close(param(&f, "phase.BiSb.scale")->value, 0.53, 1e-3);
+    assert_close(param(&f, "phase.BiSb.atom.Sb.uiso")->value, 0.0142, 1e-3);
+    close_fit(&f);
+    bragg_structure_free(a);
+    bragg_structure_free(b);
+}
+END_TEST
+
+/* Every row of the table against central differences, in a triclinic crystal with a
+ * tensor, a mixed site and every shape parameter at work. */
+START_TEST(derivatives_are_those_of_the_model)
+{
+    static const char *const species[] = { "Bi", "O", "Ni", "K" };
+    static const double x[4][3] = { { 0.11, 0.07, 0.93 }, { 0.31, 0.62, 0.41 }, { 0.71, 0.29, 0.58 }, { 0.71, 0.29, 0.58 } };
+    const bragg_cell cell = { 4.137, 4.853, 5.291, 91.23 * BRAGG_DEG, 98.71 * BRAGG_DEG, 104.39 * BRAGG_DEG };
+    enum { M = 900 };
+    double r[M], g[M], up[M], down[M];
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = structure("P -1", &cell, species, x, 0.9, 4);
+    bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
+    for (size_t a = 0; a < 4; a++)
+        s->atom[a].occupancy = a < 2 ? 0.83 : 0.47;
+    const double u[6] = { 0.013, 0.009, 0.016, 0.002, -0.003, 0.001 };
+    s->atom[1].anisotropic = true;
+    memcpy(s->atom[1].u, u, sizeof u);
+    for (int i = 0; i < M; i++) {
+        r[i] = 1.2 + 0.011 * i;
+        g[i] = sin(r[i]);
+    }
+    const bragg_pdf_data data = { .n = M, .r = r, .g = g, .qmax_invang = 24.1 };
+    o.rmin_ang = 1.3;
+    o.rmax_ang = 10.7;
+    bragg_pdf_study *study = study_of(s, &data, &o);
+    bragg_params *t = bragg_pdf_study_params(study);
+    static const struct { const char *name; double value; } start[] = {
+        { "instrument.qdamp", 0.031 }, { "instrument.qbroad", 0.017 }, { "phase.X.scale", 0.83 }, { "phase.X.delta1", 0.27 },
+        { "phase.X.delta2", 0.9 }, { "phase.X.sratio", 0.81 }, { "phase.X.rcut", 3.1 }, { "phase.X.spdiameter", 37 } };
+    for (size_t k = 0; k < sizeof start / sizeof *start; k++)
+        t->at[bragg_params_find(t, start[k].name)].value = start[k].value;
+    size_t n = bragg_pdf_study_points(study, 0);
+    double *d = calloc(t->n * n, sizeof *d), worst = 0;
+    ck_assert_msg(bragg_pdf_study_calculate(study, 0, g, d, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < t->n; k++) {
+        bool dead = strstr(t->at[k].name, "rcut") || strstr(t->at[k].name, "stepcut");
+        bool shared = strstr(t->at[k].name, "atom.K.") || strstr(t->at[k].name, "atom.Ni.");
+        if (dead || (shared && !strstr(t->at[k].name, "occupancy"))) /* those two move together */
+            continue;
+        double value = t->at[k].value, h = 1e-5 * fmax(fabs(value), 0.05), most = 0, off = 0;
+        t->at[k].value = value + h;
+        ck_assert_int_eq(bragg_pdf_study_calculate(study, 0, up, NULL, &err), BRAGG_OK);
+        t->at[k].value = value - h;
+        ck_assert_int_eq(bragg_pdf_study_calculate(study, 0, down, NULL, &err), BRAGG_OK);
+        t->at[k].value = value;
+        for (size_t i = 0; i < n; i++) {
+            most = fmax(most, fabs(up[i] - down[i]) / (2 * h));
+            off = fmax(off, fabs((up[i] - down[i]) / (2 * h) - d[k * n + i]));
+        }
+        ck_assert_msg(off <= 2e-3 * most + 1e-9, "%s: off by %g of %g", t->at[k].name, off, most);
+        worst = fmax(worst, most > 0 ? off / most : 0);
+    }
+    fprintf(stderr, "derivatives: %.1e of their largest\n", worst);
+    free(d);
+    bragg_pdf_study_free(study);
 }
 END_TEST
 
@@ -629,27 +813,36 @@ END_TEST
 
 START_TEST(a_fit_that_makes_no_sense_is_refused)
 {
-    double r[20], g[20] = { 0 };
+    double r[20], g[20];
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_structure *s = nickel();
-    bragg_pdf_fit *f;
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         r[i] = 2 + 0.1 * i;
-    bragg_pdf_data data = { 20, r, g, NULL, NAN, false };
-    bragg_pdf_fit_options o = BRAGG_PDF_FIT_OPTIONS_INIT;
-    o.refine = "scale, cel";
-    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
-    ck_assert_ptr_nonnull(strstr(err.text, "'cel'"));
-    err = (bragg_error)BRAGG_ERROR_INIT;
-    o.refine = "scale";
+        g[i] = cos(r[i]);
+    }
+    bragg_pdf_data data = { .n = 20, .r = r, .g = g, .qmax_invang = NAN };
+    const bragg_pdf_set_options good = BRAGG_PDF_SET_OPTIONS_INIT;
+    bragg_pdf_set_options o = good;
+    bragg_pdf_fit *f;
+    const bragg_pdf_fit_options fo = BRAGG_PDF_FIT_OPTIONS_INIT;
+    bragg_pdf_study *x = bragg_pdf_study_new();
     o.rmin_ang = 30;
-    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EINVAL);
+    ck_assert_int_eq(bragg_pdf_study_add_set(x, &data, &o, &err), BRAGG_EINVAL);
+    o = good, o.weight = NAN, err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_pdf_study_add_set(x, &data, &o, &err), BRAGG_EINVAL);
+    r[7] += 0.05, err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_pdf_study_add_set(x, &data, &good, &err), BRAGG_EDATA);
+    r[7] -= 0.05, g[3] = NAN, err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_pdf_study_add_set(x, &data, &good, &err), BRAGG_EDATA);
+    g[3] = 1, err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_pdf_study_build(x, &err), BRAGG_EINVAL);
+    bragg_pdf_study_free(x);
+    x = study_of(nickel(), &data, &good);
+    bragg_params_select(bragg_pdf_study_params(x), "phase.X.rcut", true);
     err = (bragg_error)BRAGG_ERROR_INIT;
-    o.rmin_ang = 0;
-    r[7] += 0.05;
-    ck_assert_int_eq(bragg_pdf_fit_structure(s, &data, &o, &f, &err), BRAGG_EDATA);
+    ck_assert_int_eq(bragg_pdf_study_fit(x, &fo, &f, &err), BRAGG_EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "rcut"));
     ck_assert_ptr_null(f);
-    bragg_structure_free(s);
+    bragg_pdf_study_free(x);
 }
 END_TEST
 
@@ -712,6 +905,9 @@ int main(void)
     TCase *fit = tcase_create("fit");
     tcase_set_timeout(fit, 60);
     tcase_add_test(fit, measured_nickel_is_fitted);
+    tcase_add_test(fit, x_rays_and_neutrons_are_fitted_together);
+    tcase_add_test(fit, two_phases_come_back_with_their_ties);
+    tcase_add_test(fit, derivatives_are_those_of_the_model);
     tcase_add_test(fit, measured_perovskite_is_fitted_with_positions);
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
     tcase_add_test(fit, a_gr_is_read_whatever_its_header_holds);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,4 +157,13 @@ char *bragg_data_path(bragg_arena *arena, const char *name)
         return installed;
     char *built = bragg_path_join(arena, BRAGG_SOURCEDIR, name);
     return built && bragg_path_exists(built) ? built : installed;
+}
+
+char *bragg_card_path(bragg_arena *arena, const char *file, const char *card)
+{
+    char name[200];
+    if (!strcasecmp(bragg_path_extension(card), ".cif"))
+        return file ? bragg_path_beside(arena, file, card) : bragg_arena_strdup(arena, card);
+    snprintf(name, sizeof name, "cif/%.180s.cif", card);
+    return bragg_data_path(arena, name);
 }

@@ -118,38 +118,111 @@ typedef struct bragg_pdf_data {
     double *r, *g, *sigma;    /**< sigma NULL unless every point has one */
     double qmax_invang;       /**< of the header; NAN when it is silent */
     bool neutron;             /**< the header says so */
+    size_t band;              /**< covariance[i (band + 1) + k] of points i and i + k; NULL: unknown */
+    double *covariance;
 } bragg_pdf_data;
 
+/** Also reads the covariance from NAME.cov beside NAME.gr when it is there. */
 bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err);
 void bragg_pdf_data_free(bragg_pdf_data *data);
 
-typedef struct bragg_pdf_fit_options {
+/** Structures and measured G(r) of one real-space fit: several phases, several data
+ *  sets of X-rays and neutrons.  G(r) of a set is the sum over phases of scale times
+ *  their own, each with the set's resolution and termination.
+ *
+ *  Parameters (units; names as bragg refine has them):
+ *      instrument.qdamp qbroad              angstrom^-1, of a set
+ *      phase.NAME.scale                     of a set
+ *      phase.NAME.cell.a … cell.gamma       angstrom, deg
+ *      phase.NAME.delta1 delta2             angstrom, angstrom^2
+ *      phase.NAME.sratio rcut               peaks below rcut angstrom are narrower by sratio
+ *      phase.NAME.spdiameter stepcut        angstrom; 0: infinite crystal
+ *      phase.NAME.atom.LABEL.x y z occupancy uiso u11 … u12
+ *  With several sets the names of the first two rows start with the set's name and a
+ *  dot.  rcut and stepcut cannot be refined. */
+typedef struct bragg_pdf_study bragg_pdf_study;
+
+typedef struct bragg_pdf_set_options {
+    const char *name;         /**< prefix; NULL for the only set */
     double rmin_ang, rmax_ang;
-    bragg_pdf_shape shape;    /**< start; its grid is not used, qmax INFINITY: the data's */
-    const char *refine;       /**< "scale,cell,uiso,delta2,qdamp"; also positions delta1 qbroad spdiameter */
+    double qmin_invang, qmax_invang; /**< termination; qmax NAN: the data's header's, INFINITY: none */
+    bool neutron;
+    double weight;            /**< of its residuals, beyond what its errors say */
+} bragg_pdf_set_options;
+#define BRAGG_PDF_SET_OPTIONS_INIT { NULL, 1.5, 20, 0, NAN, false, 1 }
+
+bragg_pdf_study *bragg_pdf_study_new(void);
+void bragg_pdf_study_free(bragg_pdf_study *study);
+/** Points and structure are copied.  Only every k-th point is fitted, k the most that
+ *  keeps steps below pi / Qmax: between them the data say nothing new (C. L. Farrow et
+ *  al., Phys. Rev. B 84 (2011) 134105), and esds of all points would be too small.
+ *  Where the covariance is known residuals are whitened with it. */
+bragg_status bragg_pdf_study_add_set(bragg_pdf_study *study, const bragg_pdf_data *data, const bragg_pdf_set_options *options, bragg_error *err);
+/** Atoms without displacement start from 0.005 angstrom^2. */
+bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *study, const char *name, const bragg_structure *structure, bragg_error *err);
+/** Make the table of parameters, tied as symmetry wants it; after the last _add. */
+bragg_status bragg_pdf_study_build(bragg_pdf_study *study, bragg_error *err);
+bragg_params *bragg_pdf_study_params(bragg_pdf_study *study);
+/** G(r) at the table's values on all points of a set between its limits: g[n] and, unless
+ *  NULL, its derivative with respect to each row of the table, n values each. */
+size_t bragg_pdf_study_points(const bragg_pdf_study *study, size_t set);
+bragg_status bragg_pdf_study_calculate(bragg_pdf_study *study, size_t set, double *g, double *derivatives, bragg_error *err);
+
+typedef struct bragg_pdf_fit_set {
+    const char *name;
+    size_t n, fitted;         /**< points shown, and independent ones fitted */
+    double *r, *observed, *sigma, *calculated; /**< sigma NULL without */
+    double rw;                /**< sqrt(sum (o - c)^2 / sum o^2) over the n points */
+    double rw_weighted;       /**< the same weighted by 1 / sigma^2; NAN without sigma */
+    bool whitened;
+} bragg_pdf_fit_set;
+
+/** What came out, beside the study's table with its esds. */
+typedef struct bragg_pdf_fit {
+    size_t n_sets, fitted, variables;
+    bragg_pdf_fit_set *set;
+    double rw, chi2;          /**< of all sets; chi2 a degree of freedom, NAN unless all have sigmas */
+    int cycles;
+    bool converged;
+    char report[4096];        /**< sampling, undetermined and correlated parameters: lines of text */
+} bragg_pdf_fit;
+
+typedef struct bragg_pdf_fit_options {
     int max_cycles;
     const bragg_observer *observer;
 } bragg_pdf_fit_options;
-#define BRAGG_PDF_FIT_OPTIONS_INIT { 1.5, 20, BRAGG_PDF_SHAPE_INIT, "scale,cell,uiso,delta2,qdamp", 50, NULL }
+#define BRAGG_PDF_FIT_OPTIONS_INIT { 50, NULL }
 
-/** What came out: the table of parameters with esds, and the curves on the data's
- *  points between rmin and rmax. */
-typedef struct bragg_pdf_fit {
-    bragg_params params;
-    size_t n, fitted;         /**< points shown, and independent ones fitted */
-    double *r, *observed, *calculated;
-    double rw;                /**< sqrt(sum (o - c)^2 / sum o^2) over the n points */
-    int cycles;
-    bool converged;
-} bragg_pdf_fit;
-
-/** Fit a structure to G(r) in real space.  Only every k-th point is used, k the
- *  most that keeps steps below pi / Qmax: between them the data say nothing new
- *  (C. L. Farrow et al., Phys. Rev. B 84 (2011) 134105), and esds of all points
- *  would be too small.  Atoms without displacement start from 0.005 angstrom^2.
- *  ENOCONV with *out set when the cycles did not do. */
-bragg_status bragg_pdf_fit_structure(const bragg_structure *structure, const bragg_pdf_data *data,
-                                     const bragg_pdf_fit_options *options, bragg_pdf_fit **out, bragg_error *err);
+/** Refine the selected parameters.  ENOCONV with *out filled when the cycles did not
+ *  do; EINVAL for a parameter that cannot be refined. */
+bragg_status bragg_pdf_study_fit(bragg_pdf_study *study, const bragg_pdf_fit_options *options, bragg_pdf_fit **out, bragg_error *err);
 void bragg_pdf_fit_free(bragg_pdf_fit *fit);
+
+/* --------------------------------------------------------- experiment */
+
+/** The experiment file of a real-space fit: data, phases, refine, sequence.
+ *
+ *      data: {gr: Ni.gr, range: [1.5, 20]}                 # a list of files is a series
+ *      data: {sets: [{name: xray, gr: a.gr, type: x-ray, range: [1.5, 20], qmin: 0, qmax: 24, weight: 1}, …]}
+ *      phases: [{name: Ni, card: Ni, displacement: isotropic, refine: [scale, cell, uiso, delta2]}]
+ *      refine: {parameters: [qdamp], values: {…}, ties: {phase.B.cell.a: phase.A.cell.a}, cycles: 50}
+ *      sequence: {window: 10, step: 5, propagate: true}    # box-car over r
+ *
+ *  Steps are files times windows; each is one study. */
+typedef struct bragg_pdf_experiment bragg_pdf_experiment;
+
+bragg_status bragg_pdf_experiment_read(const char *path, bragg_pdf_experiment **out, bragg_error *err);
+void bragg_pdf_experiment_free(bragg_pdf_experiment *experiment);
+const char *bragg_pdf_experiment_title(const bragg_pdf_experiment *experiment);
+size_t bragg_pdf_experiment_steps(const bragg_pdf_experiment *experiment);
+int bragg_pdf_experiment_cycles(const bragg_pdf_experiment *experiment);
+/** What step k is about: "300K.gr", "300K.gr 1.5 to 11.5 angstrom". */
+const char *bragg_pdf_experiment_label(const bragg_pdf_experiment *experiment, size_t step);
+/** Files that the experiment reads, number k; NULL past the last. */
+const char *bragg_pdf_experiment_input(const bragg_pdf_experiment *experiment, size_t k);
+/** The study of a step, values set and parameters selected; values start from those of
+ *  the study before, unless NULL. */
+bragg_status bragg_pdf_experiment_study(const bragg_pdf_experiment *experiment, size_t step, bragg_pdf_study *before, bragg_pdf_study **out,
+                                        bragg_error *err);
 
 #endif

@@ -198,4 +198,28 @@ typedef struct bragg_plot_series_options {
 bragg_status bragg_plot_series(const bragg_plot_panel *panels, size_t n, const bragg_plot_series_options *options,
                                const char *path, bragg_error *err);
 
+/** A curve of a profile: a line with a shaded band of one esd, or dots. */
+typedef struct bragg_plot_trace {
+    bragg_plot_curve curve;      /**< label NULL: not in the legend */
+    bool dots;
+    bool dashed;
+    double offset;               /**< added to y on the page, with a line at its zero */
+} bragg_plot_trace;
+
+/** A panel with an abscissa of its own. */
+typedef struct bragg_plot_profile {
+    const char *x_label, *y_label;
+    size_t n_traces;
+    const bragg_plot_trace *traces;
+    double x_min, x_max, y_min, y_max; /**< NAN: from the data */
+    const char *note;            /**< a line in the legend, may be NULL */
+} bragg_plot_profile;
+
+#define BRAGG_PLOT_PROFILE_INIT { .x_min = NAN, .x_max = NAN, .y_min = NAN, .y_max = NAN }
+
+/** Panels in rows of `columns`: I(Q), S(Q), F(Q) and G(r), or G(r) fitted with its
+ *  difference below.  NAME.csv has panel, curve, x, y, esd. */
+bragg_status bragg_plot_profiles(const bragg_plot_profile *panels, size_t n, size_t columns, const bragg_plot_page *page,
+                                 const char *path, bragg_error *err);
+
 #endif

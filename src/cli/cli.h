@@ -48,6 +48,9 @@ bragg_status cli_frame_read(const char *path, size_t index, const char *flip, br
 /** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none): free. */
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
+/** Append {file, xxh3_128} of an input: which bytes a result was made of. */
+bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
+
 /** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);

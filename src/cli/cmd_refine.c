@@ -13,25 +13,15 @@ typedef struct wish {
     bool json, force, parameters;
 } wish;
 
-/* Which program made this of which bytes: XXH3-128 of every input. */
-static bragg_status add_input(json_t *list, const char *path, bragg_error *err)
-{
-    char hash[BRAGG_HASH_TEXT];
-    bragg_status st = bragg_hash_file(path, hash, err);
-    if (st == BRAGG_OK)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "file", path, "xxh3_128", hash));
-    return st;
-}
-
 static bragg_status add_provenance(json_t *root, const bragg_experiment *x, bragg_error *err)
 {
     json_t *inputs = json_array();
-    bragg_status st = add_input(inputs, x->root->file, err);
+    bragg_status st = cli_add_input(inputs, x->root->file, err);
     for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++)
-        st = add_input(inputs, x->pattern[k].file, err);
+        st = cli_add_input(inputs, x->pattern[k].file, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         if (x->phase[k].path)
-            st = add_input(inputs, x->phase[k].path, err);
+            st = cli_add_input(inputs, x->phase[k].path, err);
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
     return st;

@@ -97,3 +97,13 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
     if (f->correlations && *f->correlations)
         fprintf(to, "correlations above 90 %%:\n%s", f->correlations);
 }
+
+/* Which program made this of which bytes: XXH3-128 of every input. */
+bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err)
+{
+    char hash[BRAGG_HASH_TEXT];
+    bragg_status st = bragg_hash_file(path, hash, err);
+    if (st == BRAGG_OK)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "file", path, "xxh3_128", hash));
+    return st;
+}

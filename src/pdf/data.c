@@ -5,6 +5,7 @@
 
 #include <bragg/array.h>
 #include <bragg/number.h>
+#include <bragg/path.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -108,6 +109,51 @@ static bragg_status to_columns(reader *t, const char *path, bragg_error *err)
     return BRAGG_OK;
 }
 
+/* NAME.cov: a line for each point, r and the covariances with itself and the points
+ * after it. */
+static bragg_status take_covariance(bragg_pdf_data *d, FILE *in, const char *path, bragg_error *err)
+{
+    char head[256];
+    size_t n = 0, band = 0, line = 0;
+    double r, value;
+    while (fgets(head, sizeof head, in) && *head == '#')
+        if (sscanf(head, "# points %zu band %zu", &n, &band) == 2)
+            break;
+    if (n != d->n || band >= n)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected the covariance of %zu points, found %zu with band %zu", path, d->n, n, band);
+    d->band = band;
+    d->covariance = calloc(n * (band + 1), sizeof *d->covariance);
+    if (!d->covariance)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu points", n);
+    char *text = malloc(24 * (band + 4));
+    bragg_status st = text ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a line of '%s'", path);
+    for (; st == BRAGG_OK && line < n && fgets(text, (int)(24 * (band + 4)), in); line++) {
+        const char *at = text;
+        bool good = bragg_number_scan(at, &at, &r) && fabs(r - d->r[line]) < 1e-6;
+        for (size_t k = 0; good && k <= band; k++)
+            if ((good = bragg_number_scan(at, &at, &value) && isfinite(value)))
+                d->covariance[line * (band + 1) + k] = value;
+        if (!good)
+            st = bragg_fail(err, BRAGG_EDATA, "'%s': expected %zu covariances at r = %g", path, band + 1, d->r[line]);
+    }
+    free(text);
+    return st < 0 || line == n ? st : bragg_fail(err, BRAGG_EDATA, "'%s': ends after %zu of %zu points", path, line, n);
+}
+
+static bragg_status find_covariance(bragg_pdf_data *d, const char *path, bragg_error *err)
+{
+    char name[4096];
+    const char *extension = bragg_path_extension(path);
+    if (snprintf(name, sizeof name, "%.*s.cov", (int)(strlen(path) - strlen(extension)), path) >= (int)sizeof name || !strcmp(extension, ".cov"))
+        return BRAGG_OK;
+    FILE *in = fopen(name, "r");
+    if (!in)
+        return BRAGG_OK;
+    bragg_status st = take_covariance(d, in, name, err);
+    fclose(in);
+    return st;
+}
+
 bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err)
 {
     reader t = { .data = calloc(1, sizeof *t.data), .sigmas = true };
@@ -124,6 +170,8 @@ bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_e
         st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
     if (st == BRAGG_OK)
         st = to_columns(&t, path, err);
+    if (st == BRAGG_OK)
+        st = find_covariance(t.data, path, err);
     if (in)
         fclose(in);
     free(t.row);
@@ -141,5 +189,6 @@ void bragg_pdf_data_free(bragg_pdf_data *d)
     free(d->r);
     free(d->g);
     free(d->sigma);
+    free(d->covariance);
     free(d);
 }

@@ -1,401 +1,758 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Real-space fit of a structure to G(r).
+/* Real-space fit of structures to one or several G(r).
  *
- *      table: scale delta1 delta2 qdamp qbroad spdiameter cell.a … atom.X.uiso, .x, .y, .z
- *        │ into a structure and a shape        derivatives: central differences
- *        ▼                                     of the model, one pair a variable
- *      bragg_pdf_model ──► every k-th point ──► bragg_lsq */
+ *      table ── values ──► structures, shapes        layout ── columns ──► motions of each phase
+ *                               └────────► bragg_pdf_evaluate ◄────────────────┘
+ *                                     every k-th point │ weights or whitening
+ *                                                      ▼
+ *                                                  bragg_lsq */
 #include "config.h"
-#include <bragg/pdf.h>
+#include "model.h"
 
+#include <bragg/arena.h>
+#include <bragg/array.h>
 #include <bragg/lsq.h>
 #include <bragg/units.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALE, DELTA1, DELTA2, QDAMP, QBROAD, SPDIAMETER, N_SHAPE, CELL = N_SHAPE, ATOMS = CELL + 6, UISO = 0, X = 1, N_ATOM = 4 };
+/* Rows of a phase behind its cell: shared by all sets. */
+enum { ROW_DELTA1, ROW_DELTA2, ROW_SRATIO, ROW_RCUT, ROW_SPDIAMETER, ROW_STEPCUT, N_PHASE_ROWS };
+enum { ATOM_X, ATOM_OCCUPANCY = 3, ATOM_UISO, ATOM_U11, N_ATOM = ATOM_U11 + 6 };
 
-static const struct {
-    const char *name, *unit;
-    double upper;
-} shape_rows[N_SHAPE] = { { "scale", "", INFINITY },           { "delta1", "angstrom", 5 },      { "delta2", "angstrom^2", 20 },
-                          { "qdamp", "angstrom^-1", 0.5 }, { "qbroad", "angstrom^-1", 0.5 }, { "spdiameter", "angstrom", 1e5 } };
+typedef struct set {
+    const char *name;
+    bragg_pdf_set_options o;
+    size_t n_data, first, every, n, wide, offset; /* fitted points: first + i every */
+    double *r, *g, *sigma;        /* of the data between the limits: wide points */
+    double *weight, *factor;      /* 1 / sigma, or Cholesky factor of the covariance */
+    size_t qdamp_row, qbroad_row, *scale_row;
+} set;
 
-typedef struct fitting {
+typedef struct phase {
+    const char *name;
     bragg_structure *structure;
-    const bragg_pdf_data *data;
-    bragg_pdf_shape shape;
-    bragg_params *params;
-    size_t first, every, n, wide;    /* fitted points: first + i every; wide: all model points */
-    double *model, *shifted, *jacobian; /* jacobian: one row of n for each variable */
+    size_t cell_row, shape_row, atom_row;
+} phase;
+
+struct bragg_pdf_study {
+    bragg_arena *arena;
+    size_t n_sets, n_phases, room_sets, room_phases, n;
+    set *set;
+    phase *phase;
+    bragg_params params;
+    bool built;
+    double *residual, *jacobian;  /* n; one row of n a variable */
     size_t room;
-} fitting;
+};
 
-/* ------------------------------------------------------------ parameters */
+/* ---------------------------------------------------------- sets, phases */
 
-static double *shape_value(bragg_pdf_shape *s, int row)
+bragg_pdf_study *bragg_pdf_study_new(void)
 {
-    double *const at[N_SHAPE] = { &s->scale, &s->delta1_ang, &s->delta2_ang2, &s->qdamp_invang, &s->qbroad_invang, &s->spdiameter_ang };
-    return at[row];
-}
-
-/* G(r) does not change at first with what enters squared: away from 0 to begin. */
-static double start_of(int row, double value, bool refine)
-{
-    return !refine || value > 0 ? value : row == QDAMP ? 0.03 : row == QBROAD ? 0.01 : row == SPDIAMETER ? 60 : value;
-}
-
-/* The whole word in a list of names between commas or blanks. */
-static bool wanted(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = list; (at = strstr(at, name)); at += length)
-        if ((at == list || strchr(", ", at[-1])) && (!at[length] || strchr(", ", at[length])))
-            return true;
-    return false;
-}
-
-static bragg_status check_names(const char *list, bragg_error *err)
-{
-    for (const char *at = list; *at;) {
-        size_t length = strcspn(at, ", ");
-        bool known = (length == 4 && (!strncmp(at, "cell", 4) || !strncmp(at, "uiso", 4))) || !length || (length == 9 && !strncmp(at, "positions", 9));
-        for (int k = 0; k < N_SHAPE; k++)
-            known = known || (strlen(shape_rows[k].name) == length && !strncmp(at, shape_rows[k].name, length));
-        if (!known)
-            return bragg_fail(err, BRAGG_EINVAL, "refine: expected scale, cell, uiso, positions, delta1, delta2, qdamp, qbroad or spdiameter, found '%.*s'",
-                              (int)length, at);
-        at += length + (at[length] != 0);
+    bragg_pdf_study *s = calloc(1, sizeof *s);
+    if (s && !(s->arena = bragg_arena_new())) {
+        free(s);
+        return NULL;
     }
-    return BRAGG_OK;
+    return s;
 }
 
-static bragg_status add_row(fitting *f, const char *name, const char *unit, double value, double lower, double upper, bool refine, bragg_error *err)
+void bragg_pdf_study_free(bragg_pdf_study *s)
 {
-    size_t k;
-    bragg_status st = bragg_params_add(f->params, name, unit, value, &k, err);
-    if (st < 0)
-        return st;
-    f->params->at[k].lower = lower;
-    f->params->at[k].upper = upper;
-    f->params->at[k].refine = refine;
-    return BRAGG_OK;
-}
-
-static bragg_status add_cell(fitting *f, bool refine, bragg_error *err)
-{
-    static const char *const names[] = { "cell.a", "cell.b", "cell.c", "cell.alpha", "cell.beta", "cell.gamma" };
-    int tie[6];
-    bragg_status st = BRAGG_OK;
-    const double *v = &f->structure->cell.a;
-    bragg_symmetry_cell_ties(&f->structure->symmetry, tie);
-    for (int k = 0; k < 6 && st == BRAGG_OK; k++)
-        st = add_row(f, names[k], k < 3 ? "angstrom" : "rad", v[k], v[k] * 0.8, v[k] * 1.2, refine && tie[k] == BRAGG_CELL_FREE, err);
-    for (int k = 0; k < 6 && st == BRAGG_OK; k++)
-        if (tie[k] >= 0)
-            st = bragg_params_tie(f->params, CELL + (size_t)k, CELL + (size_t)tie[k], 1, 0, err);
-    return st;
-}
-
-static size_t row_of(size_t atom, int what) { return ATOMS + N_ATOM * atom + (size_t)what; }
-
-/* The directions that the site leaves free, to echelon form: coordinate pivot[r]
- * moves by itself and others with it. */
-static void reduce_directions(double basis[3][3], size_t n, int pivot[3])
-{
-    size_t done = 0;
-    for (int c = 0; c < 3 && done < n; c++) {
-        size_t best = done;
-        for (size_t r = done; r < n; r++)
-            best = fabs(basis[r][c]) > fabs(basis[best][c]) ? r : best;
-        if (fabs(basis[best][c]) < 1e-6)
-            continue;
-        for (int k = 0; k < 3; k++) {
-            double swap = basis[done][k];
-            basis[done][k] = basis[best][k];
-            basis[best][k] = swap;
-        }
-        double scale = basis[done][c];
-        for (int k = 0; k < 3; k++)
-            basis[done][k] /= scale;
-        for (size_t r = 0; r < n; r++) {
-            double factor = basis[r][c];
-            for (int k = 0; r != done && k < 3; k++)
-                basis[r][k] -= factor * basis[done][k];
-        }
-        pivot[done++] = c;
-    }
-}
-
-/* A coordinate that would follow two others stays. */
-static bragg_status free_position(fitting *f, size_t a, bool refine, bragg_error *err)
-{
-    double basis[3][3];
-    size_t n;
-    int pivot[3] = { -1, -1, -1 };
-    bragg_status st = BRAGG_OK;
-    bragg_site_directions(&f->structure->symmetry, &f->structure->cell, f->structure->atom[a].x, basis, &n);
-    reduce_directions(basis, n, pivot);
-    for (int c = 0; c < 3; c++)
-        for (size_t r = 0; r < n && st == BRAGG_OK; r++) {
-            bragg_param *p = &f->params->at[row_of(a, X + c)];
-            size_t follows = 0, to = row_of(a, X + pivot[r]);
-            for (size_t k = 0; k < n; k++)
-                follows += fabs(basis[k][c]) > 1e-6;
-            if (pivot[r] == c)
-                p->refine = refine;
-            else if (follows == 1 && fabs(basis[r][c]) > 1e-6)
-                st = bragg_params_tie(f->params, row_of(a, X + c), to, basis[r][c], p->value - basis[r][c] * f->params->at[to].value, err);
-        }
-    return st;
-}
-
-static bragg_status follow_atom(fitting *f, size_t a, size_t b, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
-        f->params->at[row_of(a, k)].refine = false;
-        st = bragg_params_tie(f->params, row_of(a, k), row_of(b, k), 1, 0, err);
-    }
-    return st;
-}
-
-/* Species that share a site share its displacement and move together. */
-static bragg_status tie_mixed_sites(fitting *f, bragg_error *err)
-{
-    const bragg_structure *s = f->structure;
-    bragg_status st = BRAGG_OK;
-    for (size_t a = 1; a < s->n_atoms; a++)
-        for (size_t b = 0; b < a && st == BRAGG_OK; b++)
-            if (!memcmp(s->atom[a].x, s->atom[b].x, sizeof s->atom[a].x) && s->atom[a].uiso_ang2 == s->atom[b].uiso_ang2) {
-                st = follow_atom(f, a, b, err);
-                break;
-            }
-    return st;
-}
-
-static bragg_status make_table(fitting *f, const char *refine, bragg_error *err)
-{
-    bragg_status st = check_names(refine, err);
-    for (int k = 0; k < N_SHAPE && st == BRAGG_OK; k++) {
-        bool moves = wanted(refine, shape_rows[k].name);
-        st = add_row(f, shape_rows[k].name, shape_rows[k].unit, start_of(k, *shape_value(&f->shape, k), moves), 0, shape_rows[k].upper, moves, err);
-    }
-    if (st == BRAGG_OK)
-        st = add_cell(f, wanted(refine, "cell"), err);
-    for (size_t a = 0; st == BRAGG_OK && a < f->structure->n_atoms; a++) {
-        static const char *const ends[N_ATOM] = { "uiso", "x", "y", "z" };
-        char stem[80], name[96];
-        bragg_atom *atom = &f->structure->atom[a];
-        if (!(atom->uiso_ang2 > 0))
-            atom->uiso_ang2 = 0.005;
-        snprintf(stem, sizeof stem, "atom.%.40s", atom->label ? atom->label : f->structure->scatterer[atom->scatterer].name);
-        snprintf(name, sizeof name, "%s.uiso", stem);
-        if (bragg_params_find(f->params, name) >= 0)
-            snprintf(stem + strlen(stem), sizeof stem - strlen(stem), "-%zu", a + 1);
-        for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
-            snprintf(name, sizeof name, "%s.%s", stem, ends[k]);
-            st = k == UISO ? add_row(f, name, "angstrom^2", atom->uiso_ang2, 1e-4, 1, wanted(refine, "uiso") && !atom->anisotropic, err)
-                           : add_row(f, name, "", atom->x[k - X], atom->x[k - X] - 0.2, atom->x[k - X] + 0.2, false, err);
-        }
-        if (st == BRAGG_OK)
-            st = free_position(f, a, wanted(refine, "positions"), err);
-    }
-    return st == BRAGG_OK ? tie_mixed_sites(f, err) : st;
-}
-
-static bragg_status calculate(fitting *f, const bragg_params *p, double *g, bragg_error *err)
-{
-    for (int k = 0; k < N_SHAPE; k++)
-        *shape_value(&f->shape, k) = p->at[k].value;
-    for (int k = 0; k < 6; k++)
-        (&f->structure->cell.a)[k] = p->at[CELL + k].value;
-    for (size_t a = 0; a < f->structure->n_atoms; a++) {
-        f->structure->atom[a].uiso_ang2 = p->at[row_of(a, UISO)].value;
-        for (int k = 0; k < 3; k++)
-            f->structure->atom[a].x[k] = p->at[row_of(a, X + k)].value;
-    }
-    return bragg_pdf_model(f->structure, &f->shape, g, NULL, err);
-}
-
-/* ---------------------------------------------------------- least squares */
-
-/* All rows that follow one variable move together, so ties need no thought. */
-static bragg_status move_column(fitting *f, bragg_params *p, const bragg_lsq_layout *layout, size_t column, double by, double *g, bragg_error *err)
-{
-    for (size_t k = 0; k < p->n; k++)
-        if (layout->column[k] == (ptrdiff_t)column)
-            p->at[k].value += layout->weight[k] * by;
-    bragg_status st = calculate(f, p, g, err);
-    for (size_t k = 0; k < p->n; k++)
-        if (layout->column[k] == (ptrdiff_t)column)
-            p->at[k].value -= layout->weight[k] * by;
-    return st;
-}
-
-static double difference_step(const bragg_params *p, const bragg_lsq_layout *layout, size_t column)
-{
-    for (size_t k = 0; k < p->n; k++)
-        if (layout->column[k] == (ptrdiff_t)column)
-            return k == DELTA1 || k == DELTA2 ? 1e-3 : k == QDAMP || k == QBROAD ? 1e-4 : k >= CELL && k < ATOMS ? 1e-5 * p->at[k].value : k >= ATOMS && (k - ATOMS) % N_ATOM != UISO ? 1e-4 : 1e-3 * fabs(p->at[k].value) + 1e-7;
-    return 1e-6;
-}
-
-static bragg_status prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)
-{
-    fitting *f = payload;
-    bragg_params p = BRAGG_PARAMS_INIT;
-    bragg_status st = bragg_params_copy(&p, params, err);
-    if (st == BRAGG_OK && f->room < layout->n_variables) {
-        free(f->jacobian);
-        f->jacobian = calloc(layout->n_variables * f->n, sizeof *f->jacobian);
-        f->room = f->jacobian ? layout->n_variables : 0;
-        st = f->jacobian ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for derivatives");
-    }
-    for (size_t c = 0; st == BRAGG_OK && c < layout->n_variables; c++) {
-        double h = difference_step(&p, layout, c), *row = f->jacobian + c * f->n;
-        st = move_column(f, &p, layout, c, h, f->shifted, err);
-        for (size_t i = 0; st == BRAGG_OK && i < f->n; i++)
-            row[i] = f->shifted[i * f->every] / (2 * h);
-        if (st == BRAGG_OK)
-            st = move_column(f, &p, layout, c, -h, f->shifted, err);
-        for (size_t i = 0; st == BRAGG_OK && i < f->n; i++)
-            row[i] -= f->shifted[i * f->every] / (2 * h);
-    }
-    if (st == BRAGG_OK)
-        st = calculate(f, &p, f->model, err);
-    bragg_params_free(&p);
-    return st;
-}
-
-static bragg_status residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
-{
-    const fitting *f = payload;
-    (void)err;
-    for (size_t i = first; i < last; i++) {
-        size_t at = f->first + i * f->every;
-        double w = f->data->sigma ? 1 / f->data->sigma[at] : 1;
-        r[i - first] = w * (f->data->g[at] - f->model[i * f->every]);
-        for (size_t c = 0; c < f->room; c++)
-            jacobian[c * BRAGG_LSQ_BLOCK + i - first] = -w * f->jacobian[c * f->n + i];
-    }
-    return BRAGG_OK;
+    if (!s)
+        return;
+    for (size_t k = 0; k < s->n_phases; k++)
+        bragg_structure_free(s->phase[k].structure);
+    free(s->set);
+    free(s->phase);
+    free(s->residual);
+    free(s->jacobian);
+    bragg_params_free(&s->params);
+    bragg_arena_free(s->arena);
+    free(s);
 }
 
 /* The grid of the data between the limits; it must have equal steps. */
-static bragg_status choose_points(fitting *f, const bragg_pdf_fit_options *o, bragg_error *err)
+static bragg_status choose_points(set *t, const bragg_pdf_data *d, bragg_error *err)
 {
-    const bragg_pdf_data *d = f->data;
     size_t last = d->n;
     double step = (d->r[d->n - 1] - d->r[0]) / (double)(d->n - 1);
     for (size_t i = 0; i < d->n; i++)
         if (fabs(d->r[i] - d->r[0] - (double)i * step) > 0.02 * step)
             return bragg_fail(err, BRAGG_EDATA, "G(r): expected equal steps of %g angstrom, found r = %g at point %zu", step, d->r[i], i + 1);
-    while (f->first < d->n && d->r[f->first] < fmax(o->rmin_ang, 0.1 * step) - 1e-9)
-        f->first++;
-    while (last > f->first && d->r[last - 1] > o->rmax_ang + 1e-9)
+    while (t->first < d->n && d->r[t->first] < fmax(t->o.rmin_ang, 0.1 * step) - 1e-9)
+        t->first++;
+    while (last > t->first && d->r[last - 1] > t->o.rmax_ang + 1e-9)
         last--;
-    f->every = isfinite(f->shape.qmax_invang) ? (size_t)fmax(1, floor(BRAGG_PI / f->shape.qmax_invang / step)) : 1;
-    f->wide = last - f->first;
-    f->n = f->wide ? (f->wide - 1) / f->every + 1 : 0;
-    if (f->n < 8)
-        return bragg_fail(err, BRAGG_EINVAL, "r range %g to %g angstrom: only %zu points of the data are in it", o->rmin_ang, o->rmax_ang, f->wide);
-    f->shape.rmin_ang = d->r[0] + (double)f->first * step;
-    f->shape.rstep_ang = step;
-    f->shape.n = f->wide;
-    f->model = calloc(f->wide, sizeof *f->model);
-    f->shifted = calloc(f->wide, sizeof *f->shifted);
-    return f->model && f->shifted ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", f->wide);
+    t->every = isfinite(t->o.qmax_invang) ? (size_t)fmax(1, floor(BRAGG_PI / t->o.qmax_invang / step)) : 1;
+    t->wide = last - t->first;
+    t->n = t->wide ? (t->wide - 1) / t->every + 1 : 0;
+    if (t->n < 8)
+        return bragg_fail(err, BRAGG_EINVAL, "r range %g to %g angstrom: only %zu points of the data are in it", t->o.rmin_ang, t->o.rmax_ang, t->wide);
+    return BRAGG_OK;
 }
 
-/* The scale is linear: start from its best value. */
-static bragg_status start_scale(fitting *f, bragg_error *err)
+/* Lower factor L of the covariance of the fitted points, L L' = C; false when it is
+ * not positive. */
+static bool factorize(double *c, size_t n)
 {
-    double xy = 0, xx = 0;
-    bragg_param *scale = &f->params->at[SCALE];
-    if (!scale->refine)
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double sum = c[i * n + j];
+            for (size_t k = 0; k < j; k++)
+                sum -= c[i * n + k] * c[j * n + k];
+            if (i == j && !(sum > 1e-12 * c[i * n + i]))
+                return false;
+            c[i * n + j] = i == j ? sqrt(sum) : sum / c[j * n + j];
+        }
+    return true;
+}
+
+static void solve_lower(const double *l, size_t n, double *v)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            v[i] -= l[i * n + k] * v[k];
+        v[i] /= l[i * n + i];
+    }
+}
+
+static bragg_status take_covariance(bragg_pdf_study *s, set *t, const bragg_pdf_data *d, bragg_error *err)
+{
+    if (!d->covariance)
         return BRAGG_OK;
-    scale->value = 1;
-    bragg_status st = calculate(f, f->params, f->model, err);
-    for (size_t i = 0; st == BRAGG_OK && i < f->wide; i++) {
-        xy += f->model[i] * f->data->g[f->first + i];
-        xx += f->model[i] * f->model[i];
+    double *c = bragg_arena_alloc(s->arena, t->n * t->n, sizeof *c);
+    if (!c)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu points", t->n);
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            size_t lag = (i - j) * t->every;
+            c[i * t->n + j] = lag <= d->band ? d->covariance[(t->first + j * t->every) * (d->band + 1) + lag] : 0;
+        }
+    t->factor = factorize(c, t->n) ? c : NULL;
+    return BRAGG_OK;
+}
+
+/* Without errors a set weighs by its size: the sum of squares is that of Rw^2. */
+static bragg_status take_data(bragg_pdf_study *s, set *t, const bragg_pdf_data *d, bragg_error *err)
+{
+    double square = 0, *v = bragg_arena_alloc(s->arena, 4 * t->wide, sizeof *v);
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", t->wide);
+    t->r = v;
+    t->g = v + t->wide;
+    t->sigma = d->sigma ? v + 2 * t->wide : NULL;
+    t->weight = v + 3 * t->wide;
+    for (size_t i = 0; i < t->wide; i++) {
+        t->r[i] = d->r[t->first + i];
+        t->g[i] = d->g[t->first + i];
+        if (!isfinite(t->g[i]))
+            return bragg_fail(err, BRAGG_EDATA, "G(r): expected a number at r = %g, found %g", t->r[i], t->g[i]);
+        if (t->sigma)
+            t->sigma[i] = d->sigma[t->first + i];
+        square += t->g[i] * t->g[i] / (double)t->wide;
     }
-    scale->value = xy > 0 ? xy / xx : 1;
+    if (!(square > 0))
+        return bragg_fail(err, BRAGG_EDATA, "G(r): found nothing but zeros between %g and %g angstrom", t->r[0], t->r[t->wide - 1]);
+    for (size_t i = 0; i < t->wide; i++)
+        t->weight[i] = t->o.weight / (t->sigma ? t->sigma[i] : sqrt(square));
+    return take_covariance(s, t, d, err);
+}
+
+bragg_status bragg_pdf_study_add_set(bragg_pdf_study *s, const bragg_pdf_data *d, const bragg_pdf_set_options *o, bragg_error *err)
+{
+    bragg_status st = bragg_array_grow(&s->set, &s->room_sets, s->n_sets + 1, sizeof *s->set, err);
+    if (st < 0)
+        return st;
+    set *t = &s->set[s->n_sets];
+    memset(t, 0, sizeof *t);
+    t->o = *o;
+    t->name = bragg_arena_strdup(s->arena, o->name ? o->name : "");
+    if (isnan(t->o.qmax_invang))
+        t->o.qmax_invang = d->qmax_invang > 0 ? d->qmax_invang : INFINITY;
+    if (!(t->o.weight > 0) || !isfinite(t->o.weight))
+        st = bragg_fail(err, BRAGG_EINVAL, "weight: must be positive, got %g", t->o.weight);
+    if (st == BRAGG_OK)
+        st = choose_points(t, d, err);
+    if (st == BRAGG_OK)
+        st = take_data(s, t, d, err);
+    if (st < 0)
+        return *t->name ? bragg_context(err, st, "set %s", t->name) : st;
+    s->n_sets++;
+    return BRAGG_OK;
+}
+
+bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *s, const char *name, const bragg_structure *structure, bragg_error *err)
+{
+    for (size_t k = 0; k < s->n_phases; k++)
+        if (!strcmp(s->phase[k].name, name))
+            return bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
+    bragg_status st = bragg_array_grow(&s->phase, &s->room_phases, s->n_phases + 1, sizeof *s->phase, err);
+    if (st < 0)
+        return st;
+    phase *p = &s->phase[s->n_phases];
+    p->name = bragg_arena_strdup(s->arena, name);
+    p->structure = bragg_structure_copy(structure);
+    if (!p->name || !p->structure)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    s->n_phases++;
+    st = bragg_structure_check(p->structure, err);
+    for (size_t a = 0; a < p->structure->n_atoms; a++)
+        if (!(p->structure->atom[a].uiso_ang2 > 0))
+            p->structure->atom[a].uiso_ang2 = 0.005;
+    return st < 0 ? bragg_context(err, st, "phase %s", name) : st;
+}
+
+/* ------------------------------------------------------------- the table */
+
+static bragg_status add_row(bragg_pdf_study *s, const char *prefix, const char *name, const char *unit, double value, double lower, double upper,
+                            size_t *row, bragg_error *err)
+{
+    char full[300];
+    snprintf(full, sizeof full, "%s%s%s", prefix, *prefix ? "." : "", name);
+    bragg_status st = bragg_params_add(&s->params, full, unit, value, row, err);
+    if (st == BRAGG_OK) {
+        s->params.at[*row].lower = lower;
+        s->params.at[*row].upper = upper;
+    }
     return st;
 }
 
-static bragg_status show(fitting *f, bragg_pdf_fit *out, bragg_error *err)
+static bragg_status add_set_rows(bragg_pdf_study *s, set *t, bragg_error *err)
 {
-    double miss = 0, all = 0;
-    out->n = f->wide;
-    out->fitted = f->n;
-    out->r = calloc(f->wide, sizeof *out->r);
-    out->observed = calloc(f->wide, sizeof *out->observed);
-    out->calculated = calloc(f->wide, sizeof *out->calculated);
-    if (!out->r || !out->observed || !out->calculated)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", f->wide);
-    bragg_status st = calculate(f, f->params, out->calculated, err);
-    for (size_t i = 0; st == BRAGG_OK && i < f->wide; i++) {
-        out->r[i] = f->data->r[f->first + i];
-        out->observed[i] = f->data->g[f->first + i];
-        miss += (out->observed[i] - out->calculated[i]) * (out->observed[i] - out->calculated[i]);
-        all += out->observed[i] * out->observed[i];
+    char name[160];
+    t->scale_row = bragg_arena_alloc(s->arena, s->n_phases + 1, sizeof *t->scale_row);
+    if (!t->scale_row)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu scales", s->n_phases);
+    bragg_status st = add_row(s, t->name, "instrument.qdamp", "angstrom^-1", 0, 0, 0.5, &t->qdamp_row, err);
+    if (st == BRAGG_OK)
+        st = add_row(s, t->name, "instrument.qbroad", "angstrom^-1", 0, 0, 0.5, &t->qbroad_row, err);
+    for (size_t k = 0; k < s->n_phases && st == BRAGG_OK; k++) {
+        snprintf(name, sizeof name, "phase.%s.scale", s->phase[k].name);
+        st = add_row(s, t->name, name, "", 1, 0, INFINITY, &t->scale_row[k], err);
     }
-    out->rw = all > 0 ? sqrt(miss / all) : NAN;
     return st;
+}
+
+static bragg_status add_cell_rows(bragg_pdf_study *s, phase *p, const char *prefix, bragg_error *err)
+{
+    static const char *const names[6] = { "cell.a", "cell.b", "cell.c", "cell.alpha", "cell.beta", "cell.gamma" };
+    const double *cell = &p->structure->cell.a;
+    int tie[6];
+    bragg_status st = BRAGG_OK;
+    bragg_symmetry_cell_ties(&p->structure->symmetry, tie);
+    for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
+        double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
+        size_t row;
+        st = add_row(s, prefix, names[k], k < 3 ? "angstrom" : "deg", value, k < 3 ? 0.8 * value : value - 20, k < 3 ? 1.2 * value : value + 20, &row, err);
+        if (k == 0)
+            p->cell_row = row;
+        if (st == BRAGG_OK && tie[k] >= 0)
+            st = bragg_params_tie(&s->params, row, p->cell_row + (size_t)tie[k], 1, 0, err);
+        if (st == BRAGG_OK && tie[k] == BRAGG_CELL_FIXED)
+            s->params.at[row].lower = s->params.at[row].upper = value;
+    }
+    return st;
+}
+
+static size_t atom_row(const phase *p, size_t a, size_t what) { return p->atom_row + N_ATOM * a + what; }
+
+/* The first atom on the same place, or a itself. */
+static size_t first_on_site(const bragg_structure *s, size_t a)
+{
+    for (size_t b = 0; b < a; b++)
+        if (!memcmp(s->atom[a].x, s->atom[b].x, sizeof s->atom[a].x) && s->atom[a].anisotropic == s->atom[b].anisotropic)
+            return b;
+    return a;
+}
+
+/* Species that share a site share its displacement and move together. */
+static bragg_status share_site(bragg_pdf_study *s, const phase *p, size_t a, size_t with, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < N_ATOM && st == BRAGG_OK; k++)
+        if (k != ATOM_OCCUPANCY)
+            st = bragg_params_tie(&s->params, atom_row(p, a, k), atom_row(p, with, k), 1, 0, err);
+    return st;
+}
+
+static void hold(bragg_pdf_study *s, size_t row) { s->params.at[row].lower = s->params.at[row].upper = s->params.at[row].value; }
+
+static bragg_status constrain_atom(bragg_pdf_study *s, const phase *p, size_t a, bragg_error *err)
+{
+    const bragg_structure *x = p->structure;
+    double basis[3][3], adp[6][6];
+    size_t n, with = first_on_site(x, a);
+    for (size_t k = 0; !x->atom[a].anisotropic && k < 6; k++)
+        hold(s, atom_row(p, a, ATOM_U11 + k));
+    if (x->atom[a].anisotropic)
+        hold(s, atom_row(p, a, ATOM_UISO));
+    if (with < a)
+        return share_site(s, p, a, with, err);
+    bragg_site_directions(&x->symmetry, &x->cell, x->atom[a].x, basis, &n);
+    bragg_status st = bragg_params_tie_basis(&s->params, atom_row(p, a, ATOM_X), &basis[0][0], n, 3, err);
+    if (st == BRAGG_OK && x->atom[a].anisotropic) {
+        bragg_site_adp_basis(&x->symmetry, &x->cell, x->atom[a].x, adp, &n);
+        st = bragg_params_tie_basis(&s->params, atom_row(p, a, ATOM_U11), &adp[0][0], n, 6, err);
+    }
+    return st;
+}
+
+static bragg_status add_atom_rows(bragg_pdf_study *s, phase *p, size_t a, bragg_error *err)
+{
+    static const char *const names[N_ATOM] = { "x", "y", "z", "occupancy", "uiso", "u11", "u22", "u33", "u23", "u13", "u12" };
+    const bragg_atom *at = &p->structure->atom[a];
+    char prefix[120];
+    int same = 1;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < a; k++)
+        same += !strcmp(p->structure->atom[k].label, at->label);
+    if (same == 1)
+        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s", p->name, at->label);
+    else
+        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s_%d", p->name, at->label, same);
+    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
+        double value = k < 3 ? at->x[k] : k == ATOM_OCCUPANCY ? at->occupancy : k == ATOM_UISO ? at->uiso_ang2 : at->u[k - ATOM_U11];
+        double lower = k < 3 ? value - 0.2 : k == ATOM_OCCUPANCY ? 0 : k > ATOM_U11 + 2 ? -1 : 1e-4;
+        size_t row;
+        st = add_row(s, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, fmin(lower, value), k < 3 ? value + 0.2 : k == ATOM_OCCUPANCY ? 2 : 1, &row, err);
+    }
+    return st == BRAGG_OK ? constrain_atom(s, p, a, err) : st;
+}
+
+static bragg_status add_phase_rows(bragg_pdf_study *s, phase *p, bragg_error *err)
+{
+    static const struct { const char *name, *unit; double value, lower, upper; } rows[N_PHASE_ROWS] = {
+        [ROW_DELTA1] = { "delta1", "angstrom", 0, 0, 5 },     [ROW_DELTA2] = { "delta2", "angstrom^2", 0, 0, 20 },
+        [ROW_SRATIO] = { "sratio", "", 1, 0.05, 5 },          [ROW_RCUT] = { "rcut", "angstrom", 0, 0, 1e3 },
+        [ROW_SPDIAMETER] = { "spdiameter", "angstrom", 0, 0, 1e5 }, [ROW_STEPCUT] = { "stepcut", "angstrom", 0, 0, 1e5 } };
+    char prefix[100];
+    snprintf(prefix, sizeof prefix, "phase.%s", p->name);
+    bragg_status st = add_cell_rows(s, p, prefix, err);
+    for (int k = 0; k < N_PHASE_ROWS && st == BRAGG_OK; k++) {
+        size_t row;
+        st = add_row(s, prefix, rows[k].name, rows[k].unit, rows[k].value, rows[k].lower, rows[k].upper, &row, err);
+        if (k == 0)
+            p->shape_row = row;
+    }
+    p->atom_row = s->params.n;
+    for (size_t a = 0; a < p->structure->n_atoms && st == BRAGG_OK; a++)
+        st = add_atom_rows(s, p, a, err);
+    return st;
+}
+
+bragg_status bragg_pdf_study_build(bragg_pdf_study *s, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    if (!s->n_sets || !s->n_phases)
+        return bragg_fail(err, BRAGG_EINVAL, "fit: expected a measured G(r) and a phase, found %zu and %zu", s->n_sets, s->n_phases);
+    for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++) {
+        s->set[k].offset = s->n;
+        s->n += s->set[k].n;
+        st = add_set_rows(s, &s->set[k], err);
+    }
+    for (size_t k = 0; k < s->n_phases && st == BRAGG_OK; k++)
+        st = add_phase_rows(s, &s->phase[k], err);
+    s->residual = calloc(s->n, sizeof *s->residual);
+    if (st == BRAGG_OK && !s->residual)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s->n);
+    s->built = st == BRAGG_OK;
+    return st;
+}
+
+bragg_params *bragg_pdf_study_params(bragg_pdf_study *s) { return &s->params; }
+size_t bragg_pdf_study_points(const bragg_pdf_study *s, size_t k) { return s->set[k].wide; }
+
+/* --------------------------------------------------------- calculation */
+
+static void move_structures(bragg_pdf_study *s, const bragg_param *at)
+{
+    for (size_t k = 0; k < s->n_phases; k++) {
+        phase *p = &s->phase[k];
+        for (size_t i = 0; i < 6; i++)
+            (&p->structure->cell.a)[i] = at[p->cell_row + i].value * (i < 3 ? 1 : BRAGG_DEG);
+        for (size_t a = 0; a < p->structure->n_atoms; a++) {
+            bragg_atom *atom = &p->structure->atom[a];
+            for (size_t i = 0; i < 3; i++)
+                atom->x[i] = at[atom_row(p, a, ATOM_X + i)].value;
+            atom->occupancy = at[atom_row(p, a, ATOM_OCCUPANCY)].value;
+            atom->uiso_ang2 = at[atom_row(p, a, ATOM_UISO)].value;
+            for (size_t i = 0; i < 6; i++)
+                atom->u[i] = at[atom_row(p, a, ATOM_U11 + i)].value;
+        }
+    }
+}
+
+static bragg_pdf_shape shape_of(const bragg_pdf_study *s, const set *t, size_t k, const bragg_param *at)
+{
+    bragg_pdf_shape x = BRAGG_PDF_SHAPE_INIT;
+    const bragg_param *own = at + s->phase[k].shape_row;
+    x.scale = at[t->scale_row[k]].value;
+    x.qmin_invang = t->o.qmin_invang;
+    x.qmax_invang = t->o.qmax_invang;
+    x.neutron = t->o.neutron;
+    x.qdamp_invang = at[t->qdamp_row].value;
+    x.qbroad_invang = at[t->qbroad_row].value;
+    x.delta1_ang = own[ROW_DELTA1].value;
+    x.delta2_ang2 = own[ROW_DELTA2].value;
+    x.sratio = own[ROW_SRATIO].value;
+    x.rcut_ang = own[ROW_RCUT].value;
+    x.spdiameter_ang = own[ROW_SPDIAMETER].value;
+    x.stepcut_ang = own[ROW_STEPCUT].value;
+    x.rmin_ang = t->r[0];
+    x.rstep_ang = (t->r[t->wide - 1] - t->r[0]) / (double)(t->wide - 1);
+    x.n = t->wide;
+    return x;
+}
+
+/* What a unit of row k does to phase p seen by set t; false when nothing. */
+static bool add_motion(const bragg_pdf_study *s, const set *t, size_t p, size_t row, double by, motion *to)
+{
+    static const int shape_of_row[N_PHASE_ROWS] = { SHAPE_DELTA1, SHAPE_DELTA2, SHAPE_SRATIO, -1, SHAPE_SPDIAMETER, -1 };
+    const phase *x = &s->phase[p];
+    if (row == t->scale_row[p] || row == t->qdamp_row || row == t->qbroad_row) {
+        to->shape[row == t->qdamp_row ? SHAPE_QDAMP : row == t->qbroad_row ? SHAPE_QBROAD : SHAPE_SCALE] += by;
+        return true;
+    }
+    if (row >= x->cell_row && row < x->cell_row + 6) {
+        to->cell[row - x->cell_row] += row - x->cell_row < 3 ? by : by * BRAGG_DEG;
+        return true;
+    }
+    if (row >= x->shape_row && row < x->shape_row + N_PHASE_ROWS && shape_of_row[row - x->shape_row] >= 0) {
+        to->shape[shape_of_row[row - x->shape_row]] += by;
+        return true;
+    }
+    if (row < x->atom_row || row >= x->atom_row + N_ATOM * x->structure->n_atoms)
+        return false;
+    size_t what = (row - x->atom_row) % N_ATOM;
+    atom_motion *a = &to->atom[(row - x->atom_row) / N_ATOM];
+    *(what < 3 ? &a->x[what] : what == ATOM_OCCUPANCY ? &a->occupancy : what == ATOM_UISO ? &a->uiso : &a->u[what - ATOM_U11]) += by;
+    return true;
+}
+
+/* Motions of a phase: of each column of a fit, or of each row of the table. */
+typedef struct motions {
+    size_t n, *column;
+    motion *at;
+    atom_motion *atoms;
+    double **dg, *values;
+} motions;
+
+static void free_motions(motions *m)
+{
+    free(m->column);
+    free(m->at);
+    free(m->atoms);
+    free(m->dg);
+    free(m->values);
+}
+
+static bragg_status collect_motions(const bragg_pdf_study *s, const set *t, size_t p, const bragg_lsq_layout *layout, size_t n_columns, size_t points,
+                                    motions *m, bragg_error *err)
+{
+    size_t atoms = s->phase[p].structure->n_atoms;
+    m->n = 0;
+    m->column = calloc(n_columns + 1, sizeof *m->column);
+    m->at = calloc(n_columns + 1, sizeof *m->at);
+    m->atoms = calloc((n_columns + 1) * atoms, sizeof *m->atoms);
+    m->dg = calloc(n_columns + 1, sizeof *m->dg);
+    m->values = NULL;
+    if (!m->column || !m->at || !m->atoms || !m->dg)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu variables", n_columns);
+    for (size_t c = 0; c < n_columns; c++) {
+        bool any = false;
+        m->at[m->n].atom = m->atoms + m->n * atoms;
+        for (size_t row = 0; row < s->params.n; row++)
+            if (layout ? layout->column[row] == (ptrdiff_t)c : row == c)
+                any = add_motion(s, t, p, row, layout ? layout->weight[row] : 1, &m->at[m->n]) || any;
+        if (any)
+            m->column[m->n++] = c;
+    }
+    m->values = calloc(m->n * points + 1, sizeof *m->values);
+    for (size_t k = 0; m->values && k < m->n; k++)
+        m->dg[k] = m->values + k * points;
+    return m->values ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for derivatives");
+}
+
+/* G(r) of a set at every `every`-th of its points, and (unless NULL) its derivatives by
+ * the columns of a layout (by the table's rows for NULL), `points` values each. */
+static bragg_status calculate(bragg_pdf_study *s, const set *t, const bragg_param *at, size_t every, double *g, const bragg_lsq_layout *layout,
+                              size_t n_columns, double *derivatives, bragg_error *err)
+{
+    size_t points = (t->wide - 1) / every + 1;
+    double *own = calloc(points, sizeof *own);
+    bragg_status st = own ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", points);
+    memset(g, 0, points * sizeof *g);
+    for (size_t p = 0; p < s->n_phases && st == BRAGG_OK; p++) {
+        motions m = { 0 };
+        bragg_pdf_shape shape = shape_of(s, t, p, at);
+        shape.rstep_ang *= (double)every;
+        shape.n = points;
+        if (derivatives)
+            st = collect_motions(s, t, p, layout, n_columns, points, &m, err);
+        if (st == BRAGG_OK && (st = bragg_pdf_evaluate(s->phase[p].structure, &shape, m.at, m.n, own, NULL, m.dg, err)) < 0)
+            bragg_context(err, st, "phase %s", s->phase[p].name);
+        for (size_t i = 0; st == BRAGG_OK && i < points; i++)
+            g[i] += own[i];
+        for (size_t k = 0; st == BRAGG_OK && k < m.n; k++)
+            for (size_t i = 0; i < points; i++)
+                derivatives[m.column[k] * points + i] += m.dg[k][i];
+        free_motions(&m);
+    }
+    free(own);
+    return st;
+}
+
+bragg_status bragg_pdf_study_calculate(bragg_pdf_study *s, size_t k, double *g, double *derivatives, bragg_error *err)
+{
+    if (!s->built || k >= s->n_sets)
+        return bragg_fail(err, BRAGG_EINVAL, "fit: expected a built study and one of its %zu sets", s->n_sets);
+    move_structures(s, s->params.at);
+    if (derivatives)
+        memset(derivatives, 0, s->params.n * s->set[k].wide * sizeof *derivatives);
+    return calculate(s, &s->set[k], s->params.at, 1, g, NULL, s->params.n, derivatives, err);
+}
+
+/* --------------------------------------------------------- least squares */
+
+static void weigh(const set *t, double *v)
+{
+    if (t->factor)
+        solve_lower(t->factor, t->n, v);
+    for (size_t i = 0; i < t->n; i++)
+        v[i] *= t->factor ? t->o.weight : t->weight[i * t->every];
+}
+
+static bragg_status prepare_set(bragg_pdf_study *s, const set *t, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)
+{
+    double *g = calloc(t->n * (layout->n_variables + 1), sizeof *g), *d = g ? g + t->n : NULL;
+    if (!g)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for derivatives");
+    bragg_status st = calculate(s, t, params->at, t->every, g, layout, layout->n_variables, d, err);
+    for (size_t i = 0; i < t->n; i++)
+        s->residual[t->offset + i] = t->g[i * t->every] - g[i];
+    weigh(t, s->residual + t->offset);
+    for (size_t c = 0; st == BRAGG_OK && c < layout->n_variables; c++) {
+        weigh(t, d + c * t->n);
+        memcpy(s->jacobian + c * s->n + t->offset, d + c * t->n, t->n * sizeof *d);
+    }
+    free(g);
+    return st;
+}
+
+static bragg_status prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)
+{
+    bragg_pdf_study *s = payload;
+    if (s->room < layout->n_variables || !s->jacobian) {
+        free(s->jacobian);
+        s->jacobian = calloc(layout->n_variables * s->n + 1, sizeof *s->jacobian);
+        if (!s->jacobian)
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for derivatives");
+    }
+    s->room = layout->n_variables;
+    move_structures(s, params->at);
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++)
+        st = prepare_set(s, &s->set[k], params, layout, err);
+    return st;
+}
+
+static bragg_status residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
+{
+    const bragg_pdf_study *s = payload;
+    (void)err;
+    for (size_t i = first; i < last; i++) {
+        r[i - first] = s->residual[i];
+        for (size_t c = 0; c < s->room; c++)
+            jacobian[c * BRAGG_LSQ_BLOCK + i - first] = -s->jacobian[c * s->n + i];
+    }
+    return BRAGG_OK;
+}
+
+/* G(r) does not change at first with what enters squared: away from 0 to begin.  An
+ * envelope of no diameter is none. */
+static void leave_zero(bragg_pdf_study *s)
+{
+    for (size_t k = 0; k < s->n_sets; k++) {
+        bragg_param *damp = &s->params.at[s->set[k].qdamp_row], *broad = &s->params.at[s->set[k].qbroad_row];
+        damp->value = damp->refine && !(damp->value > 0) ? 0.03 : damp->value;
+        broad->value = broad->refine && !(broad->value > 0) ? 0.01 : broad->value;
+    }
+    for (size_t k = 0; k < s->n_phases; k++) {
+        bragg_param *d = &s->params.at[s->phase[k].shape_row + ROW_SPDIAMETER];
+        d->value = d->refine && !(d->value > 0) ? 60 : d->value;
+    }
+}
+
+/* Scales are linear: those of a set start from their common best value. */
+static bragg_status start_scales(bragg_pdf_study *s, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    move_structures(s, s->params.at);
+    for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++) {
+        const set *t = &s->set[k];
+        bool all = true;
+        double xy = 0, xx = 0, *g = calloc(t->n, sizeof *g);
+        for (size_t p = 0; p < s->n_phases; p++)
+            all = all && s->params.at[t->scale_row[p]].refine;
+        st = g ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", t->n);
+        if (st == BRAGG_OK && all)
+            st = calculate(s, t, s->params.at, t->every, g, NULL, 0, NULL, err);
+        for (size_t i = 0; st == BRAGG_OK && all && i < t->n; i++) {
+            double w = t->weight[i * t->every] * t->weight[i * t->every];
+            xy += w * g[i] * t->g[i * t->every];
+            xx += w * g[i] * g[i];
+        }
+        for (size_t p = 0; p < s->n_phases && xy > 0 && xx > 0; p++)
+            s->params.at[t->scale_row[p]].value *= xy / xx;
+        free(g);
+    }
+    bragg_params_apply_ties(&s->params);
+    return st;
+}
+
+/* --------------------------------------------------------------- results */
+
+static void say(bragg_pdf_fit *f, const char *format, ...) BRAGG_PRINTF(2, 3);
+static void say(bragg_pdf_fit *f, const char *format, ...)
+{
+    va_list list;
+    size_t used = strlen(f->report);
+    va_start(list, format);
+    vsnprintf(f->report + used, sizeof f->report - used, format, list);
+    va_end(list);
+}
+
+static void report_sampling(const bragg_pdf_study *s, bragg_pdf_fit *f)
+{
+    for (size_t k = 0; k < s->n_sets; k++) {
+        const set *t = &s->set[k];
+        double step = (t->r[t->wide - 1] - t->r[0]) / (double)(t->wide - 1), nyquist = BRAGG_PI / t->o.qmax_invang;
+        say(f, "%s%s", t->name, *t->name ? ": " : "");
+        if (!isfinite(t->o.qmax_invang))
+            say(f, "warning: no qmax is known: no termination ripples, and all points are taken as independent, so esds may be too small\n");
+        else if (step > nyquist * 1.001)
+            say(f, "warning: steps of %.4g angstrom are wider than pi / qmax = %.4g: the data have lost information\n", step, nyquist);
+        else
+            say(f, "every %zu. point is fitted, steps of %.4g angstrom are within pi / qmax = %.4g%s\n", t->every, (double)t->every * step, nyquist,
+                t->factor ? "; whitened with the covariance" : "");
+    }
+}
+
+static void report_lsq(const bragg_pdf_study *s, const bragg_lsq *lsq, bragg_pdf_fit *f)
+{
+    const char *text;
+    for (size_t k = 0; (text = bragg_lsq_singular(lsq, k)); k++)
+        say(f, "cannot be told apart: %s\n", text);
+    for (size_t i = 0; i < bragg_lsq_variables(lsq); i++)
+        for (size_t j = 0; j < i; j++) {
+            double c = bragg_lsq_correlation(lsq, i, j);
+            if (fabs(c) > 0.9)
+                say(f, "correlation %+.3f of %s and %s\n", c, s->params.at[bragg_lsq_row(lsq, j)].name, s->params.at[bragg_lsq_row(lsq, i)].name);
+        }
+}
+
+static bragg_status show_set(bragg_pdf_study *s, const set *t, bragg_pdf_fit_set *out, double sum[2], bragg_error *err)
+{
+    double miss = 0, all = 0, weighted = 0, whole = 0, *v = calloc(4 * t->wide, sizeof *v);
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", t->wide);
+    *out = (bragg_pdf_fit_set){ t->name, t->wide, t->n, v, v + t->wide, t->sigma ? v + 2 * t->wide : NULL, v + 3 * t->wide, NAN, NAN, t->factor != NULL };
+    bragg_status st = calculate(s, t, s->params.at, 1, out->calculated, NULL, 0, NULL, err);
+    for (size_t i = 0; st == BRAGG_OK && i < t->wide; i++) {
+        double d = t->g[i] - out->calculated[i], w = t->sigma ? 1 / (t->sigma[i] * t->sigma[i]) : NAN;
+        out->r[i] = t->r[i];
+        out->observed[i] = t->g[i];
+        if (t->sigma)
+            out->sigma[i] = t->sigma[i];
+        miss += d * d;
+        all += t->g[i] * t->g[i];
+        weighted += w * d * d;
+        whole += w * t->g[i] * t->g[i];
+    }
+    out->rw = sqrt(miss / all);
+    out->rw_weighted = sqrt(weighted / whole);
+    sum[0] += miss / all;
+    sum[1] += 1;
+    return st;
+}
+
+static bragg_status show(bragg_pdf_study *s, bragg_pdf_fit *f, bragg_error *err)
+{
+    double sum[2] = { 0, 0 };
+    f->set = calloc(s->n_sets, sizeof *f->set);
+    bragg_status st = f->set ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for results");
+    move_structures(s, s->params.at);
+    f->fitted = s->n;
+    for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++) {
+        st = show_set(s, &s->set[k], &f->set[k], sum, err);
+        f->n_sets += st == BRAGG_OK;
+    }
+    f->rw = sqrt(sum[0] / sum[1]);
+    return st;
+}
+
+static bragg_status check_selection(const bragg_pdf_study *s, bragg_error *err)
+{
+    for (size_t k = 0; k < s->n_phases; k++)
+        for (int row = ROW_RCUT; row <= ROW_STEPCUT; row += ROW_STEPCUT - ROW_RCUT)
+            if (s->params.at[s->phase[k].shape_row + (size_t)row].refine)
+                return bragg_fail(err, BRAGG_EINVAL, "%s: cannot be refined, G(r) jumps with it; try values instead",
+                                  s->params.at[s->phase[k].shape_row + (size_t)row].name);
+    return BRAGG_OK;
 }
 
 /* Without sigmas of the data esds come from the misfit. */
-static bragg_status solve(fitting *f, const bragg_pdf_fit_options *o, bragg_pdf_fit *out, bragg_error *err)
+static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, bragg_pdf_fit *f, bragg_error *err)
 {
-    const bragg_lsq_problem problem = { .n = f->n, .prepare = prepare, .residuals = residuals, .payload = f };
+    const bragg_lsq_problem problem = { .n = s->n, .prepare = prepare, .residuals = residuals, .payload = s };
     bragg_lsq_options options = BRAGG_LSQ_OPTIONS_INIT;
     bragg_lsq *lsq = NULL;
     options.max_cycles = o->max_cycles;
     options.observer = o->observer;
-    options.counting_esds = f->data->sigma != NULL;
-    bragg_status st = bragg_lsq_new(&problem, f->params, &options, &lsq, err);
+    options.counting_esds = true;
+    for (size_t k = 0; k < s->n_sets; k++)
+        options.counting_esds = options.counting_esds && s->set[k].sigma;
+    bragg_status st = bragg_lsq_new(&problem, &s->params, &options, &lsq, err);
     if (st == BRAGG_OK)
         st = bragg_lsq_solve(lsq, err);
-    out->converged = st == BRAGG_CONVERGED;
-    out->cycles = lsq ? bragg_lsq_cycles(lsq) : 0;
+    f->converged = st == BRAGG_CONVERGED;
+    f->cycles = lsq ? bragg_lsq_cycles(lsq) : 0;
+    f->variables = lsq ? bragg_lsq_variables(lsq) : 0;
+    f->chi2 = lsq && options.counting_esds && s->n > f->variables ? bragg_lsq_chi2(lsq) / (double)(s->n - f->variables) : NAN;
+    if (lsq && (st >= 0 || st == BRAGG_ENOCONV))
+        report_lsq(s, lsq, f);
     bragg_lsq_free(lsq);
     return st > 0 ? BRAGG_OK : st;
 }
 
-bragg_status bragg_pdf_fit_structure(const bragg_structure *structure, const bragg_pdf_data *data, const bragg_pdf_fit_options *o, bragg_pdf_fit **out,
-                                     bragg_error *err)
+bragg_status bragg_pdf_study_fit(bragg_pdf_study *s, const bragg_pdf_fit_options *o, bragg_pdf_fit **out, bragg_error *err)
 {
-    bragg_pdf_fit *fit = *out = calloc(1, sizeof *fit);
-    fitting f = { .structure = bragg_structure_copy(structure), .data = data, .shape = o->shape };
-    bragg_status st = fit && f.structure ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a fit"), shown;
+    bragg_pdf_fit *f = *out = calloc(1, sizeof *f);
+    bragg_status st = f ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a fit"), shown;
+    if (st == BRAGG_OK && !s->built)
+        st = bragg_fail(err, BRAGG_EINVAL, "fit: expected a built study");
+    if (st == BRAGG_OK)
+        st = check_selection(s, err);
     if (st == BRAGG_OK) {
-        f.params = &fit->params;
-        if (!isfinite(f.shape.qmax_invang) && data->qmax_invang > 0)
-            f.shape.qmax_invang = data->qmax_invang;
-        st = choose_points(&f, o, err);
+        report_sampling(s, f);
+        leave_zero(s);
+        st = start_scales(s, err);
     }
     if (st == BRAGG_OK)
-        st = make_table(&f, o->refine, err);
-    if (st == BRAGG_OK)
-        st = start_scale(&f, err);
-    if (st == BRAGG_OK)
-        st = solve(&f, o, fit, err);
+        st = solve(s, o, f, err);
     if (st == BRAGG_OK || st == BRAGG_ENOCONV) {
-        shown = show(&f, fit, st < 0 ? NULL : err);
+        shown = show(s, f, st < 0 ? NULL : err);
         st = st < 0 ? st : shown;
     }
     if (st < 0 && st != BRAGG_ENOCONV) {
-        bragg_pdf_fit_free(fit);
+        bragg_pdf_fit_free(f);
         *out = NULL;
     }
-    bragg_structure_free(f.structure);
-    free(f.model);
-    free(f.shifted);
-    free(f.jacobian);
     return st;
 }
 
@@ -403,9 +760,8 @@ void bragg_pdf_fit_free(bragg_pdf_fit *f)
 {
     if (!f)
         return;
-    bragg_params_free(&f->params);
-    free(f->r);
-    free(f->observed);
-    free(f->calculated);
+    for (size_t k = 0; f->set && k < f->n_sets; k++)
+        free(f->set[k].r);
+    free(f->set);
     free(f);
 }

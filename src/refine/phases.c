@@ -12,13 +12,7 @@
 /* A path that ends in .cif, or the name of a bundled card. */
 static bragg_status card_path(const loading *l, const bragg_yaml *node, const char *card, const char **path, bragg_error *err)
 {
-    char name[200];
-    if (!strcasecmp(bragg_path_extension(card), ".cif"))
-        *path = bragg_path_beside(l->arena, l->file, card);
-    else {
-        snprintf(name, sizeof name, "cif/%.180s.cif", card);
-        *path = bragg_data_path(l->arena, name);
-    }
+    *path = bragg_card_path(l->arena, l->file, card);
     if (!*path)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     return bragg_path_exists(*path) ? BRAGG_OK : bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'", card, *path);
