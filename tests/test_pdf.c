@@ -903,6 +903,8 @@ int main(void)
     tcase_add_test(reduction, a_written_gr_reads_back);
     suite_add_tcase(suite, reduction);
     TCase *fit = tcase_create("fit");
+    tcase_set_timeout(model, 60);
+    tcase_set_timeout(reduction, 120);
     tcase_set_timeout(fit, 60);
     tcase_add_test(fit, measured_nickel_is_fitted);
     tcase_add_test(fit, x_rays_and_neutrons_are_fitted_together);
