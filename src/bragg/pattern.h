@@ -35,6 +35,13 @@ void bragg_pattern_free(bragg_pattern *pattern);
 /** At least two points, all finite, x increasing; else EDATA with the point. */
 bragg_status bragg_pattern_check(const bragg_pattern *pattern, bragg_error *err);
 
+/** Change the abscissa in place; the points stay in rising order.  EINVAL without the
+ *  wavelength that takes. */
+bragg_status bragg_pattern_to_axis(bragg_pattern *pattern, bragg_axis axis, bragg_error *err);
+/** Intensity at x[n] (rising, on the pattern's own axis), straight between its points
+ *  into out[n]; NAN outside. */
+void bragg_pattern_resample(const bragg_pattern *pattern, const double *x, size_t n, double *out);
+
 /** Read columns of text: x y or x y sigma, separated by blanks, commas or
  *  semicolons (.xy .xye .dat .csv .prn .chi), whatever ends the lines, with or
  *  without a byte order mark.  Lines that start with # ! ' ; " or slash-star are

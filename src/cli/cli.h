@@ -31,6 +31,9 @@ typedef struct cli_command {
 bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
                        int argc, char **argv, int *n_operands, bool *help, bragg_error *err);
 
+/** "FIRST,LAST" of --range, as typed. */
+bragg_status cli_range(const char *text, double *first, double *last, bragg_error *err);
+
 /** Print "bragg COMMAND: message" on stderr and return the exit status. */
 int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
 
@@ -57,6 +60,6 @@ void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
 /** Its Rietveld plot, in the format of the path's extension. */
 bragg_status cli_plot_fit(bragg_model *model, size_t pattern, const bragg_fit *fit, const char *title, const char *path, bool force, bragg_error *err);
 
-extern const cli_command cli_calibrate, cli_convert, cli_demo, cli_identify, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_refine, cli_simulate;
+extern const cli_command cli_calibrate, cli_convert, cli_demo, cli_identify, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate;
 
 #endif

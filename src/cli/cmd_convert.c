@@ -6,32 +6,6 @@
 #include <bragg/pattern.h>
 #include <math.h>
 
-static void reverse(double *v, size_t n)
-{
-    for (size_t i = 0; i < n / 2; i++) {
-        double keep = v[i];
-        v[i] = v[n - 1 - i];
-        v[n - 1 - i] = keep;
-    }
-}
-
-static bragg_status change_axis(bragg_pattern *p, bragg_axis to, bragg_error *err)
-{
-    bool angle = p->axis != to && (p->axis == BRAGG_AXIS_TTH || to == BRAGG_AXIS_TTH);
-    if (angle && !(p->wavelength_ang > 0))
-        return bragg_fail(err, BRAGG_EINVAL, "from %s to %s: expected --wavelength, found none",
-                          bragg_axis_name(p->axis), bragg_axis_name(to));
-    for (size_t i = 0; i < p->n; i++)
-        p->x[i] = bragg_axis_convert(p->x[i], p->axis, to, p->wavelength_ang);
-    p->axis = to;
-    if (p->n > 1 && p->x[0] > p->x[1]) {
-        reverse(p->x, p->n);
-        reverse(p->y, p->n);
-        reverse(p->sigma, p->n);
-    }
-    return bragg_pattern_check(p, err);
-}
-
 static int run(int argc, char **argv)
 {
     const char *unit = NULL;
@@ -60,7 +34,7 @@ static int run(int argc, char **argv)
     if (st == BRAGG_OK && wavelength_ang > 0)
         p->wavelength_ang = wavelength_ang;
     if (st == BRAGG_OK && unit)
-        st = change_axis(p, axis, &err);
+        st = bragg_pattern_to_axis(p, axis, &err);
     if (st == BRAGG_OK)
         st = bragg_pattern_write_text(p, argv[1], force, &err);
     bragg_pattern_free(p);

@@ -23,12 +23,11 @@ static bragg_status plan_options(const wish *w, bragg_plan_options *o, bragg_err
     if (w->split && !bragg_split_parse(w->split, &o->split))
         return bragg_fail(err, BRAGG_EINVAL, "--split: expected none, bbox or full, found '%s'", w->split);
     if (w->range) {
-        const char *at = w->range;
-        double factor = bragg_axis_factor(o->axis);
-        if (!bragg_number_scan(at, &at, &o->first) || *at++ != ',' || !bragg_number_parse(at, &o->last))
-            return bragg_fail(err, BRAGG_EINVAL, "--range: expected FIRST,LAST, found '%s'", w->range);
-        o->first *= factor;
-        o->last *= factor;
+        bragg_status st = cli_range(w->range, &o->first, &o->last, err);
+        if (st < 0)
+            return st;
+        o->first *= bragg_axis_factor(o->axis);
+        o->last *= bragg_axis_factor(o->axis);
     }
     if (o->axis == BRAGG_AXIS_D && !w->range)
         return bragg_fail(err, BRAGG_EINVAL, "--unit d_A: expected --range FIRST,LAST, found none (d grows without end towards the beam)");

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <tiffio.h>
 
-static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_refine, &cli_operando, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert };
+static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_refine, &cli_operando, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *to)

@@ -103,6 +103,14 @@ bragg_status cli_parse(const cli_command *command, const cli_option *options, si
     return st;
 }
 
+bragg_status cli_range(const char *text, double *first, double *last, bragg_error *err)
+{
+    const char *at = text;
+    if (!bragg_number_scan(at, &at, first) || *at++ != ',' || !bragg_number_parse(at, last))
+        return bragg_fail(err, BRAGG_EINVAL, "--range: expected FIRST,LAST, found '%s'", text);
+    return BRAGG_OK;
+}
+
 int cli_report(const cli_command *command, bragg_status status, const bragg_error *err)
 {
     if (status < 0)

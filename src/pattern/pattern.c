@@ -51,3 +51,43 @@ bragg_status bragg_pattern_check(const bragg_pattern *p, bragg_error *err)
     }
     return BRAGG_OK;
 }
+
+/* ------------------------------------------------------------- abscissa */
+
+static void reverse(double *v, size_t n)
+{
+    for (size_t i = 0; i < n / 2; i++) {
+        double keep = v[i];
+        v[i] = v[n - 1 - i];
+        v[n - 1 - i] = keep;
+    }
+}
+
+bragg_status bragg_pattern_to_axis(bragg_pattern *p, bragg_axis to, bragg_error *err)
+{
+    bool angle = p->axis != to && (p->axis == BRAGG_AXIS_TTH || to == BRAGG_AXIS_TTH);
+    if (angle && !(p->wavelength_ang > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "from %s to %s: expected --wavelength, found none",
+                          bragg_axis_name(p->axis), bragg_axis_name(to));
+    for (size_t i = 0; i < p->n; i++)
+        p->x[i] = bragg_axis_convert(p->x[i], p->axis, to, p->wavelength_ang);
+    p->axis = to;
+    if (p->n > 1 && p->x[0] > p->x[1]) {
+        reverse(p->x, p->n);
+        reverse(p->y, p->n);
+        reverse(p->sigma, p->n);
+    }
+    return bragg_pattern_check(p, err);
+}
+
+void bragg_pattern_resample(const bragg_pattern *p, const double *x, size_t n, double *out)
+{
+    size_t j = 0;
+    for (size_t i = 0; i < n; i++) {
+        while (j + 2 < p->n && p->x[j + 1] < x[i])
+            j++;
+        bool inside = p->n > 1 && x[i] >= p->x[0] && x[i] <= p->x[p->n - 1];
+        double u = inside ? (x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
+        out[i] = inside ? (1 - u) * p->y[j] + u * p->y[j + 1] : NAN;
+    }
+}

@@ -131,10 +131,13 @@ static void draw_bars(const stack *s, bragg_fig *fig, size_t k, const bragg_plot
     cairo_stroke(fig->cr);
 }
 
-/* Markers shrink where they would cover each other. */
-static double marker_size(const bragg_fig *fig, const bragg_fig_panel *p, size_t n)
+/* Markers shrink where they would cover each other, and where a line joins points that
+ * no eye tells apart there are none. */
+static double marker_size(const bragg_fig *fig, const bragg_fig_panel *p, size_t n, bool joined)
 {
     double each = (p->x.to - p->x.from) / (double)(n ? n : 1);
+    if (joined && each < 0.1 * fig->em)
+        return 0;
     return fmin(0.5 * fig->em, fmax(0.2 * fig->em, 1.2 * each));
 }
 
@@ -143,11 +146,11 @@ static void draw_curve(const stack *s, bragg_fig *fig, size_t k, size_t j)
     const bragg_plot_curve *c = s->panels[k].curves + j;
     const bragg_fig_panel *p = s->at + k;
     bragg_fig_rgb colour = bragg_fig_okabe_ito(j);
-    double size = marker_size(fig, p, c->n);
+    double size = marker_size(fig, p, c->n, s->o->lines);
     draw_bars(s, fig, k, c, colour);
     if (s->o->lines)
         bragg_fig_line(fig, p, c->x, c->y, c->n, colour, 0.5);
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; size > 0 && i < c->n; i++)
         if (counts(s->panels + k, c, i) && bragg_fig_inside(&p->x, c->x[i]) && bragg_fig_inside(&p->y, c->y[i]))
             bragg_fig_marker(fig, bragg_fig_at(&p->x, c->x[i]), bragg_fig_at(&p->y, c->y[i]), j, colour, size);
 }
