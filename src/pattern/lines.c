@@ -123,6 +123,19 @@ static double scan_time(const char *text, size_t length)
     return clock_seconds((int)v[1], month, (int)v[0], 3600 * hour + 60 * minute + second);
 }
 
+/* Ours: "# time: 2024-05-01T10:00:00.000Z". */
+static double own_time(const char *text, size_t length)
+{
+    char copy[40];
+    const char *at = find_text(text, length, "time: ");
+    size_t n = at ? length - (size_t)(at - text) - 6 : 0;
+    if (!at || n >= sizeof copy)
+        return NAN;
+    memcpy(copy, at + 6, n);
+    copy[n] = 0;
+    return clock_iso(copy);
+}
+
 void header_fact(bragg_pattern *facts, const char *text, size_t length)
 {
     double wavelength = fact(text, length, "wavelength");
@@ -134,6 +147,8 @@ void header_fact(bragg_pattern *facts, const char *text, size_t length)
     set(&facts->counting_s, fact(text, length, "time per step"));
     set(&facts->monitor, fact(text, length, "monitor i0"));
     set(&facts->time_s, scan_time(text, length));
+    set(&facts->time_s, own_time(text, length));
+    set(&facts->counting_s, fact(text, length, "counting_s"));
 }
 
 bragg_pattern no_facts(void)

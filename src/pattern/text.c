@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <time.h>
 
 static bool any_sigma(const bragg_pattern *p)
 {
@@ -14,6 +15,22 @@ static bool any_sigma(const bragg_pattern *p)
         if (isfinite(p->sigma[i]) && p->sigma[i] > 0)
             return true;
     return false;
+}
+
+/* What else is known of the measurement, as our reader finds it again. */
+static void write_facts(FILE *f, const bragg_pattern *p)
+{
+    char text[BRAGG_NUMBER_TEXT], date[40];
+    time_t whole = isfinite(p->time_s) ? (time_t)floor(p->time_s) : 0;
+    struct tm utc;
+    if (isfinite(p->time_s) && gmtime_r(&whole, &utc) && strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc))
+        fprintf(f, "# time: %s.%03dZ\n", date, (int)(1000 * (p->time_s - floor(p->time_s))));
+    if (p->counting_s > 0)
+        fprintf(f, "# counting_s: %s\n", bragg_number_print_digits(text, p->counting_s, 9));
+    if (isfinite(p->temperature_k))
+        fprintf(f, "# temp (K): %s\n", bragg_number_print_digits(text, p->temperature_k, 7));
+    if (isfinite(p->monitor))
+        fprintf(f, "# monitor I0: %s\n", bragg_number_print_digits(text, p->monitor, 9));
 }
 
 bragg_status bragg_pattern_write_text(const bragg_pattern *p, const char *path, bool force,
@@ -30,6 +47,7 @@ bragg_status bragg_pattern_write_text(const bragg_pattern *p, const char *path, 
     fprintf(f, "# unit: %s\n", bragg_axis_name(p->axis));
     if (p->wavelength_ang > 0)
         fprintf(f, "# wavelength_ang: %s\n", bragg_number_print_digits(x, p->wavelength_ang, 12));
+    write_facts(f, p);
     fprintf(f, "# columns: %s intensity%s\n", bragg_axis_name(p->axis), sigma ? " sigma" : "");
     for (size_t i = 0; i < p->n; i++)
         if (isfinite(p->y[i]))

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/frame.h>
+#include <bragg/log.h>
+#include <bragg/path.h>
+#include <bragg/pattern.h>
+#include <bragg/simulate.h>
+#include <bragg/units.h>
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static char folder[] = "/tmp/bragg-simulate-XXXXXX";
+static bragg_arena *arena;
+static bragg_error error;
+
+static void make_folder(void)
+{
+    arena = bragg_arena_new();
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    error = (bragg_error)BRAGG_ERROR_INIT;
+}
+
+static void drop_folder(void)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    ck_assert_int_eq(system(command), 0); /* a name of our own */
+    bragg_arena_free(arena);
+}
+
+static const char *in_folder(const char *name)
+{
+    return bragg_path_join(arena, folder, name);
+}
+
+static const char *write_truth(const char *text)
+{
+    const char *path = in_folder("truth.yaml");
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+    return path;
+}
+
+static void threads(int n)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(n);
+#else
+    (void)n;
+#endif
+}
+
+static char *slurp(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "%s is not there", path);
+    char *bytes = malloc(1 << 24);
+    *size = fread(bytes, 1, 1 << 24, f);
+    fclose(f);
+    return bytes;
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = slurp(in_folder(a), &n), *y = slurp(in_folder(b), &m);
+    ck_assert_msg(n == m && !memcmp(x, y, n), "%s and %s differ", a, b);
+    free(x);
+    free(y);
+}
+
+#define BATTERY \
+    "seed: 11\n" \
+    "radiation: {wavelength: [1.540593, 1.544427], ratios: [1, 0.5]}\n" \
+    "instrument: {w: 0.01, x: 0.02, y: 0.03, radius_mm: 217.5, mount: bragg-brentano, displacement: 0.1}\n" \
+    "patterns: {range: [20.13, 45.13], step: 0.05}\n" \
+    "run: {frames: 13, every_s: 700, exposure_s: 650, start: '2024-05-01T10:00:00', folder: frames, counts: 3000,\n" \
+    "      monitor: [[0, 1], [9100, 0.7]], background: {flat: 0.05}}\n" \
+    "phases:\n" \
+    "  - {card: Bi, moles: [[0, 1], [3, 0]], cell: {a: [[0, 4.5467], [3, 4.5611]]}, size_nm: 31}\n" \
+    "  - {card: K3Bi_hex, name: K3Bi, moles: [[0, 0], [3, 1]], size_nm: 23}\n" \
+    "windows: [{card: Be, weight: 0.3, displacement_mm: -0.7}]\n" \
+    "cycler:\n" \
+    "  {file: c.mpt, mass_mg: 1.31, molar_mass: 208.98, every_s: 41, relax_s: 19, clock: {offset_s: 131.5, drift: 0.0003},\n" \
+    "   voltage: [[0, 1.1], [3, 0.2], [5.5, 1.3]],\n" \
+    "   protocol: [{rest_s: 911, to_v: 1.9}, {current_ma: -0.37, electrons: 3}, {current_ma: 0.53, electrons: 2.5}, {rest_s: 3000}]}\n"
+
+START_TEST(the_same_seed_makes_the_same_files_on_any_number_of_threads)
+{
+    const char *truth = write_truth(BATTERY);
+    threads(1);
+    ck_assert_msg(bragg_simulate(truth, in_folder("one"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    threads(3);
+    ck_assert_int_eq(bragg_simulate(truth, in_folder("three"), false, NULL, &error), BRAGG_OK);
+    assert_same_file("one/frames/00001.xye", "three/frames/00001.xye");
+    assert_same_file("one/frames/00013.xye", "three/frames/00013.xye");
+    assert_same_file("one/c.mpt", "three/c.mpt");
+    assert_same_file("one/truth.csv", "three/truth.csv");
+}
+END_TEST
+
+START_TEST(the_cyclers_file_is_read_back_with_its_wrong_clock)
+{
+    bragg_log_table *log;
+    bragg_truth *t;
+    bragg_truth_state s;
+    double covered;
+    ck_assert_int_eq(bragg_simulate(write_truth(BATTERY), folder, false, NULL, &error), BRAGG_OK);
+    ck_assert_msg(bragg_log_read(in_folder("c.mpt"), NULL, &log, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_str_eq(log->format, "BioLogic mpt");
+    ck_assert_uint_eq(log->n_notes, 0);
+    assert_close(log->mass_kg, 1.31e-6, 1e-12);
+    assert_close(log->start_unix_s, 1714557600 + 131.5, 1e-12);
+    ck_assert_int_eq(bragg_truth_read(in_folder("truth.yaml"), &t, &error), BRAGG_OK);
+    for (size_t k = 0; k < bragg_truth_count(t); k++) {
+        ck_assert_int_eq(bragg_truth_state_at(t, k, &s, &error), BRAGG_OK);
+        double at = s.time_s * 1.0003, v = bragg_log_mean(log, log->channel[BRAGG_CHANNEL_VOLTAGE], at, at, &covered);
+        ck_assert_msg(fabs(v - s.voltage_v) < 3e-3, "frame %zu: %g V, truth %g", k, v, s.voltage_v);
+    }
+    bragg_truth_free(t);
+    bragg_log_free(log);
+}
+END_TEST
+
+START_TEST(the_log_holds_the_charge_of_the_electrons)
+{
+    bragg_log_table *log;
+    bragg_log_step *steps;
+    size_t n;
+    ck_assert_int_eq(bragg_simulate(write_truth(BATTERY), folder, false, NULL, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_log_read(in_folder("c.mpt"), NULL, &log, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_log_steps(log, NULL, &steps, &n, &error), BRAGG_OK);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_int_eq(steps[0].kind, BRAGG_STEP_REST);
+    ck_assert_int_eq(steps[1].kind, BRAGG_STEP_DISCHARGE);
+    ck_assert_int_eq(steps[2].kind, BRAGG_STEP_CHARGE);
+    /* the discharge's mean current over its rows: its ends are known to a row */
+    double charge = 3 * 96485.33212 * 1.31e-3 / 208.98;
+    ck_assert_msg(fabs(fabs(steps[1].charge_c) / charge - 1) < 0.03, "%g C, expected %g", steps[1].charge_c, charge);
+    free(steps);
+    bragg_log_free(log);
+}
+END_TEST
+
+START_TEST(two_phases_share_the_metal_by_the_charge_passed)
+{
+    bragg_truth *t;
+    bragg_truth_state s;
+    ck_assert_int_eq(bragg_truth_read(write_truth(BATTERY), &t, &error), BRAGG_OK);
+    ck_assert_uint_eq(bragg_truth_count(t), 13);
+    ck_assert_int_eq(bragg_truth_state_at(t, 5, &s, &error), BRAGG_OK);
+    ck_assert_str_eq(s.phase[1].name, "K3Bi");
+    double x = s.electrons / 3, bi = 208.98, k3bi = 208.98 + 3 * 39.098;
+    assert_close(s.phase[1].weight_fraction, x * k3bi / (x * k3bi + (1 - x) * bi), 2e-5);
+    assert_close(s.phase[0].cell[0], 4.5467 + 0.0144 * x, 1e-9);
+    assert_close(s.phase[0].cell[1], s.phase[0].cell[0], 1e-15);
+    bragg_truth_free(t);
+}
+END_TEST
+
+static double sum_between(const bragg_pattern *p, double from_deg, double to_deg)
+{
+    double sum = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->x[i] >= from_deg * BRAGG_DEG && p->x[i] <= to_deg * BRAGG_DEG)
+            sum += p->y[i];
+    return sum;
+}
+
+START_TEST(a_pattern_has_the_counts_time_and_place_the_truth_gives)
+{
+    bragg_pattern *first, *last;
+    ck_assert_int_eq(bragg_simulate(write_truth(BATTERY), folder, false, NULL, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("frames/00001.xye"), 0, &first, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("frames/00013.xye"), 0, &last, &error), BRAGG_OK);
+    assert_close(first->time_s, 1714557600, 1e-15);
+    assert_close(last->time_s - first->time_s, 12 * 700, 1e-12);
+    assert_close(first->counting_s, 650, 1e-12);
+    ck_assert_uint_eq(first->n, 501);
+    /* bismuth 012 at 27.1 deg, shifted by -2 s cos(theta) / R; nothing of K3Bi yet */
+    size_t top = 0;
+    for (size_t i = 0; i < first->n; i++)
+        top = first->y[i] > first->y[top] ? i : top;
+    double d012 = 1 / sqrt(4.0 / (3 * 4.5467 * 4.5467) + 4 / (11.862 * 11.862)), theta = asin(1.540593 / (2 * d012));
+    ck_assert_msg(fabs(first->x[top] - 2 * theta + 2 * 0.1 / 217.5 * cos(theta)) < 0.05 * BRAGG_DEG, "peak at %g deg", first->x[top] / BRAGG_DEG);
+    /* (the top keeps its place although noise may choose a neighbour's height) */
+    ck_assert_msg(fabs(first->y[top] / (3000 * 1.05) - 1) < 0.07, "top %g", first->y[top]);
+    /* flat background only, at the end of the range, times the monitor */
+    double ratio = sum_between(last, 20.2, 21.2) / sum_between(first, 20.2, 21.2), monitor = 1 - 0.3 * (12 * 700 + 325) / 9100, start = 1 - 0.3 * 325 / 9100;
+    ck_assert_msg(fabs(ratio - monitor / start) < 0.06, "%g, expected %g", ratio, monitor / start);
+    bragg_pattern_free(first);
+    bragg_pattern_free(last);
+}
+END_TEST
+
+#define FURNACE \
+    "radiation: {wavelength: 0.1839}\n" \
+    "detector: {name: Pilatus100k, distance_m: 0.31, poni1_m: 0.011, poni2_m: 0.043, gaps: true, dead_pixels: 20,\n" \
+    "           error: {poni1_m: 0.00052}}\n" \
+    "run: {frames: 2, every_s: 2, exposure_s: 2, start: '2024-05-01T10:00:00', counts: 900, graininess: 0.1}\n" \
+    "phases: [{card: NaCl, expansion_per_k: 4e-5}]\n" \
+    "furnace: {file: f.csv, temperature: [[0, 300], [2, 700]], every_s: 0.5, clock: {offset_s: -7}}\n"
+
+START_TEST(a_furnace_stretches_the_cell_and_writes_its_log)
+{
+    bragg_truth *t;
+    bragg_truth_state s;
+    bragg_log_table *log;
+    ck_assert_msg(bragg_simulate(write_truth(FURNACE), folder, false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_int_eq(bragg_truth_read(in_folder("truth.yaml"), &t, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_truth_state_at(t, 1, &s, &error), BRAGG_OK);
+    assert_close(s.temperature_k, 700, 1e-12);
+    assert_close(s.phase[0].cell[0], 5.6401 * (1 + 4e-5 * (700 - 298.15)), 1e-12);
+    ck_assert_msg(bragg_log_read(in_folder("f.csv"), NULL, &log, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_ptr_nonnull(log->channel[BRAGG_CHANNEL_TEMPERATURE]);
+    ck_assert_msg(fabs(log->channel[BRAGG_CHANNEL_TEMPERATURE][0] - 300) < 2, "%g K", log->channel[BRAGG_CHANNEL_TEMPERATURE][0]);
+    assert_close(log->start_unix_s, 1714557600 - 7, 1e-12);
+    bragg_log_free(log);
+    bragg_truth_free(t);
+}
+END_TEST
+
+START_TEST(frames_are_the_same_on_any_number_of_threads_and_have_holes)
+{
+    bragg_frame *f;
+    const char *truth = write_truth(FURNACE);
+    threads(1);
+    ck_assert_msg(bragg_simulate(truth, in_folder("one"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    threads(3);
+    ck_assert_int_eq(bragg_simulate(truth, in_folder("three"), false, NULL, &error), BRAGG_OK);
+    assert_same_file("one/00002.tif", "three/00002.tif");
+    ck_assert_int_eq(bragg_frame_read(in_folder("one/00002.tif"), 0, &f, &error), BRAGG_OK);
+    size_t dead = 0, good = 0;
+    for (size_t k = 0; k < f->width * f->height; k++) {
+        dead += ((const int32_t *)f->data)[k] == -2;
+        good += ((const int32_t *)f->data)[k] > 0;
+    }
+    ck_assert_uint_ge(dead, 19);
+    ck_assert_uint_gt(good, f->width * f->height / 2);
+    bragg_frame_free(f);
+}
+END_TEST
+
+static void assert_refused(const char *text, const char *with)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_truth *t;
+    ck_assert_int_lt(bragg_truth_read(write_truth(text), &t, &err), 0);
+    ck_assert_msg(strstr(err.text, with) != NULL, "'%s' lacks '%s'", err.text, with);
+}
+
+START_TEST(a_wrong_truth_file_is_named_with_its_line)
+{
+    assert_refused("radiation: {wavelength: 1.5}\n", "neither");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [20, 10]}\n", "rising angles");
+    assert_refused("radiation: {wavelength: -1}\npatterns: {range: [10, 20]}\n", "positive");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 0}\n", "positive frames");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {over: electrons}\nphases: []\n", "protocol");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 2}\nphases: [{card: Bi, weight: [[1, 2], [0, 1]]}]\n", "rising x");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 2}\nphases: [{card: Bi, wieght: 1}]\n", "weight");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 2}\nphases: [{card: Bi, weight: 1, moles: 1}]\n", "both");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("simulate");
+    TCase *c = tcase_create("twins");
+    tcase_set_timeout(c, 120);
+    tcase_add_checked_fixture(c, make_folder, drop_folder);
+    tcase_add_test(c, the_same_seed_makes_the_same_files_on_any_number_of_threads);
+    tcase_add_test(c, the_cyclers_file_is_read_back_with_its_wrong_clock);
+    tcase_add_test(c, the_log_holds_the_charge_of_the_electrons);
+    tcase_add_test(c, two_phases_share_the_metal_by_the_charge_passed);
+    tcase_add_test(c, a_pattern_has_the_counts_time_and_place_the_truth_gives);
+    tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
+    tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
+    tcase_add_test(c, a_wrong_truth_file_is_named_with_its_line);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
