@@ -84,10 +84,12 @@ typedef struct bragg_plan_options {
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number
  *  of frames.
  *
- *      bin b:  start[b] ─► (pixel, weight) … start[b + 1]
- *      I_b = sum w y / sum w c,  sigma_b = sqrt(sum w^2 v) / sum w c
+ *      bin b  <─  (pixel, weight) …
+ *      I_b = sum w y / sum w c
+ *      sem_b = sqrt(sum w^2 v) / sum w c,  std_b = sqrt(sum w^2 v / sum (w c)^2)
  *
- *  with c the solid angle times polarization and v the variance (y for counts). */
+ *  with c the solid angle times polarization and v the variance of y (y itself for
+ *  counts): the standard error of the bin and the standard deviation of a pixel. */
 typedef struct bragg_plan bragg_plan;
 /** mask: rows x columns bytes, not zero = ignored; may be NULL. */
 bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
@@ -99,6 +101,39 @@ void bragg_plan_free(bragg_plan *plan);
  *  threads. */
 bragg_status bragg_plan_integrate(const bragg_plan *plan, const bragg_frame *frame, const bragg_frame *dark,
                                   const bragg_frame *variance, bragg_pattern **out, bragg_error *err);
+
+/** Where the errors come from: counting, or how much the pixels of a bin differ. */
+typedef enum bragg_errors { BRAGG_ERRORS_POISSON, BRAGG_ERRORS_AZIMUTHAL } bragg_errors;
+bool bragg_errors_parse(const char *name, bragg_errors *errors);   /**< "poisson", "azimuthal" */
+
+/** Which pixels of a bin count: all; those within so many standard deviations of the
+ *  mean of the others, again and again; those whose intensity lies between two
+ *  quantiles, by weight (both 0.5: the median). */
+typedef enum bragg_reject { BRAGG_REJECT_NONE, BRAGG_REJECT_CLIP, BRAGG_REJECT_QUANTILE } bragg_reject;
+
+typedef struct bragg_integrate_options {
+    const bragg_frame *dark;              /**< subtracted; NULL: none */
+    const bragg_frame *const *variance;   /**< of each frame's counts; NULL: errors says */
+    const double *monitor;                /**< one a frame: intensities are divided by it; NULL: 1 */
+    bragg_errors errors;
+    bragg_reject reject;
+    double clip;                          /**< standard deviations */
+    double low, high;                     /**< quantiles, 0 <= low <= high <= 1 */
+} bragg_integrate_options;
+#define BRAGG_INTEGRATE_OPTIONS_INIT { NULL, NULL, NULL, BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, 5, 0.5, 0.5 }
+
+/** Integrate n frames, which go through the plan several at a time.  Frame k, bin b:
+ *  [k * rings * azimuths + azimuth * rings + ring] of intensity, sem (its standard
+ *  error) and std (the standard deviation of a pixel; may be NULL).  What a frame
+ *  gives does not depend on the others.  options may be NULL. */
+bragg_status bragg_plan_integrate_frames(const bragg_plan *plan, const bragg_frame *const *frames, size_t n,
+                                         const bragg_integrate_options *options, double *intensity, double *sem,
+                                         double *std, bragg_error *err);
+/** Bins of a plan and their centres: x, one a ring; chi_rad, one an azimuth. */
+size_t bragg_plan_rings(const bragg_plan *plan);
+size_t bragg_plan_azimuths(const bragg_plan *plan);
+double bragg_plan_ring_centre(const bragg_plan *plan, size_t ring);
+double bragg_plan_azimuth_centre_rad(const bragg_plan *plan, size_t azimuth);
 size_t bragg_plan_entries(const bragg_plan *plan);
 /** Sum of weight times correction of a bin (azimuth * n_bins + ring) when all its
  *  pixels count: intensity times this is the sum of its counts. */

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_A_BLOCK = 16 };
-
 bool bragg_split_parse(const char *name, bragg_split *split)
 {
     static const struct { const char *name; bragg_split split; } names[] = {
@@ -25,27 +23,20 @@ bool bragg_split_parse(const char *name, bragg_split *split)
 
 /* ----------------------------------------------------------- coordinates */
 
-/* Entries of one block of rows for one bin, and where they go in the matrix. */
-typedef struct piece {
-    uint32_t bin, n;
-    size_t to;
-} piece;
-
-/* A block of rows: its shares, later its entries by bin in pieces. */
-typedef struct block {
-    share_list list;
-    entry *entry;
-    piece *piece;
-    size_t n_pieces;
+/* A band of rows: the lists of its tiles and, for the norms, the sums of their
+ * pieces. */
+typedef struct band {
+    share_list *list;
+    norms **sum;
     double low, high;
-} block;
+} band;
 
 typedef struct making {
     bragg_geometry g;
     const uint8_t *mask;
     bragg_plan *plan;
-    block *block;
-    size_t n_blocks, rows_a_block, blocks_a_run; /* a run begins with every so many blocks */
+    band *band;
+    size_t n_bands, tiles_a_band;
     bool needs_chi;
     double r[3][3], pixel1, pixel2;  /* the rotation; pixel along the native axes */
     double q_factor;                 /* 4 pi / lambda in the axis' unit */
@@ -157,7 +148,7 @@ static void reach_of(const making *m, double x, const point *above, const point 
     *high = box ? x + half : most;
 }
 
-static void widen_range(const making *m, size_t i, const point *above, const point *below, block *b)
+static void widen_range(const making *m, size_t i, const point *above, const point *below, band *b)
 {
     line l = line_of(m, (double)i + 0.5, 0.5);
     bool centre = m->plan->opt.split != BRAGG_SPLIT_FULL;
@@ -180,7 +171,7 @@ static void widen_range(const making *m, size_t i, const point *above, const poi
 static bragg_status find_range(void *payload, size_t first, size_t last, bragg_error *err)
 {
     making *m = payload;
-    block *b = &m->block[first / m->rows_a_block];
+    band *b = &m->band[first / TILE_ROWS];
     bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
     corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
     if (!r.at)
@@ -204,12 +195,12 @@ static bragg_status set_range(making *m, bragg_error *err)
     double low = p->opt.first, high = p->opt.last;
     if (isnan(low) || isnan(high)) {
         double least = INFINITY, most = -INFINITY;
-        bragg_status st = bragg_parallel_for(p->rows, m->rows_a_block, find_range, m, err);
+        bragg_status st = bragg_parallel_for(p->rows, TILE_ROWS, find_range, m, err);
         if (st < 0)
             return st;
-        for (size_t b = 0; b < m->n_blocks; b++) {
-            least = fmin(least, m->block[b].low);
-            most = fmax(most, m->block[b].high);
+        for (size_t b = 0; b < m->n_bands; b++) {
+            least = fmin(least, m->band[b].low);
+            most = fmax(most, m->band[b].high);
         }
         low = isnan(low) ? fmax(least, 0) : low;
         high = isnan(high) ? most : high;
@@ -223,7 +214,7 @@ static bragg_status set_range(making *m, bragg_error *err)
 
 /* -------------------------------------------------------------- sharing */
 
-static bragg_status share_row(const making *m, share_list *l, size_t i, const point *above, const point *below, bragg_error *err)
+static bragg_status share_row(const making *m, share_list *lists, size_t i, const point *above, const point *below, bragg_error *err)
 {
     bragg_plan *p = m->plan;
     bragg_status st = BRAGG_OK;
@@ -240,157 +231,129 @@ static bragg_status share_row(const making *m, share_list *l, size_t i, const po
         if (split)
             corner[0] = above[j], corner[1] = below[j], corner[2] = below[j + 1], corner[3] = above[j + 1];
         if (isfinite(centre.x + corner[0].x + corner[1].x + corner[2].x + corner[3].x))
-            st = bragg_plan_share(p, l, pixel, centre, corner, err);
+            st = bragg_plan_share(p, &lists[j / TILE_COLUMNS], i % TILE_ROWS * TILE_COLUMNS + j % TILE_COLUMNS, centre, corner, err);
     }
     return st;
 }
 
-/* By bin, pixels in order: a counting sort. */
-static bragg_status sort_block(block *b, size_t bins, bragg_error *err)
+static int by_number(const void *a, const void *b)
 {
-    uint32_t *next = calloc(bins + 1, sizeof *next);
-    size_t n_pieces = 0;
-    b->entry = malloc((b->list.n + 1) * sizeof *b->entry);
-    for (size_t k = 0; next && k < b->list.n; k++)
-        n_pieces += next[b->list.at[k].bin]++ == 0;
-    b->piece = malloc((n_pieces + 1) * sizeof *b->piece);
-    if (!next || !b->entry || !b->piece) {
-        free(next);
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Which bins a tile meets, in order; next[bin] counts its entries. */
+static size_t bins_of(const share_list *l, uint32_t *next, uint32_t *met)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < l->n; k++)
+        if (next[l->at[k].bin]++ == 0)
+            met[n++] = l->at[k].bin;
+    qsort(met, n, sizeof *met, by_number);
+    return n;
+}
+
+/* From shares by pixel to entries by bin, a counting sort.  next, of a bin, is zero
+ * before and after. */
+static bragg_status sort_tile(tile *t, share_list *l, uint32_t *next, uint32_t *met, bragg_error *err)
+{
+    t->n_pieces = bins_of(l, next, met);
+    t->piece = malloc((t->n_pieces + 1) * sizeof *t->piece);
+    t->entry = malloc((l->n + (UNROLL - 1) * t->n_pieces + 1) * sizeof *t->entry);
+    if (!t->piece || !t->entry)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-    }
     uint32_t from = 0;
-    for (size_t k = 0; k < bins; k++) {
-        uint32_t n = next[k];
-        if (n)
-            b->piece[b->n_pieces++] = (piece){ (uint32_t)k, n, 0 };
-        next[k] = from;
-        from += n;
+    for (size_t k = 0; k < t->n_pieces; k++) {
+        uint32_t n = next[met[k]];
+        t->piece[k] = (piece){ met[k], (n + UNROLL - 1) / UNROLL * UNROLL };
+        next[met[k]] = from;
+        from += t->piece[k].n;
     }
-    for (size_t k = 0; k < b->list.n; k++)
-        b->entry[next[b->list.at[k].bin]++] = b->list.at[k].e;
-    free(next);
-    free(b->list.at);
-    b->list.at = NULL;
+    t->n_entries = from;
+    for (size_t k = 0; k < l->n; k++)
+        t->entry[next[l->at[k].bin]++] = l->at[k].e;
+    from = 0;
+    for (size_t k = 0; k < t->n_pieces; k++) {
+        from += t->piece[k].n;
+        for (uint32_t at = next[met[k]]; at < from; at++) /* a pixel of the piece, without weight */
+            t->entry[at] = entry_offset(t->entry[at - 1]);
+        next[met[k]] = 0;
+    }
+    free(l->at);
+    *l = (share_list){ NULL, 0, 0 };
     return BRAGG_OK;
 }
 
-static size_t base_of(const making *m, size_t b)
+static norms *sum_norms(const bragg_plan *p, const tile *t)
 {
-    return b / m->blocks_a_run * m->blocks_a_run * m->rows_a_block * m->plan->columns;
+    norms *sum = calloc(t->n_pieces + 1, sizeof *sum);
+    const entry *e = t->entry;
+    for (size_t k = 0; sum && k < t->n_pieces; k++)
+        for (uint32_t i = 0; i < t->piece[k].n; i++, e++) {
+            double w = entry_weight(*e), c = w * (double)p->correction[plan_pixel(p, t, entry_offset(*e))];
+            sum[k].one += c;
+            sum[k].two += c * c;
+            sum[k].three += c * c * c;
+            sum[k].largest = MAX(sum[k].largest, w);
+        }
+    return sum;
+}
+
+static bragg_status sort_band(const making *m, size_t b, bragg_error *err)
+{
+    size_t bins = plan_bins(m->plan);
+    uint32_t *next = calloc(2 * bins, sizeof *next);
+    bragg_status st = next ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    for (size_t k = 0; k < m->tiles_a_band && st == BRAGG_OK; k++) {
+        tile *t = &m->plan->tile[b * m->tiles_a_band + k];
+        st = sort_tile(t, &m->band[b].list[k], next, next + bins, err);
+        if (st == BRAGG_OK && !(m->band[b].sum[k] = sum_norms(m->plan, t)))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    }
+    free(next);
+    return st;
 }
 
 static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const making *m = payload;
-    block *b = &m->block[first / m->rows_a_block];
+    band *b = &m->band[first / TILE_ROWS];
     bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
     corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
-    if (!r.at)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-    bragg_status st = BRAGG_OK;
-    b->list.base = base_of(m, first / m->rows_a_block);
-    if (split)
+    b->list = calloc(m->tiles_a_band, sizeof *b->list);
+    b->sum = calloc(m->tiles_a_band, sizeof *b->sum);
+    bragg_status st = r.at && b->list && b->sum ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    if (st == BRAGG_OK && split)
         locate_corners(m, first, m->needs_chi, corner_row(&r, first));
     for (size_t i = first; i < last && st == BRAGG_OK; i++) {
         if (split)
             locate_corners(m, i + 1, m->needs_chi, corner_row(&r, i + 1));
-        st = share_row(m, &b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
+        st = share_row(m, b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
     }
     free(r.at);
-    return st == BRAGG_OK ? sort_block(b, m->plan->n_rings * m->plan->n_azimuth, err) : st;
+    return st == BRAGG_OK ? sort_band(m, first / TILE_ROWS, err) : st;
 }
 
-/* Count entries and runs of each bin into start and run_start, one row ahead. */
-static void count_pieces(making *m, uint32_t *latest)
+/* Tile after tile, whoever made them. */
+static bragg_status join_bands(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t bins = p->n_rings * p->n_azimuth;
-    for (size_t b = 0; b < m->n_blocks; b++)
-        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
-            const piece *a = &m->block[b].piece[k];
-            uint32_t group = (uint32_t)(b / m->blocks_a_run + 1);
-            p->start[a->bin + 1] += a->n;
-            p->run_start[a->bin + 1] += latest[a->bin] != group;
-            latest[a->bin] = group;
-        }
-    for (size_t k = 0; k < bins; k++) {
-        p->start[k + 1] += p->start[k];
-        p->run_start[k + 1] += p->run_start[k];
-    }
-}
-
-/* Where each piece goes; latest and filled count the runs and entries of a bin. */
-static void place_pieces(making *m, uint32_t *latest, uint32_t *filled, uint32_t *runs)
-{
-    bragg_plan *p = m->plan;
-    for (size_t b = 0; b < m->n_blocks; b++)
-        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
-            piece *a = &m->block[b].piece[k];
-            uint32_t group = (uint32_t)(b / m->blocks_a_run + 1);
-            a->to = p->start[a->bin] + filled[a->bin];
-            filled[a->bin] += a->n;
-            if (latest[a->bin] != group)
-                p->run[p->run_start[a->bin] + runs[a->bin]++] = (run){ (uint32_t)base_of(m, b), 0 };
-            latest[a->bin] = group;
-            p->run[p->run_start[a->bin] + runs[a->bin] - 1].n += a->n;
-        }
-}
-
-static bragg_status copy_pieces(void *payload, size_t first, size_t last, bragg_error *err)
-{
-    const making *m = payload;
-    for (size_t b = first; b < last; b++) {
-        const entry *from = m->block[b].entry;
-        for (size_t k = 0; k < m->block[b].n_pieces; k++) {
-            const piece *a = &m->block[b].piece[k];
-            memcpy(m->plan->entry + a->to, from, a->n * sizeof *from);
-            from += a->n;
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        const tile *t = &p->tile[i];
+        const norms *sum = m->band[i / m->tiles_a_band].sum[i % m->tiles_a_band];
+        p->n_entries += t->n_entries;
+        for (size_t k = 0; k < t->n_pieces; k++) {
+            norms *n = &p->norm[t->piece[k].bin];
+            n->one += sum[k].one;
+            n->two += sum[k].two;
+            n->three += sum[k].three;
+            n->largest = MAX(n->largest, sum[k].largest);
         }
     }
-    return BRAGG_OK;
-    (void)err;
-}
-
-static bragg_status sum_norms(void *payload, size_t first, size_t last, bragg_error *err)
-{
-    bragg_plan *p = payload;
-    for (size_t b = first; b < last; b++) {
-        const entry *e = p->entry + p->start[b];
-        double norm = 0;
-        for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
-            for (uint32_t k = 0; k < p->run[r].n; k++, e++)
-                norm += (double)entry_weight(*e) * (double)p->correction[p->run[r].base + entry_offset(*e)];
-        p->norm[b] = norm;
-    }
-    return BRAGG_OK;
-    (void)err;
-}
-
-/* From entries by bin in each block of rows to entries by bin. */
-static bragg_status join_blocks(making *m, bragg_error *err)
-{
-    bragg_plan *p = m->plan;
-    size_t bins = p->n_rings * p->n_azimuth;
-    uint32_t *work = calloc(4 * bins, sizeof *work);
-    if (!work)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
-    count_pieces(m, work);
-    size_t total = p->start[bins], runs = p->run_start[bins];
     double factor = bragg_axis_factor(p->opt.axis);
-    p->entry = malloc((total + 1) * sizeof *p->entry);
-    p->run = malloc((runs + 1) * sizeof *p->run);
-    bragg_status st = BRAGG_OK;
-    if (!total)
-        st = bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
-                        (p->first + p->step * (double)p->n_rings) / factor, bragg_axis_name(p->opt.axis));
-    else if (!p->entry || !p->run)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu plan entries", total);
-    else
-        place_pieces(m, work + bins, work + 2 * bins, work + 3 * bins);
-    free(work);
-    if (st == BRAGG_OK)
-        st = bragg_parallel_for(m->n_blocks, 1, copy_pieces, m, err);
-    return st == BRAGG_OK ? bragg_parallel_for(bins, 64, sum_norms, p, err) : st;
+    return p->n_entries ? BRAGG_OK
+        : bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
+                     (p->first + p->step * (double)p->n_rings) / factor, bragg_axis_name(p->opt.axis));
 }
 
 /* ----------------------------------------------------------------- plan */
@@ -424,40 +387,60 @@ static void set_azimuth(bragg_plan *p)
     p->chi_step = width / (double)p->n_azimuth;
 }
 
-/* Blocks small enough to share the work, and to have offsets of 16 bits; as many
- * make a run as still have them.  They do not depend on the number of threads. */
-static void choose_blocks(making *m)
+static bragg_status lay_tiles(making *m, bragg_error *err)
 {
-    size_t rows = m->plan->rows, columns = m->plan->columns, most = MOST_OFFSETS / columns;
-    m->rows_a_block = most > ROWS_A_BLOCK ? ROWS_A_BLOCK : most;
-    m->n_blocks = (rows + m->rows_a_block - 1) / m->rows_a_block;
-    m->blocks_a_run = MOST_OFFSETS / (m->rows_a_block * columns);
+    bragg_plan *p = m->plan;
+    m->n_bands = (p->rows + TILE_ROWS - 1) / TILE_ROWS;
+    m->tiles_a_band = (p->columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    m->band = calloc(m->n_bands, sizeof *m->band);
+    p->tile = calloc(m->n_bands * m->tiles_a_band, sizeof *p->tile);
+    if (!m->band || !p->tile)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    p->n_tiles = m->n_bands * m->tiles_a_band;
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        tile *t = &p->tile[i];
+        t->row = i / m->tiles_a_band * TILE_ROWS;
+        t->column = i % m->tiles_a_band * TILE_COLUMNS;
+        t->rows = MIN(TILE_ROWS, p->rows - t->row);
+        t->columns = MIN(TILE_COLUMNS, p->columns - t->column);
+    }
+    /* As many groups as leave adding them up cheap beside summing their pixels. */
+    size_t groups = p->rows * p->columns / (16 * plan_bins(p)) + 1;
+    groups = MIN(MIN(groups, MOST_GROUPS), p->n_tiles);
+    p->tiles_a_group = (p->n_tiles + groups - 1) / groups;
+    p->n_groups = (p->n_tiles + p->tiles_a_group - 1) / p->tiles_a_group;
+    return BRAGG_OK;
+}
+
+static void free_band(const making *m, band *b)
+{
+    for (size_t k = 0; k < m->tiles_a_band; k++) {
+        if (b->list)
+            free(b->list[k].at);
+        if (b->sum)
+            free(b->sum[k]);
+    }
+    free(b->list);
+    free(b->sum);
 }
 
 static bragg_status make(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    size_t pixels = p->rows * p->columns, bins = p->n_rings * p->n_azimuth;
-    choose_blocks(m);
-    m->block = calloc(m->n_blocks, sizeof *m->block);
-    p->start = calloc(bins + 1, sizeof *p->start);
-    p->run_start = calloc(bins + 1, sizeof *p->run_start);
-    p->norm = malloc(bins * sizeof *p->norm);
-    p->correction = malloc(pixels * sizeof *p->correction);
-    bragg_status st = m->block && p->start && p->run_start && p->norm && p->correction ? BRAGG_OK
-        : bragg_fail(err, BRAGG_ENOMEM, "no room for a plan of %zu x %zu pixels", p->rows, p->columns);
+    bragg_status st = lay_tiles(m, err);
+    p->norm = calloc(plan_bins(p), sizeof *p->norm);
+    p->correction = malloc(p->rows * p->columns * sizeof *p->correction);
+    if (st == BRAGG_OK && (!p->norm || !p->correction))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a plan of %zu x %zu pixels", p->rows, p->columns);
     if (st == BRAGG_OK)
         st = set_range(m, err);
     if (st == BRAGG_OK)
-        st = bragg_parallel_for(p->rows, m->rows_a_block, share_rows, m, err);
+        st = bragg_parallel_for(p->rows, TILE_ROWS, share_rows, m, err);
     if (st == BRAGG_OK)
-        st = join_blocks(m, err);
-    for (size_t b = 0; m->block && b < m->n_blocks; b++) {
-        free(m->block[b].list.at);
-        free(m->block[b].entry);
-        free(m->block[b].piece);
-    }
-    free(m->block);
+        st = join_bands(m, err);
+    for (size_t b = 0; m->band && b < m->n_bands; b++)
+        free_band(m, &m->band[b]);
+    free(m->band);
     return st;
 }
 
@@ -467,8 +450,8 @@ static bragg_status check_shape(bragg_geometry *g, size_t rows, size_t columns, 
         g->rows = rows;
     if (!g->columns)
         g->columns = columns;
-    if (!rows || !columns || columns > MOST_OFFSETS || rows > UINT32_MAX / columns)
-        return bragg_fail(err, BRAGG_EINVAL, "frame: expected 1 to %d columns and 2^32 - 1 pixels, found %zu x %zu", MOST_OFFSETS, rows, columns);
+    if (!rows || !columns || rows > UINT32_MAX / columns)
+        return bragg_fail(err, BRAGG_EINVAL, "frame: expected 1 to 2^32 - 1 pixels, found %zu x %zu", rows, columns);
     if (g->rows != rows || g->columns != columns)
         return bragg_fail(err, BRAGG_EDATA, "frame: expected %zu x %zu pixels (rows x columns) of detector %s, found %zu x %zu", g->rows, g->columns, g->detector, rows, columns);
     if (!(g->distance_m > 0) || !(g->pixel_slow_m > 0) || !(g->pixel_fast_m > 0))
@@ -514,10 +497,11 @@ void bragg_plan_free(bragg_plan *p)
 {
     if (!p)
         return;
-    free(p->start);
-    free(p->run_start);
-    free(p->entry);
-    free(p->run);
+    for (size_t i = 0; i < p->n_tiles; i++) {
+        free(p->tile[i].piece);
+        free(p->tile[i].entry);
+    }
+    free(p->tile);
     free(p->norm);
     free(p->correction);
     free(p);
@@ -525,10 +509,10 @@ void bragg_plan_free(bragg_plan *p)
 
 size_t bragg_plan_entries(const bragg_plan *p)
 {
-    return p->start[p->n_rings * p->n_azimuth];
+    return p->n_entries;
 }
 
 double bragg_plan_norm(const bragg_plan *p, size_t bin)
 {
-    return bin < p->n_rings * p->n_azimuth ? p->norm[bin] / FULL : NAN;
+    return bin < plan_bins(p) ? p->norm[bin].one / FULL : NAN;
 }

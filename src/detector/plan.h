@@ -5,18 +5,21 @@
 
 #include <bragg/detector.h>
 
-/* A sparse matrix by rows, one row a bin, columns pixels, four bytes an entry because
- * a frame is summed as fast as the matrix comes from memory:
+/* The frame is cut into tiles, small enough for the pixels of eight frames to stay
+ * in the cache and compact enough for a bin to meet each only once, in a piece:
  *
- *      bin b = azimuth * n_rings + ring
- *      run[run_start[b]] … run[run_start[b + 1] - 1]        | base | n |
- *      entry[start[b]] …, n of each run after the other     weight << 16 | offset
+ *      frame           tile                    its pieces, by bin
+ *      +----+----+     256 x 16 pixels,        bin | n    bin | n    …
+ *      |  0 |  1 | …   offset = row << 8       its entries, piece after piece
+ *      +----+----+              | column       weight << 16 | offset   …
  *
- * An entry is pixel base + offset with weight / FULL of its counts.  Weights are
- * whole numbers; norm[b], the sum of weight times correction over all of a bin's
- * pixels, is in the same unit, so that intensities and sigmas know nothing of it.
- * A bin that meets an invalid pixel in a frame sums its norm anew. */
-enum { FULL = 65535, MOST_OFFSETS = 65536 };
+ * An entry gives weight / FULL of a pixel's counts to the bin.  Weights are whole
+ * numbers, so that sums of weight times counts are exact in doubles; norm[b], the
+ * sum of weight times correction over all of a bin's pixels, is in the same unit,
+ * so that intensities and sigmas know nothing of it.  Pieces are filled up to a
+ * multiple of UNROLL with entries of no weight.  Sums over tiles are made in
+ * groups of tiles that do not depend on the number of threads. */
+enum { FULL = 65535, TILE_ROWS = 16, TILE_SHIFT = 8, TILE_COLUMNS = 1 << TILE_SHIFT, TILE_PIXELS = TILE_ROWS * TILE_COLUMNS, MOST_GROUPS = 8, UNROLL = 4 };
 
 typedef uint32_t entry;
 
@@ -30,9 +33,22 @@ static inline uint32_t entry_weight(entry e)
     return e >> 16;
 }
 
-typedef struct run {
-    uint32_t base, n;
-} run;
+typedef struct piece {
+    uint32_t bin, n;
+} piece;
+
+typedef struct tile {
+    size_t row, column, rows, columns;
+    size_t n_pieces, n_entries;
+    piece *piece;
+    entry *entry;
+} tile;
+
+/* Sums over all of a bin's pixels of weight times correction, its square and cube. */
+typedef struct norms {
+    double one, two, three;
+    double largest;                           /* weight */
+} norms;
 
 struct bragg_plan {
     bragg_plan_options opt;
@@ -40,12 +56,22 @@ struct bragg_plan {
     double first, step, wavelength_ang;
     double chi_first, chi_step;
     bool round;                               /* the azimuth bins close the circle */
-    size_t *start, *run_start;
-    entry *entry;
-    run *run;
-    double *norm;
-    float *correction;                        /* a pixel: solid angle times polarization */
+    tile *tile;
+    size_t n_tiles, tiles_a_group, n_groups, n_entries;
+    norms *norm;
+    float *correction;                        /* a pixel: solid angle times polarization … */
 };
+
+static inline size_t plan_bins(const bragg_plan *p)
+{
+    return p->n_rings * p->n_azimuth;
+}
+
+/* Where in the frame an entry's pixel is. */
+static inline size_t plan_pixel(const bragg_plan *p, const tile *t, uint32_t offset)
+{
+    return (t->row + (offset >> TILE_SHIFT)) * p->columns + t->column + (offset & (TILE_COLUMNS - 1));
+}
 
 /* fmin and fmax are calls; no NAN comes this way. */
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -56,10 +82,9 @@ typedef struct share {
     entry e;
 } share;
 
-/* Offsets are from pixel base. */
 typedef struct share_list {
     share *at;
-    size_t n, room, base;
+    size_t n, room;
 } share_list;
 
 typedef struct point {
@@ -67,14 +92,17 @@ typedef struct point {
 } point;
 
 #pragma GCC visibility push(hidden)
-/* A pixel's part of each bin.  centre and corners (in order round the pixel) are in
- * the axis' inside unit and radians. */
-bragg_status bragg_plan_share(const struct bragg_plan *plan, share_list *list, size_t pixel, point centre,
+/* A pixel's part of each bin.  offset is its place in the tile whose list it goes to;
+ * centre and corners (in order round the pixel) are in the axis' inside unit and
+ * radians. */
+bragg_status bragg_plan_share(const struct bragg_plan *plan, share_list *list, size_t offset, point centre,
                               const point corner[4], bragg_error *err);
 /* Position along the detector's native axes (orientation 3), in pixels. */
 void bragg_geometry_native(const bragg_geometry *g, double slow, double fast, double *d1, double *d2);
 /* Rows of R3 R2 R1 that take (p1, p2, L) to the laboratory. */
 void bragg_geometry_rotation(const bragg_geometry *g, double r[3][3]);
+/* A pixel as a double; NAN where it does not count. */
+double bragg_plan_value(const bragg_frame *f, size_t pixel);
 #pragma GCC visibility pop
 
 #endif

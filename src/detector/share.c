@@ -29,7 +29,7 @@ static bragg_status add_share(share_list *l, size_t bin, size_t pixel, double pa
         l->at = more;
         l->room = room;
     }
-    entry e = (entry)(weight < FULL ? weight : FULL) << 16 | (entry)(pixel - l->base);
+    entry e = (entry)(weight < FULL ? weight : FULL) << 16 | (entry)pixel;
     l->at[l->n++] = (share){ (uint32_t)bin, e };
     return BRAGG_OK;
 }

@@ -1,101 +1,76 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Frames through a plan: sums of each bin. */
+/* Frames through a plan, eight at a time: sums of each bin. */
 #include "config.h"
-#include "plan.h"
+#include "sum.h"
 
+#include <bragg/array.h>
 #include <bragg/thread.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_BINS_A_BLOCK = 16, PIXELS_A_BLOCK = 1 << 15 };
+/* Eight frames go side by side, one in each lane of a vector, so that an entry of the
+ * plan is read and unpacked once for all of them:
+ *
+ *      frames 0 … 7, row by row ─► tile: pixel 0: 0 … 7, pixel 1: 0 … 7, …
+ *      entry (weight, offset)   ─► sum[bin] += weight * tile[offset]
+ *
+ * A lane's sums do not depend on what is in the others.  (Vector types are those of
+ * GCC and Clang, which turn them into what the processor has.) */
+enum { LANES = 8 };
+typedef double lanes __attribute__((vector_size(64)));
+typedef int64_t lanes_mask __attribute__((vector_size(64)));
+typedef int32_t lanes_i32 __attribute__((vector_size(32)));
 
-/* What a frame gives; one of the two outputs. */
-typedef struct pass {
-    const bragg_plan *plan;
-    const bragg_frame *frame, *dark, *variance;
-    double *value, *noise;   /* a pixel, when there is a dark or a variance */
-    double *y, *sigma;
-} pass;
-
-/* A bin's sums. */
-typedef struct sums {
-    double signal, variance;
-    bool invalid;            /* met a pixel that does not count */
-} sums;
-
-/* Four entries side by side (vector types of GCC and Clang, which turn them into
- * what the processor has).  Four partial sums, in the same order on any number of
- * threads. */
-typedef double four __attribute__((vector_size(32)));
-typedef entry four_entry __attribute__((vector_size(16)));
-typedef int32_t four_int __attribute__((vector_size(16)));
-typedef int64_t four_long __attribute__((vector_size(32)));
-
-/* Made also for processors with AVX2, chosen when the program starts.  Without FMA,
- * so that both give the same bits. */
+/* Made also for processors with wider vectors, chosen when the program starts. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(BRAGG_SANITIZE)
-#define FOR_MORE_PROCESSORS __attribute__((target_clones("avx2", "default")))
+#define FOR_MORE_PROCESSORS __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FOR_MORE_PROCESSORS
 #endif
+#define INLINE static inline __attribute__((always_inline))
 
-#define WIDE(V) __builtin_convertvector((V), four)
-#define GATHER(V, T) (V){ (T)value[entry_offset(e[0])], (T)value[entry_offset(e[1])], (T)value[entry_offset(e[2])], (T)value[entry_offset(e[3])] }
+/* Of eight frames: a bin's sums. */
+typedef struct sums {
+    lanes signal, variance;
+} sums;
 
-/* V, T: the vector that takes pixels of type P as they are; B what a comparison of
- * such vectors gives. */
-#define DEFINE_SUM(NAME, P, V, T, B, INVALID)                                                    \
-    FOR_MORE_PROCESSORS static sums NAME(const void *data, const run *r, const run *end, const entry *e) \
-    {                                                                                            \
-        four s = { 0 }, v = { 0 };                                                               \
-        B bad = { 0 };                                                                           \
-        for (; r < end; r++) {                                                                   \
-            const P *value = (const P *)data + r->base;                                          \
-            const entry *stop = e + r->n;                                                        \
-            for (; stop - e >= 4; e += 4) {                                                      \
-                V y = GATHER(V, T);                                                              \
-                four_entry raw;                                                                  \
-                memcpy(&raw, e, sizeof raw);                                                     \
-                four w = WIDE((four_int)(raw >> 16)), wy = w * WIDE(y);                          \
-                bad |= INVALID;                                                                  \
-                s += wy;                                                                         \
-                v += w * wy;                                                                     \
-            }                                                                                    \
-            for (int k = 0; e < stop; e++, k++) {                                                \
-                V y = { (T)value[entry_offset(*e)] };                                            \
-                double w = entry_weight(*e), wy = w * (double)y[0];                              \
-                bad |= INVALID;                                                                  \
-                s[k] += wy;                                                                      \
-                v[k] += w * wy;                                                                  \
-            }                                                                                    \
-        }                                                                                        \
-        bool invalid = bad[0] || bad[1] || bad[2] || bad[3];                                     \
-        return (sums){ (s[0] + s[1]) + (s[2] + s[3]), (v[0] + v[1]) + (v[2] + v[3]), invalid };  \
-    }
+/* What pixels that do not count would have added to a bin's norms and dark counts. */
+typedef struct losses {
+    lanes one, two, dark;
+} losses;
 
-/* Invalid: negative integers, the markers of unsigned types (bragg_frame_mark_invalid),
- * what is not finite. */
-DEFINE_SUM(sum_u8, uint8_t, four_int, int32_t, four_int, (four_int){ 0 })
-DEFINE_SUM(sum_u16, uint16_t, four_int, int32_t, four_int, (y == UINT16_MAX))
-DEFINE_SUM(sum_u32, uint32_t, four, double, four_long, (y == UINT32_MAX))
-DEFINE_SUM(sum_u64, uint64_t, four, double, four_long, (y >= 0x1p64))
-DEFINE_SUM(sum_i8, int8_t, four_int, int32_t, four_int, (y < 0))
-DEFINE_SUM(sum_i16, int16_t, four_int, int32_t, four_int, (y < 0))
-DEFINE_SUM(sum_i32, int32_t, four_int, int32_t, four_int, (y < 0))
-DEFINE_SUM(sum_i64, int64_t, four, double, four_long, (y < 0))
-DEFINE_SUM(sum_f32, float, four, double, four_long, (y - y != 0))
-DEFINE_SUM(sum_f64, double, four, double, four_long, (y - y != 0))
+/* Room of one thread: a tile of eight frames and the sums of a batch and of one
+ * group of tiles. */
+typedef struct room {
+    lanes *tile;
+    sums *total, *group;
+    losses *lost, *group_lost;
+    atomic_flag taken;
+} room;
 
-typedef sums (*sum_function)(const void *data, const run *r, const run *end, const entry *e);
+typedef struct pass {
+    const bragg_plan *plan;
+    const bragg_frame *const *frame;
+    size_t n;
+    bragg_pixel type;
+    const double *dark;          /* a pixel; NULL: none */
+    const double *dark_sum;      /* a bin */
+    const double *monitor;       /* a frame; NULL: 1 */
+    bragg_sums out;
+    room *room;
+    size_t n_rooms;
+    /* when the threads share the groups of one batch */
+    size_t batch;
+    sums *group;
+    losses *group_lost;
+    bool *lost;                  /* a group */
+} pass;
 
-static const sum_function sum_of[] = {
-    [BRAGG_U8] = sum_u8, [BRAGG_U16] = sum_u16, [BRAGG_U32] = sum_u32, [BRAGG_U64] = sum_u64, [BRAGG_I8] = sum_i8,
-    [BRAGG_I16] = sum_i16, [BRAGG_I32] = sum_i32, [BRAGG_I64] = sum_i64, [BRAGG_F32] = sum_f32, [BRAGG_F64] = sum_f64,
-};
+/* ----------------------------------------------------------- pixels of tiles */
 
-/* A pixel as a double; NAN where it does not count. */
-static double value_of(const bragg_frame *f, size_t pixel)
+double bragg_plan_value(const bragg_frame *f, size_t pixel)
 {
     double y;
     bragg_frame_doubles(f, pixel, 1, &y);
@@ -106,229 +81,388 @@ static double value_of(const bragg_frame *f, size_t pixel)
     return y < 0 || marker ? NAN : y;
 }
 
-/* The bin whose pixels do not all count, or whose noise is not the counts'. */
-static sums sum_slowly(const pass *w, size_t b, double *norm)
+/* n pixels of eight frames one by one: any type, NAN where one does not count. */
+static void load_slowly(const bragg_frame *const frame[LANES], size_t from, size_t n, double *to)
 {
-    const bragg_plan *p = w->plan;
-    const entry *e = p->entry + p->start[b];
-    sums s = { 0, 0, true };
-    *norm = 0;
-    for (size_t r = p->run_start[b]; r < p->run_start[b + 1]; r++)
-        for (uint32_t k = 0; k < p->run[r].n; k++, e++) {
-            size_t pixel = p->run[r].base + entry_offset(*e);
-            double weight = entry_weight(*e), y = w->value ? w->value[pixel] : value_of(w->frame, pixel);
-            double noise = w->noise ? w->noise[pixel] : y;
-            if (!isfinite(y + noise))
-                continue;
-            s.signal += weight * y;
-            s.variance += weight * weight * noise;
-            *norm += weight * (double)p->correction[pixel];
-        }
-    return s;
+    for (size_t j = 0; j < n; j++)
+        for (size_t l = 0; l < LANES; l++)
+            to[j * LANES + l] = bragg_plan_value(frame[l], from + j);
 }
 
-/* Counts that happen to be none still leave a doubt of about one: the variance is
+#define MIX(A, B, ...) __builtin_shufflevector((A), (B), __VA_ARGS__)
+
+/* Rows become columns. */
+INLINE void transpose(lanes_i32 r[LANES])
+{
+    lanes_i32 a[LANES], b[LANES];
+#pragma GCC unroll 8
+    for (int k = 0; k < LANES; k += 2) {
+        a[k] = MIX(r[k], r[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        a[k + 1] = MIX(r[k], r[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < LANES; k += 4) {
+        b[k] = MIX(a[k], a[k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        b[k + 1] = MIX(a[k], a[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        b[k + 2] = MIX(a[k + 1], a[k + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        b[k + 3] = MIX(a[k + 1], a[k + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < 4; k++) {
+        r[k] = MIX(b[k], b[k + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        r[k + 4] = MIX(b[k], b[k + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* Eight pixels (T) of eight frames as 32 bits (AS), turned, as doubles (of U).  When
+ * one of them does not count (SUSPECT), or might not, they are done one by one. */
+#define DEFINE_LOAD(NAME, T, U, AS, SUSPECT)                                                  \
+    typedef T NAME##_pixels __attribute__((vector_size(LANES * sizeof(T))));                 \
+    FOR_MORE_PROCESSORS static void NAME(const bragg_frame *const frame[LANES], size_t from, size_t n, double *restrict to) \
+    {                                                                                         \
+        size_t j = 0;                                                                         \
+        for (; j + LANES <= n; j += LANES) {                                                  \
+            union { lanes_i32 row[LANES]; U pixel[LANES * LANES]; } r;                        \
+            lanes_i32 suspect = { 0 };                                                        \
+            _Pragma("GCC unroll 8") for (int l = 0; l < LANES; l++) {                         \
+                NAME##_pixels v;                                                              \
+                memcpy(&v, (const T *)frame[l]->data + from + j, sizeof v);                   \
+                r.row[l] = AS(v);                                                             \
+                suspect |= SUSPECT(r.row[l]);                                                 \
+            }                                                                                 \
+            transpose(r.row);                                                                 \
+            for (int k = 0; k < LANES * LANES; k++)                                           \
+                to[j * LANES + (size_t)k] = (double)r.pixel[k];                               \
+            if (__builtin_expect(any_negative(&suspect), 0))                                  \
+                load_slowly(frame, from + j, LANES, to + j * LANES);                          \
+        }                                                                                     \
+        load_slowly(frame, from + j, n - j, to + j * LANES);                                  \
+    }
+
+INLINE bool any_negative(const lanes_i32 *v)
+{
+    int64_t part[4];
+    memcpy(part, v, sizeof part);
+    return ((part[0] | part[1] | part[2] | part[3]) & (int64_t)0x8000000080000000) != 0;
+}
+
+#define AS_INT(V) __builtin_convertvector((V), lanes_i32)
+#define AS_IS(V) ((lanes_i32)(V))
+#define BELOW_ZERO(R) (R)
+#define ALL_ONES(R) ((R) == UINT16_MAX)
+#define NOT_FINITE(R) (((R) & 0x7f800000) == 0x7f800000)
+DEFINE_LOAD(load_u8, uint8_t, int32_t, AS_INT, BELOW_ZERO)
+DEFINE_LOAD(load_u16, uint16_t, int32_t, AS_INT, ALL_ONES)
+DEFINE_LOAD(load_u32, uint32_t, int32_t, AS_IS, BELOW_ZERO)
+DEFINE_LOAD(load_i8, int8_t, int32_t, AS_INT, BELOW_ZERO)
+DEFINE_LOAD(load_i16, int16_t, int32_t, AS_INT, BELOW_ZERO)
+DEFINE_LOAD(load_i32, int32_t, int32_t, AS_IS, BELOW_ZERO)
+DEFINE_LOAD(load_f32, float, float, AS_IS, NOT_FINITE)
+
+typedef void (*load)(const bragg_frame *const frame[LANES], size_t from, size_t n, double *to);
+
+static const load load_of[] = {
+    [BRAGG_U8] = load_u8, [BRAGG_U16] = load_u16, [BRAGG_U32] = load_u32, [BRAGG_U64] = load_slowly, [BRAGG_I8] = load_i8,
+    [BRAGG_I16] = load_i16, [BRAGG_I32] = load_i32, [BRAGG_I64] = load_slowly, [BRAGG_F32] = load_f32, [BRAGG_F64] = load_slowly,
+};
+
+/* ---------------------------------------------------------------- bins of tiles */
+
+/* The lanes of V for which MASK holds, else 0. */
+#define WHERE(MASK, V) ((lanes)((lanes_mask)(V) & (MASK)))
+
+/* A piece with pixels that do not count in one lane at least, summed anew. */
+static void sum_losses(const pass *w, const tile *t, const entry *e, size_t n, const lanes *pixel, sums *s, losses *lost)
+{
+    *s = (sums){ { 0 }, { 0 } };
+    for (size_t k = 0; k < n; k++) {
+        size_t at = plan_pixel(w->plan, t, entry_offset(e[k]));
+        double weight = entry_weight(e[k]), norm = weight * (double)w->plan->correction[at];
+        lanes y = pixel[entry_offset(e[k])], none = { 0 };
+        lanes_mask valid = y == y;
+        lanes wy = weight * WHERE(valid, y);
+        s->signal += wy;
+        s->variance += weight * wy;
+        lost->one += WHERE(~valid, none + norm);
+        lost->two += WHERE(~valid, none + norm * norm);
+        if (w->dark)
+            lost->dark += WHERE(~valid, none + weight * w->dark[at]);
+    }
+}
+
+INLINE bool any_nan(const lanes *v)
+{
+    lanes_mask bad = *v != *v;
+    int64_t any = 0;
+    for (int l = 0; l < LANES; l++)
+        any |= bad[l];
+    return any != 0;
+}
+
+/* The pixels of the tile that comes next, to be brought into the cache line by line
+ * while this one is summed: a step is a line of each frame. */
+typedef struct ahead {
+    const char *data[LANES];
+    size_t frames, offset, end;      /* bytes from the start of a row; its end */
+    size_t row_bytes, columns_bytes, rows;
+} ahead;
+
+enum { LINE = 64, ENTRIES_AHEAD = 128 };
+
+INLINE void fetch(ahead *a)
+{
+    if (a->offset >= a->end) {
+        if (a->rows <= 1)
+            return;
+        a->rows--;
+        a->end += a->row_bytes;
+        a->offset = a->end - a->columns_bytes;
+    }
+    for (size_t l = 0; l < a->frames; l++)
+        __builtin_prefetch(a->data[l] + a->offset, 0, 2);
+    a->offset += LINE;
+}
+
+/* All bins of a tile; true when there are losses.  Clean pieces are what has to be
+ * fast: two sets of sums hide how long an addition takes. */
+FOR_MORE_PROCESSORS static bool sum_tile(const pass *w, const tile *t, const lanes *pixel, ahead *next, sums *to, losses *lost)
+{
+    bool any = false;
+    const entry *e = t->entry;
+    for (const piece *p = t->piece, *end = p + t->n_pieces; p < end; p++) {
+        lanes s = { 0 }, v = { 0 }, s2 = { 0 }, v2 = { 0 };
+        fetch(next);
+        for (const entry *stop = e + p->n; e < stop; e += UNROLL) {
+            double weight[UNROLL];
+            __builtin_prefetch(e + ENTRIES_AHEAD, 0, 2);
+            for (int k = 0; k < UNROLL; k++)
+                weight[k] = (double)(int32_t)entry_weight(e[k]);
+#pragma GCC unroll 4
+            for (int k = 0; k < UNROLL; k += 2) {
+                lanes a = weight[k] * pixel[entry_offset(e[k])], b = weight[k + 1] * pixel[entry_offset(e[k + 1])];
+                s += a;
+                v += weight[k] * a;
+                s2 += b;
+                v2 += weight[k + 1] * b;
+            }
+        }
+        sums sum = { s + s2, v + v2 };
+        if (__builtin_expect(any_nan(&sum.signal), 0)) {
+            sum_losses(w, t, e - p->n, p->n, pixel, &sum, &lost[p->bin]);
+            any = true;
+        }
+        to[p->bin].signal += sum.signal;
+        to[p->bin].variance += sum.variance;
+    }
+    return any;
+}
+
+/* ----------------------------------------------------------------- groups */
+
+static ahead look_ahead(const bragg_plan *p, const tile *t, const bragg_frame *const frame[LANES], size_t frames)
+{
+    size_t size = bragg_pixel_size(frame[0]->type);
+    ahead a = { .frames = frames, .offset = 0, .end = t->columns * size, .row_bytes = p->columns * size, .columns_bytes = t->columns * size, .rows = t->rows };
+    for (size_t l = 0; l < LANES; l++)
+        a.data[l] = (const char *)frame[l]->data + (t->row * p->columns + t->column) * size;
+    return a;
+}
+
+/* A batch of frames over one group of tiles; true when there are losses. */
+static bool sum_group(const pass *w, size_t batch, size_t group, lanes *pixels, sums *to, losses *lost)
+{
+    const bragg_plan *p = w->plan;
+    const bragg_frame *frame[LANES];
+    for (size_t l = 0; l < LANES; l++) /* lanes without a frame repeat the last */
+        frame[l] = w->frame[MIN(batch * LANES + l, w->n - 1)];
+    size_t first = group * p->tiles_a_group, last = MIN(first + p->tiles_a_group, p->n_tiles);
+    bool any = false;
+    for (size_t k = first; k < last; k++) {
+        const tile *t = &p->tile[k];
+        ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, MIN(w->n - batch * LANES, LANES)) : (ahead){ .frames = 0 };
+        for (size_t i = 0; i < t->rows; i++)
+            load_of[w->type](frame, (t->row + i) * p->columns + t->column, t->columns, (double *)(pixels + i * TILE_COLUMNS));
+        any |= sum_tile(w, t, pixels, &next, to, lost);
+    }
+    return any;
+}
+
+static void add_sums(sums *to, const sums *from, size_t n)
+{
+    for (size_t b = 0; b < n; b++) {
+        to[b].signal += from[b].signal;
+        to[b].variance += from[b].variance;
+    }
+}
+
+static void add_losses(losses *to, const losses *from, size_t n)
+{
+    for (size_t b = 0; b < n; b++) {
+        to[b].one += from[b].one;
+        to[b].two += from[b].two;
+        to[b].dark += from[b].dark;
+    }
+}
+
+/* One lane's bin.  Of a bin whose pixels all do not count rounding may leave a
+ * little; a bin with one pixel in 65535 parts of it has more.
+ *
+ * Counts that happen to be none still leave a doubt of about one: the variance is
  * at least that of one count in the pixel that weighs most.  (pyFAI takes at least
  * one count in every pixel, which doubles the variance of a frame of few counts.) */
-static double least_variance(const bragg_plan *p, size_t b)
+static void finish_bin(const pass *w, size_t b, size_t k, double signal, double variance, double one, double two, double dark)
 {
-    double largest = 0;
-    for (size_t k = p->start[b]; k < p->start[b + 1]; k++)
-        largest = MAX(largest, (double)entry_weight(p->entry[k]));
-    return largest * largest;
+    const norms *n = &w->plan->norm[b];
+    size_t at = k * plan_bins(w->plan) + b;
+    double norm = n->one - one, monitor = w->monitor ? w->monitor[k] : 1;
+    bool empty = !(norm > 1e-12 * n->one) || !(monitor > 0);
+    if (w->dark)
+        signal -= w->dark_sum[b] - dark;
+    variance = MAX(variance, n->largest * n->largest);
+    w->out.intensity[at] = empty ? NAN : signal / (norm * monitor);
+    w->out.sem[at] = empty ? NAN : sqrt(variance) / (norm * monitor);
+    if (w->out.std)
+        w->out.std[at] = empty ? NAN : sqrt(variance / (n->two - two)) / monitor;
 }
 
-static void sum_bins(const pass *w, size_t first, size_t last)
+static void finish_batch(const pass *w, size_t batch, const sums *s, const losses *lost)
 {
-    const bragg_plan *p = w->plan;
-    for (size_t b = first; b < last; b++) {
-        double norm = p->norm[b];
-        sums s = { 0, 0, true };
-        if (!w->value)
-            s = sum_of[w->frame->type](w->frame->data, p->run + p->run_start[b], p->run + p->run_start[b + 1], p->entry + p->start[b]);
-        if (s.invalid)
-            s = sum_slowly(w, b, &norm);
-        if (!w->variance && s.variance < (double)FULL * FULL) /* no weight is larger */
-            s.variance = MAX(s.variance, least_variance(p, b));
-        w->y[b] = norm > 0 ? s.signal / norm : NAN;
-        w->sigma[b] = norm > 0 ? sqrt(s.variance) / norm : NAN;
+    size_t frames = MIN(w->n - batch * LANES, LANES);
+    for (size_t b = 0; b < plan_bins(w->plan); b++)
+        for (size_t l = 0; l < frames; l++)
+            finish_bin(w, b, batch * LANES + l, s[b].signal[l], s[b].variance[l], lost[b].one[l], lost[b].two[l], lost[b].dark[l]);
+}
+
+static room *take_room(const pass *w)
+{
+    for (size_t k = 0;; k = (k + 1) % w->n_rooms) /* there is one for every thread */
+        if (!atomic_flag_test_and_set(&w->room[k].taken))
+            return &w->room[k];
+}
+
+static void sum_batch(const pass *w, size_t batch, room *r)
+{
+    size_t bins = plan_bins(w->plan);
+    bool any = false;
+    memset(r->total, 0, bins * sizeof *r->total);
+    for (size_t g = 0; g < w->plan->n_groups; g++) {
+        memset(r->group, 0, bins * sizeof *r->group);
+        if (sum_group(w, batch, g, r->tile, r->group, r->group_lost)) {
+            add_losses(r->lost, r->group_lost, bins);
+            memset(r->group_lost, 0, bins * sizeof *r->group_lost);
+            any = true;
+        }
+        add_sums(r->total, r->group, bins);
     }
+    finish_batch(w, batch, r->total, r->lost);
+    if (any)
+        memset(r->lost, 0, bins * sizeof *r->lost);
 }
 
-/* --------------------------------------------------- dark and variance */
-
-/* Counts of frame and dark are independent: their variances add. */
-static bragg_status prepare_pixels(void *payload, size_t first, size_t last, bragg_error *err)
+static bragg_status sum_batches(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const pass *w = payload;
-    for (size_t i = first; i < last; i++) {
-        double y = value_of(w->frame, i), dark = w->dark ? value_of(w->dark, i) : 0;
-        w->noise[i] = w->variance ? value_of(w->variance, i) : y;
-        w->value[i] = y - dark;
-    }
+    room *r = take_room(w);
+    for (size_t batch = first; batch < last; batch++)
+        sum_batch(w, batch, r);
+    atomic_flag_clear(&r->taken);
     return BRAGG_OK;
     (void)err;
 }
 
-static bragg_status check_shape(const bragg_plan *p, const bragg_frame *f, const char *what, bragg_error *err)
+static bragg_status sum_groups(void *payload, size_t first, size_t last, bragg_error *err)
 {
-    return !f || (f->height == p->rows && f->width == p->columns) ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found %zu x %zu", what, p->columns, p->rows, f->width, f->height);
+    const pass *w = payload;
+    size_t bins = plan_bins(w->plan);
+    room *r = take_room(w);
+    for (size_t g = first; g < last; g++)
+        w->lost[g] = sum_group(w, w->batch, g, r->tile, w->group + g * bins, w->group_lost + g * bins);
+    atomic_flag_clear(&r->taken);
+    return BRAGG_OK;
+    (void)err;
 }
 
-/* The blocks of a frame: first some of its memory, read in order, which brings it
- * into the cache several times faster than the bins' own order would; then its bins. */
-typedef struct blocks {
-    pass *pass;
-    size_t touches, bins_a_block;
-} blocks;
-
-enum { BYTES_A_TOUCH = 1 << 17, LINE = 64 };
-
-static void touch(const bragg_frame *f, size_t k)
+/* The groups of one batch by all threads, added up in the same order as above. */
+static bragg_status share_batch(pass *w, size_t batch, bragg_error *err)
 {
-    size_t size = f->width * f->height * bragg_pixel_size(f->type), end = (k + 1) * BYTES_A_TOUCH;
-    const volatile char *data = f->data;
-    for (size_t at = k * BYTES_A_TOUCH; at < MIN(end, size); at += LINE)
-        (void)data[at];
-}
-
-static bragg_status work_on_block(void *payload, size_t first, size_t last, bragg_error *err)
-{
-    const blocks *w = payload;
-    const bragg_plan *p = w->pass->plan;
-    size_t bins = p->n_rings * p->n_azimuth;
-    for (size_t k = first; k < last; k++) {
-        if (k < w->touches) {
-            touch(w->pass->frame, k);
-            continue;
+    size_t bins = plan_bins(w->plan), groups = w->plan->n_groups;
+    room *r = &w->room[0];
+    w->batch = batch;
+    memset(w->group, 0, groups * bins * sizeof *w->group);
+    bragg_status st = bragg_parallel_for(groups, 1, sum_groups, w, err);
+    bool any = false;
+    memset(r->total, 0, bins * sizeof *r->total);
+    for (size_t g = 0; g < groups; g++) {
+        add_sums(r->total, w->group + g * bins, bins);
+        if (w->lost[g]) {
+            add_losses(r->lost, w->group_lost + g * bins, bins);
+            memset(w->group_lost + g * bins, 0, bins * sizeof *r->lost);
+            any = true;
         }
-        size_t from = (k - w->touches) * w->bins_a_block, to = from + w->bins_a_block;
-        sum_bins(w->pass, from, MIN(to, bins));
     }
-    return BRAGG_OK;
-    (void)err;
-}
-
-static bragg_status sum_blocks(pass *w, bragg_error *err)
-{
-    size_t bins = w->plan->n_rings * w->plan->n_azimuth, bytes = w->plan->rows * w->plan->columns * bragg_pixel_size(w->frame->type);
-    blocks all = { w, w->value ? 0 : (bytes + BYTES_A_TOUCH - 1) / BYTES_A_TOUCH, MAX(bins / 256, LEAST_BINS_A_BLOCK) };
-    size_t n = all.touches + (bins + all.bins_a_block - 1) / all.bins_a_block;
-    return bragg_parallel_for(n, 1, work_on_block, &all, err);
-}
-
-static bragg_status sum_frame(pass *w, bragg_error *err)
-{
-    const bragg_plan *p = w->plan;
-    size_t pixels = p->rows * p->columns;
-    bragg_status st = check_shape(p, w->frame, "frame", err);
-    if (st == BRAGG_OK)
-        st = check_shape(p, w->dark, "dark", err);
-    if (st == BRAGG_OK)
-        st = check_shape(p, w->variance, "variance", err);
-    if (st == BRAGG_OK && (w->dark || w->variance)) {
-        w->value = malloc(2 * pixels * sizeof *w->value);
-        if (!w->value)
-            return bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu pixels", pixels);
-        w->noise = w->value + pixels;
-        st = bragg_parallel_for(pixels, PIXELS_A_BLOCK, prepare_pixels, w, err);
-    }
-    if (st == BRAGG_OK)
-        st = sum_blocks(w, err);
-    free(w->value);
+    finish_batch(w, batch, r->total, r->lost);
+    if (any)
+        memset(r->lost, 0, bins * sizeof *r->lost);
     return st;
 }
 
-/* --------------------------------------------------------------- results */
+/* ------------------------------------------------------------------- room */
 
-static double ring_centre(const bragg_plan *p, size_t k)
-{
-    return p->first + ((double)k + 0.5) * p->step;
-}
+/* Zeros from a multiple of a cache line; what has been got is kept in `got`. */
+typedef struct store {
+    void **got;
+    size_t n, room;
+} store;
 
-static bragg_status needs_one_azimuth(const bragg_plan *p, bragg_error *err)
+static void *zeros(store *s, size_t count, size_t size)
 {
-    return p->n_azimuth == 1 ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EINVAL, "integration: a plan of %zu azimuths gives a cake, not a pattern", p->n_azimuth);
-}
-
-static bragg_pattern *new_pattern(const bragg_plan *p)
-{
-    bragg_pattern *out = bragg_pattern_new(p->n_rings, p->opt.axis);
-    for (size_t k = 0; out && k < out->n; k++)
-        out->x[k] = ring_centre(p, k);
-    if (out)
-        out->wavelength_ang = p->wavelength_ang;
-    return out;
-}
-
-bragg_status bragg_plan_integrate(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark,
-                                  const bragg_frame *variance, bragg_pattern **out, bragg_error *err)
-{
-    *out = NULL;
-    bragg_status st = needs_one_azimuth(p, err);
-    if (st < 0)
-        return st;
-    bragg_pattern *pattern = new_pattern(p);
-    if (!pattern)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n_rings);
-    pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = pattern->y, .sigma = pattern->sigma };
-    st = sum_frame(&w, err);
-    if (st < 0)
-        bragg_pattern_free(pattern);
-    else
-        *out = pattern;
-    return st;
-}
-
-static bragg_cake *new_cake(const bragg_plan *p)
-{
-    bragg_cake *c = calloc(1, sizeof *c);
-    if (!c)
+    if (bragg_array_grow(&s->got, &s->room, s->n + 1, sizeof *s->got, NULL) < 0 || count > SIZE_MAX / size - 1)
         return NULL;
-    c->n_rings = p->n_rings;
-    c->n_azimuth = p->n_azimuth;
-    c->axis = p->opt.axis;
-    c->wavelength_ang = p->wavelength_ang;
-    c->x = malloc(c->n_rings * sizeof *c->x);
-    c->chi_rad = malloc(c->n_azimuth * sizeof *c->chi_rad);
-    c->intensity = malloc(c->n_rings * c->n_azimuth * sizeof *c->intensity);
-    c->sigma = malloc(c->n_rings * c->n_azimuth * sizeof *c->sigma);
-    if (!c->x || !c->chi_rad || !c->intensity || !c->sigma) {
-        bragg_cake_free(c);
+    char *at = calloc(count * size + LINE, 1);
+    if (!at)
         return NULL;
+    s->got[s->n++] = at;
+    return at + (LINE - (uintptr_t)at % LINE);
+}
+
+static void drop(store *s)
+{
+    for (size_t k = 0; k < s->n; k++)
+        free(s->got[k]);
+    free(s->got);
+}
+
+static bool make_rooms(pass *w, store *s, size_t threads, bool groups)
+{
+    size_t bins = plan_bins(w->plan);
+    bool good = (w->room = zeros(s, threads, sizeof *w->room)) != NULL;
+    for (w->n_rooms = 0; good && w->n_rooms < threads; w->n_rooms++) {
+        room *r = &w->room[w->n_rooms];
+        atomic_flag_clear(&r->taken);
+        good = (r->tile = zeros(s, TILE_PIXELS, sizeof *r->tile)) &&
+               (r->total = zeros(s, bins, sizeof *r->total)) && (r->group = zeros(s, bins, sizeof *r->group)) &&
+               (r->lost = zeros(s, bins, sizeof *r->lost)) && (r->group_lost = zeros(s, bins, sizeof *r->lost));
     }
-    for (size_t k = 0; k < c->n_rings; k++)
-        c->x[k] = ring_centre(p, k);
-    for (size_t k = 0; k < c->n_azimuth; k++)
-        c->chi_rad[k] = p->chi_first + ((double)k + 0.5) * p->chi_step;
-    return c;
+    if (good && groups)
+        good = (w->group = zeros(s, bins * w->plan->n_groups, sizeof *w->group)) && (w->group_lost = zeros(s, bins * w->plan->n_groups, sizeof *w->group_lost)) &&
+               (w->lost = zeros(s, w->plan->n_groups, sizeof *w->lost));
+    return good;
 }
 
-void bragg_cake_free(bragg_cake *c)
+/* As many batches as the threads can share evenly go one to a thread; the rest by
+ * groups.  That changes who sums, not what. */
+bragg_status bragg_plan_sum(const bragg_plan *p, const bragg_frame *const *frame, size_t n, const double *dark, const double *dark_sum,
+                            const double *monitor, bragg_sums out, bragg_error *err)
 {
-    if (!c)
-        return;
-    free(c->x);
-    free(c->chi_rad);
-    free(c->intensity);
-    free(c->sigma);
-    free(c);
-}
-
-bragg_status bragg_plan_integrate_cake(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark,
-                                       const bragg_frame *variance, bragg_cake **out, bragg_error *err)
-{
-    *out = NULL;
-    bragg_cake *cake = new_cake(p);
-    if (!cake)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu bins", p->n_rings, p->n_azimuth);
-    pass w = { .plan = p, .frame = frame, .dark = dark, .variance = variance, .y = cake->intensity, .sigma = cake->sigma };
-    bragg_status st = sum_frame(&w, err);
-    if (st < 0)
-        bragg_cake_free(cake);
-    else
-        *out = cake;
+    pass w = { .plan = p, .frame = frame, .n = n, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
+    size_t batches = (n + LANES - 1) / LANES, threads = (size_t)bragg_thread_count();
+    size_t even = p->n_groups > 1 ? batches / threads * threads : batches;
+    store s = { NULL, 0, 0 };
+    bragg_status st = make_rooms(&w, &s, threads, even < batches) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu frames", n);
+    if (st == BRAGG_OK && even)
+        st = bragg_parallel_for(even, 1, sum_batches, &w, err);
+    for (size_t batch = even; batch < batches && st == BRAGG_OK; batch++)
+        st = share_batch(&w, batch, err);
+    drop(&s);
     return st;
 }
