@@ -6,6 +6,7 @@
 #include <bragg/log.h>
 #include <bragg/path.h>
 #include <bragg/pattern.h>
+#include <bragg/pdf.h>
 #include <bragg/simulate.h>
 #include <bragg/units.h>
 #include <check.h>
@@ -261,6 +262,41 @@ static void assert_refused(const char *text, const char *with)
     ck_assert_msg(strstr(err.text, with) != NULL, "'%s' lacks '%s'", err.text, with);
 }
 
+#define TOTAL \
+    "radiation: {wavelength: 0.1839}\n" \
+    "total: {qrange: [0.7, 25], step: 0.02, qdamp: 0.04, pixels: 5000, flat: 3}\n" \
+    "frames:\n" \
+    "  - {name: sample, counts: 0.7, container: 0.4, phases: [{card: Al, cell: {a: 4.1137}, uiso: 0.007}]}\n" \
+    "  - {name: empty, counts: 0.7, container: 0.4, phases: []}\n"
+
+START_TEST(total_scattering_transforms_to_the_distances_of_the_structure)
+{
+    bragg_pattern *sample, *empty;
+    bragg_composition al;
+    bragg_pdf *pdf;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    ck_assert_msg(bragg_simulate(write_truth(TOTAL), folder, false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("sample.xye"), 0, &sample, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("empty.xye"), 0, &empty, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_composition_parse("Al", &al, &error), BRAGG_OK);
+    o.compton = true;
+    o.qmax_invang = 23;
+    ck_assert_msg(bragg_pdf_reduce(sample, empty, &al, &o, &pdf, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_msg(fabs(pdf->scale * 0.7 - 1) < 0.02, "scale %g of electron units", pdf->scale * 0.7);
+    const double expected[] = { 4.1137 / sqrt(2), 4.1137 };
+    for (int k = 0; k < 2; k++) {
+        size_t top = 0;
+        for (size_t i = 0; i < pdf->m; i++)
+            if (fabs(pdf->r[i] - expected[k]) < 0.15 && (!top || pdf->gr[i] > pdf->gr[top]))
+                top = i;
+        ck_assert_msg(fabs(pdf->r[top] - expected[k]) < 0.021, "distance %g, expected %g", pdf->r[top], expected[k]);
+    }
+    bragg_pdf_free(pdf);
+    bragg_pattern_free(sample);
+    bragg_pattern_free(empty);
+}
+END_TEST
+
 START_TEST(a_wrong_truth_file_is_named_with_its_line)
 {
     assert_refused("radiation: {wavelength: 1.5}\n", "neither");
@@ -287,6 +323,7 @@ int main(void)
     tcase_add_test(c, a_pattern_has_the_counts_time_and_place_the_truth_gives);
     tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
     tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
+    tcase_add_test(c, total_scattering_transforms_to_the_distances_of_the_structure);
     tcase_add_test(c, a_wrong_truth_file_is_named_with_its_line);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -17,6 +17,10 @@
  *      detector:   {name: Pilatus2M, distance_m: 0.3, poni1_m: …, poni2_m: …, rot1_rad: …, gaps: true,
  *                   dead_pixels: 300, error: {poni1_m: 0.0004}}  error: of the setup.poni that is written
  *      patterns:   {range: [10, 70], step: 0.02}                 instead of a detector
+ *      total:      {qrange: [0.5, 26], step: 0.01, qdamp: 0.03, qbroad: 0.01, pixels: 400, air: …, flat: …}
+ *                  or total scattering over Q: a state's counts are those of one electron unit of an atom in
+ *                  a pixel, pixels a bin's at 1 A^-1; `container` of silica is atoms for one of the sample;
+ *                  a phase takes delta2 and the z of all its atoms
  *
  *  Either states one by one:
  *

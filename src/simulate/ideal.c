@@ -33,8 +33,7 @@ static double weight_of_sample(const bragg_truth *t, const truth_shot *s)
     return sum;
 }
 
-/* Angstrom and degrees; edges that symmetry ties follow. */
-static void cell_of(const bragg_truth *t, const truth_phase *p, const truth_shot *s, double cell[6])
+void bragg_truth_cell(const bragg_truth *t, const truth_phase *p, const truth_shot *s, double cell[6])
 {
     const double *card = &p->structure->cell.a;
     double heated = bragg_truth_temperature(t, time_of(s)) - 298.15;
@@ -69,7 +68,7 @@ bragg_status bragg_truth_state_at(const bragg_truth *t, size_t i, bragg_truth_st
         bragg_truth_phase *q = &out->phase[k];
         *q = (bragg_truth_phase){ .name = p->name, .size_nm = bragg_truth_mean(t, &p->size_nm, s, NAN), .strain = bragg_truth_mean(t, &p->strain, s, NAN) };
         q->weight_fraction = weight > 0 ? cells_of(t, p, s) * p->mass / weight : 0;
-        cell_of(t, p, s, q->cell);
+        bragg_truth_cell(t, p, s, q->cell);
     }
     return BRAGG_OK;
 }
@@ -93,7 +92,7 @@ static bragg_status add_phase(const bragg_truth *t, bragg_model *m, const truth_
     bragg_structure *copy = bragg_structure_copy(p->structure);
     if (!copy)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a structure");
-    cell_of(t, p, s, cell);
+    bragg_truth_cell(t, p, s, cell);
     for (int k = 0; k < 6; k++)
         (&copy->cell.a)[k] = cell[k] * (k < 3 ? 1 : BRAGG_DEG);
     bragg_status st = bragg_model_add_phase(m, p->name, copy, p->march.n ? p->march_hkl : NULL, err);

@@ -87,7 +87,7 @@ static bragg_status write_all(const bragg_truth *t, const char *dir, bool force,
     if (st == BRAGG_OK && bragg_yaml_get(t->root, "run"))
         st = bragg_truth_write_states(t, dir, force, err);
     if (st == BRAGG_OK)
-        st = t->detector ? bragg_truth_write_frames(t, dir, force, observer, err) : bragg_truth_write_patterns(t, dir, force, observer, err);
+        st = (t->detector ? bragg_truth_write_frames : t->patterns ? bragg_truth_write_patterns : bragg_truth_write_total)(t, dir, force, observer, err);
     return st;
 }
 

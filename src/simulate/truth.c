@@ -167,6 +167,30 @@ static bragg_status read_patterns(bragg_truth *t, bragg_error *err)
     return st;
 }
 
+static bragg_status read_total(bragg_truth *t, bragg_error *err)
+{
+    static const char *const keys[] = { "step", "qdamp", "qbroad", "pixels", "air", "flat", "qrange" };
+    const bragg_yaml *map = bragg_yaml_get(t->root, "total");
+    double range[2] = { 0.5, 25 };
+    double *const values[] = { &t->total.step, &t->total.qdamp, &t->total.qbroad, &t->total.pixels, &t->total.air, &t->total.flat };
+    t->total.step = 0.01;
+    t->total.qdamp = 0.03;
+    t->total.pixels = 400;
+    if (!map)
+        return BRAGG_OK;
+    bragg_status st = bragg_yaml_check_keys(map, keys, COUNT(keys), err);
+    for (size_t k = 0; k < COUNT(values) && st == BRAGG_OK; k++)
+        st = bragg_truth_number(map, keys[k], values[k], err);
+    if (st == BRAGG_OK && bragg_yaml_get(map, "qrange"))
+        st = bragg_yaml_numbers(bragg_yaml_get(map, "qrange"), range, 2, err);
+    if (st == BRAGG_OK && !(range[0] > 0 && range[1] > range[0] && t->total.step > 0 && (range[1] - range[0]) / t->total.step < 1e5 &&
+                            t->total.qdamp > 0.001 && t->total.pixels > 0))
+        st = bragg_yaml_fail(map, err, "total: expected a rising qrange and a positive step, qdamp and pixels");
+    t->total.first = range[0];
+    t->total.n = st == BRAGG_OK ? (size_t)floor((range[1] - range[0]) / t->total.step + 1e-6) + 1 : 0;
+    return st;
+}
+
 /* The range of 2theta that the detector sees. */
 static void find_angles(bragg_truth *t)
 {
@@ -263,10 +287,11 @@ static bragg_status read_cell(const bragg_truth *t, const bragg_yaml *map, truth
 static bragg_status read_phase(const bragg_truth *t, const bragg_yaml *map, truth_phase *p, bragg_error *err)
 {
     static const char *const keys[] = { "weight", "moles", "size_nm", "strain", "uiso", "march", "card", "name", "cell", "march_hkl",
-                                        "formula_units", "expansion_per_k", "displacement_mm" };
+                                        "formula_units", "expansion_per_k", "displacement_mm", "z", "delta2" };
     truth_curve *const curves[] = { &p->weight, &p->moles, &p->size_nm, &p->strain, &p->uiso, &p->march };
     const bragg_yaml *node;
     double hkl[3] = { 0, 0, 1 };
+    p->z = NAN;
     bragg_status st = bragg_yaml_check_keys(map, keys, COUNT(keys), err);
     if (st == BRAGG_OK)
         st = read_card(t, map, p, err);
@@ -285,7 +310,11 @@ static bragg_status read_phase(const bragg_truth *t, const bragg_yaml *map, trut
         st = bragg_truth_number(map, "formula_units", &p->formula_units, err);
     if (st == BRAGG_OK && p->moles.n && !(p->formula_units > 0))
         st = bragg_yaml_fail(map, err, "moles: expected formula_units, as the card does not say how many a cell has");
-    return st == BRAGG_OK ? bragg_truth_number(map, "displacement_mm", &p->displacement_mm, err) : st;
+    if (st == BRAGG_OK)
+        st = bragg_truth_number(map, "displacement_mm", &p->displacement_mm, err);
+    if (st == BRAGG_OK)
+        st = bragg_truth_number(map, "z", &p->z, err);
+    return st == BRAGG_OK ? bragg_truth_number(map, "delta2", &p->delta2, err) : st;
 }
 
 static bragg_status read_scene(bragg_truth *t, const bragg_yaml *list, bool window, truth_scene *out, bragg_error *err)
@@ -347,7 +376,7 @@ static bragg_status read_background(bragg_truth *t, const bragg_yaml *node, cons
 
 static bragg_status read_state(bragg_truth *t, const bragg_yaml *map, bragg_error *err)
 {
-    static const char *const keys[] = { "name", "counts", "background", "graininess", "phases" };
+    static const char *const keys[] = { "name", "counts", "background", "graininess", "phases", "container" };
     const bragg_yaml *node = bragg_yaml_get(map, "name");
     truth_shot *s = &t->shot[t->n_shots];
     truth_scene *scene = &t->scene[t->n_scenes++];
@@ -359,6 +388,8 @@ static bragg_status read_state(bragg_truth *t, const bragg_yaml *map, bragg_erro
         st = bragg_truth_number(map, "counts", &s->counts, err);
     if (st == BRAGG_OK)
         st = bragg_truth_number(map, "graininess", &s->graininess, err);
+    if (st == BRAGG_OK)
+        st = bragg_truth_number(map, "container", &s->container, err);
     if (st == BRAGG_OK)
         st = read_background(t, bragg_yaml_get(map, "background"), &s->background, err);
     if (st == BRAGG_OK)
@@ -457,7 +488,7 @@ static bragg_status read_shots(bragg_truth *t, bragg_error *err)
 
 static bragg_status read_all(bragg_truth *t, bragg_error *err)
 {
-    static const char *const keys[] = { "title", "seed", "radiation", "detector", "patterns", "instrument", "frames", "run", "phases",
+    static const char *const keys[] = { "title", "seed", "radiation", "detector", "patterns", "total", "instrument", "frames", "run", "phases",
                                         "windows", "cycler", "furnace" };
     const bragg_yaml *seed;
     bragg_status st = bragg_yaml_read(t->file, t->arena, &t->root, err);
@@ -465,12 +496,13 @@ static bragg_status read_all(bragg_truth *t, bragg_error *err)
         st = bragg_yaml_check_keys(t->root, keys, COUNT(keys), err);
     if (st == BRAGG_OK && (seed = bragg_yaml_get(t->root, "seed")))
         st = bragg_yaml_integer(seed, &t->seed, err);
-    bragg_status (*const sections[])(bragg_truth *, bragg_error *) = { read_radiation, read_instrument, read_patterns, read_detector,
+    bragg_status (*const sections[])(bragg_truth *, bragg_error *) = { read_radiation, read_instrument, read_patterns, read_detector, read_total,
                                                                        bragg_truth_read_log };
     for (size_t k = 0; k < COUNT(sections) && st == BRAGG_OK; k++)
         st = sections[k](t, err);
-    if (st == BRAGG_OK && t->detector == t->patterns)
-        st = bragg_yaml_fail(t->root, err, "expected a section 'detector' or 'patterns', found %s", t->detector ? "both" : "neither");
+    int ways = t->detector + t->patterns + (t->total.n > 0);
+    if (st == BRAGG_OK && ways != 1)
+        st = bragg_yaml_fail(t->root, err, "expected a section 'detector', 'patterns' or 'total', found %s", ways ? "several" : "neither");
     if (st == BRAGG_OK)
         st = read_scene(t, bragg_yaml_get(t->root, "windows"), true, &t->windows, err);
     return st == BRAGG_OK ? read_shots(t, err) : st;

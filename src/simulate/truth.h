@@ -30,6 +30,7 @@ typedef struct truth_phase {
     int march_hkl[3];
     bool window;                      /* not sample: its place may be another */
     double displacement_mm;
+    double z, delta2;                 /* of total scattering: z of all atoms (NAN: the card's); correlated motion */
 } truth_phase;
 
 typedef struct truth_scene {
@@ -51,6 +52,7 @@ typedef struct truth_shot {
     const truth_background *background;
     double start_s, exposure_s;       /* since the run's first frame */
     double counts, graininess;
+    double container;                 /* of total scattering: its atoms for one of the sample */
     bool own_scale;                   /* counts are this shot's top; else the first shot's */
 } truth_shot;
 
@@ -75,7 +77,8 @@ struct bragg_truth {
     const char *file;
     const bragg_yaml *root;
     long long seed;
-    bool detector, patterns;          /* which of both is written */
+    bool detector, patterns;          /* which is written; neither: total scattering */
+    struct { size_t n; double first, step, qdamp, qbroad, pixels, air, flat; } total; /* inverse angstrom */
     bragg_geometry geometry;
     double error[6];                  /* what the written setup.poni is off by */
     bool gaps;
@@ -97,6 +100,9 @@ struct bragg_truth {
     truth_scene *scene;
     truth_shot *shot;
 };
+
+/* Angstrom and degrees at a shot; edges that symmetry ties follow. */
+void bragg_truth_cell(const bragg_truth *t, const truth_phase *p, const truth_shot *s, double cell[6]);
 
 /* Curves */
 double bragg_truth_at(const truth_curve *c, double x, double otherwise);
@@ -127,6 +133,7 @@ bragg_status bragg_truth_scale(const bragg_truth *t, size_t shot, size_t n, doub
 
 bragg_status bragg_truth_write_frames(const bragg_truth *t, const char *dir, bool force, const bragg_observer *observer, bragg_error *err);
 bragg_status bragg_truth_write_patterns(const bragg_truth *t, const char *dir, bool force, const bragg_observer *observer, bragg_error *err);
+bragg_status bragg_truth_write_total(const bragg_truth *t, const char *dir, bool force, const bragg_observer *observer, bragg_error *err);
 bragg_status bragg_truth_write_cycler(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
 bragg_status bragg_truth_write_furnace(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
 bragg_status bragg_truth_write_states(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
