@@ -10,7 +10,12 @@
  *  phases, refine.  The other sections are kept in root for who needs them. */
 typedef struct bragg_experiment_phase {
     const char *name, *card, *path;  /**< card and path NULL when cell and symmetry are given */
-    bool extract;                    /**< method: lebail */
+    bool extract;                    /**< method: lebail or pawley */
+    bool pawley, positive;
+    const bragg_known_peak *known;   /**< given in place of atoms; NULL without */
+    size_t n_known;
+    bool spacings;                   /**< known lists d, not hkl */
+    double mass, wavelength_ang;     /**< of the known; NAN when not given */
     bragg_cell cell;                 /**< given instead of a card */
     const bragg_symmetry *symmetry;  /**< NULL: the card's */
     const bragg_yaml *refine;

@@ -87,6 +87,29 @@ bragg_status bragg_model_add_phase(bragg_model *model, const char *name, const b
  *  and profile are those at fixed intensities.  EDATA when cell and symmetry disagree. */
 bragg_status bragg_model_add_cell(bragg_model *model, const char *name, const bragg_cell *cell,
                                   const bragg_symmetry *symmetry, bragg_error *err);
+/** The same with intensities as parameters phase.NAME.intensity.h_k_l (G. S. Pawley,
+ *  J. Appl. Cryst. 14 (1981) 357), with esds; reflections that fall together are
+ *  loosely held equal.  positive keeps them from falling below zero. */
+bragg_status bragg_model_add_pawley(bragg_model *model, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry,
+                                    bool positive, bragg_error *err);
+
+/** A peak whose intensity is known. */
+typedef struct bragg_known_peak {
+    int h, k, l;
+    double d_ang, intensity;
+} bragg_known_peak;
+
+/** Add a phase of cell and symmetry with the |F|^2 of its reflections (those of an
+ *  earlier extraction; unlisted ones are 0) and one scale.  mass (g/mol) is the
+ *  calibrated mass of its cell for weight fractions (N. V. Y. Scarlett & I. C.
+ *  Madsen, Powder Diffr. 21 (2006) 278), NAN when it has none. */
+bragg_status bragg_model_add_intensities(bragg_model *model, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry,
+                                         const bragg_known_peak *list, size_t n, double mass, bragg_error *err);
+/** Add a phase of which only spacings and relative intensities are known, as a card
+ *  lists them, measured at wavelength_ang (NAN: as the pattern is).  Its cell.a is
+ *  the ratio of its spacings to the card's. */
+bragg_status bragg_model_add_list(bragg_model *model, const char *name, const bragg_known_peak *list, size_t n, double wavelength_ang,
+                                  double mass, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 

@@ -89,7 +89,7 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
     for (size_t k = 0; k < f->n_phases; k++)
         print_phase(to, &f->phase[k]);
     for (size_t k = 0; k < t->n; k++)
-        if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".cell."))
+        if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".intensity.") && !strstr(t->at[k].name, ".cell."))
             fprintf(to, "  %-34s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
     for (const char *line = f->report; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (!strncmp(line, "cannot be told apart", 20))

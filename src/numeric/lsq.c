@@ -110,16 +110,17 @@ static double weigh(const bragg_lsq_options *o, double r, double *loss)
     return 1;
 }
 
-/* a += J'J (lower triangle), four columns against one so that each value read
- * from memory is used four times. */
-CLONES static void add_products(size_t m, const double *restrict j, double *restrict a)
+/* a += J'J (lower triangle) over the columns that a block touches, four against one
+ * so that each value read from memory is used four times. */
+CLONES static void add_products(size_t m, const size_t *restrict touched, size_t n, const double *restrict j, double *restrict a)
 {
-    for (size_t p = 0; p < m; p++) {
-        const double *x = j + p * BRAGG_LSQ_BLOCK;
+    for (size_t p = 0; p < n; p++) {
+        const double *x = j + touched[p] * BRAGG_LSQ_BLOCK;
+        double *row = a + touched[p] * m;
         size_t q = 0;
         for (; q + 4 <= p + 1; q += 4) {
-            const double *y0 = j + q * BRAGG_LSQ_BLOCK, *y1 = y0 + BRAGG_LSQ_BLOCK,
-                         *y2 = y1 + BRAGG_LSQ_BLOCK, *y3 = y2 + BRAGG_LSQ_BLOCK;
+            const double *y0 = j + touched[q] * BRAGG_LSQ_BLOCK, *y1 = j + touched[q + 1] * BRAGG_LSQ_BLOCK,
+                         *y2 = j + touched[q + 2] * BRAGG_LSQ_BLOCK, *y3 = j + touched[q + 3] * BRAGG_LSQ_BLOCK;
             double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
 #pragma omp simd reduction(+ : s0, s1, s2, s3)
             for (int i = 0; i < BRAGG_LSQ_BLOCK; i++) {
@@ -128,20 +129,35 @@ CLONES static void add_products(size_t m, const double *restrict j, double *rest
                 s2 += x[i] * y2[i];
                 s3 += x[i] * y3[i];
             }
-            a[p * m + q] += s0;
-            a[p * m + q + 1] += s1;
-            a[p * m + q + 2] += s2;
-            a[p * m + q + 3] += s3;
+            row[touched[q]] += s0;
+            row[touched[q + 1]] += s1;
+            row[touched[q + 2]] += s2;
+            row[touched[q + 3]] += s3;
         }
         for (; q <= p; q++) {
-            const double *y = j + q * BRAGG_LSQ_BLOCK;
+            const double *y = j + touched[q] * BRAGG_LSQ_BLOCK;
             double s = 0;
 #pragma omp simd reduction(+ : s)
             for (int i = 0; i < BRAGG_LSQ_BLOCK; i++)
                 s += x[i] * y[i];
-            a[p * m + q] += s;
+            row[touched[q]] += s;
         }
     }
+}
+
+/* Columns that are not all zero in a block: an intensity is known to few of them. */
+static size_t find_touched(size_t m, const double *j, size_t *touched)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < m; k++) {
+        const double *x = j + k * BRAGG_LSQ_BLOCK;
+        int i = 0;
+        while (i < BRAGG_LSQ_BLOCK && x[i] == 0)
+            i++;
+        if (i < BRAGG_LSQ_BLOCK)
+            touched[n++] = k;
+    }
+    return n;
 }
 
 /* Losses turn into weights: rows of r and J are scaled by their square roots. */
@@ -169,7 +185,7 @@ static void keep_rows(bragg_lsq *l, size_t first, size_t n, const double *r, con
     }
 }
 
-static bragg_status one_block(bragg_lsq *l, size_t first, double *r, double *j, double *lane,
+static bragg_status one_block(bragg_lsq *l, size_t first, double *r, double *j, size_t *touched, double *lane,
                               bragg_error *err)
 {
     size_t m = l->m, last = first + BRAGG_LSQ_BLOCK < l->problem->n ? first + BRAGG_LSQ_BLOCK : l->problem->n;
@@ -179,13 +195,14 @@ static bragg_status one_block(bragg_lsq *l, size_t first, double *r, double *j, 
     if (st < 0)
         return st;
     lane[0] += apply_loss(l, last - first, r, j);
-    for (size_t k = 0; k < m; k++) {
+    size_t n = find_touched(m, j, touched);
+    for (size_t k = 0; k < n; k++) {
         double s = 0;
         for (int i = 0; i < BRAGG_LSQ_BLOCK; i++)
-            s += r[i] * j[k * BRAGG_LSQ_BLOCK + i];
-        lane[1 + k] += s;
+            s += r[i] * j[touched[k] * BRAGG_LSQ_BLOCK + i];
+        lane[1 + touched[k]] += s;
     }
-    add_products(m, j, lane + 1 + m);
+    add_products(m, touched, n, j, lane + 1 + m);
     if (l->jacobian)
         keep_rows(l, first, last - first, r, j);
     return BRAGG_OK;
@@ -196,15 +213,16 @@ static bragg_status lane_work(void *payload, size_t first, size_t last, bragg_er
 {
     bragg_lsq *l = payload;
     size_t m = l->m, blocks = (l->problem->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
-    double *r = malloc((1 + m) * BRAGG_LSQ_BLOCK * sizeof *r);
+    double *r = malloc((1 + m) * BRAGG_LSQ_BLOCK * sizeof *r + (m + 1) * sizeof(size_t));
     if (!r)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a block of %zu variables", m);
+    size_t *touched = (size_t *)(r + (1 + m) * BRAGG_LSQ_BLOCK);
     bragg_status st = BRAGG_OK;
     for (size_t k = first; k < last && st >= 0; k++) {
         double *lane = l->lane + k * (1 + m + m * m);
         memset(lane, 0, (1 + m + m * m) * sizeof *lane);
         for (size_t b = blocks * k / l->lanes; b < blocks * (k + 1) / l->lanes && st >= 0; b++)
-            st = one_block(l, b * BRAGG_LSQ_BLOCK, r, r + BRAGG_LSQ_BLOCK, lane, err);
+            st = one_block(l, b * BRAGG_LSQ_BLOCK, r, r + BRAGG_LSQ_BLOCK, touched, lane, err);
     }
     free(r);
     return st;
@@ -437,8 +455,27 @@ static void accept(bragg_lsq *l, double gain)
     l->cycles++;
 }
 
+/* Damping hides what is left to gain where many variables share a weak direction:
+ * a step that promises nothing is asked again without.  True, with that step, when
+ * there is something left. */
+static const double undamped = 1e-7;
+
+static bool look_undamped(bragg_lsq *l, double *predicted)
+{
+    double mu = l->mu, before = *predicted;
+    l->mu = undamped;
+    if (find_step(l, predicted) && !is_small(l, *predicted))
+        return true;
+    l->mu = mu;
+    find_step(l, predicted);
+    *predicted = before;
+    l->cut = false;
+    return false;
+}
+
 bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
 {
+    bool looked = false;
     bragg_status st = l->evaluated ? BRAGG_OK : first_evaluation(l, err);
     l->finished = false;
     if (st < 0)
@@ -450,6 +487,10 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
         if (!find_step(l, &predicted))
             continue;
         bool small = !l->cut && is_small(l, predicted);
+        if (small && l->mu > undamped && !looked) {
+            looked = true;
+            small = !look_undamped(l, &predicted);
+        }
         if (small && l->mu <= 0.01)
             return BRAGG_CONVERGED;
         bragg_error ignored = BRAGG_ERROR_INIT;

@@ -60,10 +60,13 @@ static void update_atoms(const bragg_params *t, phase *p)
     }
 }
 
-static bragg_status update_factors(phase *p, mix *m, bragg_error *err)
+static bragg_status update_factors(const bragg_params *t, phase *p, mix *m, bragg_error *err)
 {
-    if (p->extracted)
+    if (!p->structure->n_atoms) {
+        for (size_t r = 0; p->pawley && !p->extracted && r < p->n_reflections; r++)
+            m->f2[r] = t->at[m->intensity_row + r].value;
         return BRAGG_OK;
+    }
     bragg_structure view = *p->structure;
     view.scatterer = m->scatterer;
     bool atoms_move = false;
@@ -78,7 +81,7 @@ static bragg_status update_phase(const bragg_params *t, bragg_model *model, phas
     bragg_status st = bragg_cell_check(&p->structure->cell, err);
     update_atoms(t, p);
     for (size_t h = 0; h < model->n_histograms && st == BRAGG_OK; h++)
-        st = update_factors(p, &p->mix[h], err);
+        st = update_factors(t, p, &p->mix[h], err);
     return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
 }
 
@@ -89,7 +92,7 @@ typedef struct spot {
     double q, theta, position, dposition_dtheta, dtheta_dq;
     double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta;
     double lorentz_size, lorentz_strain, wavelength;
-    double intensity, per_scale, dintensity_dq, dintensity_dtheta, march, dmarch, lp;
+    double intensity, per_scale, per_f2, dintensity_dq, dintensity_dtheta, march, dmarch, lp;
     bragg_tch tch;
 } spot;
 
@@ -168,7 +171,7 @@ static void brighten_peak(const bragg_params *t, const histogram *h, const phase
     double dln = -2 * cs / sn + sn / cs + dpolar / polar; /* d ln(L P) / d theta */
     s->lp = lorentz * polar;
     double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->march / p->volume;
-    double base = t->at[m->scale_row].value * per_f2;
+    double base = s->per_f2 = t->at[m->scale_row].value * per_f2;
     s->per_scale = per_f2 * m->f2[refl];
     s->intensity = base * m->f2[refl];
     s->dintensity_dtheta = s->intensity * dln;
@@ -211,9 +214,10 @@ enum { K_CELL = N_INSTRUMENT, K_DIJ, K_SIZE, K_STRAIN, K_SCALE, K_MARCH, K_ATOM 
 
 static change cell_change(const phase *p, const bragg_reflection *r, const spot *s, int axis)
 {
+    const bragg_known_peak *known = p->spacings ? &p->known[r - p->reflection] : NULL;
     const double hh[6] = { r->h * r->h, r->k * r->k, r->l * r->l, 2 * r->k * r->l, 2 * r->h * r->l, 2 * r->h * r->k };
-    double dq = 0;
-    for (int i = 0; i < 6; i++)
+    double dq = known ? p->dg[0][axis] / (known->d_ang * known->d_ang) : 0;
+    for (int i = 0; !known && i < 6; i++)
         dq += hh[i] * p->dg[i][axis];
     change c = from_theta(s, s->dtheta_dq * dq);
     c.intensity = s->dintensity_dq * dq - s->intensity * p->dvolume[axis] / p->volume;
@@ -303,11 +307,19 @@ static double reach_of(const bragg_tch *t)
     return t->fwhm * fmax(2.5, 50 * sqrt(fmin(fmax(t->eta, 0), 1)));
 }
 
+double bragg_refine_invd2(const phase *p, size_t refl)
+{
+    const bragg_reflection *r = &p->reflection[refl];
+    if (p->spacings)
+        return p->g[0] / (p->known[refl].d_ang * p->known[refl].d_ang);
+    return bragg_cell_invd2(p->g, r->h, r->k, r->l);
+}
+
 /* 1/d^2 as this pattern sees it. */
 static double invd2_in(const bragg_params *t, const phase *p, const mix *m, size_t refl)
 {
     const bragg_reflection *r = &p->reflection[refl];
-    double q = bragg_cell_invd2(p->g, r->h, r->k, r->l);
+    double q = bragg_refine_invd2(p, refl);
     for (size_t k = 0; k < p->metric.n; k++)
         if (m->strain_row[k] != NO_ROW && t->at[m->strain_row[k]].value != 0)
             q += t->at[m->strain_row[k]].value * bragg_invariant_at(&p->metric, k, r->h, r->k, r->l);
@@ -363,6 +375,12 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     march_factor(t, p, refl, &s);
     brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
+    e.own_column = -1;
+    if (p->pawley && model->layout && model->layout->n_variables) {
+        size_t row = m->intensity_row + refl;
+        e.own_column = model->layout->column[row];
+        e.own_slope = s.per_f2 * model->layout->weight[row];
+    }
     size_t coefficients = model->layout ? 4 * m->terms.n_full + m->terms.n_intensity : 0, room = h->room_peaks;
     bragg_status st = bragg_array_grow(&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
     if (st == BRAGG_OK)
@@ -557,6 +575,8 @@ static void differentiate_peak(const bragg_model *model, const histogram *h, siz
         add_full(jacobian + (size_t)t->full[k] * BRAGG_LSQ_BLOCK, s, n, c + 4 * k);
     for (size_t k = 0; k < t->n_intensity; k++)
         add_scaled(jacobian + (size_t)t->intensity[k] * BRAGG_LSQ_BLOCK, s->p, n, c[4 * t->n_full + k]);
+    if (e->own_column >= 0)
+        add_scaled(jacobian + (size_t)e->own_column * BRAGG_LSQ_BLOCK, s->p, n, e->own_slope);
     for (int d = 0; d < 2; d++) {
         ptrdiff_t column = model->layout->column[h->row[AXIAL_S + d]];
         if (column >= 0)
@@ -620,6 +640,10 @@ static size_t histogram_at(const bragg_model *model, size_t residual)
 bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
 {
     const bragg_model *model = payload;
+    if (first >= model->first_restraint) {
+        bragg_refine_restrain(model, first, last, r, jacobian);
+        return BRAGG_OK;
+    }
     size_t which = histogram_at(model, first);
     const histogram *h = &model->histogram[which];
     size_t from = first - h->offset, to = last - h->offset < h->n ? last - h->offset : h->n;

@@ -96,16 +96,25 @@ void bragg_experiment_free(bragg_experiment *x)
 
 /* ---------------------------------------------------------------- model */
 
+static bragg_status add_cell(bragg_model *m, const bragg_experiment_phase *p, const bragg_cell *cell, const bragg_symmetry *symmetry, bragg_error *err)
+{
+    if (p->known)
+        return bragg_model_add_intensities(m, p->name, cell, symmetry, p->known, p->n_known, p->mass, err);
+    return p->pawley ? bragg_model_add_pawley(m, p->name, cell, symmetry, p->positive, err) : bragg_model_add_cell(m, p->name, cell, symmetry, err);
+}
+
 static bragg_status add_phase(bragg_model *m, const bragg_experiment_phase *p, bragg_error *err)
 {
     bragg_structure *s;
+    if (p->spacings)
+        return bragg_model_add_list(m, p->name, p->known, p->n_known, p->wavelength_ang, p->mass, err);
     if (p->symmetry)
-        return bragg_model_add_cell(m, p->name, &p->cell, p->symmetry, err);
+        return add_cell(m, p, &p->cell, p->symmetry, err);
     bragg_status st = bragg_structure_read_cif(p->path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
-    if (p->extract)
-        st = bragg_model_add_cell(m, p->name, &s->cell, &s->symmetry, err);
+    if (p->extract || p->known)
+        st = add_cell(m, p, &s->cell, &s->symmetry, err);
     else
         st = bragg_model_add_phase(m, p->name, s, p->has_march ? p->march_hkl : NULL, err);
     bragg_structure_free(s);

@@ -166,8 +166,16 @@ static bragg_status fit_extracting(run *r, bool last, bragg_error *err)
 
 static bragg_status fit_once(run *r, bool last, bragg_error *err)
 {
-    return bragg_refine_extracts(r->model) ? fit_extracting(r, last, err)
-                                           : solve(r, last ? r->opt->max_cycles : 12, last ? 0.01 : 0.5, err);
+    bool pawley = last && bragg_refine_has_pawley(r->model);
+    bragg_status st = BRAGG_OK;
+    if (bragg_refine_extracts(r->model))
+        st = fit_extracting(r, last && !pawley, err);
+    else if (!pawley)
+        st = solve(r, last ? r->opt->max_cycles : 12, last ? 0.01 : 0.5, err);
+    if (!pawley || (st < 0 && st != BRAGG_ENOCONV))
+        return st;
+    st = bragg_refine_pawley_begin(r->model, err);
+    return st < 0 ? st : solve(r, r->opt->max_cycles, 0.01, err);
 }
 
 static size_t free_up_to(run *r, const bool *wanted, int stage)
@@ -321,7 +329,7 @@ static double run_sums(const double *r, size_t n)
 static void fill_r_factors(const run *r, bragg_fit *f)
 {
     const bragg_model *m = r->model;
-    double difference = 0, total = 0, weighted = weighted_sum(m), chi2 = bragg_lsq_chi2(r->lsq), steps = 0, runs = 0, before;
+    double difference = 0, total = 0, weighted = weighted_sum(m), chi2 = 0, steps = 0, runs = 0, before;
     for (size_t k = 0; k < m->n_histograms; k++) {
         const histogram *h = &m->histogram[k];
         double *y = malloc(h->n * sizeof *y);
@@ -334,6 +342,7 @@ static void fill_r_factors(const run *r, bragg_fit *f)
             double d = (h->y[i] - y[i]) * h->weight[i];
             difference += fabs(h->y[i] - y[i]);
             total += fabs(h->y[i]);
+            chi2 += d * d;
             steps += i ? (d - before) * (d - before) : 0;
             before = d;
             y[i] = d;
@@ -381,7 +390,7 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
     for (int k = 0; k < 6; k++)
         gradient[p->cell_row[k]] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
     f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
-    f->density.value = p->extracted ? NAN : bragg_structure_density(p->structure);
+    f->density.value = !p->structure->n_atoms ? NAN : bragg_structure_density(p->structure);
     f->density.esd = f->density.value * f->volume_ang3.esd / p->volume;
     f->size_nm = row_quantity(m, p->size_row);
     f->strain = row_quantity(m, p->strain_row);
@@ -396,17 +405,17 @@ static void fill_fractions(const run *r, double *gradient, bragg_fit *f)
     const bragg_model *m = r->model;
     double sum = 0;
     for (size_t i = 0; i < m->n_phases; i++)
-        sum += m->params.at[m->phase[i].mix[0].scale_row].value * bragg_structure_mass(m->phase[i].structure);
+        sum += m->params.at[m->phase[i].mix[0].scale_row].value * bragg_refine_mass(&m->phase[i]);
     for (size_t i = 0; i < m->n_phases; i++) {
-        if (m->phase[i].extracted) {
+        if (!(bragg_refine_mass(&m->phase[i]) > 0)) {
             f->phase[i].weight_fraction = (bragg_quantity){ NAN, NAN };
             continue;
         }
-        double mass = bragg_structure_mass(m->phase[i].structure);
+        double mass = bragg_refine_mass(&m->phase[i]);
         double w = m->params.at[m->phase[i].mix[0].scale_row].value * mass / sum;
         memset(gradient, 0, m->params.n * sizeof *gradient);
         for (size_t k = 0; k < m->n_phases; k++)
-            gradient[m->phase[k].mix[0].scale_row] = ((k == i ? mass : 0) - w * bragg_structure_mass(m->phase[k].structure)) / sum;
+            gradient[m->phase[k].mix[0].scale_row] = ((k == i ? mass : 0) - w * bragg_refine_mass(&m->phase[k])) / sum;
         f->phase[i].weight_fraction = (bragg_quantity){ w, m->n_phases > 1 ? esd_of(r, gradient) : NAN };
     }
 }
@@ -504,6 +513,7 @@ bragg_status bragg_refine(bragg_model *m, const bragg_refine_options *options, b
     }
     for (size_t i = 0; i < m->params.n; i++)
         wanted[i] = m->params.at[i].refine;
+    bragg_refine_pawley_reset(m);
     bragg_status st = run_stages(&r, wanted, err), end = BRAGG_OK;
     for (size_t i = 0; i < m->params.n; i++)
         m->params.at[i].refine = wanted[i];

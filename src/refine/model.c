@@ -42,6 +42,7 @@ void bragg_model_free(bragg_model *m)
     for (size_t h = 0; h < m->n_histograms; h++)
         free_histogram(&m->histogram[h]);
     free(m->histogram);
+    free(m->restraint);
     free(m->phase);
     bragg_params_free(&m->params);
     bragg_arena_free(m->arena);
@@ -237,6 +238,17 @@ bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_
     return BRAGG_OK;
 }
 
+bragg_status bragg_model_add_pawley(bragg_model *m, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry, bool positive,
+                                    bragg_error *err)
+{
+    bragg_status st = bragg_model_add_cell(m, name, cell, symmetry, err);
+    if (st == BRAGG_OK) {
+        m->phase[m->n_phases - 1].pawley = true;
+        m->phase[m->n_phases - 1].positive = positive;
+    }
+    return st;
+}
+
 /* ---------------------------------------------------------- reflections */
 
 static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
@@ -252,6 +264,8 @@ static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
             d_max = fmax(d_max, h->radiation.wavelength_ang[k] / (2 * sin(low / 2)));
         }
     }
+    if (p->spacings)
+        return BRAGG_OK;
     /* room for a cell that grows or shrinks by one per cent */
     bragg_status st = bragg_reflections(&p->structure->cell, &p->structure->symmetry, d_min * 0.99, d_max * 1.01,
                                         &p->reflection, &p->n_reflections, err);
@@ -308,9 +322,11 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
     x->df2_dq = x->f2 + n;
     x->terms.intensity = x->terms.full + rows;
     x->terms.intensity_term = x->terms.full_term + rows;
-    for (size_t r = 0; p->extracted && r < n; r++)
+    for (size_t r = 0; r < n; r++)
         x->f2[r] = 1;
-    if (p->extracted)
+    if (p->known)
+        bragg_refine_known_intensities(h, p, x->f2);
+    if (!atoms)
         return BRAGG_OK;
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < p->structure->n_scatterers && st == BRAGG_OK; k++) {
@@ -326,7 +342,7 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
 
 /* ----------------------------------------------------------------- table */
 
-static bragg_status add_row(bragg_model *m, const char *prefix, const char *name, const char *unit, double value,
+bragg_status bragg_refine_add_row(bragg_model *m, const char *prefix, const char *name, const char *unit, double value,
                             double lower, double upper, size_t *row, bragg_error *err)
 {
     char full[300];
@@ -360,13 +376,13 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         char name[32];
         size_t row;
         snprintf(name, sizeof name, "background.%zu", k);
-        st = add_row(m, h->name, name, "", 0, -INFINITY, INFINITY, &row, err);
+        st = bragg_refine_add_row(m, h->name, name, "", 0, -INFINITY, INFINITY, &row, err);
         if (k == 0)
             h->background_row = row;
     }
     for (int k = 0; k < N_INSTRUMENT && st == BRAGG_OK; k++) {
         double upper = rows[k].lower == 0 ? (k >= AXIAL_S ? 1 : 10) : -rows[k].lower;
-        st = add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
+        st = bragg_refine_add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
                      rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
     if (st == BRAGG_OK && h->mount != BRAGG_BRAGG_BRENTANO) /* no such thing in this mount */
@@ -419,7 +435,7 @@ static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_erro
     for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
         double value = k < 3 ? a->x[k] : k == ATOM_OCCUPANCY ? a->occupancy : k == ATOM_UISO ? u0 : a->u[k - ATOM_U11];
         double lower = k < 3 ? -INFINITY : k == ATOM_OCCUPANCY ? 0 : -0.2, upper = k < 3 ? INFINITY : k == ATOM_OCCUPANCY ? 2 : 1;
-        st = add_row(m, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, lower, upper, &row, err);
+        st = bragg_refine_add_row(m, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, lower, upper, &row, err);
     }
     if (st < 0)
         return st;
@@ -451,7 +467,7 @@ static bragg_status add_cell_rows(bragg_model *m, phase *p, const char *prefix, 
         double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
         /* an alloy may lie some per cent from its card; beyond, it is another phase */
         double lower = k < 3 ? 0.95 * value : value - 5, upper = k < 3 ? 1.05 * value : value + 5;
-        st = add_row(m, prefix, names[k], k < 3 ? "angstrom" : "deg", value, lower, upper, &p->cell_row[k], err);
+        st = bragg_refine_add_row(m, prefix, names[k], k < 3 ? "angstrom" : "deg", value, lower, upper, &p->cell_row[k], err);
         bragg_param *row = &m->params.at[p->cell_row[k]];
         if (st == BRAGG_OK && tie[k] >= 0)
             st = bragg_params_tie(&m->params, p->cell_row[k], p->cell_row[tie[k]], 1, 0, err);
@@ -473,7 +489,7 @@ static bragg_status add_strain_rows(bragg_model *m, phase *p, size_t which, brag
     for (size_t k = 0; k < p->metric.n && which > 0 && st == BRAGG_OK; k++) {
         char name[160];
         snprintf(name, sizeof name, "phase.%s.dij.%s", p->name, names[p->metric.pivot[k]]);
-        st = add_row(m, m->histogram[which].name, name, "invang^2", 0, -0.1, 0.1, &p->mix[which].strain_row[k], err);
+        st = bragg_refine_add_row(m, m->histogram[which].name, name, "invang^2", 0, -0.1, 0.1, &p->mix[which].strain_row[k], err);
     }
     return st;
 }
@@ -485,20 +501,23 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     snprintf(prefix, sizeof prefix, "phase.%s", p->name);
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
         snprintf(name, sizeof name, "phase.%s.scale", p->name);
-        st = add_row(m, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
+        st = bragg_refine_add_row(m, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
     }
+    for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK && p->pawley; h++)
+        st = bragg_refine_add_intensity_rows(m, p, h, p->positive, err);
     bragg_symmetry_invariants(&p->structure->symmetry, 2, &p->metric);
+    p->metric.n = p->spacings ? 0 : p->metric.n;
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
         st = add_strain_rows(m, p, h, err);
     if (st == BRAGG_OK)
         st = add_cell_rows(m, p, prefix, err);
     if (st == BRAGG_OK)
-        st = add_row(m, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
+        st = bragg_refine_add_row(m, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
     if (st == BRAGG_OK)
-        st = add_row(m, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
+        st = bragg_refine_add_row(m, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
     p->march_row = NO_ROW;
     if (st == BRAGG_OK && p->has_march)
-        st = add_row(m, prefix, "march", "", 1, 0.05, 20, &p->march_row, err);
+        st = bragg_refine_add_row(m, prefix, "march", "", 1, 0.05, 20, &p->march_row, err);
     p->atom_row = m->params.n;
     for (size_t j = 0; j < p->structure->n_atoms && st == BRAGG_OK; j++)
         st = add_atom_rows(m, p, j, err);
@@ -515,7 +534,9 @@ static void place_residuals(bragg_model *m)
         next += m->histogram[h].n_blocks * BRAGG_LSQ_BLOCK;
         m->n_observations += m->histogram[h].n;
     }
+    m->first_restraint = next;
     m->problem = (bragg_lsq_problem){ next, next - m->n_observations, bragg_refine_prepare, bragg_refine_residuals, m };
+    bragg_refine_place_restraints(m);
 }
 
 bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
@@ -611,6 +632,8 @@ bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bra
     free(v);
     return st;
 }
+
+double bragg_refine_mass(const phase *p) { return p->mass > 0 ? p->mass : bragg_structure_mass(p->structure); }
 
 bragg_params *bragg_model_params(bragg_model *m) { return &m->params; }
 const bragg_lsq_problem *bragg_model_problem(bragg_model *m) { return &m->problem; }

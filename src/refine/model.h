@@ -37,6 +37,8 @@ typedef struct peak {
     double centre, m2, dcentre[3], dm2[3]; /* the nodes' mean place and variance, for the rest */
     size_t coefficient;
     size_t phase, reflection;
+    ptrdiff_t own_column;       /* of its intensity (Pawley), or -1 */
+    double own_slope;
 } peak;
 
 /* Which columns a phase's peaks move in a histogram, and through what.  A term
@@ -55,7 +57,7 @@ typedef struct terms {
 } terms;
 
 typedef struct mix {
-    size_t scale_row, strain_row[6];    /* D_ij, one a polynomial of the phase's metric */
+    size_t scale_row, intensity_row, strain_row[6];    /* D_ij, one a polynomial of the phase's metric */
     bragg_scatterer *scatterer;
     bragg_factors *factors;
     double *f2, *df2_dq;
@@ -94,12 +96,27 @@ typedef struct phase {
     size_t cell_row[6], size_row, strain_row, march_row, atom_row;
     bragg_invariants metric;    /* what symmetry leaves of D_ij */
     bool has_march, extracted;  /* extracted: intensities from the pattern, no atoms */
+    bool pawley, positive;      /* intensities are rows; extracted until they are freed */
+    bool spacings;              /* a list of d: reflections without indices */
+    size_t n_known;             /* intensities given, in place of atoms */
+    bragg_known_peak *known;
+    double card_wavelength_ang, mass; /* mass: calibrated, in place of the atoms' */
     int march_hkl[3];
     size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */
     double *march_cos2;
     double g[6], dg[6][6], volume, dvolume[6];
     mix *mix;                   /* one a histogram */
 } phase;
+
+enum restraint_kind { RESTRAINT_DIFFERENCE };
+
+/* A number that is known to sigma, beside the patterns. */
+typedef struct restraint {
+    enum restraint_kind kind;
+    bool passing;               /* made by a fit for itself */
+    double value, sigma;
+    size_t row[2];
+} restraint;
 
 struct bragg_model {
     bragg_arena *arena;
@@ -111,6 +128,8 @@ struct bragg_model {
     const bragg_lsq_layout *layout;
     bragg_lsq_problem problem;
     size_t n_observations;
+    size_t n_restraints, room_restraints, first_restraint;
+    restraint *restraint;
 };
 
 #pragma GCC visibility push(hidden) /* shared by the files of this folder only */
@@ -135,6 +154,30 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
 bool bragg_refine_extracts(const bragg_model *model);
 bragg_status bragg_refine_extract_start(bragg_model *model, bragg_error *err);
 bragg_status bragg_refine_extract(bragg_model *model, int rounds, bool weighted, double *change, bragg_error *err);
+
+/* Pawley (pawley.c): rows of a phase in a pattern; extraction again; intensities
+ * freed as the last extraction left them */
+bragg_status bragg_refine_add_intensity_rows(bragg_model *model, phase *p, size_t which, bool positive, bragg_error *err);
+void bragg_refine_pawley_reset(bragg_model *model);
+bragg_status bragg_refine_pawley_begin(bragg_model *model, bragg_error *err);
+bool bragg_refine_has_pawley(const bragg_model *model);
+
+/* restraint.c */
+bragg_status bragg_refine_add_restraint(bragg_model *model, enum restraint_kind kind, restraint **out, bragg_error *err);
+void bragg_refine_drop_passing(bragg_model *model);
+void bragg_refine_place_restraints(bragg_model *model);
+void bragg_refine_restrain(const bragg_model *model, size_t first, size_t last, double *r, double *jacobian);
+
+/* known.c: |F|^2 of the reflections */
+void bragg_refine_known_intensities(const histogram *h, const phase *p, double *f2);
+
+/* model.c */
+bragg_status bragg_refine_add_row(bragg_model *model, const char *prefix, const char *name, const char *unit, double value, double lower,
+                                  double upper, size_t *row, bragg_error *err);
+/* 1/d^2 of a reflection in the present cell (calculate.c), and the mass that its
+ * scale stands for */
+double bragg_refine_invd2(const phase *p, size_t reflection);
+double bragg_refine_mass(const phase *p);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
 enum { MAX_NODES = 96 };

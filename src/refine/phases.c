@@ -26,8 +26,8 @@ static bragg_status read_cell(const loading *l, const bragg_yaml *map, bragg_exp
     double v[6];
     if (!group)
         return bragg_yaml_fail(cell, err, "cell: expected a space_group beside it, found none");
-    if (!p->extract)
-        return bragg_yaml_fail(cell, err, "cell: expected 'method: lebail' or a card with atoms, found neither");
+    if (!p->extract && !p->known)
+        return bragg_yaml_fail(cell, err, "cell: expected 'method: lebail', intensities or a card with atoms, found none");
     bragg_symmetry *s = bragg_arena_alloc(l->arena, 1, sizeof *s);
     bragg_status st = s ? bragg_yaml_numbers(cell, v, 6, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a symmetry");
     if (st == BRAGG_OK)
@@ -43,31 +43,74 @@ static bragg_status read_cell(const loading *l, const bragg_yaml *map, bragg_exp
 
 static bragg_status read_method(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
-    const bragg_yaml *node = bragg_yaml_get(map, "method");
+    static const char *const names[] = { "rietveld", "lebail", "pawley" };
+    const bragg_yaml *node = bragg_yaml_get(map, "method"), *positive = bragg_yaml_get(map, "positive");
     const char *text = "rietveld";
     bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
-    if (st == BRAGG_OK && strcmp(text, "rietveld") && strcmp(text, "lebail"))
-        return bragg_yaml_fail(node, err, "method: expected rietveld or lebail, found '%s'", text);
-    p->extract = *text == 'l';
+    if (st == BRAGG_OK && strcmp(text, names[0]) && strcmp(text, names[1]) && strcmp(text, names[2]))
+        return bragg_yaml_fail(node, err, "method: expected rietveld, lebail or pawley, found '%s'", text);
+    p->pawley = *text == 'p';
+    p->extract = *text != 'r';
+    return st == BRAGG_OK && positive ? bragg_yaml_bool(positive, &p->positive, err) : st;
+}
+
+/* [[d, I], ...] or a file of such columns. */
+static bragg_status read_peaks(const loading *l, const bragg_yaml *node, bragg_experiment_phase *p, bragg_error *err)
+{
+    bragg_known_peak *list = NULL;
+    bragg_status st = BRAGG_OK;
+    p->spacings = true;
+    if (node->kind == BRAGG_YAML_SCALAR) {
+        const char *path;
+        st = bragg_reading_path(l, node, &path, err);
+        return st == BRAGG_OK ? bragg_reading_spacings(path, l->arena, &p->known, &p->n_known, err) : st;
+    }
+    list = bragg_arena_alloc(l->arena, node->n_children + 1, sizeof *list);
+    if (!list)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for peaks");
+    for (const bragg_yaml *c = node->child; c && st == BRAGG_OK; c = c->next) {
+        double pair[2];
+        st = bragg_yaml_numbers(c, pair, 2, err);
+        list[p->n_known++] = (bragg_known_peak){ 0, 0, 0, pair[0], pair[1] };
+    }
+    p->known = list;
+    return st == BRAGG_OK && !p->n_known ? bragg_yaml_fail(node, err, "peaks: expected [[d, intensity], ...], found none") : st;
+}
+
+static bragg_status read_known(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *peaks = bragg_yaml_get(map, "peaks"), *file = bragg_yaml_get(map, "intensities"), *node;
+    const char *path;
+    bragg_status st = BRAGG_OK;
+    p->mass = p->wavelength_ang = NAN;
+    if (peaks && file)
+        return bragg_yaml_fail(peaks, err, "phase: expected peaks or intensities, found both");
+    if (peaks)
+        st = read_peaks(l, peaks, p, err);
+    if (file && (st = bragg_reading_path(l, file, &path, err)) == BRAGG_OK)
+        st = bragg_reading_intensities(path, p->name, l->arena, &p->known, &p->n_known, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mass")) && (st = bragg_yaml_number(node, &p->mass, err)) == BRAGG_OK && !(p->mass > 0))
+        st = bragg_yaml_fail(node, err, "mass: expected g/mol, found %g", p->mass);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "wavelength")) && (st = bragg_yaml_number(node, &p->wavelength_ang, err)) == BRAGG_OK && !(p->wavelength_ang > 0))
+        st = bragg_yaml_fail(node, err, "wavelength: expected angstrom, found %g", p->wavelength_ang);
     return st;
 }
 
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
-    static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group" };
+    static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group", "positive",
+                                        "peaks", "intensities", "mass", "wavelength" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
-    bool has_cell = bragg_yaml_get(map, "cell");
-    if (st == BRAGG_OK && !node && !has_cell)
+    bool has_cell = bragg_yaml_get(map, "cell"), has_peaks = bragg_yaml_get(map, "peaks");
+    if (st == BRAGG_OK && !node && !has_cell && !has_peaks)
         st = bragg_yaml_fail(map, err, "phase: expected a card, found none");
-    if (st == BRAGG_OK && node && has_cell)
-        st = bragg_yaml_fail(map, err, "phase: expected a card or a cell, found both");
+    if (st == BRAGG_OK && (node != NULL) + has_cell + has_peaks > 1)
+        st = bragg_yaml_fail(map, err, "phase: expected a card, a cell or a list of peaks, found several");
     if (st == BRAGG_OK && !node && !named)
-        st = bragg_yaml_fail(map, err, "phase: expected a name beside its cell, found none");
+        st = bragg_yaml_fail(map, err, "phase: expected a name beside its %s, found none", has_cell ? "cell" : "peaks");
     if (st == BRAGG_OK)
         st = read_method(map, p, err);
-    if (st == BRAGG_OK && has_cell)
-        st = read_cell(l, map, p, err);
     if (st == BRAGG_OK && node)
         st = bragg_yaml_text(node, &p->card, err);
     if (st == BRAGG_OK && node)
@@ -77,6 +120,10 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
     if (st == BRAGG_OK && strpbrk(p->name, ". *?[]\t"))
         return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
     p->refine = bragg_yaml_get(map, "refine");
+    if (st == BRAGG_OK)
+        st = read_known(l, map, p, err);
+    if (st == BRAGG_OK && has_cell)
+        st = read_cell(l, map, p, err);
     double march[3];
     const bragg_yaml *axis = bragg_yaml_get(map, "march");
     if (st == BRAGG_OK && axis && (st = bragg_yaml_numbers(axis, march, 3, err)) == BRAGG_OK) {

@@ -25,6 +25,11 @@ bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, co
                                      bragg_error *err);
 /* data.c: all patterns, with their instruments and backgrounds */
 bragg_status bragg_reading_data(const loading *l, bragg_error *err);
+/* peaklist.c: columns "d intensity"; or the table of reflections that a fit wrote,
+ * of the phase of that name or the only one */
+bragg_status bragg_reading_spacings(const char *path, bragg_arena *arena, const bragg_known_peak **out, size_t *n, bragg_error *err);
+bragg_status bragg_reading_intensities(const char *path, const char *phase, bragg_arena *arena, const bragg_known_peak **out, size_t *n,
+                                       bragg_error *err);
 /* phases.c */
 bragg_status bragg_reading_phases(const loading *l, bragg_error *err);
 

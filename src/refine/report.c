@@ -146,7 +146,7 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
         bragg_quantity w = f->phase[i].weight_fraction;
         fprintf(to, " %zu ", i + 1);
         put_word(to, m->phase[i].name);
-        fprintf(to, " %s\n", m->n_phases > 1 ? esd_text(text, 100 * w.value, 100 * w.esd) : m->phase[i].extracted ? "?" : "100");
+        fprintf(to, " %s\n", m->n_phases > 1 ? esd_text(text, 100 * w.value, 100 * w.esd) : !m->phase[i].structure->n_atoms ? "?" : "100");
     }
     return put_profile(to, m, which, err);
 }
@@ -189,7 +189,7 @@ static void put_cell(FILE *to, const bragg_model *m, const bragg_fit *f, size_t 
     put(to, "_cell_volume", f->phase[i].volume_ang3.value, f->phase[i].volume_ang3.esd);
     if (isfinite(p->structure->z) && p->structure->z > 0)
         put(to, "_cell_formula_units_Z", p->structure->z, NAN);
-    if (!p->extracted)
+    if (p->structure->n_atoms)
         put(to, "_exptl_crystal_density_diffrn", f->phase[i].density.value, f->phase[i].density.esd);
     fprintf(to, "%-40s '%s'\n", "_space_group_name_H-M_alt", p->structure->symmetry.hm);
     if (p->structure->symmetry.number > 0)
@@ -263,7 +263,7 @@ static void put_reflections(FILE *to, const bragg_model *m, size_t i, const doub
         const bragg_model_peak *e = &h->listed[k];
         if (e->phase != i || e->line != 0 || h->peak[k].position < h->x[0] || h->peak[k].position > h->x[h->n - 1])
             continue;
-        double q = bragg_cell_invd2(m->phase[i].g, e->hkl.h, e->hkl.k, e->hkl.l);
+        double q = bragg_refine_invd2(&m->phase[i], h->peak[k].reflection);
         double meas = e->intensity > 0 ? e->f2 * observed[k] / e->intensity : 0;
         fprintf(to, " %d %d %d %.6f %.6g %.6g\n", e->hkl.h, e->hkl.k, e->hkl.l, 1 / sqrt(q), meas, e->f2);
     }
@@ -291,7 +291,7 @@ static void put_phase(FILE *to, const bragg_model *m, const bragg_fit *f, size_t
                  esd_text(b, f->phase[i].strain.value, f->phase[i].strain.esd));
         put_text(to, "_pd_char_special_details", text);
     }
-    if (!p->extracted)
+    if (p->structure->n_atoms)
         put_atoms(to, m, p);
     put_reflections(to, m, i, observed);
 }
@@ -374,7 +374,7 @@ bragg_status bragg_fit_write_reflections(bragg_model *m, const char *path, bool 
             bragg_refine_partition(m, w, observed);
         for (size_t k = 0; observed && k < h->n_peaks; k++) {
             const bragg_model_peak *e = &h->listed[k];
-            double q = bragg_cell_invd2(m->phase[e->phase].g, e->hkl.h, e->hkl.k, e->hkl.l);
+            double q = bragg_refine_invd2(&m->phase[e->phase], h->peak[k].reflection);
             fprintf(to, "%s,%s,%zu,%d,%d,%d,%d,%.7f,%.6f,%.6f,%.6f,%.6g,%.6g,%.6g,%.6g\n", h->name, m->phase[e->phase].name, e->line + 1, e->hkl.h,
                     e->hkl.k, e->hkl.l, e->hkl.multiplicity, 1 / sqrt(q), e->two_theta_rad / BRAGG_DEG, e->gauss_fwhm_rad / BRAGG_DEG,
                     e->lorentz_fwhm_rad / BRAGG_DEG, e->lp, e->f2, e->intensity, observed[k]);
