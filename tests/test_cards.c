@@ -3,26 +3,375 @@
 #include "reference.h"
 
 #include <bragg/cards.h>
+#include <bragg/output.h>
+#include <bragg/path.h>
+#include <sys/stat.h>
+#include <zlib.h>
 
-static bragg_cards *bundled(double wavelength_ang, double q_max)
+static char work[64];
+
+static const char *in_work(const char *name)
 {
-    char folder[512];
+    static char path[4][200];
+    static int turn;
+    char *to = path[turn++ % 4];
+    snprintf(to, 200, "%s/%s", work, name);
+    return to;
+}
+
+static void write_bytes(const char *path, const void *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert_msg(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0, "%s", path);
+}
+
+static void write_text(const char *path, const char *text) { write_bytes(path, text, strlen(text)); }
+
+static const char *bundled_file(const char *name)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%s/%s", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".", name);
+    return path;
+}
+
+static bragg_cards *set_of(const char *source, bragg_cards_report *report)
+{
     bragg_cards *c;
     bragg_error err = BRAGG_ERROR_INIT;
-    snprintf(folder, sizeof folder, "%s/cif", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".");
-    ck_assert_msg(bragg_cards_read_folder(folder, wavelength_ang, q_max, NULL, &c, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_uint_ge(c->n, 161);
+    ck_assert_msg(bragg_cards_create(NULL, &c, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_cards_build(c, &source, 1, NULL, report, &err) == BRAGG_OK, "%s", err.text);
     return c;
 }
 
-/* The phases of the first answer, sorted as they come, joined by "+". */
+static bragg_card *card_named(const bragg_cards *set, const char *name)
+{
+    bragg_cards_filter f = { .text = name };
+    long long *ids;
+    size_t n;
+    bragg_card *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_cards_list(set, &f, &ids, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(n > 0, "no card %s", name);
+    ck_assert_msg(bragg_cards_card(set, ids[0], &c, &err) == BRAGG_OK, "%s", err.text);
+    free(ids);
+    return c;
+}
+
+static bragg_cards *bundled(void)
+{
+    bragg_cards_report r;
+    bragg_cards *c = set_of(bundled_file("cif"), &r);
+    ck_assert_uint_ge(r.added, 161);
+    ck_assert_uint_eq(r.skipped, 0);
+    return c;
+}
+
+/* ------------------------------------------------------------------ set */
+
+START_TEST(a_card_keeps_the_lines_of_its_structure)
+{
+    bragg_cards *set = bundled();
+    static const char *const names[] = { "PbSO4", "KSb", "NiO", "K3Bi2" };
+    for (int i = 0; i < 4; i++) {
+        char path[700];
+        bragg_structure *s;
+        bragg_card_line *line;
+        size_t n;
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_card *c = card_named(set, names[i]);
+        snprintf(path, sizeof path, "%s/%s.cif", bundled_file("cif"), names[i]);
+        ck_assert_msg(bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) == BRAGG_OK, "%s", err.text);
+        for (size_t k = 0; k < s->n_atoms; k++)
+            if (!(s->atom[k].uiso_ang2 > 0) && !s->atom[k].anisotropic)
+                s->atom[k].uiso_ang2 = 0.006;
+        ck_assert_int_eq(bragg_structure_lines(s, 1.540598, 0.5, 0.8, &line, &n, &err), BRAGG_OK);
+        for (size_t k = 0, j = 0; k < c->n_lines; k++) {
+            while (j < n && line[j].d_ang > c->line[k].d_ang * (1 + 1e-9))
+                j++;
+            ck_assert_msg(j < n, "%s %zu", names[i], k);
+            assert_close(c->line[k].d_ang, line[j].d_ang, 1e-9);
+            assert_close(c->line[k].intensity, line[j].intensity, 3e-4);
+        }
+        free(line);
+        bragg_structure_free(s);
+        bragg_card_free(c);
+    }
+    bragg_cards_free(set);
+}
+END_TEST
+
+START_TEST(a_structure_comes_back_from_the_set_as_it_went_in)
+{
+    bragg_cards *set = bundled();
+    bragg_error err = BRAGG_ERROR_INIT;
+    long long *ids;
+    size_t n;
+    ck_assert_int_eq(bragg_cards_list(set, NULL, &ids, &n, &err), BRAGG_OK);
+    for (size_t k = 0; k < n; k++) {
+        bragg_card *c;
+        bragg_structure *s;
+        ck_assert_int_eq(bragg_cards_card(set, ids[k], &c, &err), BRAGG_OK);
+        ck_assert_msg(bragg_cards_structure(set, ids[k], &s, &err) == BRAGG_OK, "%s: %s", c->name, err.text);
+        assert_close(bragg_structure_density(s), c->density, 2e-5);
+        bragg_structure_free(s);
+        bragg_card_free(c);
+    }
+    free(ids);
+    bragg_cards_free(set);
+}
+END_TEST
+
+/* I/Ic printed on the PDF's cards 27-1402 and 21-1276. */
+START_TEST(reference_intensity_ratios_are_those_of_the_literature)
+{
+    static const struct { const char *name; double rir, tolerance; } known[] = {
+        { "Al2O3", 1, 1e-4 }, { "Si", 4.7, 0.05 }, { "TiO2_rutile", 3.40, 0.12 } }; /* measured: texture and microabsorption are in them */
+    bragg_cards *set = bundled();
+    for (int k = 0; k < 3; k++) {
+        bragg_card *c = card_named(set, known[k].name);
+        assert_close(c->rir, known[k].rir, known[k].tolerance);
+        bragg_card_free(c);
+    }
+    bragg_cards_free(set);
+}
+END_TEST
+
+START_TEST(a_build_goes_on_where_it_was_and_notes_what_it_cannot_read)
+{
+    bragg_cards *set;
+    bragg_cards_report r;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char *text = whole_file(bundled_file("cif/KBi2.cif"));
+    const char *folder = in_work("cifs"), *db;
+    mkdir(folder, 0777);
+    mkdir(in_work("cifs/below"), 0777);
+    write_text(in_work("cifs/below/KBi2.cif"), text);
+    write_text(in_work("cifs/broken.cif"), "data_x\n_cell_length_a 5\n");
+    write_text(in_work("cifs/notes.md"), "no card");
+    db = in_work("set.db");
+    folder = in_work("cifs");
+    ck_assert_int_eq(bragg_cards_create(db, &set, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    ck_assert_uint_eq(r.added, 1);
+    ck_assert_uint_eq(r.skipped, 1);
+    bragg_cards_free(set);
+    char *again = whole_file(bundled_file("cif/NiO.cif"));
+    write_text(in_work("cifs/NiO.cif"), again);
+    db = in_work("set.db");
+    folder = in_work("cifs");
+    ck_assert_int_eq(bragg_cards_create(db, &set, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    ck_assert_uint_eq(r.added, 1);
+    ck_assert_uint_eq(r.kept, 1);
+    ck_assert_uint_eq(bragg_cards_count(set), 2);
+    write_text(in_work("cifs/NiO.cif"), text); /* the same name, another phase */
+    folder = in_work("cifs");
+    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    ck_assert_uint_eq(r.replaced, 1);
+    ck_assert_uint_eq(bragg_cards_count(set), 2);
+    bragg_card *c = card_named(set, "NiO");
+    ck_assert_str_eq(c->formula, "KBi2");
+    bragg_card_free(c);
+    bragg_cards_free(set);
+    free(text);
+    free(again);
+}
+END_TEST
+
+/* One stored member: local header, bytes, directory, end (APPNOTE 6.3.10). */
+static void write_zip(const char *path, const char *name, const char *text)
+{
+    unsigned char h[46] = "PK\1\2", end[22] = "PK\5\6";
+    unsigned n = (unsigned)strlen(text), m = (unsigned)strlen(name), crc = (unsigned)crc32(0, (const unsigned char *)text, n);
+    FILE *f = fopen(path, "wb");
+    unsigned char local[30] = "PK\3\4";
+    for (int k = 0; k < 4; k++) {
+        local[14 + k] = h[16 + k] = (unsigned char)(crc >> 8 * k);
+        local[18 + k] = local[22 + k] = h[20 + k] = h[24 + k] = (unsigned char)(n >> 8 * k);
+        end[12 + k] = (unsigned char)((46 + m) >> 8 * k);
+        end[16 + k] = (unsigned char)((30 + m + n) >> 8 * k);
+    }
+    local[26] = h[28] = (unsigned char)m;
+    end[8] = end[10] = 1;
+    fwrite(local, 1, 30, f);
+    fwrite(name, 1, m, f);
+    fwrite(text, 1, n, f);
+    fwrite(h, 1, 46, f);
+    fwrite(name, 1, m, f);
+    fwrite(end, 1, 22, f);
+    fclose(f);
+}
+
+/* One member of ustar, gzip-compressed. */
+static void write_tar(const char *path, const char *name, const char *text)
+{
+    char block[512] = "";
+    size_t n = strlen(text);
+    gzFile f = gzopen(path, "wb");
+    snprintf(block, 100, "%s", name);
+    snprintf(block + 124, 12, "%011o", (unsigned)n);
+    block[156] = '0';
+    memcpy(block + 257, "ustar", 6);
+    gzwrite(f, block, 512);
+    gzwrite(f, text, (unsigned)n);
+    memset(block, 0, sizeof block);
+    gzwrite(f, block, (unsigned)((512 - n % 512) % 512));
+    gzwrite(f, block, 512);
+    gzwrite(f, block, 512);
+    gzclose(f);
+}
+
+/* A CIF as a field of a CSV: quotes doubled. */
+static void write_csv(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    fputs("material_id,energy,cif\nmp-1,0.1,\"", f);
+    for (; *text; text++)
+        fputs(*text == '"' ? "\"\"" : (char[2]){ *text, 0 }, f);
+    fputs("\"\nmp-2,0.2,\"data_nothing\"\n", f);
+    fclose(f);
+}
+
+START_TEST(archives_and_tables_give_the_same_card_as_a_file)
+{
+    char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
+    const char *paths[3] = { in_work("a.zip"), in_work("a.tar.gz"), in_work("a.csv") };
+    static const char *const names[3] = { "Sb2S3", "Sb2S3", "mp-1" };
+    write_zip(paths[0], "x/Sb2S3.cif", text);
+    write_tar(paths[1], "x/Sb2S3.cif", text);
+    write_csv(paths[2], text);
+    for (int k = 0; k < 3; k++) {
+        bragg_cards_report r;
+        bragg_cards *set = set_of(paths[k], &r);
+        ck_assert_uint_eq(r.added, 1);
+        ck_assert_uint_eq(r.skipped, k == 2); /* the second row is no structure */
+        bragg_card *c = card_named(set, names[k]);
+        ck_assert_str_eq(c->formula, "Sb2S3");
+        ck_assert_int_eq(c->group_number, 62);
+        bragg_card_free(c);
+        bragg_cards_free(set);
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(lists_of_lines_become_cards)
+{
+    static const char jcpds[] = "VERSION: 4\nCOMMENT: Gold\nK0: 166.65\nSYMMETRY: CUBIC\nA: 4.07860\nALPHAT: 4.26e-05\nDIHKL: 2.35480, 100.0, 1, 1, 1\nDIHKL: 2.03930 52.0 2 0 0\n";
+    static const char xml[] = "<?xml version=\"1.0\"?><pdfcard><pdf_data><pdf_number>00-123-4567</pdf_number><chemical_formula>Zn O</chemical_formula><iic>5.4</iic>"
+                              "<xstal_system>Hexagonal</xstal_system><spgr>P63mc (186)</spgr><xtla>3.2498</xtla><xtlb/><xtlc>5.2066</xtlc></pdf_data><graphs><stick_series>"
+                              "<intensity><theta>31.77</theta><da>2.81430</da><intensity>57</intensity><h>1</h><k>0</k><l>0</l></intensity>"
+                              "<intensity><theta>36.25</theta><da>2.47592</da><intensity>100m</intensity><h>1</h><k>0</k><l>1</l></intensity>"
+                              "<intensity><da>2.1</da><intensity>&lt;1</intensity></intensity></stick_series></graphs></pdfcard>";
+    static const char list[] = "# name: phase X\n# formula: K3BiSnSb\n# wavelength: 1.540598\nd(A),I/I0,h,k,l\n3.1201,100,2,2,0\n5.077,22,1,1,1\n";
+    write_text(in_work("Au.jcpds"), jcpds);
+    write_text(in_work("zno.xml"), xml);
+    write_text(in_work("x.csv"), list);
+    const char *paths[3] = { in_work("Au.jcpds"), in_work("zno.xml"), in_work("x.csv") };
+    static const struct { const char *name, *formula; size_t lines; double first, rir; } want[3] = {
+        { "Au", "Au", 2, 2.3548, NAN }, { "zno", "Zn O", 3, 2.8143, 5.4 }, { "phase X", "K3BiSnSb", 2, 5.077, NAN } };
+    for (int k = 0; k < 3; k++) {
+        bragg_cards_report r;
+        bragg_cards *set = set_of(paths[k], &r);
+        bragg_card *c = card_named(set, want[k].name);
+        ck_assert_str_eq(c->formula, want[k].formula);
+        ck_assert_uint_eq(c->n_lines, want[k].lines);
+        assert_close(c->line[0].d_ang, want[k].first, 1e-6);
+        ck_assert_int_eq(isnan(c->rir), isnan(want[k].rir));
+        ck_assert(c->flags & BRAGG_CARD_LIST);
+        ck_assert_int_eq(c->has_structure, false);
+        bragg_card_free(c);
+        bragg_cards_free(set);
+    }
+}
+END_TEST
+
+/* Columns of the text form of PDF-2, put together by place. */
+static void put(char *line, int column, const char *text) { memcpy(line + column - 1, text, strlen(text)); }
+
+START_TEST(a_card_of_eighty_columns_is_read_by_place)
+{
+    char lines[5][82], all[420] = "";
+    for (int k = 0; k < 5; k++) {
+        memset(lines[k], ' ', 80);
+        put(lines[k], 73, "350517");
+        lines[k][80] = '\n';
+        lines[k][81] = 0;
+        lines[k][79] = "1468I"[k];
+    }
+    put(lines[0], 1, "4.5400   4.5400   11.8500   90.00   90.00  120.00 ");
+    put(lines[1], 1, "R-3m");
+    put(lines[1], 12, "166");
+    put(lines[2], 1, "Antimony Bismuth");
+    put(lines[3], 1, "Bi Sb");
+    put(lines[4], 1, " 3.2300100   1  2");
+    put(lines[4], 18, "  0");
+    put(lines[4], 24, " 2.3100 35   1  0  4");
+    for (int k = 0; k < 5; k++)
+        strcat(all, lines[k]);
+    write_text(in_work("bisb.aid"), all);
+    bragg_cards_report r;
+    bragg_cards *set = set_of(in_work("bisb.aid"), &r);
+    bragg_card *c = card_named(set, "35-0517");
+    ck_assert_uint_eq(c->n_lines, 2);
+    ck_assert_uint_eq(c->n_elements, 2);
+    ck_assert_int_eq(c->group_number, 166);
+    assert_close(c->line[1].intensity, 35, 1e-3);
+    assert_close(c->cell.c, 11.85, 1e-12);
+    bragg_card_free(c);
+    bragg_cards_free(set);
+}
+END_TEST
+
+START_TEST(what_is_no_set_is_refused)
+{
+    bragg_cards *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_text(in_work("no.db"), "this is no database, and long enough to have a header of one hundred bytes, which SQLite looks at first of all, always");
+    ck_assert(bragg_cards_open(in_work("no.db"), &c, &err) < 0 && *err.text);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert(bragg_cards_open(in_work("absent.db"), &c, &err) < 0 && *err.text);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert(bragg_cards_find_set(in_work("nothing*"), NULL, &c, &err) < 0 && *err.text);
+}
+END_TEST
+
+START_TEST(lists_obey_names_numbers_and_elements)
+{
+    bragg_cards *set = bundled();
+    const unsigned char bi_k[] = { 83, 19 }, bi[] = { 83 };
+    bragg_cards_filter f[] = { { .text = "K3Bi*" }, { .may = bi_k, .n_may = 2 }, { .must = bi_k, .n_must = 2, .not = bi, .n_not = 1 }, { .text = "COD 9007498" } };
+    static const size_t want[] = { 3, 8, 0, 1 };
+    for (int k = 0; k < 4; k++) {
+        long long *ids;
+        size_t n;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_cards_list(set, &f[k], &ids, &n, &err), BRAGG_OK);
+        ck_assert_msg(n == want[k], "%d: %zu", k, n);
+        free(ids);
+    }
+    bragg_cards_free(set);
+}
+END_TEST
+
+/* ------------------------------------------------------------- identify */
+
+static bragg_identification *identify(const bragg_cards *cards, const bragg_pattern *p, double wavelength_ang)
+{
+    bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
+    bragg_identification *r;
+    bragg_error err = BRAGG_ERROR_INIT;
+    o.radiation = (bragg_radiation){ false, 1, { wavelength_ang }, { 1 }, 0.5 };
+    ck_assert_msg(bragg_identify(cards, p, &o, &r, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_ge(r->n, 1);
+    return r;
+}
+
+/* The phases of the first answer joined by "+"; "" without the file. */
 static void first_answer(const char *file, double wavelength_ang, char *out, size_t size, double fraction[4])
 {
     char path[512];
     bragg_pattern *p;
-    bragg_hypothesis *h;
-    bragg_peak *peaks;
-    size_t n, n_peaks;
     bragg_error err = BRAGG_ERROR_INIT;
     *out = 0;
     if (!shared_file(path, file)) {
@@ -30,21 +379,15 @@ static void first_answer(const char *file, double wavelength_ang, char *out, siz
         return;
     }
     ck_assert_msg(bragg_pattern_read(path, 0, &p, &err) == BRAGG_OK, "%s", err.text);
-    bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { wavelength_ang, 1.544426 }, { 1, 0.5 }, 0.5 };
-    if (wavelength_ang > 1.5)
-        o.radiation.n_lines = 2;
-    bragg_cards *cards = bundled(wavelength_ang, 12 < 6.5 / wavelength_ang * 2 ? 12 : 13 / wavelength_ang);
-    ck_assert_msg(bragg_identify(cards, p, &o, &h, &n, &peaks, &n_peaks, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_uint_ge(n, 1);
-    for (size_t k = 0; k < h[0].n; k++) {
-        snprintf(out + strlen(out), size - strlen(out), "%s%s", k ? "+" : "", h[0].phase[k].card->name);
-        fraction[k] = h[0].fraction[k].value;
+    bragg_cards *cards = bundled();
+    bragg_identification *r = identify(cards, p, wavelength_ang);
+    for (size_t k = 0; k < r->hypothesis[0].n; k++) {
+        snprintf(out + strlen(out), size - strlen(out), "%s%s", k ? "+" : "", r->hypothesis[0].phase[k].name);
+        fraction[k] = r->hypothesis[0].phase[k].fraction.value;
     }
-    printf("%s: %s, Rwp %.2f %%\n", file, out, 100 * h[0].rwp);
+    printf("%s: %s, score %.2f\n", file, out, r->hypothesis[0].score);
     fflush(stdout);
-    free(h);
-    free(peaks);
+    bragg_identification_free(r);
     bragg_cards_free(cards);
     bragg_pattern_free(p);
 }
@@ -54,14 +397,16 @@ START_TEST(ceria_is_named_from_a_synchrotron_pattern)
     char found[200];
     double w[4];
     first_answer("data/frames/CeO2_Pilatus1M.xy", 0.4066, found, sizeof found, w);
-    ck_assert(!*found || !strcmp(found, "CeO2"));
+    ck_assert_msg(!*found || !strcmp(found, "CeO2"), "%s", found);
 }
 END_TEST
 
-/* Weighed mixtures: their names are their contents. */
+/* Weighed mixtures: their names are their contents; the round robin's are not told
+ * that their tube has a doublet. */
 START_TEST(weighed_mixtures_are_named_among_all_cards)
 {
     static const struct { const char *file, *a, *b, *c; } cases[] = {
+        { "data/mixtures/cpd-1g.prn", "Al2O3", "ZnO", "CaF2" },
         { "data/mixtures/NiO_0p6007-Bi2O3_0p4008--8min.xrdml", "NiO", "Bi2O3_alpha", NULL },
         { "data/mixtures/V2O5_0p3005-NiO_0p4020-TiO2_0p3020--8min.xrdml", "V2O5", "NiO", "TiO2_anatase" },
         { "data/mixtures/In2O3_0p5002-MnCO3_0p5000--8min.xrdml", "In2O3", "MnCO3", NULL },
@@ -81,15 +426,56 @@ START_TEST(weighed_mixtures_are_named_among_all_cards)
             phases += *c == '+';
         ck_assert_msg(strstr(found, cases[k].a) && strstr(found, cases[k].b) && (!cases[k].c || strstr(found, cases[k].c)), "%s", found);
         ck_assert_uint_eq(phases, cases[k].c ? 3 : 2);
+        if (k == 0) /* weighed 0.3137 0.3421 0.3442 */
+            for (int i = 0; i < 3; i++)
+                ck_assert_msg(w[i] > 0.29 && w[i] < 0.37, "%s: %g", found, w[i]);
     }
 }
 END_TEST
 
-START_TEST(a_folder_without_cards_is_told)
+static double noise(unsigned long long *seed)
 {
-    bragg_cards *c;
+    double sum = -6;
+    for (int k = 0; k < 12; k++) {
+        *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+        sum += (double)(*seed >> 11) / 9007199254740992.0;
+    }
+    return sum;
+}
+
+/* Counts over 10 to 90 degrees: noise, with or without the hump of a glass. */
+START_TEST(noise_and_a_glass_are_no_phase)
+{
+    unsigned long long seed = 4711;
+    bragg_cards *cards = bundled();
+    for (int glass = 0; glass < 2; glass++) {
+        bragg_pattern *p = bragg_pattern_new(4000, BRAGG_AXIS_TTH);
+        for (size_t i = 0; i < p->n; i++) {
+            double x = 10 + 0.02 * (double)i, y = 180 + glass * 2400 * exp(-0.5 * pow((x - 23.4) / 4.1, 2));
+            p->x[i] = x * BRAGG_DEG;
+            p->sigma[i] = sqrt(y);
+            p->y[i] = y + p->sigma[i] * noise(&seed);
+        }
+        bragg_identification *r = identify(cards, p, 1.540598);
+        ck_assert_uint_eq(r->hypothesis[0].n, 0);
+        bragg_identification_free(r);
+        bragg_pattern_free(p);
+    }
+    bragg_cards_free(cards);
+}
+END_TEST
+
+START_TEST(without_a_wavelength_nothing_is_guessed)
+{
+    bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
+    bragg_identification *r;
     bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert(bragg_cards_read_folder("/dev/null/none", 1.54, 6, NULL, &c, &err) < 0 && *err.text);
+    bragg_cards *cards;
+    bragg_pattern *p = bragg_pattern_new(100, BRAGG_AXIS_TTH);
+    ck_assert_int_eq(bragg_cards_create(NULL, &cards, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_identify(cards, p, &o, &r, &err), BRAGG_EINVAL);
+    bragg_pattern_free(p);
+    bragg_cards_free(cards);
 }
 END_TEST
 
@@ -97,14 +483,28 @@ int main(void)
 {
     Suite *suite = suite_create("cards");
     TCase *all = tcase_create("all");
+    snprintf(work, sizeof work, "cards_test_%ld", (long)getpid());
+    mkdir(work, 0777);
     tcase_set_timeout(all, 280);
+    tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
+    tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
+    tcase_add_test(all, reference_intensity_ratios_are_those_of_the_literature);
+    tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);
+    tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
+    tcase_add_test(all, lists_of_lines_become_cards);
+    tcase_add_test(all, a_card_of_eighty_columns_is_read_by_place);
+    tcase_add_test(all, what_is_no_set_is_refused);
+    tcase_add_test(all, lists_obey_names_numbers_and_elements);
     tcase_add_test(all, ceria_is_named_from_a_synchrotron_pattern);
     tcase_add_test(all, weighed_mixtures_are_named_among_all_cards);
-    tcase_add_test(all, a_folder_without_cards_is_told);
+    tcase_add_test(all, noise_and_a_glass_are_no_phase);
+    tcase_add_test(all, without_a_wavelength_nothing_is_guessed);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    return failed ? 1 : 0;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", work);
+    return (system(command) != 0) + failed ? 1 : 0;
 }

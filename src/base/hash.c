@@ -19,6 +19,13 @@ static bool feed(XXH3_state_t *state, FILE *file)
     return !ferror(file);
 }
 
+static void print_hash(XXH128_hash_t h, char text[BRAGG_HASH_TEXT])
+{
+    snprintf(text, BRAGG_HASH_TEXT, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+void bragg_hash_bytes(const void *bytes, size_t size, char text[BRAGG_HASH_TEXT]) { print_hash(XXH3_128bits(bytes, size), text); }
+
 bragg_status bragg_hash_file(const char *path, char text[BRAGG_HASH_TEXT], bragg_error *err)
 {
     FILE *file = fopen(path, "rb");
@@ -32,9 +39,7 @@ bragg_status bragg_hash_file(const char *path, char text[BRAGG_HASH_TEXT], bragg
         XXH3_128bits_reset(state);
         if (!feed(state, file))
             st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-        XXH128_hash_t h = XXH3_128bits_digest(state);
-        snprintf(text, BRAGG_HASH_TEXT, "%016llx%016llx", (unsigned long long)h.high64,
-                 (unsigned long long)h.low64);
+        print_hash(XXH3_128bits_digest(state), text);
     }
     XXH3_freeState(state);
     fclose(file);

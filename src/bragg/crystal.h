@@ -156,6 +156,9 @@ typedef struct bragg_structure {
  *  (one text, may be NULL, at most size bytes). */
 bragg_status bragg_structure_read_cif(const char *path, const char *block, bragg_structure **out,
                                       char *notes, size_t size, bragg_error *err);
+/** The same of a CIF in memory; name stands for the file in messages. */
+bragg_status bragg_structure_parse_cif(const void *bytes, size_t length, const char *name, const char *block, bragg_structure **out,
+                                       char *notes, size_t size, bragg_error *err);
 /** Empty structure with room for atoms and scatterers; NULL without memory. */
 bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers);
 bragg_structure *bragg_structure_copy(const bragg_structure *structure);

@@ -53,6 +53,8 @@ bragg_status cli_mask_read(const char *path, const char *flip, const bragg_frame
 
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
+/** "Bi,Sb,K" to atomic numbers; option names the option in messages. */
+bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err);
 
 /** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
@@ -60,6 +62,6 @@ void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
 /** Its Rietveld plot, in the format of the path's extension. */
 bragg_status cli_plot_fit(bragg_model *model, size_t pattern, const bragg_fit *fit, const char *title, const char *path, bool force, bragg_error *err);
 
-extern const cli_command cli_calibrate, cli_convert, cli_demo, cli_identify, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate;
+extern const cli_command cli_calibrate, cli_cards, cli_cards_build, cli_cards_import, cli_cards_list, cli_cards_show, cli_convert, cli_demo, cli_identify, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate;
 
 #endif

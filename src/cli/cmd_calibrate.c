@@ -55,19 +55,24 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
     }
     if (!path || !bragg_path_exists(path))
         return bragg_fail(err, BRAGG_EINVAL, "--calibrant '%s': expected a CIF file or a bundled card (LaB6, CeO2, Si, Al2O3, Ni, Cr2O3, Au, AgBehenate …)", w->calibrant);
-    bragg_cards *cards;
-    bragg_status st = bragg_cards_read_folder(path, w->wavelength_ang, fmin(12, 3.9 * BRAGG_PI / w->wavelength_ang), NULL, &cards, err);
+    bragg_structure *s;
+    bragg_card_line *line = NULL;
+    size_t n = 0;
+    bragg_status st = bragg_structure_read_cif(path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
-    const bragg_card *c = &cards->card[0];
-    out->d = bragg_arena_alloc(arena, c->n_lines + 1, sizeof(double));
-    out->strength = bragg_arena_alloc(arena, c->n_lines + 1, sizeof(double));
-    for (size_t k = 0; out->d && out->strength && k < c->n_lines; k++) {
-        out->d[k] = 2 * BRAGG_PI / c->q_invang[k];
-        out->strength[k] = c->intensity[k];
-        out->n++;
-    }
-    bragg_cards_free(cards);
+    st = bragg_structure_lines(s, w->wavelength_ang, 0.5, fmax(2 * BRAGG_PI / 12, 0.52 * w->wavelength_ang), &line, &n, err);
+    bragg_structure_free(s);
+    if (st < 0)
+        return st;
+    out->d = bragg_arena_alloc(arena, n + 1, sizeof(double));
+    out->strength = bragg_arena_alloc(arena, n + 1, sizeof(double));
+    for (size_t k = 0; out->d && out->strength && k < n; k++)
+        if (line[k].intensity > 0.3) {
+            out->d[out->n] = line[k].d_ang;
+            out->strength[out->n++] = line[k].intensity / 100;
+        }
+    free(line);
     return out->n ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the calibrant's lines");
 }
 

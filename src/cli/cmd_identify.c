@@ -3,130 +3,161 @@
 #include "config.h"
 #include "cli.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct wish {
-    const char *cards, *elements;
+    const char *cards, *elements, *must, *not;
     double wavelength_ang;
     long long n;
-    bool json;
+    bool json, no_refine, verbose;
 } wish;
 
-/* "Bi,Sb,K" to atomic numbers. */
-static bragg_status read_elements(const char *text, unsigned char out[64], size_t *n, bragg_error *err)
+static json_t *match_json(const bragg_match *m)
 {
-    *n = 0;
-    while (*text) {
-        char name[4] = "";
-        size_t length = strcspn(text, ", ");
-        bragg_scatterer s;
-        if (length >= 1 && length <= 2 && *n < 64) {
-            memcpy(name, text, length);
-            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK) {
-                out[(*n)++] = (unsigned char)s.z;
-                text += length + strspn(text + length, ", ");
-                continue;
-            }
-        }
-        return bragg_fail(err, BRAGG_EINVAL, "--elements: expected symbols like Bi,Sb,K, found '%.20s'", text);
-    }
-    return BRAGG_OK;
+    json_t *one = json_object(), *others = json_array(), *cell = json_object();
+    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
+    json_object_set_new(one, "card", json_string(m->source));
+    json_object_set_new(one, "name", json_string(m->name));
+    json_object_set_new(one, "formula", json_string(m->formula));
+    json_object_set_new(one, "weight_fraction", bragg_json_number(m->fraction.value));
+    json_object_set_new(one, "weight_fraction_esd", bragg_json_number(m->fraction.esd));
+    json_object_set_new(one, "weight_fraction_by", json_string(m->rietveld ? "rietveld" : "rir"));
+    json_object_set_new(one, "score", bragg_json_number(m->score));
+    json_object_set_new(one, "strain", bragg_json_number(m->strain));
+    json_object_set_new(one, "lines_expected", json_integer((json_int_t)m->lines));
+    json_object_set_new(one, "lines_found", json_integer((json_int_t)m->found));
+    for (int k = 0; k < 6; k++)
+        json_object_set_new(cell, names[k], bragg_json_number((&m->cell.a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
+    json_object_set_new(one, "cell", cell);
+    for (size_t k = 0; k < m->n_alternatives; k++)
+        json_array_append_new(others, json_string(m->alternative_name[k]));
+    json_object_set_new(one, "alternatives", others);
+    if (m->remark)
+        json_object_set_new(one, "remark", json_string(m->remark));
+    return one;
 }
 
-static json_t *as_json(const bragg_hypothesis *h, size_t n, const bragg_peak *peaks, size_t n_peaks, const bragg_pattern *p)
+static json_t *as_json(const bragg_identification *r, size_t n)
 {
     json_t *root = json_object(), *list = json_array(), *rest = json_array();
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; k < r->n && k < n; k++) {
+        const bragg_hypothesis *h = &r->hypothesis[k];
         json_t *phases = json_array(), *one = json_object();
-        double score = 0;
-        for (size_t i = 0; i < h[k].n; i++) {
-            const bragg_card *c = h[k].phase[i].card;
-            double w = h[k].n > 1 ? h[k].fraction[i].value : 1;
-            json_array_append_new(phases, json_pack("{s:s, s:s, s:s, s:f}", "card", c->path, "name", c->name, "formula", c->formula, "weight_fraction", w));
-            score = fmax(score, h[k].phase[i].score);
-        }
-        json_object_set_new(one, "score", bragg_json_number(score));
-        json_object_set_new(one, "rwp", bragg_json_number(h[k].rwp));
+        for (size_t i = 0; i < h->n; i++)
+            json_array_append_new(phases, match_json(&h->phase[i]));
+        json_object_set_new(one, "score", bragg_json_number(h->score));
+        json_object_set_new(one, "rwp", bragg_json_number(h->rwp));
+        json_object_set_new(one, "explained", bragg_json_number(h->explained));
+        json_object_set_new(one, "guess", json_boolean(h->guess));
         json_object_set_new(one, "phases", phases);
         json_array_append_new(list, one);
     }
-    if (n == 0)
-        json_array_append_new(list, json_pack("{s:f, s:n, s:[]}", "score", 0.0, "rwp", "phases"));
-    for (size_t k = 0; n == 0 && k < n_peaks; k++)
-        json_array_append_new(rest, json_pack("{s:f, s:f}", "position", peaks[k].x / bragg_axis_factor(p->axis), "intensity", peaks[k].area));
+    for (size_t k = 0; k < r->n_unexplained; k++)
+        json_array_append_new(rest, json_pack("{s:f, s:f, s:f}", "position", r->unexplained[k].x / BRAGG_DEG, "intensity", r->unexplained[k].area / BRAGG_DEG,
+                                              "height", r->unexplained[k].height));
     json_object_set_new(root, "hypotheses", list);
     json_object_set_new(root, "unexplained", rest);
+    json_object_set_new(root, "peaks", json_integer((json_int_t)r->n_peaks));
+    json_object_set_new(root, "cards_searched", json_integer((json_int_t)r->searched));
     return root;
 }
 
-static void print_list(const bragg_hypothesis *h, size_t n, size_t n_peaks)
+static void print_match(const bragg_match *m, bool alone)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    printf("%zu peaks\n%8s  %s\n", n_peaks, "Rwp/%", "phases (score, change of the cell)");
-    for (size_t k = 0; k < n; k++) {
-        printf("%8.2f ", 100 * h[k].rwp);
-        for (size_t i = 0; i < h[k].n; i++) {
-            const bragg_match *m = &h[k].phase[i];
-            printf("%s%s", i ? " + " : " ", m->card->name);
-            if (h[k].n > 1)
-                printf(" %s wt", bragg_number_print_esd(text, h[k].fraction[i].value, h[k].fraction[i].esd));
-            else
-                printf("  %s (%.3f, %+.2f %%)", m->card->formula, m->score, 100 * m->shift);
-        }
+    char text[BRAGG_NUMBER_TEXT] = "";
+    if (!alone && isfinite(m->fraction.value)) /* systematic errors are never below half a per cent */
+        bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
+    printf("    %-18s %-16s %8s %s  %5.2f  %+6.2f %%   %zu of %zu\n", m->name, m->formula, text, *text ? "wt%" : "   ", m->score, 100 * m->strain, m->found, m->lines);
+    if (m->n_alternatives) {
+        printf("      or as well:");
+        for (size_t k = 0; k < m->n_alternatives; k++)
+            printf("%s %s", k ? "," : "", m->alternative_name[k]);
         printf("\n");
     }
-    if (!n)
-        printf("nothing fits\n");
+    if (m->remark)
+        printf("      %s\n", m->remark);
+}
+
+static void print_answer(const bragg_identification *r, size_t n)
+{
+    printf("%zu peaks, %zu cards searched", r->n_peaks, r->searched);
+    if (r->radiation.n_lines > 1)
+        printf(", K alpha doublet %.6g, %.6g angstrom", r->radiation.wavelength_ang[0], r->radiation.wavelength_ang[1]);
+    printf("\n");
+    for (size_t k = 0; k < r->n && k < n; k++) {
+        const bragg_hypothesis *h = &r->hypothesis[k];
+        if (!h->n) {
+            printf("\n%zu. none of these cards   score %.2f\n", k + 1, h->score);
+            continue;
+        }
+        printf("\n%zu. score %.2f   Rwp %.1f %%   explains %.0f %%%s\n", k + 1, h->score, 100 * h->rwp, 100 * h->explained, h->guess ? "   (a guess: too weak to be an answer)" : "");
+        printf("    %-18s %-16s %12s  %5s  %8s   %s\n", "card", "formula", "weight", "score", "strain", "lines found");
+        for (size_t i = 0; i < h->n; i++)
+            print_match(&h->phase[i], h->n == 1);
+    }
+    if (!r->n_unexplained)
+        return;
+    printf("\nunexplained peaks (2theta, deg):");
+    for (size_t k = 0; k < r->n_unexplained && k < 20; k++)
+        printf(" %.2f", r->unexplained[k].x / BRAGG_DEG);
+    printf("%s\n", r->n_unexplained > 20 ? " …" : "");
+}
+
+static void talk(void *payload, int level, const char *text)
+{
+    (void)payload, (void)level;
+    fprintf(stderr, "%s\n", text);
+}
+
+static bragg_status radiation_of(const wish *w, const bragg_pattern *p, const char *path, bragg_radiation *out, bragg_error *err)
+{
+    double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
+    if (!(wavelength > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
+    *out = (bragg_radiation){ false, 1, { wavelength }, { 1 }, wavelength < 0.5 ? 0.99 : 0.5 };
+    if (p->wavelength2_ang > 0 && p->ratio2 > 0) { /* a doublet that the file knows of */
+        out->n_lines = 2;
+        out->wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;
+        out->ratio[1] = p->ratio2;
+    }
+    return BRAGG_OK;
 }
 
 static bragg_status identify(const wish *w, const char *path, bragg_error *err)
 {
     bragg_pattern *p = NULL;
     bragg_cards *cards = NULL;
-    bragg_hypothesis *m = NULL;
-    bragg_peak *peaks = NULL;
+    bragg_identification *r = NULL;
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
-    bragg_arena *arena = bragg_arena_new();
-    unsigned char elements[64];
-    size_t n = 0, n_peaks = 0;
-    bragg_status st = arena ? bragg_pattern_read(path, 0, &p, err) : BRAGG_ENOMEM;
-    double wavelength = st < 0 ? NAN : w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
-    if (st == BRAGG_OK && !(wavelength > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
-    o.radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5 };
-    if (st == BRAGG_OK && p->wavelength2_ang > 0 && p->ratio2 > 0) { /* a doublet that the file knows of */
-        o.radiation.n_lines = 2;
-        o.radiation.wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;
-        o.radiation.ratio[1] = p->ratio2;
-    }
-    if (st == BRAGG_OK && w->elements) {
-        st = read_elements(w->elements, elements, &o.n_elements, err);
-        o.elements = elements;
-    }
-    if (st == BRAGG_OK) {
-        double q_max = fmax(bragg_axis_convert(p->x[p->n - 1], p->axis, BRAGG_AXIS_Q, wavelength), bragg_axis_convert(p->x[0], p->axis, BRAGG_AXIS_Q, wavelength));
-        st = bragg_cards_read_folder(w->cards ? w->cards : bragg_data_path(arena, "cif"), wavelength, fmin(1.02 * q_max, 12), NULL, &cards, err);
-    }
-    if (st == BRAGG_OK) {
-        cli_progress bar;
-        o.observer = cli_observer(&bar, "fit");
-        st = bragg_identify(cards, p, &o, &m, &n, &peaks, &n_peaks, err);
-        cli_progress_end(&bar);
-    }
-    if (st >= 0 && n > (size_t)w->n)
-        n = (size_t)w->n;
+    bragg_observer loud = { talk, NULL, NULL };
+    unsigned char may[64], must[64], not[64];
+    o.refine = !w->no_refine;
+    o.observer = w->verbose ? &loud : NULL;
+    o.filter.may = may;
+    o.filter.must = must;
+    o.filter.not = not;
+    bragg_status st = bragg_pattern_read(path, 0, &p, err);
+    if (st == BRAGG_OK)
+        st = radiation_of(w, p, path, &o.radiation, err);
+    if (st == BRAGG_OK && w->elements)
+        st = cli_elements("elements", w->elements, may, &o.filter.n_may, err);
+    if (st == BRAGG_OK && w->must)
+        st = cli_elements("must", w->must, must, &o.filter.n_must, err);
+    if (st == BRAGG_OK && w->not)
+        st = cli_elements("not", w->not, not, &o.filter.n_not, err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_find_set(w->cards, NULL, &cards, err);
+    if (st >= 0)
+        st = bragg_identify(cards, p, &o, &r, err);
     if (st >= 0 && w->json)
-        st = bragg_json_write_take(as_json(m, n, peaks, n_peaks, p), NULL, false, err);
+        st = bragg_json_write_take(as_json(r, (size_t)w->n), NULL, false, err);
     else if (st >= 0)
-        print_list(m, n, n_peaks);
-    free(m);
-    free(peaks);
+        print_answer(r, (size_t)w->n);
+    bragg_identification_free(r);
     bragg_cards_free(cards);
     bragg_pattern_free(p);
-    bragg_arena_free(arena);
     return st;
 }
 
@@ -136,8 +167,12 @@ static int run(int argc, char **argv)
     const cli_option options[] = {
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "where the file does not say it" },
         { "elements", 'e', CLI_TEXT, &w.elements, "LIST", "only cards of these elements: Bi,Sb,K" },
-        { "cards", 'c', CLI_TEXT, &w.cards, "DIR", "CIF files to search [the bundled set]" },
+        { "must", 0, CLI_TEXT, &w.must, "LIST", "only cards that hold all of these elements" },
+        { "not", 0, CLI_TEXT, &w.not, "LIST", "no cards that hold one of these elements" },
+        { "cards", 'c', CLI_TEXT, &w.cards, "SET", "a set made by bragg cards build, or a folder of CIFs [the bundled set]" },
         { "number", 'n', CLI_INTEGER, &w.n, "N", "so many answers [10]" },
+        { "no-refine", 0, CLI_FLAG, &w.no_refine, NULL, "weights from I/Ic instead of a Rietveld refinement" },
+        { "verbose", 'v', CLI_FLAG, &w.verbose, NULL, "tell of the candidates on standard error" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
     bragg_error err = BRAGG_ERROR_INIT;

@@ -7,11 +7,12 @@
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_version.h>
 #include <pango/pango.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <tiffio.h>
 
-static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_refine, &cli_operando, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot };
+static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_cards, &cli_refine, &cli_operando, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *to)
@@ -27,7 +28,7 @@ static void print_version(void)
     printf("bragg %s\n", PACKAGE_VERSION);
     printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
-    printf("cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n");
+    printf("SQLite %s, cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n", sqlite3_libversion());
 #ifdef HAVE_HDF5
     printf("optional: HDF5");
 #else

@@ -8,6 +8,7 @@
 #include <cif.h>
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,17 +148,12 @@ static int on_error(int code, size_t line, size_t column, const UChar *text, siz
     (void)column, (void)text, (void)length;
 }
 
-static bragg_status parse_file(const char *path, reading *r, bragg_error *err)
+static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_error *err)
 {
     cif_handler_tp handler = { NULL, NULL, on_block, NULL, on_frame, NULL, on_loop, on_loop_end, on_packet, NULL, on_item };
     struct cif_parse_opts_s *opts = NULL;
-    FILE *in = fopen(path, "rb");
-    if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
-    if (cif_parse_options_create(&opts) != CIF_OK) {
-        fclose(in);
+    if (cif_parse_options_create(&opts) != CIF_OK)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room to parse", path);
-    }
     r->last = &r->first;
     opts->handler = &handler;
     opts->error_callback = on_error;
@@ -169,7 +165,6 @@ static bragg_status parse_file(const char *path, reading *r, bragg_error *err)
     if (kept && cif_destroy(kept) != CIF_OK)
         code = CIF_ERROR;
     free(opts);
-    fclose(in);
     if (r->out_of_memory)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room for its items", path);
     if (!r->first)
@@ -462,15 +457,12 @@ static bragg_status build(const block *b, const char *path, bragg_structure **ou
     return BRAGG_OK;
 }
 
-bragg_status bragg_structure_read_cif(const char *path, const char *wanted, bragg_structure **out, char *notes, size_t size, bragg_error *err)
+static bragg_status read_stream(FILE *in, const char *path, const char *wanted, bragg_structure **out, char *notes, size_t size, bragg_error *err)
 {
     reading r = { .arena = bragg_arena_new() };
-    *out = NULL;
-    if (notes && size)
-        *notes = 0;
     if (!r.arena)
         return bragg_fail(err, BRAGG_ENOMEM, "no room to read '%s'", path);
-    bragg_status st = parse_file(path, &r, err);
+    bragg_status st = parse_stream(in, path, &r, err);
     const block *b = r.first;
     if (st == BRAGG_OK && wanted)
         while (b && strcasecmp(b->name, wanted))
@@ -490,5 +482,32 @@ bragg_status bragg_structure_read_cif(const char *path, const char *wanted, brag
             bragg_context(err, st, "%s", path);
     }
     bragg_arena_free(r.arena);
+    return st;
+}
+
+bragg_status bragg_structure_read_cif(const char *path, const char *wanted, bragg_structure **out, char *notes, size_t size, bragg_error *err)
+{
+    *out = NULL;
+    if (notes && size)
+        *notes = 0;
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+    bragg_status st = read_stream(in, path, wanted, out, notes, size, err);
+    fclose(in);
+    return st;
+}
+
+bragg_status bragg_structure_parse_cif(const void *bytes, size_t length, const char *name, const char *wanted, bragg_structure **out, char *notes,
+                                       size_t size, bragg_error *err)
+{
+    *out = NULL;
+    if (notes && size)
+        *notes = 0;
+    FILE *in = length ? fmemopen((void *)(uintptr_t)bytes, length, "rb") : NULL;
+    if (!in)
+        return bragg_fail(err, length ? BRAGG_ENOMEM : BRAGG_EDATA, length ? "%s: no room to read it" : "%s: expected a CIF, found nothing", name);
+    bragg_status st = read_stream(in, name, wanted, out, notes, size, err);
+    fclose(in);
     return st;
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a search sees of a pattern, and the profile fit that verifies candidates;
+ * private to the floor. */
+#ifndef CARDS_SCENE_H
+#define CARDS_SCENE_H
+
+#include "private.h"
+
+#include <bragg/pattern.h>
+#include <bragg/refine.h>
+
+#define scene_new bragg_cards_scene_new
+#define scene_free bragg_cards_scene_free
+#define scene_search bragg_cards_scene_search
+#define scene_fit bragg_cards_scene_fit
+#define scene_screen bragg_cards_scene_screen
+#define scene_background bragg_cards_scene_background
+#define trial_lines bragg_cards_trial_lines
+#define trial_free bragg_cards_trial_free
+#define trial_match bragg_cards_trial_match
+#define trial_cell bragg_cards_trial_cell
+#pragma GCC visibility push(hidden)
+
+enum { SCENE_BACKGROUND = 5, TRIAL_STRAINS = 6 };
+
+/* The pattern over 2theta (first wavelength), thinned to some points a peak width,
+ * without its background. */
+typedef struct scene {
+    size_t n, n_raw;                 /* points; of the pattern */
+    double *x, *net, *sigma;         /* radians; counts; noise and what a card's intensities may be off */
+    double *noise;                   /* of counting alone */
+    double *left;                    /* net less what the known phases give */
+    double *known;                   /* what the known phases give */
+    double first, last, scale;       /* scale: highest net intensity */
+    double width[2], eta;            /* FWHM = width[0] + width[1] tan(theta) */
+    bragg_radiation radiation;
+    bragg_peak *peak;                /* by rising 2theta in radians */
+    size_t n_peaks;
+    double zero, displacement, background[SCENE_BACKGROUND];
+    double *chebyshev;               /* terms of the background, each over all points */
+} scene;
+
+bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err);
+void scene_free(scene *s);
+
+/* A card in the scene.  Its lines' ln d move by sum strain[c] basis[line][c]. */
+typedef struct trial {
+    const bragg_card *card;
+    size_t n, n_strains;
+    double *ln_d, *intensity;        /* at the scene's wavelength; strongest in range about 1 */
+    double (*basis)[TRIAL_STRAINS];
+    double scale, strain[TRIAL_STRAINS], broad, slope; /* FWHM = broad x the scene's + slope tan(theta) */
+    double scale_esd;
+    double score;
+} trial;
+
+/* The lines of a card within the scene; n = 0 when it has none there. */
+bragg_status trial_lines(const scene *s, const bragg_card *card, trial *out, bragg_error *err);
+void trial_free(trial *t);
+/* Start strain, scale and width by matching strong lines with peaks, from an isotropic
+ * shift; score: how well lines and what is left agree, 0 to 1. */
+void trial_match(const scene *s, double shift, trial *t);
+/* Cell after strain; a = NAN without one. */
+bragg_cell trial_cell(const trial *t);
+
+/* Fit n trials together: scales, strains, widths, displacement and background, which
+ * stay in trials and scene.  calculated: n values without background, or NULL; each: the
+ * trials' own, or NULL. */
+bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err);
+/* Fit one more beside the profiles of known ones, which only change by factors. */
+bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+/* What the fit adds to the background at point i. */
+double scene_background(const scene *s, size_t i);
+
+/* A card of the search and how its lines agree at the best shift of ln d. */
+typedef struct hit {
+    size_t row;
+    float score, shift;
+} hit;
+/* The best of all cards that pass the filter, by falling score. */
+bragg_status scene_search(const scene *s, const cards_search *cards, const bragg_cards_filter *filter, hit *out, size_t room, size_t *n, size_t *searched, bragg_error *err);
+
+#pragma GCC visibility pop
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bragg cards: build, list and show sets of cards. */
+#include "config.h"
+#include "cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* "Bi,Sb,K" to atomic numbers. */
+bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err)
+{
+    *n = 0;
+    while (*text) {
+        char name[4] = "";
+        size_t length = strcspn(text, ", ");
+        bragg_scatterer s;
+        if (length >= 1 && length <= 2 && *n < 64) {
+            memcpy(name, text, length);
+            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK) {
+                out[(*n)++] = (unsigned char)s.z;
+                text += length + strspn(text + length, ", ");
+                continue;
+            }
+        }
+        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected symbols like Bi,Sb,K, found '%.20s'", option, text);
+    }
+    return BRAGG_OK;
+}
+
+/* ----------------------------------------------------------------- build */
+
+typedef struct build_talk {
+    cli_progress bar;
+    bool quiet;
+} build_talk;
+
+static void tell(void *payload, int level, const char *text)
+{
+    if (!((build_talk *)payload)->quiet)
+        fprintf(stderr, "%s\n", text);
+    (void)level;
+}
+
+static bool count(void *payload, size_t done, size_t total)
+{
+    build_talk *t = payload;
+    if (t->bar.terminal)
+        fprintf(stderr, "\r%zu sources", done);
+    return true;
+    (void)total;
+}
+
+static void print_report(const bragg_cards *set, const bragg_cards_report *r, const char *path, bool json)
+{
+    if (json) {
+        bragg_json_write_take(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "set", path, "cards", (json_int_t)bragg_cards_count(set), "added", (json_int_t)r->added,
+                                        "kept", (json_int_t)r->kept, "replaced", (json_int_t)r->replaced, "skipped", (json_int_t)r->skipped), NULL, false, NULL);
+        return;
+    }
+    printf("%s: %zu cards (%zu added, %zu sources unchanged, %zu changed, %zu left out)\n", path, bragg_cards_count(set), r->added, r->kept, r->replaced, r->skipped);
+    if (r->skipped)
+        printf("bragg cards list --skipped -c %s tells why\n", path);
+}
+
+static bragg_status build_into(const char *path, char **sources, int n, bool quiet, bool json, bragg_error *err)
+{
+    build_talk talk = { .quiet = quiet };
+    bragg_observer observer = { tell, count, &talk };
+    bragg_cards *set = NULL;
+    bragg_cards_report report;
+    cli_observer(&talk.bar, "sources");
+    bragg_status st = bragg_cards_create(path, &set, err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_build(set, (const char *const *)sources, (size_t)n, &observer, &report, err);
+    if (talk.bar.terminal)
+        fprintf(stderr, "\r\033[K");
+    if (st >= 0)
+        print_report(set, &report, path, json);
+    if (st >= 0 && bragg_cards_count(set) == 0)
+        st = bragg_fail(err, BRAGG_EDATA, "expected cards in %s%s, found none that can be read", sources[0], n > 1 ? " …" : "");
+    bragg_cards_free(set);
+    return st;
+}
+
+static int run_build(int argc, char **argv)
+{
+    const char *path = NULL;
+    bool quiet = false, json = false, help;
+    const cli_option options[] = {
+        { "output", 'o', CLI_TEXT, &path, "SET", "the set: made, or added to when it exists" },
+        { "quiet", 'q', CLI_FLAG, &quiet, NULL, "do not name the files that are left out" },
+        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    int n;
+    bragg_status st = cli_parse(&cli_cards_build, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n < 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected folders or files, found none");
+    if (st == BRAGG_OK && !path)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected -o SET, found none");
+    if (st == BRAGG_OK)
+        st = build_into(path, argv, n, quiet, json, &err);
+    return cli_report(&cli_cards_build, st, &err);
+}
+
+/* import adds to the user's own set, which a search then takes with -c. */
+static int run_import(int argc, char **argv)
+{
+    const char *path = NULL;
+    bool help;
+    const cli_option options[] = { { "cards", 'c', CLI_TEXT, &path, "SET", "the set to add to [$BRAGG_CARDS]" } };
+    bragg_error err = BRAGG_ERROR_INIT;
+    int n;
+    bragg_status st = cli_parse(&cli_cards_import, options, 1, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n < 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected a FILE, found none");
+    if (st == BRAGG_OK && !path && !((path = getenv("BRAGG_CARDS")) && *path))
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected -c SET or a set in $BRAGG_CARDS, found neither; the installed set is not changed");
+    if (st == BRAGG_OK)
+        st = build_into(path, argv, n, false, false, &err);
+    return cli_report(&cli_cards_import, st, &err);
+}
+
+/* ------------------------------------------------------------------ list */
+
+static bool print_skipped(void *payload, const char *source, const char *reason)
+{
+    (void)payload;
+    if (strncmp(reason, source, strlen(source)))
+        printf("%s: ", source);
+    printf("%s\n", reason);
+    return true;
+}
+
+typedef struct set_title {
+    char name[100];
+    size_t n;
+} set_title;
+
+static bool print_set(void *payload, const bragg_cards_member *m)
+{
+    set_title *t = payload;
+    if (strcmp(t->name, m->set)) {
+        snprintf(t->name, sizeof t->name, "%s", m->set);
+        printf("%s%s: %s\n", t->n++ ? "\n" : "", m->set, m->title);
+    }
+    printf("  %-20s %-14s %-14s %s\n", m->card, m->pdf, m->window, m->note);
+    return true;
+}
+
+static json_t *card_json(const bragg_card *c, bool lines)
+{
+    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
+    char flags[160];
+    json_t *o = json_object(), *cell = json_object(), *list = json_array();
+    json_object_set_new(o, "name", json_string(c->name));
+    json_object_set_new(o, "formula", json_string(c->formula));
+    json_object_set_new(o, "space_group", json_string(c->space_group));
+    json_object_set_new(o, "space_group_number", json_integer(c->group_number));
+    for (int k = 0; k < 6; k++)
+        json_object_set_new(cell, names[k], bragg_json_number((&c->cell.a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
+    json_object_set_new(o, "cell", cell);
+    json_object_set_new(o, "density", bragg_json_number(c->density));
+    json_object_set_new(o, "rir", bragg_json_number(c->rir));
+    json_object_set_new(o, "pdf", json_string(c->pdf));
+    json_object_set_new(o, "cod", json_string(c->cod));
+    json_object_set_new(o, "icsd", json_string(c->icsd));
+    json_object_set_new(o, "flags", json_string(bragg_card_flags_text(c->flags, flags)));
+    json_object_set_new(o, "source", json_string(c->source));
+    json_object_set_new(o, "hash", json_string(c->hash));
+    json_object_set_new(o, "reference", json_string(c->reference));
+    for (size_t k = 0; lines && k < c->n_lines; k++)
+        json_array_append_new(list, json_pack("{s:f, s:f, s:[i,i,i]}", "d", c->line[k].d_ang, "intensity", c->line[k].intensity, "hkl", c->line[k].h, c->line[k].k, c->line[k].l));
+    if (lines)
+        json_object_set_new(o, "lines", list);
+    else
+        json_decref(list);
+    return o;
+}
+
+static void print_row(const bragg_card *c)
+{
+    char cell[80] = "", number[24] = "";
+    const bragg_card_line *top = c->line;
+    for (size_t k = 1; k < c->n_lines; k++)
+        top = c->line[k].intensity > top->intensity ? &c->line[k] : top;
+    if (c->cell.a > 0)
+        snprintf(cell, sizeof cell, "%.3f%s%.3f%s%.3f", c->cell.a, " ", c->cell.b, " ", c->cell.c);
+    if (*c->pdf)
+        snprintf(number, sizeof number, "PDF#%s", c->pdf);
+    else if (*c->cod)
+        snprintf(number, sizeof number, "COD %s", c->cod);
+    else if (*c->icsd)
+        snprintf(number, sizeof number, "ICSD %s", c->icsd);
+    printf("%-20s %-18s %-14s %-24s %7.4f  %s\n", c->name, c->formula, c->space_group, cell, top->d_ang, number);
+}
+
+static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter *f, bool json, bragg_error *err)
+{
+    long long *ids;
+    size_t n;
+    json_t *all = json ? json_array() : NULL;
+    bragg_status st = bragg_cards_list(set, f, &ids, &n, err);
+    if (st == BRAGG_OK && !json && n)
+        printf("%-20s %-18s %-14s %-24s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom)", "d(100)", "number");
+    for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
+        bragg_card *c;
+        st = bragg_cards_card(set, ids[k], &c, err);
+        if (st < 0)
+            break;
+        if (json)
+            json_array_append_new(all, card_json(c, false));
+        else
+            print_row(c);
+        bragg_card_free(c);
+    }
+    free(ids);
+    if (st == BRAGG_OK && json)
+        return bragg_json_write_take(json_pack("{s:o}", "cards", all), NULL, false, err);
+    if (st == BRAGG_OK)
+        printf("%zu of %zu cards\n", n, bragg_cards_count(set));
+    return st;
+}
+
+static int run_list(int argc, char **argv)
+{
+    const char *path = NULL, *may = NULL, *must = NULL, *not = NULL, *named = NULL;
+    bool json = false, skipped = false, sets = false, help;
+    const cli_option options[] = {
+        { "cards", 'c', CLI_TEXT, &path, "SET", "the set [the bundled one]" },
+        { "elements", 'e', CLI_TEXT, &may, "LIST", "only cards of these elements: Bi,Sb,K" },
+        { "must", 0, CLI_TEXT, &must, "LIST", "only cards that hold all of these elements" },
+        { "not", 0, CLI_TEXT, &not, "LIST", "no cards that hold one of these elements" },
+        { "of", 0, CLI_TEXT, &named, "NAME", "members of that named set" },
+        { "sets", 0, CLI_FLAG, &sets, NULL, "the named sets and their members instead" },
+        { "skipped", 0, CLI_FLAG, &skipped, NULL, "sources that were left out, and why, instead" },
+        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_cards *set = NULL;
+    unsigned char z[3][64];
+    bragg_cards_filter f = { .may = z[0], .must = z[1], .not = z[2], .set = NULL };
+    set_title title = { "", 0 };
+    int n;
+    bragg_status st = cli_parse(&cli_cards_list, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n > 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected at most one NAME, found %d", n);
+    f.text = st == BRAGG_OK && n ? argv[0] : NULL;
+    f.set = named;
+    if (st == BRAGG_OK && may)
+        st = cli_elements("elements", may, z[0], &f.n_may, &err);
+    if (st == BRAGG_OK && must)
+        st = cli_elements("must", must, z[1], &f.n_must, &err);
+    if (st == BRAGG_OK && not)
+        st = cli_elements("not", not, z[2], &f.n_not, &err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_find_set(path, NULL, &set, &err);
+    if (st == BRAGG_OK)
+        st = skipped ? bragg_cards_skipped(set, print_skipped, NULL, &err) : sets ? bragg_cards_members(set, print_set, &title, &err) : list_cards(set, &f, json, &err);
+    bragg_cards_free(set);
+    return cli_report(&cli_cards_list, st, &err);
+}
+
+/* ------------------------------------------------------------------ show */
+
+static int screen_width(void)
+{
+    struct winsize w;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 40 ? (w.ws_col < 120 ? w.ws_col : 120) : 80;
+}
+
+/* Sticks over 2theta: eighths of a character high. */
+static void draw_sticks(const bragg_card *c, double wavelength)
+{
+    static const char *const block[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
+    enum { ROWS = 8 };
+    int width = screen_width() - 2;
+    double high[160] = { 0 }, top = 0, first = 10, last = 0;
+    for (size_t k = 0; k < c->n_lines; k++) {
+        double s = wavelength / (2 * c->line[k].d_ang), x = s < 1 ? 2 * asin(s) / BRAGG_DEG : 0;
+        if (c->line[k].intensity > 3)
+            last = fmax(last, x);
+        if (x > 0 && x < first)
+            first = floor(x);
+    }
+    last = fmin(5 * ceil((last + 1) / 5), 180);
+    for (size_t k = 0; k < c->n_lines; k++) {
+        double s = wavelength / (2 * c->line[k].d_ang), x = s < 1 ? 2 * asin(s) / BRAGG_DEG : -1;
+        int at = (int)((x - first) / (last - first) * width);
+        if (at >= 0 && at < width && at < 160)
+            top = fmax(top, high[at] = fmax(high[at], bragg_card_line_intensity(&c->line[k], wavelength, 0.5)));
+    }
+    for (int row = ROWS - 1; row >= 0; row--) {
+        printf(" ");
+        for (int k = 0; k < width; k++) {
+            double v = top > 0 ? 8 * (ROWS * high[k] / top - row) : 0;
+            int eighths = v >= 8 ? 8 : v <= 0 ? 0 : (int)ceil(v);
+            printf("%s", block[eighths]);
+        }
+        printf("\n");
+    }
+    printf(" %-6.4g%*s%6.4g   2theta (deg), %g angstrom\n", first, width - 44 > 0 ? width - 44 : 1, "", last, wavelength);
+}
+
+static void print_text(const char *name, const char *text)
+{
+    if (*text)
+        printf("  %-13s %s\n", name, text);
+}
+
+static void print_card(const bragg_card *c, double wavelength, size_t most)
+{
+    char text[200];
+    printf("%s   %s\n", c->name, c->formula);
+    print_text("", c->note);
+    if (c->group_number)
+        printf("  %-13s %s (%d)\n", "space group", c->space_group, c->group_number);
+    else
+        print_text("space group", c->space_group);
+    if (c->cell.a > 0)
+        printf("  %-13s %.5g %.5g %.5g angstrom, %.5g %.5g %.5g deg\n", "cell", c->cell.a, c->cell.b, c->cell.c, c->cell.alpha / BRAGG_DEG, c->cell.beta / BRAGG_DEG, c->cell.gamma / BRAGG_DEG);
+    if (c->density > 0)
+        printf("  %-13s %.4g g/cm^3\n", "density", c->density);
+    if (c->rir > 0)
+        printf("  %-13s %.3g\n", "I/Ic", c->rir);
+    snprintf(text, sizeof text, "%s%s%s%s%s%s", *c->pdf ? "PDF#" : "", c->pdf, *c->cod ? "  COD " : "", c->cod, *c->icsd ? "  ICSD " : "", c->icsd);
+    print_text("numbers", text + strspn(text, " "));
+    print_text("reference", c->reference);
+    print_text("remarks", bragg_card_flags_text(c->flags, text));
+    print_text("source", c->source);
+    printf("\n");
+    draw_sticks(c, wavelength);
+    printf("\n  %9s %9s %8s    %s\n", "d/angstrom", "2theta", "I", "h  k  l");
+    size_t shown = 0;
+    for (size_t k = 0; k < c->n_lines && shown < most; k++) {
+        const bragg_card_line *l = &c->line[k];
+        double s = wavelength / (2 * l->d_ang);
+        if (!(s < 1) || l->intensity < 0.5)
+            continue;
+        printf("  %9.4f %9.3f %8.1f  ", l->d_ang, 2 * asin(s) / BRAGG_DEG, bragg_card_line_intensity(l, wavelength, 0.5) );
+        if (l->h || l->k || l->l)
+            printf("%3d%3d%3d", l->h, l->k, l->l);
+        printf("\n");
+        shown++;
+    }
+    printf("  %zu of %zu lines\n", shown, c->n_lines);
+}
+
+/* A stick is three points of a pattern. */
+static bragg_status plot_card(const bragg_card *c, double wavelength, const char *path, bool force, bragg_error *err)
+{
+    bragg_pattern *p = bragg_pattern_new(3 * c->n_lines + 2, BRAGG_AXIS_TTH);
+    if (!p)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
+    size_t n = 0;
+    for (size_t k = 0; k < c->n_lines; k++) {
+        double s = wavelength / (2 * c->line[k].d_ang), x = 2 * asin(fmin(s, 1)), thin = 1e-5;
+        if (!(s < 1) || (n && x - thin <= p->x[n - 1]))
+            continue;
+        for (int i = 0; i < 3; i++) {
+            p->x[n] = x + (i - 1) * thin;
+            p->y[n++] = i == 1 ? bragg_card_line_intensity(&c->line[k], wavelength, 0.5) : 0;
+        }
+    }
+    p->n = n;
+    p->wavelength_ang = wavelength;
+    bragg_plot_patterns_options o = BRAGG_PLOT_PATTERNS_OPTIONS_INIT;
+    const bragg_pattern *const list[] = { p };
+    const char *const label[] = { c->formula };
+    o.page.force = force;
+    o.page.width_mm = 170;
+    o.page.height_mm = 80;
+    o.page.title = c->name;
+    o.y_label = "Relative intensity";
+    bragg_status st = n ? bragg_plot_patterns(list, label, 1, &o, path, err) : bragg_fail(err, BRAGG_EDATA, "card '%s': no line can be seen at %g angstrom", c->name, wavelength);
+    bragg_pattern_free(p);
+    return st;
+}
+
+static bragg_status show(const bragg_cards *set, const char *name, double wavelength, const char *figure, bool force, bool json, bool all, bragg_error *err)
+{
+    bragg_cards_filter f = { .text = name };
+    long long *ids;
+    size_t n;
+    bragg_card *c = NULL;
+    bragg_status st = bragg_cards_list(set, &f, &ids, &n, err);
+    if (st == BRAGG_OK && !n)
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': no card has that name, formula or number; bragg cards list shows all", name);
+    if (st == BRAGG_OK)
+        st = bragg_cards_card(set, ids[0], &c, err);
+    if (st == BRAGG_OK && n > 1 && strcmp(c->name, name))
+        fprintf(stderr, "%zu cards match '%s': the first is shown\n", n, name);
+    if (st == BRAGG_OK && json)
+        st = bragg_json_write_take(card_json(c, true), NULL, false, err);
+    else if (st == BRAGG_OK)
+        print_card(c, wavelength, all ? c->n_lines : 40);
+    if (st == BRAGG_OK && figure)
+        st = plot_card(c, wavelength, figure, force, err);
+    bragg_card_free(c);
+    free(ids);
+    return st;
+}
+
+static int run_show(int argc, char **argv)
+{
+    const char *path = NULL, *figure = NULL;
+    double wavelength = 1.540598;
+    bool force = false, json = false, all = false, help;
+    const cli_option options[] = {
+        { "cards", 'c', CLI_TEXT, &path, "SET", "the set [the bundled one]" },
+        { "wavelength", 'w', CLI_NUMBER, &wavelength, "ANGSTROM", "of the angles and intensities [1.540598]" },
+        { "all", 'a', CLI_FLAG, &all, NULL, "all lines, not the first 40" },
+        { "output", 'o', CLI_TEXT, &figure, "FILE", "draw the sticks: .svg, .pdf or .png" },
+        { "force", 'f', CLI_FLAG, &force, NULL, "overwrite" },
+        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_cards *set = NULL;
+    int n;
+    bragg_status st = cli_parse(&cli_cards_show, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK && n != 1)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected one NAME, found %d", n);
+    if (st == BRAGG_OK && !(wavelength > 0))
+        st = bragg_fail(&err, BRAGG_EINVAL, "--wavelength: expected a positive number, found %g", wavelength);
+    if (st == BRAGG_OK && figure)
+        st = bragg_plot_check_path(figure, &err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_find_set(path, NULL, &set, &err);
+    if (st == BRAGG_OK)
+        st = show(set, argv[0], wavelength, figure, force, json, all, &err);
+    bragg_cards_free(set);
+    return cli_report(&cli_cards_show, st, &err);
+}
+
+/* ---------------------------------------------------------------- cards */
+
+const cli_command cli_cards_build = { "cards build", "DIR|FILE... -o SET", "make cards of CIFs, archives, lists of lines and named sets", run_build };
+const cli_command cli_cards_import = { "cards import", "FILE... -c SET", "add cards to a set of one's own", run_import };
+const cli_command cli_cards_list = { "cards list", "[NAME]", "list cards, all or those that match", run_list };
+const cli_command cli_cards_show = { "cards show", "NAME", "show a card: what is known of it, its sticks and lines", run_show };
+
+static int run(int argc, char **argv)
+{
+    static const struct { const char *name; const cli_command *command; } below[] = {
+        { "build", &cli_cards_build }, { "import", &cli_cards_import }, { "list", &cli_cards_list }, { "show", &cli_cards_show } };
+    const char *names[4];
+    for (int k = 0; k < 4; k++) {
+        names[k] = below[k].name;
+        if (argc > 1 && !strcmp(argv[1], below[k].name))
+            return below[k].command->run(argc - 1, argv + 1);
+    }
+    bragg_error err = BRAGG_ERROR_INIT;
+    bool help;
+    int n;
+    bragg_status st = cli_parse(&cli_cards, NULL, 0, argc, argv, &n, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    const char *near = st == BRAGG_OK && n ? bragg_nearest(argv[0], names, 4) : NULL;
+    if (st == BRAGG_OK)
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected build, import, list or show, found %s%s%s%s", n ? argv[0] : "nothing", near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return cli_report(&cli_cards, st, &err);
+}
+
+const cli_command cli_cards = { "cards", "build|import|list|show …", "build, list and show sets of cards", run };
