@@ -11,6 +11,7 @@ _bragg()
         return
     fi
     [[ $command == pdf && ${COMP_WORDS[2]} == fit ]] && command='pdf fit'
+    [[ $command == cards && ${COMP_WORDS[2]} =~ ^(build|import|list|show)$ ]] && ((COMP_CWORD > 2)) && command="cards ${COMP_WORDS[2]}"
     # shellcheck disable=SC2086 # two words on purpose
     help=$("${COMP_WORDS[0]}" $command --help 2>/dev/null)
     case $before in
@@ -23,6 +24,7 @@ _bragg()
         mapfile -t COMPREPLY < <(compgen -W "$help --help" -- "$word")
     else
         [[ $command == pdf ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W fit -- "$word")
+        [[ $command == cards ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W 'build import list show' -- "$word")
         compopt -o filenames 2>/dev/null
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word")
     fi

@@ -21,6 +21,8 @@ expect refine bragg ref
 expect --version bragg --
 expect --wavelength bragg identify --w
 expect --qdamp bragg pdf fit --qd
+expect show bragg cards sh
+expect --must bragg cards list --m
 expect q_A^-1 bragg integrate -u q
 [ "$(offers bragg refine --qdamp)" ] && { echo "refine has no --qdamp"; bad=1; }
 for shell in zsh fish; do
