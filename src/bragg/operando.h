@@ -3,47 +3,177 @@
 #define BRAGG_OPERANDO_H
 
 #include <bragg/experiment.h>
+#include <bragg/log.h>
 #include <bragg/observer.h>
+#include <bragg/pattern.h>
 
-/** A sequence of patterns refined one after the other, each from what its
- *  neighbour ended at.
+/** A run of frames or patterns, each refined from where its neighbour ended, beside
+ *  the log of the cycler or furnace.
  *
- *      data:     {patterns: run/x*.xye}            a folder, a shell pattern or a list
- *      sequence: {direction: forward, propagate: true}     forward or backward
- */
-typedef struct bragg_step {
-    const char *file;
-    bool done;                /**< fitted; else error says why not */
-    bool converged, restarted; /**< restarted: from the experiment's start, as the neighbour's led nowhere */
-    double time_s, temperature_k;
-    double rwp, gof;
-    double *value, *esd;      /**< a row of the table each */
-    bragg_quantity *fraction, *volume; /**< a phase each */
-    char error[256];
-} bragg_step;
+ *      data:     {patterns: run/x*.xye}            a folder, a shell pattern or a list; or
+ *      data:     {frames: run/x*.tif}              integrated with detector: {poni, mask, dark, flip}
+ *      log:      {file: cell.mpt, mass_mg: 1.2, frames: {start: 2024-05-01T10:00:00, every_s: 300},
+ *                 clock: {offset_s: 12, drift_ppm: 3}}
+ *      sequence: {direction: both, propagate: true, appear: bic, block: 32}
+ *
+ *  Frames are shared out in blocks that do not depend on the number of threads:
+ *
+ *      anchors   o───────────o───────────o        one after the other, first
+ *      blocks    o─►─►─►─►─►  o─►─►─►─►─►  o─►─►   side by side
+ *
+ *  so that the result is the same bit for bit on any number of them. */
 
-typedef struct bragg_series {
-    bragg_arena *arena;
-    size_t n, n_params, n_phases;
-    const char *const *name, *const *unit; /**< of the parameters */
-    bool *refined;            /**< in at least one step */
-    const char *const *phase;
-    bragg_step *step;
-} bragg_series;
+/* --------------------------------------------------------------- frames */
+
+typedef struct bragg_frame_item {
+    const char *file;
+    size_t index;             /**< within the file */
+    double number;            /**< the last number in the file's name; NAN without one */
+} bragg_frame_item;
+
+/** What is to be analysed, and how it becomes patterns. */
+typedef struct bragg_frames bragg_frames;
+/** The experiment's data: patterns or frames.  A list that is empty is EDATA unless
+ *  may_be_empty (whoever waits for frames). */
+bragg_status bragg_frames_open(const bragg_experiment *experiment, const char *experiment_path, bool may_be_empty,
+                               bragg_frames **out, bragg_error *err);
+void bragg_frames_free(bragg_frames *frames);
+size_t bragg_frames_count(const bragg_frames *frames);
+const bragg_frame_item *bragg_frames_item(const bragg_frames *frames, size_t k);
+/** Look for files that have come since; *n is the new count.  Those known keep their
+ *  place. */
+bragg_status bragg_frames_rescan(bragg_frames *frames, size_t *n, bragg_error *err);
+/** Folder in which new files appear; borrowed. */
+const char *bragg_frames_folder(const bragg_frames *frames);
+/** Read, and integrate, frame k.  *exposure_s NAN when unknown.  May be called from
+ *  several threads. */
+bragg_status bragg_frames_read(const bragg_frames *frames, size_t k, bragg_pattern **out, double *exposure_s, bragg_error *err);
 
 /** Files that the experiment's data section names, in natural order; they live in
  *  the arena. */
 bragg_status bragg_series_files(const bragg_experiment *experiment, const char *experiment_path, bragg_arena *arena,
                                 const char ***files, size_t *n, bragg_error *err);
 
-/** Refine all; a pattern that fails is flagged and the next goes on from the last
- *  good one.  STOPPED by the observer: what is done is in *out. */
+/* --------------------------------------------------------------- series */
+
+typedef enum bragg_frame_status {
+    BRAGG_FRAME_PENDING,      /**< not looked at yet */
+    BRAGG_FRAME_OK,
+    BRAGG_FRAME_AT_BOUND,     /**< fitted, a parameter stands on its bound */
+    BRAGG_FRAME_POOR,         /**< not converged, or twice as bad as the last good one */
+    BRAGG_FRAME_NO_BEAM,      /**< less than 2 % of the usual intensity */
+    BRAGG_FRAME_CORRUPT,      /**< cannot be read or holds no pattern */
+    BRAGG_FRAME_SKIPPED       /**< left out while frames came too fast */
+} bragg_frame_status;
+const char *bragg_frame_status_name(bragg_frame_status status);
+
+/** The log during an exposure; NAN where there is none. */
+typedef struct bragg_step_log {
+    double time_s;            /**< on the log's clock, since its start */
+    double voltage_v, current_a, temperature_k;
+    double charge_c;          /**< since the start of its half-cycle, signed */
+    double capacity_mah_g;    /**< of charge_c; NAN without mass */
+    double cycle;             /**< from 1 */
+    double kind;              /**< of bragg_step_kind */
+} bragg_step_log;
+
+enum { BRAGG_STEP_UNKNOWN_PEAKS = 4 };
+
+typedef struct bragg_step {
+    const char *file;
+    size_t index;             /**< within the file */
+    bragg_frame_status status;
+    bool done;                /**< fitted; else error says why not */
+    bool converged, restarted; /**< restarted: from the experiment's start, as the neighbour's led nowhere */
+    double time_s, exposure_s; /**< start, seconds since 1970 or of the log; NAN when unknown */
+    double temperature_k;     /**< the log's, else the pattern's */
+    bragg_step_log log;
+    double rwp, gof;
+    double serial;            /**< by which serial correlation widens esds */
+    double total;             /**< intensity in the range, a point's mean */
+    double path;              /**< direction both: largest disagreement of both ways in esds */
+    double *value, *esd;      /**< a row of the table each */
+    bragg_quantity *fraction, *volume; /**< a phase each; a phase that is not there has 0 */
+    double *limit;            /**< of the weight fraction of a phase that is not there, 95 % */
+    double *evidence;         /**< scale over its esd */
+    double *level;            /**< 0: not there, 1: scale, 2: and cell, 3: all of it is refined */
+    double *unknown;          /**< BRAGG_STEP_UNKNOWN_PEAKS times 2theta in rad and significance */
+    const char *error;        /**< NULL when done */
+} bragg_step;
+
+/** A stretch of frames in which peaks stand that no phase explains. */
+typedef struct bragg_alarm {
+    size_t first, last;
+    double two_theta_rad, significance;
+} bragg_alarm;
+
+typedef struct bragg_series {
+    bragg_arena *arena;
+    const char *title;
+    size_t n, n_params, n_phases;
+    const char *const *name, *const *unit; /**< of the parameters that are refined in any frame */
+    bool *refined;            /**< in at least one step */
+    const char *const *phase;
+    bragg_step *step;
+    bragg_log_table *log;     /**< may be NULL */
+    size_t n_log_steps;
+    bragg_log_step *log_steps;
+    double *log_charge_c;
+    bragg_clock clock;
+    bool clock_estimated;
+    bool logged, absolute;    /**< frames have a place in the log; their times are of the clock on the wall */
+    bool timed;               /**< all frames have a time, and it rises */
+    size_t n_alarms;
+    bragg_alarm *alarm;
+    size_t n_notes;
+    const char **note;        /**< what was noticed about log, clock and frames */
+    /* of a series read from its store */
+    size_t n_stored_log;
+    double *stored_log;       /**< time, voltage, current, temperature: n_stored_log each, or NULL */
+    const char *provenance, *experiment; /**< texts, or NULL */
+} bragg_series;
+
+typedef struct bragg_series_options {
+    const char *store;        /**< HDF5 file that grows with the run; NULL: none */
+    bool resume;              /**< go on with that file */
+    bool force;               /**< overwrite it */
+    const char *provenance;   /**< text kept in it, may be NULL */
+    const bragg_observer *observer;
+} bragg_series_options;
+#define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL }
+
+/** Refine all; a frame that fails costs only itself.  STOPPED by the observer: what
+ *  is done is in *out.  EDATA when not a single frame could be fitted. */
+bragg_status bragg_series_fit(const bragg_experiment *experiment, const char *experiment_path, const bragg_frames *frames,
+                              const bragg_series_options *options, bragg_series **out, bragg_error *err);
+/** The same for pattern files, without store and log. */
 bragg_status bragg_series_run(const bragg_experiment *experiment, const char *const *files, size_t n,
                               const bragg_observer *observer, bragg_series **out, bragg_error *err);
 void bragg_series_free(bragg_series *series);
 
-/** A row a frame: file, status, time, temperature, R factors, every refined
- *  parameter, volume and weight fraction with its esd. */
+/** A row a frame: file, status, time, log, R factors, every refined parameter,
+ *  volume and weight fraction with its esd. */
 bragg_status bragg_series_write_csv(const bragg_series *series, const char *path, bool force, bragg_error *err);
+/** The same as {"frames": […]}, row by row; to standard output for NULL. */
+bragg_status bragg_series_write_json(const bragg_series *series, const char *path, bool force, bragg_error *err);
+
+/** A series as its store has it, also while it grows. */
+bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err);
+
+/** The store's patterns: [row][point], rows of `frames` frames averaged. */
+typedef struct bragg_store_curves {
+    size_t n, rows, frames;
+    double *x_rad, *observed, *calculated;
+} bragg_store_curves;
+/** At most `rows` rows (0: all). */
+bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);
+/** The same read, and integrated, again; nothing is calculated. */
+bragg_status bragg_frames_curves(const bragg_frames *frames, const bragg_experiment *experiment, size_t rows,
+                                 bragg_store_curves *out, bragg_error *err);
+void bragg_store_curves_free(bragg_store_curves *curves);
+
+/** Time of frame k in seconds for an axis: the log's clock, else since the first
+ *  frame; NAN when any frame's is unknown. */
+double bragg_series_time(const bragg_series *series, size_t k);
 
 #endif

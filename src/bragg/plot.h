@@ -3,6 +3,7 @@
 #define BRAGG_PLOT_H
 
 #include <bragg/error.h>
+#include <bragg/operando.h>
 #include <bragg/pattern.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -188,6 +189,7 @@ typedef struct bragg_plot_series_options {
     size_t n_marks;              /**< upright lines */
     const double *marks;
     bool lines;                  /**< join the points */
+    bool bands;                  /**< esds as bands where points stand close */
 } bragg_plot_series_options;
 
 #define BRAGG_PLOT_SERIES_OPTIONS_INIT { .page = BRAGG_PLOT_PAGE_INIT, .x_min = NAN, .x_max = NAN, \
@@ -221,5 +223,11 @@ typedef struct bragg_plot_profile {
  *  difference below.  NAME.csv has panel, curve, x, y, esd. */
 bragg_status bragg_plot_profiles(const bragg_plot_profile *panels, size_t n, size_t columns, const bragg_plot_page *page,
                                  const char *path, bragg_error *err);
+
+/** The figures of a run into a folder, each as SVG and PNG: map (square root), map-linear,
+ *  map-log, difference, waterfall, fractions, volumes, cells, widths; time is upright
+ *  beside the log. */
+bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
+                                 bool force, bragg_error *err);
 
 #endif

@@ -143,6 +143,11 @@ typedef struct bragg_model_peak {
  *  line; borrowed. */
 const bragg_model_peak *bragg_model_peaks(const bragg_model *model, size_t pattern, size_t *n);
 
+/** Leave a phase (in order of adding) out of all calculations, or take it in again.
+ *  Its rows stay in the table; whoever leaves it out sets its scale to 0 and refines
+ *  none of its parameters. */
+void bragg_model_switch(bragg_model *model, size_t phase, bool on);
+
 /** The least-squares problem of this model, for a caller who owns the loop. */
 const bragg_lsq_problem *bragg_model_problem(bragg_model *model);
 

@@ -1,293 +1,753 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Patterns of a run, refined in sequence. */
+/* The whole run: blocks of frames side by side, the same for any number of threads. */
 #include "config.h"
-#include <bragg/operando.h>
+#include "operando.h"
 
-#include <bragg/number.h>
-#include <bragg/output.h>
-#include <bragg/path.h>
+#include <bragg/thread.h>
+#include <bragg/units.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------- files */
+typedef struct run {
+    const bragg_experiment *x;
+    const bragg_frames *frames;
+    const bragg_series_options *o;
+    seq_plan plan;
+    bragg_series *s;
+    bragg_pattern *template;     /* every worker is made with it */
+    const seq_shape *shape;
+    double usual;
+    size_t n_blocks;
+    size_t *anchor;              /* a block each: its first fitted position, or SIZE_MAX */
+    double *rows;                /* a frame each; status pending: to be done */
+    char (*message)[256];
+    bool fresh;                  /* extracted intensities: a block depends on more than its rows */
+    seq_store *store;
+    double *grid;
+    size_t n_grid;
+    seq_worker **idle;
+    size_t n_idle;
+    size_t done;
+    bool stop;
+} run;
 
-static bragg_status add_files(const char *experiment_path, const bragg_yaml *node, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
+const char *bragg_frame_status_name(bragg_frame_status status)
 {
-    const char *text, **found;
-    size_t more;
-    bragg_status st = bragg_yaml_text(node, &text, err);
-    char *pattern = st == BRAGG_OK ? bragg_path_beside(arena, experiment_path, text) : NULL;
-    if (st == BRAGG_OK && !pattern)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    if (st == BRAGG_OK)
-        st = bragg_path_list(arena, pattern, NULL, &found, &more, err);
-    const char **all = st == BRAGG_OK ? bragg_arena_alloc(arena, *n + more + 1, sizeof *all) : NULL;
-    if (st == BRAGG_OK && !all)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu files", *n + more);
-    if (st < 0)
-        return st;
-    if (*n)
-        memcpy(all, *files, *n * sizeof *all);
-    memcpy(all + *n, found, more * sizeof *all);
-    *files = all;
-    *n += more;
-    return BRAGG_OK;
+    static const char *const names[] = { "pending", "ok", "at-bound", "poor", "no-beam", "corrupt", "skipped" };
+    return names[status];
 }
 
-bragg_status bragg_series_files(const bragg_experiment *x, const char *experiment_path, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
+/* Position in the sequence to number of the frame. */
+static size_t frame_at(const run *r, size_t position) { return r->plan.backward ? r->s->n - 1 - position : position; }
+static double *row_at(const run *r, size_t position) { return r->rows + frame_at(r, position) * r->shape->columns; }
+static bool is_done(const double *row) { return isfinite(row[ROW_RWP]); }
+static bool is_good(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_OK || row[ROW_STATUS] == BRAGG_FRAME_AT_BOUND; }
+static bool is_pending(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_PENDING; }
+
+/* ------------------------------------------------------------- workers */
+
+static bragg_status borrow_worker(run *r, seq_worker **w, bragg_error *err)
 {
-    const bragg_yaml *data = bragg_yaml_get(x->root, "data"), *node = bragg_yaml_get(data, "patterns");
-    *files = NULL;
-    *n = 0;
-    if (!node)
-        node = bragg_yaml_get(data, "pattern");
-    if (!node)
-        return bragg_yaml_fail(data ? data : x->root, err, "data: expected patterns, found none");
-    if (node->kind == BRAGG_YAML_SCALAR)
-        return add_files(experiment_path, node, arena, files, n, err);
+    *w = NULL;
+    if (!r->fresh) {
+#pragma omp critical(bragg_operando_idle)
+        *w = r->n_idle ? r->idle[--r->n_idle] : NULL;
+    }
+    return *w ? BRAGG_OK : bragg_seq_worker_new(r->x, &r->plan, r->template, w, err);
+}
+
+static void return_worker(run *r, seq_worker *w)
+{
+    bool kept = false;
+    if (!r->fresh) {
+#pragma omp critical(bragg_operando_idle)
+        if (r->n_idle < r->n_blocks + 1)
+            r->idle[r->n_idle++] = w, kept = true;
+    }
+    if (!kept)
+        bragg_seq_worker_free(w);
+}
+
+/* --------------------------------------------------------------- frames */
+
+/* Values on the grid of the first frame. */
+static void resample(const double *x, const double *y, size_t n, const double *grid, size_t n_grid, float *out)
+{
+    for (size_t i = 0, j = 0; i < n_grid; i++) {
+        while (j + 1 < n && x[j + 1] < grid[i])
+            j++;
+        bool inside = n > 1 && grid[i] >= x[0] - 1e-9 && j + 1 < n;
+        double u = inside ? (grid[i] - x[j]) / (x[j + 1] - x[j]) : 0;
+        out[i] = inside ? (float)((1 - u) * y[j] + u * y[j + 1]) : NAN;
+    }
+}
+
+/* Rows of floats for the store: observed, calculated. */
+typedef struct curves {
+    float *observed, *calculated;
+} curves;
+
+static void take_curves(const run *r, const seq_worker *w, const bragg_pattern *p, curves *c)
+{
+    const double *x, *observed, *calculated;
+    if (!c->observed)
+        return;
+    size_t n = w ? bragg_seq_points(w, &x, &observed, &calculated) : 0;
+    bool same = n == r->n_grid;
+    for (size_t i = 0; i < r->n_grid; i++)
+        c->observed[i] = c->calculated[i] = NAN;
+    for (size_t i = 0; same && i < n; i++) {
+        c->observed[i] = (float)observed[i];
+        c->calculated[i] = (float)calculated[i];
+    }
+    if (!same && n) {
+        resample(x, observed, n, r->grid, r->n_grid, c->observed);
+        resample(x, calculated, n, r->grid, r->n_grid, c->calculated);
+    }
+    if (n || !p || p->axis != BRAGG_AXIS_TTH)
+        return;
+    resample(p->x, p->y, p->n, r->grid, r->n_grid, c->observed); /* no fit, but something to see */
+}
+
+static bragg_status commit(run *r, size_t position, const double *row, const char *message, const curves *c, bragg_error *err)
+{
+    size_t k = frame_at(r, position);
     bragg_status st = BRAGG_OK;
-    for (const bragg_yaml *c = node->child; c && st == BRAGG_OK; c = c->next)
-        st = add_files(experiment_path, c, arena, files, n, err);
+#pragma omp critical(bragg_operando_commit)
+    {
+        memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
+        memcpy(r->message[k], message, sizeof r->message[k]);
+        if (r->store)
+            st = bragg_store_put(r->store, k, r->s->step[k].file, row, message, c->observed, c->calculated, err);
+        r->done++;
+        if (*message)
+            bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", r->s->step[k].file, message);
+        if (!bragg_progress(r->o->observer, r->done, r->s->n))
+            r->stop = true;
+    }
     return st;
 }
 
-/* ------------------------------------------------------------- sequence */
-
-typedef struct plan {
-    bool backward, propagate;
-} plan;
-
-static bragg_status read_plan(const bragg_experiment *x, plan *p, bragg_error *err)
+static void corrupt_row(const run *r, double *row, char *message, const bragg_error *cause)
 {
-    static const char *const keys[] = { "direction", "propagate", "appear" };
-    const bragg_yaml *map = bragg_yaml_get(x->root, "sequence"), *node;
-    const char *text;
-    *p = (plan){ false, true };
-    bragg_status st = map ? bragg_yaml_check_keys(map, keys, 3, err) : BRAGG_OK;
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "direction")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
-        if (strcmp(text, "forward") && strcmp(text, "backward"))
-            return bragg_yaml_fail(node, err, "direction: expected forward or backward, found '%s'", text);
-        p->backward = *text == 'b';
-    }
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "propagate")))
-        st = bragg_yaml_bool(node, &p->propagate, err);
-    return st;
+    for (size_t k = 0; k < r->shape->columns; k++)
+        row[k] = NAN;
+    for (size_t i = 0; i < r->shape->n_phases; i++)
+        row[seq_phase(r->shape, PHASE_LEVEL, i)] = 0;
+    row[ROW_STATUS] = BRAGG_FRAME_CORRUPT;
+    row[ROW_CONVERGED] = row[ROW_RESTARTED] = 0;
+    snprintf(message, 256, "%.250s", cause->text);
 }
 
-/* The table's shape, from the first model: what the rows of all steps mean. */
-static bragg_status lay_out(bragg_series *s, bragg_model *m, bragg_error *err)
+static bragg_status compute(run *r, seq_worker *w, size_t position, const double *from, const double *last, const double *hint,
+                            double *row, char message[256], curves *c, bragg_error *err)
 {
-    const bragg_params *t = bragg_model_params(m);
-    const char **name = bragg_arena_alloc(s->arena, 2 * t->n + 1, sizeof *name), **unit = name ? name + t->n : NULL;
-    bool *refined = bragg_arena_alloc(s->arena, t->n + 1, sizeof *refined);
-    bool good = name && refined;
-    for (size_t k = 0; good && k < t->n; k++) {
-        name[k] = bragg_arena_strdup(s->arena, t->at[k].name);
-        unit[k] = bragg_arena_strdup(s->arena, t->at[k].unit);
-        good = name[k] && unit[k];
-    }
-    s->n_params = t->n;
-    s->name = name;
-    s->unit = unit;
-    s->refined = refined;
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the series");
-}
-
-static bragg_status keep(bragg_series *s, bragg_step *step, bragg_model *m, const bragg_fit *f, bragg_error *err)
-{
-    const bragg_params *t = bragg_model_params(m);
-    step->value = bragg_arena_alloc(s->arena, 2 * s->n_params + 1, sizeof(double));
-    step->fraction = bragg_arena_alloc(s->arena, 2 * s->n_phases + 1, sizeof(bragg_quantity));
-    if (!step->value || !step->fraction)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a step of the series");
-    step->esd = step->value + s->n_params;
-    step->volume = step->fraction + s->n_phases;
-    for (size_t k = 0; k < s->n_params; k++) {
-        step->value[k] = t->at[k].value;
-        step->esd[k] = t->at[k].esd;
-        s->refined[k] |= isfinite(t->at[k].esd);
-    }
-    for (size_t k = 0; k < s->n_phases; k++) {
-        step->fraction[k] = f->phase[k].weight_fraction;
-        step->volume[k] = f->phase[k].volume_ang3;
-    }
-    step->rwp = f->rwp;
-    step->gof = f->gof;
-    step->converged = f->converged;
-    step->done = true;
-    return BRAGG_OK;
-}
-
-static void start_from(bragg_model *m, const bragg_step *neighbour)
-{
-    bragg_params *t = bragg_model_params(m);
-    for (size_t k = 0; k < t->n; k++)
-        t->at[k].value = fmin(fmax(neighbour->value[k], t->at[k].lower), t->at[k].upper);
-}
-
-/* One attempt; the caller frees model and fit. */
-static bragg_status attempt(const bragg_experiment *x, const bragg_pattern *p, const bragg_step *neighbour, bragg_model **m, bragg_fit **f, bragg_error *err)
-{
-    *f = NULL;
-    bragg_status st = bragg_experiment_model(x, p, m, err);
+    bragg_pattern *p = NULL;
+    double exposure;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_frames_read(r->frames, frame_at(r, position), &p, &exposure, &cause);
+    if (st == BRAGG_ENOMEM)
+        return bragg_fail(err, st, "%s", cause.text);
+    *message = 0;
     if (st < 0)
-        return st;
-    bragg_refine_options o = x->options;
-    o.observer = NULL;
-    if (neighbour) {
-        start_from(*m, neighbour);
-        o.stages = false;
-    }
-    st = bragg_refine(*m, &o, f, err);
-    return st == BRAGG_ENOCONV ? BRAGG_OK : st;
-}
-
-/* From the neighbour first; from the experiment's own start when that fails or
- * ends with a fit worse by a third than the neighbour's. */
-static bragg_status fit_step(const bragg_experiment *x, bragg_series *s, bragg_step *step, const bragg_step *neighbour, bragg_error *err)
-{
-    bragg_pattern *p;
-    bragg_status st = bragg_pattern_read(step->file, 0, &p, err);
-    if (st < 0)
-        return st;
-    step->time_s = p->time_s;
-    step->temperature_k = p->temperature_k;
-    bragg_model *m = NULL, *again = NULL;
-    bragg_fit *f = NULL, *second = NULL;
-    bragg_error first = BRAGG_ERROR_INIT;
-    st = attempt(x, p, neighbour, &m, &f, &first);
-    bool poor = st < 0 || !f->converged || (neighbour && f->gof > 1.33 * neighbour->gof);
-    if (neighbour && poor && attempt(x, p, NULL, &again, &second, err) >= 0 && (st < 0 || second->rwp < f->rwp)) {
-        step->restarted = true;
-        st = keep(s, step, again, second, err);
-    } else if (st >= 0) {
-        st = s->name ? BRAGG_OK : lay_out(s, m, err);
-        if (st == BRAGG_OK)
-            st = keep(s, step, m, f, err);
-    } else {
-        bragg_fail(err, st, "%s", first.text);
-    }
-    bragg_fit_free(f);
-    bragg_fit_free(second);
-    bragg_model_free(m);
-    bragg_model_free(again);
+        corrupt_row(r, row, message, &cause);
+    else
+        st = bragg_seq_frame(w, p, exposure, from, last, hint, r->usual, row, message, err);
+    if (c)
+        take_curves(r, p ? w : NULL, p, c);
     bragg_pattern_free(p);
+    return st == BRAGG_ENOMEM ? st : BRAGG_OK;
+}
+
+static bragg_status make_curves(const run *r, curves *c, bragg_error *err)
+{
+    *c = (curves){ NULL, NULL };
+    if (!r->store)
+        return BRAGG_OK;
+    c->observed = malloc((2 * r->n_grid + 1) * sizeof(float));
+    c->calculated = c->observed + r->n_grid;
+    return c->observed ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
+}
+
+/* --------------------------------------------------------------- blocks */
+
+static size_t block_end(const run *r, size_t b)
+{
+    size_t end = (b + 1) * r->plan.block;
+    return end < r->s->n ? end : r->s->n;
+}
+
+/* The first frame of each block that can be fitted, one after the other, each from the last good one. */
+static bragg_status run_anchors(run *r, bragg_error *err)
+{
+    double *row = malloc(r->shape->columns * sizeof *row);
+    const double *good = NULL, *last = NULL;
+    char message[256];
+    seq_worker *w = NULL;
+    curves c;
+    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    if (st == BRAGG_OK)
+        st = borrow_worker(r, &w, err);
+    for (size_t b = 0; b < r->n_blocks && st == BRAGG_OK && !r->stop; b++) {
+        r->anchor[b] = SIZE_MAX;
+        for (size_t p = b * r->plan.block; p < block_end(r, b) && r->anchor[b] == SIZE_MAX && st == BRAGG_OK; p++) {
+            if (is_pending(row_at(r, p))) {
+                const double *from = r->plan.propagate ? good ? good : last : NULL;
+                st = compute(r, w, p, from, last, NULL, row, message, &c, err);
+                if (st == BRAGG_OK)
+                    st = commit(r, p, row, message, &c, err);
+            }
+            if (st == BRAGG_OK && is_done(row_at(r, p)))
+                r->anchor[b] = p;
+        }
+        if (r->anchor[b] != SIZE_MAX) {
+            last = row_at(r, r->anchor[b]);
+            good = is_good(last) ? last : good;
+        }
+    }
+    if (w)
+        return_worker(r, w);
+    if (row)
+        free(c.observed);
+    free(row);
     return st;
 }
 
-static bragg_status prepare(const bragg_experiment *x, const char *const *files, size_t n, bragg_series **out, bragg_error *err)
+/* From left to right; rows that are known already are stepped over. */
+static bragg_status forward(run *r, seq_worker *w, size_t b, curves *c, double *row, bragg_error *err)
+{
+    const double *last = row_at(r, r->anchor[b]), *good = last, *hint = NULL;
+    if (b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX)
+        hint = row_at(r, r->anchor[b + 1]);
+    bragg_status st = BRAGG_OK;
+    char message[256];
+    for (size_t p = r->anchor[b] + 1; p < block_end(r, b) && st == BRAGG_OK && !r->stop; p++) {
+        double *own = row_at(r, p);
+        if (is_pending(own)) {
+            st = compute(r, w, p, r->plan.propagate ? good : NULL, last, hint, row, message, c, err);
+            if (st == BRAGG_OK)
+                st = commit(r, p, row, message, c, err);
+        }
+        if (st == BRAGG_OK && is_done(own)) {
+            last = own;
+            good = is_good(own) ? own : good;
+        }
+    }
+    return st;
+}
+
+/* Largest disagreement in esds of what both ways refined; phases that only one has count 99. */
+static double disagreement(const seq_shape *s, const double *a, const double *b)
+{
+    double most = 0;
+    for (size_t i = 0; i < s->n_phases; i++)
+        if ((a[seq_phase(s, PHASE_LEVEL, i)] > 0) != (b[seq_phase(s, PHASE_LEVEL, i)] > 0))
+            return 99;
+    for (size_t k = 0; k < s->n_params; k++) {
+        double e = hypot(a[seq_esd(s, k)], b[seq_esd(s, k)]) / sqrt(2);
+        if (e > 0 && strncmp(s->name[k], "background.", 11))
+            most = fmax(most, fabs(a[seq_value(s, k)] - b[seq_value(s, k)]) / e);
+    }
+    return fmin(most, 99);
+}
+
+/* Two fits of one frame: the better by BIC, the number of phases being what differs. */
+static bool better(const seq_shape *s, const double *a, const double *b, size_t points)
+{
+    double k = 0, n = (double)points;
+    if (!is_done(a) || !is_done(b))
+        return is_done(a);
+    for (size_t i = 0; i < s->n_params; i++)
+        k += (a[seq_esd(s, i)] > 0) - (double)(b[seq_esd(s, i)] > 0);
+    double scale = fmax(1, fmin(a[ROW_GOF], b[ROW_GOF]));
+    return n * (a[ROW_GOF] * a[ROW_GOF] - b[ROW_GOF] * b[ROW_GOF]) / (scale * scale) + k * log(n) < 0;
+}
+
+typedef struct both_ways {
+    double *rows;             /* to and fro, a position of the block each */
+    char (*message)[256];
+    curves *c;
+} both_ways;
+
+static void free_both(both_ways *t, size_t n)
+{
+    for (size_t k = 0; t->c && k < 2 * n; k++)
+        free(t->c[k].observed);
+    free(t->rows);
+    free(t->message);
+    free(t->c);
+}
+
+static bragg_status make_both(const run *r, both_ways *t, size_t n, bragg_error *err)
+{
+    *t = (both_ways){ malloc((2 * n * r->shape->columns + 1) * sizeof(double)), calloc(2 * n + 1, sizeof *t->message), calloc(2 * n + 1, sizeof *t->c) };
+    bragg_status st = t->rows && t->message && t->c ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a block");
+    for (size_t k = 0; k < 2 * n && st == BRAGG_OK; k++)
+        st = make_curves(r, &t->c[k], err);
+    return st;
+}
+
+/* Both ways through a block, the better of each frame kept.  The way back starts at
+ * the next block's anchor, or where the way out ended. */
+static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err)
+{
+    size_t first = r->anchor[b] + 1, n = block_end(r, b) - first, columns = r->shape->columns;
+    both_ways t;
+    bragg_status st = make_both(r, &t, n, err);
+    const double *start = row_at(r, r->anchor[b]);
+    bool next = b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX;
+    const double *end = next ? row_at(r, r->anchor[b + 1]) : NULL;
+    for (int way = 0; way < 2; way++) {
+        const double *good = way ? end ? end : start : start, *last = good;
+        for (size_t j = 0; j < n && st == BRAGG_OK && !r->stop; j++) {
+            size_t k = way ? n - 1 - j : j, at = (size_t)way * n + k;
+            double *row = t.rows + at * columns;
+            st = compute(r, w, first + k, good, last, way ? start : next ? row_at(r, r->anchor[b + 1]) : NULL, row, t.message[at], &t.c[at], err);
+            if (st == BRAGG_OK && is_done(row)) {
+                last = row;
+                good = is_good(row) ? row : good;
+            }
+        }
+        if (!way && !end)
+            end = last;
+    }
+    for (size_t k = 0; k < n && st == BRAGG_OK && !r->stop; k++) {
+        double *out = t.rows + k * columns, *back = t.rows + (n + k) * columns;
+        double path = is_done(out) && is_done(back) ? disagreement(r->shape, out, back) : NAN;
+        size_t at = better(r->shape, back, out, r->n_grid) ? n + k : k;
+        t.rows[at * columns + ROW_PATH] = path;
+        if (is_pending(row_at(r, first + k)))
+            st = commit(r, first + k, t.rows + at * columns, t.message[at], &t.c[at], err);
+    }
+    free_both(&t, n);
+    return st;
+}
+
+static bool block_is_whole(const run *r, size_t b)
+{
+    for (size_t p = b * r->plan.block; p < block_end(r, b); p++)
+        if (is_pending(row_at(r, p)))
+            return false;
+    return true;
+}
+
+static bragg_status run_block(run *r, size_t b, bragg_error *err)
+{
+    if (r->anchor[b] == SIZE_MAX || r->stop || block_is_whole(r, b))
+        return BRAGG_OK;
+    seq_worker *w;
+    curves c;
+    bragg_status st = borrow_worker(r, &w, err);
+    if (st < 0)
+        return st;
+    double *row = malloc(r->shape->columns * sizeof *row);
+    st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    if (st == BRAGG_OK)
+        st = r->plan.both && r->plan.propagate ? to_and_fro(r, w, b, err) : forward(r, w, b, &c, row, err);
+    if (row)
+        free(c.observed);
+    free(row);
+    return_worker(r, w);
+    return st;
+}
+
+static bragg_status run_blocks(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t b = first; b < last && st == BRAGG_OK; b++)
+        st = run_block(payload, b, err);
+    return st;
+}
+
+/* ------------------------------------------------------------- beginning */
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* A few frames over the run tell how bright they are; the first of them that can be
+ * read is the one that models are made with. */
+static bragg_status look_around(run *r, bragg_error *err)
+{
+    enum { LOOKS = 9 };
+    double total[LOOKS];
+    size_t n = bragg_frames_count(r->frames), m = 0, step = n > LOOKS ? n / LOOKS : 1;
+    bragg_error first = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < n && m < LOOKS; k += m || r->template ? step : 1) {
+        bragg_pattern *p;
+        double exposure, sum;
+        bragg_error one = BRAGG_ERROR_INIT;
+        if (bragg_frames_read(r->frames, k, &p, &exposure, &one) < 0) {
+            first = *first.text ? first : one;
+            continue;
+        }
+        sum = bragg_seq_total(r->x, p);
+        if (isfinite(sum))
+            total[m++] = sum;
+        seq_worker *w = NULL;
+        if (!r->template && sum > 0 && bragg_seq_worker_new(r->x, &r->plan, p, &w, &one) == BRAGG_OK) {
+            r->template = p;
+            r->idle = calloc(n + 2, sizeof *r->idle);
+            if (r->idle)
+                r->idle[r->n_idle++] = w;
+        } else {
+            first = *first.text ? first : one;
+            bragg_pattern_free(p);
+        }
+    }
+    qsort(total, m, sizeof *total, by_value);
+    r->usual = m ? total[m / 2] : NAN;
+    if (r->template && !r->idle)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);
+    return r->template ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", n, first.text);
+}
+
+bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, double *rows, bragg_error *err)
+{
+    size_t p = shape->n_params, f = shape->n_phases;
+    const char **names = bragg_arena_alloc(s->arena, 2 * p + f + 1, sizeof *names);
+    s->n = n;
+    s->n_params = p;
+    s->n_phases = f;
+    s->refined = bragg_arena_alloc(s->arena, p + 1, sizeof *s->refined);
+    s->step = bragg_arena_alloc(s->arena, n + 1, sizeof *s->step);
+    bool good = names && s->refined && s->step;
+    for (size_t k = 0; good && k < 2 * p + f; k++)
+        good = (names[k] = bragg_arena_strdup(s->arena, k < p ? shape->name[k] : k < 2 * p ? shape->unit[k - p] : shape->phase[k - 2 * p])) != NULL;
+    s->name = names;
+    s->unit = names + p;
+    s->phase = names + 2 * p;
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
+    (void)rows;
+}
+
+static bragg_status lay_out(run *r, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_series *s = arena ? bragg_arena_alloc(arena, 1, sizeof *s) : NULL;
-    const char **names = s ? bragg_arena_alloc(arena, x->n_phases + 1, sizeof *names) : NULL;
-    if (!s || !names || !(s->step = bragg_arena_alloc(arena, n + 1, sizeof *s->step))) {
+    const seq_shape *shape = bragg_seq_shape(r->idle[0]);
+    size_t n = bragg_frames_count(r->frames);
+    if (!s) {
         bragg_arena_free(arena);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu patterns", n);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     }
-    s->arena = arena;
-    s->n = n;
-    s->n_phases = x->n_phases;
-    s->phase = names;
-    for (size_t k = 0; k < x->n_phases; k++)
-        names[k] = bragg_arena_strdup(arena, x->phase[k].name);
-    for (size_t k = 0; k < n; k++)
-        s->step[k] = (bragg_step){ .file = bragg_arena_strdup(arena, files[k]), .time_s = NAN, .temperature_k = NAN, .rwp = NAN, .gof = NAN };
-    *out = s;
+    *s = (bragg_series){ .arena = arena, .clock = BRAGG_CLOCK_INIT };
+    r->s = s;
+    s->title = r->x->title ? bragg_arena_strdup(arena, r->x->title) : NULL;
+    r->rows = bragg_arena_alloc(arena, n * shape->columns + 1, sizeof(double));
+    r->message = calloc(n + 1, sizeof *r->message);
+    r->n_blocks = (n + r->plan.block - 1) / r->plan.block;
+    r->anchor = calloc(r->n_blocks + 1, sizeof *r->anchor);
+    seq_shape *own = bragg_arena_alloc(arena, 1, sizeof *own);
+    if (!own || !r->rows || !r->message || !r->anchor)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
+    bragg_status st = bragg_series_attach(s, shape, n, r->rows, err);
+    for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
+        const bragg_frame_item *item = bragg_frames_item(r->frames, k);
+        s->step[k] = (bragg_step){ .file = bragg_arena_strdup(arena, item->file), .index = item->index };
+        st = s->step[k].file ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);
+    }
+    *own = *shape;
+    own->name = s->name;
+    own->unit = s->unit;
+    own->phase = s->phase;
+    r->shape = own;
+    return st;
+}
+
+static bragg_status read_experiment(const char *path, char **text, bragg_error *err)
+{
+    FILE *f = fopen(path, "rb");
+    size_t size, n;
+    char piece[4096];
+    FILE *to = f ? open_memstream(text, &size) : NULL;
+    while (to && (n = fread(piece, 1, sizeof piece, f)) > 0)
+        fwrite(piece, 1, n, to);
+    if (to)
+        fclose(to);
+    if (f)
+        fclose(f);
+    return to ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be read", path);
+}
+
+static bragg_status open_store(run *r, const char *experiment_path, bragg_error *err)
+{
+    const bragg_series_options *o = r->o;
+    if (!o->store)
+        return BRAGG_OK;
+    char *text = NULL;
+    bragg_status st = read_experiment(experiment_path, &text, err);
+    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->s->n, r->n_grid, r->grid, r->shape, r->usual };
+    if (st == BRAGG_OK)
+        st = bragg_store_open(&start, &r->store, err);
+    free(text);
+    char file[256];
+    for (size_t k = 0; st == BRAGG_OK && o->resume && k < r->s->n; k++) {
+        double *row = r->rows + k * r->shape->columns;
+        if (!bragg_store_row(r->store, k, row, r->message[k], file)) {
+            memset(row, 0, r->shape->columns * sizeof *row);
+            continue;
+        }
+        if (strcmp(file, r->s->step[k].file))
+            return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, r->s->step[k].file, file);
+        r->done++;
+    }
+    for (size_t b = 0; st == BRAGG_OK && r->fresh && b < r->n_blocks; b++) /* those count only whole */
+        for (size_t p = b * r->plan.block; !block_is_whole(r, b) && p < block_end(r, b); p++)
+            row_at(r, p)[ROW_STATUS] = BRAGG_FRAME_PENDING;
+    return st;
+}
+
+static bragg_status make_grid(run *r, bragg_error *err)
+{
+    const bragg_histogram_options *h = &r->x->pattern->histogram;
+    bragg_model *m = NULL;
+    bragg_status st = bragg_experiment_model(r->x, r->template, &m, err);
+    if (st < 0)
+        return st;
+    r->n_grid = bragg_model_points(m, 0);
+    r->grid = malloc((r->n_grid + 1) * sizeof *r->grid);
+    st = r->grid ? bragg_model_calculate(m, 0, r->grid, NULL, NULL, NULL, NULL, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", r->n_grid);
+    bragg_model_free(m);
+    return st;
+    (void)h;
+}
+
+/* --------------------------------------------------------------- ending */
+
+bragg_status bragg_series_set_row(bragg_series *series, const seq_shape *s, size_t k, double *row, const char *message, bragg_error *err)
+{
+    bragg_step *step = &series->step[k];
+    step->status = (bragg_frame_status)row[ROW_STATUS];
+    bool seen = step->status != BRAGG_FRAME_PENDING;
+    step->done = seen && is_done(row);
+    step->converged = row[ROW_CONVERGED] > 0;
+    step->restarted = row[ROW_RESTARTED] == 1;
+    step->rwp = seen ? row[ROW_RWP] : NAN;
+    step->gof = seen ? row[ROW_GOF] : NAN;
+    step->serial = row[ROW_SERIAL];
+    step->total = row[ROW_TOTAL];
+    step->path = seen ? row[ROW_PATH] : NAN;
+    step->time_s = seen ? row[ROW_TIME] : NAN;
+    step->exposure_s = seen ? row[ROW_EXPOSURE] : NAN;
+    step->temperature_k = seen ? row[ROW_TEMPERATURE] : NAN;
+    step->value = row + seq_value(s, 0);
+    step->esd = row + seq_esd(s, 0);
+    step->fraction = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_FRACTION, 0));
+    step->volume = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_VOLUME, 0));
+    step->limit = row + seq_phase(s, PHASE_LIMIT, 0);
+    step->evidence = row + seq_phase(s, PHASE_EVIDENCE, 0);
+    step->level = row + seq_phase(s, PHASE_LEVEL, 0);
+    step->unknown = row + seq_unknown(s);
+    step->error = NULL;
+    if (!step->done && !(step->error = bragg_arena_strdup(series->arena, *message ? message : "not reached")))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a message");
+    for (size_t j = 0; step->done && j < s->n_params; j++)
+        series->refined[j] |= isfinite(step->esd[j]);
     return BRAGG_OK;
+}
+
+/* Unknown peaks that stay: seen in three frames with at most two between. */
+typedef struct trace {
+    size_t first, last, seen;
+    double x, most;
+} trace;
+
+static bragg_status note_alarm(bragg_series *s, const trace *t, bragg_error *err)
+{
+    bragg_alarm *more = bragg_arena_alloc(s->arena, s->n_alarms + 1, sizeof *more);
+    if (!more)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for an alarm");
+    if (s->n_alarms)
+        memcpy(more, s->alarm, s->n_alarms * sizeof *more);
+    more[s->n_alarms++] = (bragg_alarm){ t->first, t->last, t->x, t->most };
+    s->alarm = more;
+    return BRAGG_OK;
+}
+
+static bragg_status find_alarms(run *r, bragg_error *err)
+{
+    enum { TRACES = 64 };
+    trace t[TRACES];
+    size_t n = 0;
+    double near = r->n_grid > 1 ? 8 * (r->grid[r->n_grid - 1] - r->grid[0]) / (double)r->n_grid : 0;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k <= r->s->n && st == BRAGG_OK; k++) {
+        for (size_t j = 0; j < n;) {
+            if (k < r->s->n && k - t[j].last <= 3) {
+                j++;
+                continue;
+            }
+            if (t[j].seen >= 3)
+                st = note_alarm(r->s, &t[j], err);
+            t[j] = t[--n];
+        }
+        for (int u = 0; k < r->s->n && r->s->step[k].done && u < BRAGG_STEP_UNKNOWN_PEAKS; u++) {
+            double x = r->s->step[k].unknown[2 * u], z = r->s->step[k].unknown[2 * u + 1];
+            size_t j = 0;
+            while (j < n && fabs(t[j].x - x) > near)
+                j++;
+            if (!(z > 0) || (j == n && n == TRACES))
+                continue;
+            if (j == n)
+                t[n++] = (trace){ k, k, 0, x, z };
+            t[j] = (trace){ t[j].first, k, t[j].seen + 1, x, fmax(t[j].most, z) };
+        }
+    }
+    return st;
+}
+
+/* The clock from a phase that changes most, against the steps of the log. */
+static void estimate_clock(run *r)
+{
+    bragg_series *s = r->s;
+    double best = 0, sharpness = NAN;
+    size_t which = SIZE_MAX, n = 0;
+    for (size_t i = 0; i < s->n_phases; i++) {
+        double low = INFINITY, high = -INFINITY;
+        for (size_t k = 0; k < s->n; k++)
+            if (s->step[k].done)
+                low = fmin(low, s->step[k].fraction[i].value), high = fmax(high, s->step[k].fraction[i].value);
+        if (high - low > best)
+            best = high - low, which = i;
+    }
+    double *t = malloc((2 * s->n + 1) * sizeof *t);
+    for (size_t k = 0; t && which != SIZE_MAX && k < s->n; k++)
+        if (s->step[k].done && isfinite(s->step[k].fraction[which].value)) {
+            double half = s->step[k].exposure_s > 0 ? s->step[k].exposure_s / 2 : 0;
+            t[n] = bragg_clock_to_log(&s->clock, s->step[k].time_s + half);
+            t[s->n + n++] = s->step[k].fraction[which].value;
+        }
+    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(bragg_yaml_get(r->x->root, "log"), "clock"), "max_offset_s");
+    double most = 3600;
+    bragg_clock found;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    if (node)
+        bragg_yaml_number(node, &most, NULL);
+    if (!t || n < 8 || bragg_clock_estimate(t, t + s->n, n, s->log_steps, s->n_log_steps, most, &found, &sharpness, &cause) < 0)
+        bragg_join_note(s, "clock: not estimated: %s", *cause.text ? cause.text : "no phase changes");
+    else if (!(sharpness > 1.02) || !isfinite(found.offset_esd_s))
+        bragg_join_note(s, "clock: the frames do not tell the offset (sharpness %.3g); it stays as given", sharpness);
+    else {
+        s->clock.offset_s += found.offset_s;
+        s->clock.offset_esd_s = found.offset_esd_s;
+        bragg_join_note(s, "clock: the log's is %.1f +- %.1f s ahead, from the fraction of %s (sharpness %.3g)", found.offset_s, found.offset_esd_s, s->phase[which], sharpness);
+    }
+    free(t);
+}
+
+static bragg_status finish(run *r, const char *experiment_path, bragg_error *err)
+{
+    bragg_series *s = r->s;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++)
+        st = bragg_series_set_row(s, r->shape, k, r->rows + k * r->shape->columns, r->message[k], err);
+    if (st == BRAGG_OK)
+        st = bragg_join_read(r->x, experiment_path, s, r->o->observer, err);
+    if (st == BRAGG_OK)
+        st = bragg_join_times(r->x, r->frames, s, err);
+    if (st == BRAGG_OK && s->clock_estimated && s->logged)
+        estimate_clock(r);
+    if (st == BRAGG_OK)
+        bragg_join_log(s);
+    if (st == BRAGG_OK)
+        st = find_alarms(r, err);
+    for (size_t k = 0; k < s->n_notes; k++)
+        bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s", s->note[k]);
+    return st;
+}
+
+static void tidy(run *r)
+{
+    while (r->n_idle)
+        bragg_seq_worker_free(r->idle[--r->n_idle]);
+    bragg_pattern_free(r->template);
+    free(r->idle);
+    free(r->anchor);
+    free(r->message);
+    free(r->grid);
+}
+
+/* A log or a clock that is wrong is told before the hours of work, not after. */
+static bragg_status check_first(const bragg_experiment *x, const char *experiment_path, seq_plan *plan, bragg_error *err)
+{
+    bragg_status st = bragg_seq_plan(x, plan, err);
+    bragg_series trial = { .arena = bragg_arena_new() };
+    if (st == BRAGG_OK && !trial.arena)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    if (st == BRAGG_OK)
+        st = bragg_join_read(x, experiment_path, &trial, NULL, err);
+    if (st == BRAGG_OK)
+        st = bragg_join_times(x, NULL, &trial, err);
+    bragg_log_free(trial.log);
+    free(trial.log_steps);
+    bragg_arena_free(trial.arena);
+    return st;
+}
+
+bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_path, const bragg_frames *frames,
+                              const bragg_series_options *options, bragg_series **out, bragg_error *err)
+{
+    static const bragg_series_options usual = BRAGG_SERIES_OPTIONS_INIT;
+    run r = { .x = x, .frames = frames, .o = options ? options : &usual };
+    *out = NULL;
+    for (size_t k = 0; k < x->n_phases; k++)
+        r.fresh |= x->phase[k].extract;
+    bragg_status st = check_first(x, experiment_path, &r.plan, err);
+    if (st == BRAGG_OK && !bragg_frames_count(frames))
+        st = bragg_fail(err, BRAGG_EDATA, "series: expected patterns, found none");
+    if (st == BRAGG_OK)
+        st = look_around(&r, err);
+    if (st == BRAGG_OK)
+        st = lay_out(&r, err);
+    if (st == BRAGG_OK)
+        st = make_grid(&r, err);
+    if (st == BRAGG_OK)
+        st = open_store(&r, experiment_path, err);
+    if (st == BRAGG_OK)
+        st = run_anchors(&r, err);
+    if (st == BRAGG_OK && !r.stop)
+        st = bragg_parallel_for(r.n_blocks, 1, run_blocks, &r, err);
+    if (st == BRAGG_OK)
+        st = finish(&r, experiment_path, err);
+    bragg_status closed = r.store ? bragg_store_close(r.store, st < 0 || r.stop ? NULL : r.s, st < 0 ? NULL : err) : BRAGG_OK;
+    st = st < 0 ? st : closed;
+    size_t good = 0;
+    for (size_t k = 0; st == BRAGG_OK && k < r.s->n; k++)
+        good += r.s->step[k].done;
+    if (st == BRAGG_OK && !good && !r.stop)
+        st = bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", r.s->n, r.s->step[0].error);
+    tidy(&r);
+    if (st < 0)
+        bragg_series_free(r.s);
+    else
+        *out = r.s;
+    return st < 0 ? st : r.stop ? BRAGG_STOPPED : BRAGG_OK;
 }
 
 bragg_status bragg_series_run(const bragg_experiment *x, const char *const *files, size_t n, const bragg_observer *observer, bragg_series **out, bragg_error *err)
 {
-    plan p;
-    bragg_series *s = NULL;
+    bragg_frames *f;
+    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    o.observer = observer;
     *out = NULL;
-    bragg_status st = read_plan(x, &p, err);
-    if (st == BRAGG_OK && !n)
-        st = bragg_fail(err, BRAGG_EDATA, "series: expected patterns, found none");
+    bragg_status st = bragg_operando_list(x, files, n, &f, err);
     if (st == BRAGG_OK)
-        st = prepare(x, files, n, &s, err);
-    if (st < 0)
-        return st;
-    const bragg_step *neighbour = NULL;
-    size_t good = 0;
-    for (size_t k = 0; k < n && st >= 0; k++) {
-        bragg_step *step = &s->step[p.backward ? n - 1 - k : k];
-        bragg_error one = BRAGG_ERROR_INIT;
-        bragg_status own = fit_step(x, s, step, p.propagate ? neighbour : NULL, &one);
-        if (own < 0)
-            snprintf(step->error, sizeof step->error, "%.250s", one.text);
-        else {
-            neighbour = step;
-            good++;
-        }
-        bragg_log(observer, own < 0 ? BRAGG_LOG_WARNING : BRAGG_LOG_INFO, "%s: %s", step->file, own < 0 ? step->error : step->restarted ? "restarted" : "fitted");
-        if (!bragg_progress(observer, k + 1, n))
-            st = BRAGG_STOPPED;
-    }
-    if (st >= 0 && !good)
-        st = bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", n, s->step[p.backward ? n - 1 : 0].error);
-    if (st < 0) {
-        bragg_series_free(s);
-        return st;
-    }
-    *out = s;
+        st = bragg_series_fit(x, x->root->file, f, &o, out, err);
+    bragg_frames_free(f);
     return st;
 }
 
 void bragg_series_free(bragg_series *s)
 {
-    if (s)
-        bragg_arena_free(s->arena);
-}
-
-/* ------------------------------------------------------------------ csv */
-
-static void print(FILE *to, double v, int digits)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
-}
-
-static const char *status_of(const bragg_step *s)
-{
-    return !s->done ? "failed" : !s->converged ? "not converged" : s->restarted ? "restarted" : "converged";
-}
-
-bragg_status bragg_series_write_csv(const bragg_series *s, const char *path, bool force, bragg_error *err)
-{
-    bragg_output *out;
-    bragg_status st = bragg_output_open(path, force, &out, err);
-    if (st < 0)
-        return st;
-    FILE *to = bragg_output_stream(out);
-    fprintf(to, "frame,file,status,time_s,temperature_k,rwp,gof");
-    for (size_t k = 0; k < s->n_params; k++)
-        if (s->refined[k])
-            fprintf(to, ",%s,%s.esd", s->name[k], s->name[k]);
-    for (size_t k = 0; k < s->n_phases; k++)
-        fprintf(to, ",phase.%s.volume,phase.%s.volume.esd,phase.%s.weight_fraction,phase.%s.weight_fraction.esd", s->phase[k], s->phase[k], s->phase[k], s->phase[k]);
-    fputc('\n', to);
-    for (size_t i = 0; i < s->n; i++) {
-        const bragg_step *step = &s->step[i];
-        fprintf(to, "%zu,%s,%s", i, step->file, status_of(step));
-        print(to, step->time_s, 14);
-        print(to, step->temperature_k, 8);
-        print(to, step->rwp, 6);
-        print(to, step->gof, 6);
-        for (size_t k = 0; k < s->n_params; k++)
-            if (s->refined[k]) {
-                print(to, step->done ? step->value[k] : NAN, 10);
-                print(to, step->done ? step->esd[k] : NAN, 3);
-            }
-        for (size_t k = 0; k < s->n_phases; k++) {
-            print(to, step->done ? step->volume[k].value : NAN, 10);
-            print(to, step->done ? step->volume[k].esd : NAN, 3);
-            print(to, step->done ? step->fraction[k].value : NAN, 8);
-            print(to, step->done ? step->fraction[k].esd : NAN, 3);
-        }
-        fputc('\n', to);
-    }
-    return bragg_output_commit(out, err);
+    if (!s)
+        return;
+    bragg_log_free(s->log);
+    free(s->log_steps);
+    bragg_arena_free(s->arena);
 }

@@ -131,6 +131,42 @@ static void draw_bars(const stack *s, bragg_fig *fig, size_t k, const bragg_plot
     cairo_stroke(fig->cr);
 }
 
+/* One esd either way as a band, where points stand so close that bars would be a
+ * carpet; broken where a point has no esd. */
+static bool as_band(const stack *s, const bragg_fig_panel *p, const bragg_plot_curve *c, const bragg_fig *fig)
+{
+    return s->o->bands && c->esd && c->n > 1 && (p->x.to - p->x.from) / (double)c->n < 0.6 * fig->em;
+}
+
+static void fill_band(const bragg_fig_panel *p, bragg_fig *fig, const bragg_plot_curve *c, size_t from, size_t to)
+{
+    for (size_t j = 0; j < 2 * (to - from); j++) {
+        bool up = j < to - from;
+        size_t i = up ? from + j : to - 1 - (j - (to - from));
+        double x = bragg_fig_at(&p->x, c->x[i]), y = bragg_fig_at(&p->y, c->y[i] + (up ? 1 : -1) * bar(c, i));
+        y = isfinite(y) ? fmax(fmin(y, p->y.from + 9), p->y.to - 9) : p->y.from + 9;
+        if (j)
+            cairo_line_to(fig->cr, x, y);
+        else
+            cairo_move_to(fig->cr, x, y);
+    }
+    cairo_close_path(fig->cr);
+}
+
+static void draw_band(const stack *s, bragg_fig *fig, size_t k, const bragg_plot_curve *c, bragg_fig_rgb colour)
+{
+    const bragg_fig_panel *p = s->at + k;
+    for (size_t i = 0, from = 0; i <= c->n; i++) {
+        if (i < c->n && counts(s->panels + k, c, i) && bar(c, i) > 0)
+            continue;
+        if (i > from + 1)
+            fill_band(p, fig, c, from, i);
+        from = i + 1;
+    }
+    cairo_set_source_rgba(fig->cr, colour.r, colour.g, colour.b, 0.28);
+    cairo_fill(fig->cr);
+}
+
 /* Markers shrink where they would cover each other, and where a line joins points that
  * no eye tells apart there are none. */
 static double marker_size(const bragg_fig *fig, const bragg_fig_panel *p, size_t n, bool joined)
@@ -147,7 +183,10 @@ static void draw_curve(const stack *s, bragg_fig *fig, size_t k, size_t j)
     const bragg_fig_panel *p = s->at + k;
     bragg_fig_rgb colour = bragg_fig_okabe_ito(j);
     double size = marker_size(fig, p, c->n, s->o->lines);
-    draw_bars(s, fig, k, c, colour);
+    if (as_band(s, p, c, fig))
+        draw_band(s, fig, k, c, colour);
+    else
+        draw_bars(s, fig, k, c, colour);
     if (s->o->lines)
         bragg_fig_line(fig, p, c->x, c->y, c->n, colour, 0.5);
     for (size_t i = 0; size > 0 && i < c->n; i++)

@@ -433,7 +433,7 @@ static bragg_status update_histogram(bragg_model *model, size_t which, const bra
     bragg_status st = BRAGG_OK;
     for (size_t i = 0; i < model->n_phases; i++) {
         phase *p = &model->phase[i];
-        for (size_t r = 0; r < p->n_reflections; r++)
+        for (size_t r = 0; r < p->n_reflections && !p->off; r++)
             for (size_t line = 0; line < h->radiation.n_lines && st == BRAGG_OK; line++)
                 st = add_peak(model, h, p, &p->mix[which], r, line, t, err);
     }
@@ -491,7 +491,8 @@ bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, con
     for (size_t i = 0; i < model->n_phases && st == BRAGG_OK; i++) {
         for (size_t h = 0; h < model->n_histograms; h++)
             list_terms(layout, &model->histogram[h], &model->phase[i], &model->phase[i].mix[h]);
-        st = update_phase(params, model, &model->phase[i], err);
+        if (!model->phase[i].off)
+            st = update_phase(params, model, &model->phase[i], err);
     }
     for (size_t h = 0; h < model->n_histograms && st == BRAGG_OK; h++)
         st = update_histogram(model, h, params, err);

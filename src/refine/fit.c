@@ -475,7 +475,10 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     f->n_phases = m->n_phases;
     fill_r_factors(r, f);
     count_reflections(m, f);
-    if (m->n_phases && !f->reflections) {
+    bool any = false;
+    for (size_t i = 0; i < m->n_phases; i++)
+        any = any || !m->phase[i].off;
+    if (any && !f->reflections) {
         free(gradient);
         return bragg_fail(err, BRAGG_EDATA, "refinement: no reflection of any phase lies in the pattern's range (wavelength, unit or range?)");
     }

@@ -101,6 +101,7 @@ typedef struct phase {
     size_t n_known;             /* intensities given, in place of atoms */
     bragg_known_peak *known;
     double card_wavelength_ang, mass; /* mass: calibrated, in place of the atoms' */
+    bool off;                   /* takes no part for the time being */
     int march_hkl[3];
     size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */
     double *march_cos2;

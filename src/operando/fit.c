@@ -1,0 +1,987 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One frame of a run: from its neighbour's state to its own, phases coming and going
+ * on evidence. */
+#include "config.h"
+#include "operando.h"
+
+#include <bragg/array.h>
+#include <bragg/numeric.h>
+#include <bragg/units.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KIND_SHARED, KIND_SCALE, KIND_CELL, KIND_REST };
+
+struct seq_worker {
+    bragg_arena *arena;
+    const bragg_experiment *x;
+    seq_plan plan;
+    bragg_model *m;
+    seq_shape shape;
+    size_t *row;             /* of the table, a parameter each */
+    size_t *phase_of;
+    int *kind;
+    double *initial;         /* values of the experiment's start */
+    size_t *scale_of;        /* the phase's scale among the parameters; n_params when held */
+    double *mass;            /* of a cell's content; NAN without atoms */
+    int *level;
+    double *saved;
+    int *saved_level;
+    bool *tried;
+    double *limit, *limit2;  /* of scales of phases that are not there */
+    size_t room, n;          /* points */
+    double *points;          /* x, observed, sigma, calculated, background, residual, unit pattern */
+    double *basis;           /* background terms and phases, weighted and orthonormal */
+    size_t n_basis;
+    double *pattern;         /* of each phase that is there, as it stands, over sigma */
+    double *strength;        /* evidence of each */
+    double widening;         /* of an esd by misfit and serial correlation */
+    double misfit;           /* chi^2 of the last calculate */
+    size_t window;           /* of the high pass, points either way */
+};
+
+enum { X, OBSERVED, SIGMA, CALCULATED, BACKGROUND, RESIDUAL, UNIT, SUMS, N_COLUMNS };
+static double *column(const seq_worker *w, int k) { return w->points + (size_t)k * w->room; }
+
+/* ------------------------------------------------------------- the plan */
+
+static bragg_status read_number(const bragg_yaml *map, const char *key, double low, double high, double *value, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, key);
+    bragg_status st = node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
+    if (st == BRAGG_OK && !(*value >= low && *value <= high))
+        return bragg_yaml_fail(node, err, "%s: expected %g to %g, found %g", key, low, high, *value);
+    return st;
+}
+
+static bragg_status read_direction(const bragg_yaml *node, seq_plan *p, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = bragg_yaml_text(node, &text, err);
+    if (st == BRAGG_OK && strcmp(text, "forward") && strcmp(text, "backward") && strcmp(text, "both"))
+        return bragg_yaml_fail(node, err, "direction: expected forward, backward or both, found '%s'", text);
+    p->backward = st == BRAGG_OK && !strcmp(text, "backward");
+    p->both = st == BRAGG_OK && !strcmp(text, "both");
+    return st;
+}
+
+bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *p, bragg_error *err)
+{
+    static const char *const keys[] = { "direction", "propagate", "appear", "enter", "leave", "block" };
+    const bragg_yaml *map = bragg_yaml_get(x->root, "sequence"), *node;
+    const char *text;
+    double block = 32;
+    *p = (seq_plan){ .propagate = true, .appear = x->n_phases > 1, .enter = 10, .leave = 0 };
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err) : BRAGG_OK;
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "direction")))
+        st = read_direction(node, p, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "propagate")))
+        st = bragg_yaml_bool(node, &p->propagate, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "appear")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        if (strcmp(text, "bic") && strcmp(text, "always"))
+            return bragg_yaml_fail(node, err, "appear: expected bic or always, found '%s'", text);
+        p->appear = *text == 'b';
+    }
+    if (st == BRAGG_OK)
+        st = read_number(map, "enter", 0, 1e6, &p->enter, err);
+    if (st == BRAGG_OK)
+        st = read_number(map, "leave", -1e6, p->enter, &p->leave, err);
+    if (st == BRAGG_OK)
+        st = read_number(map, "block", 2, 1e6, &block, err);
+    p->block = (size_t)block;
+    return st;
+}
+
+/* ------------------------------------------------------------ the worker */
+
+static bool begins(const char *text, const char *with, const char **rest)
+{
+    size_t n = strlen(with);
+    *rest = text + n;
+    return !strncmp(text, with, n);
+}
+
+static void describe(seq_worker *w, size_t k, const bragg_param *p)
+{
+    char prefix[160];
+    const char *rest;
+    w->phase_of[k] = SIZE_MAX;
+    w->kind[k] = KIND_SHARED;
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        snprintf(prefix, sizeof prefix, "phase.%.120s.", w->shape.phase[i]);
+        if (!begins(p->name, prefix, &rest))
+            continue;
+        w->phase_of[k] = i;
+        w->kind[k] = !strcmp(rest, "scale") ? KIND_SCALE : !strncmp(rest, "cell.", 5) ? KIND_CELL : KIND_REST;
+        if (w->kind[k] == KIND_SCALE)
+            w->scale_of[i] = k;
+    }
+}
+
+static bragg_status name_phases(seq_worker *w, bragg_error *err)
+{
+    const bragg_experiment *x = w->x;
+    const char **names = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *names);
+    w->mass = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->mass);
+    w->scale_of = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->scale_of);
+    w->level = bragg_arena_alloc(w->arena, 2 * x->n_phases + 1, sizeof *w->level);
+    w->tried = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->tried);
+    w->limit = bragg_arena_alloc(w->arena, 2 * x->n_phases + 1, sizeof *w->limit);
+    w->strength = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->strength);
+    if (!w->strength || !w->limit || !names || !w->mass || !w->scale_of || !w->level || !w->tried)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for phases");
+    w->saved_level = w->level + x->n_phases;
+    w->limit2 = w->limit + x->n_phases;
+    w->shape.phase = names;
+    w->shape.n_phases = x->n_phases;
+    for (size_t i = 0; i < x->n_phases; i++) {
+        bragg_structure *s = NULL;
+        names[i] = x->phase[i].name;
+        w->mass[i] = NAN;
+        w->level[i] = 3;
+        if (x->phase[i].known)
+            w->mass[i] = x->phase[i].mass;
+        if (x->phase[i].extract || x->phase[i].known || !x->phase[i].path)
+            continue;
+        bragg_status st = bragg_structure_read_cif(x->phase[i].path, NULL, &s, NULL, 0, err);
+        if (st < 0)
+            return st;
+        w->mass[i] = bragg_structure_mass(s);
+        bragg_structure_free(s);
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status lay_out(seq_worker *w, bragg_error *err)
+{
+    const bragg_params *t = bragg_model_params(w->m);
+    size_t n = 0, wanted = 0;
+    for (size_t k = 0; k < t->n; k++)
+        wanted += t->at[k].refine;
+    const char **name = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *name);
+    w->row = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *w->row);
+    w->kind = bragg_arena_alloc(w->arena, wanted + 1, sizeof *w->kind);
+    w->initial = bragg_arena_alloc(w->arena, 3 * wanted + 1, sizeof *w->initial);
+    if (!name || !w->row || !w->kind || !w->initial)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", wanted);
+    w->phase_of = w->row + wanted;
+    w->saved = w->initial + wanted;
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        w->scale_of[i] = wanted;
+    for (size_t k = 0; k < t->n; k++) {
+        if (!t->at[k].refine)
+            continue;
+        name[n] = bragg_arena_strdup(w->arena, t->at[k].name);
+        name[wanted + n] = bragg_arena_strdup(w->arena, t->at[k].unit);
+        w->row[n] = k;
+        w->initial[n] = t->at[k].value;
+        describe(w, n++, &t->at[k]);
+    }
+    w->shape.n_params = wanted;
+    w->shape.name = name;
+    w->shape.unit = name + wanted;
+    w->shape.columns = seq_unknown(&w->shape) + 2 * BRAGG_STEP_UNKNOWN_PEAKS;
+    return BRAGG_OK;
+}
+
+bragg_status bragg_seq_worker_new(const bragg_experiment *x, const seq_plan *plan, const bragg_pattern *p, seq_worker **out, bragg_error *err)
+{
+    seq_worker *w = calloc(1, sizeof *w);
+    *out = NULL;
+    if (!w || !(w->arena = bragg_arena_new())) {
+        free(w);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a sequence");
+    }
+    w->x = x;
+    w->plan = *plan;
+    bragg_status st = bragg_experiment_model(x, p, &w->m, err);
+    if (st == BRAGG_OK)
+        st = name_phases(w, err);
+    if (st == BRAGG_OK)
+        st = lay_out(w, err);
+    if (st < 0)
+        bragg_seq_worker_free(w);
+    else
+        *out = w;
+    return st;
+}
+
+void bragg_seq_worker_free(seq_worker *w)
+{
+    if (!w)
+        return;
+    bragg_model_free(w->m);
+    free(w->points);
+    free(w->basis);
+    free(w->pattern);
+    bragg_arena_free(w->arena);
+    free(w);
+}
+
+const seq_shape *bragg_seq_shape(const seq_worker *w) { return &w->shape; }
+
+/* --------------------------------------------------------------- states */
+
+static bragg_param *param(const seq_worker *w, size_t k) { return &bragg_model_params(w->m)->at[w->row[k]]; }
+
+/* A phase whose scale is held, or whose intensities are extracted, cannot be weighed. */
+static bool has_scale(const seq_worker *w, size_t phase) { return w->scale_of[phase] < w->shape.n_params && isfinite(w->mass[phase]); }
+static bool may_go(const seq_worker *w, size_t phase) { return w->plan.appear && has_scale(w, phase); }
+
+/* Which parameters the next fit moves: those of phases that are there, as far as
+ * the phases are strong. */
+static void apply_levels(seq_worker *w)
+{
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        bragg_model_switch(w->m, i, w->level[i] > 0);
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        size_t i = w->phase_of[k];
+        param(w, k)->refine = i == SIZE_MAX || w->kind[k] <= w->level[i];
+        if (i != SIZE_MAX && !w->level[i] && w->kind[k] == KIND_SCALE)
+            param(w, k)->value = 0;
+        if (!param(w, k)->refine)
+            param(w, k)->esd = NAN;
+    }
+}
+
+static void set_value(const seq_worker *w, size_t k, double v)
+{
+    bragg_param *p = param(w, k);
+    p->value = isfinite(v) ? fmin(fmax(v, p->lower), p->upper) : p->value;
+}
+
+static void set_state(seq_worker *w, const double *from, const double *hint)
+{
+    const seq_shape *s = &w->shape;
+    for (size_t i = 0; i < s->n_phases; i++)
+        w->level[i] = (int)from[seq_phase(s, PHASE_LEVEL, i)];
+    for (size_t k = 0; k < s->n_params; k++) {
+        size_t i = w->phase_of[k];
+        bool new = hint && i != SIZE_MAX && !w->level[i] && hint[seq_phase(s, PHASE_LEVEL, i)] > 0 && w->kind[k] != KIND_SCALE;
+        set_value(w, k, (new ? hint : from)[seq_value(s, k)]);
+    }
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    apply_levels(w);
+}
+
+static void save_state(seq_worker *w)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        w->saved[k] = param(w, k)->value;
+        w->saved[w->shape.n_params + k] = param(w, k)->esd;
+    }
+    memcpy(w->saved_level, w->level, w->shape.n_phases * sizeof *w->level);
+}
+
+static void restore_state(seq_worker *w)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        param(w, k)->value = w->saved[k];
+        param(w, k)->esd = w->saved[w->shape.n_params + k];
+    }
+    memcpy(w->level, w->saved_level, w->shape.n_phases * sizeof *w->level);
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    apply_levels(w);
+}
+
+/* ------------------------------------------------------------------ fits */
+
+/* ENOCONV is an answer here. */
+static bragg_status refine(seq_worker *w, bool stages, bragg_fit **f, bragg_error *err)
+{
+    bragg_refine_options o = w->x->options;
+    o.observer = NULL;
+    o.stages = stages && o.stages;
+    bragg_error own = BRAGG_ERROR_INIT;
+    bragg_fit_free(*f);
+    *f = NULL;
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    bragg_status st = bragg_refine(w->m, &o, f, &own);
+    if (st == BRAGG_ENOCONV && *f)
+        return BRAGG_OK;
+    return st < 0 ? bragg_fail(err, st, "%s", own.text) : BRAGG_OK;
+}
+
+static double chi2_of(const bragg_fit *f) { return f->gof * f->gof * ((double)f->points - (double)f->variables); }
+
+static int columns_of(const seq_worker *w, size_t phase, int level)
+{
+    int n = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        n += w->phase_of[k] == phase && w->kind[k] <= level;
+    return n;
+}
+
+/* Cells need ten esds of the scale, widths and atoms thirty; fewer to keep them. */
+static int next_level(int level, double z)
+{
+    if (level < 3 && z > 30)
+        return 3;
+    if (level < 2 && z > 10)
+        return 2;
+    if (level == 3 && z < 20)
+        return z < 7 ? 1 : 2;
+    return level == 2 && z < 7 ? 1 : level;
+}
+
+/* ------------------------------------------------------------- evidence */
+
+static bragg_status make_room(seq_worker *w, bragg_error *err)
+{
+    size_t n = bragg_model_points(w->m, 0), terms = w->x->pattern->histogram.background_terms, phases = w->shape.n_phases;
+    if (n > w->room || !w->points) {
+        free(w->points);
+        free(w->basis);
+        free(w->pattern);
+        w->room = n;
+        w->points = malloc((N_COLUMNS * n + 2) * sizeof(double));
+        w->basis = malloc(((terms + phases) * n + 1) * sizeof(double));
+        w->pattern = malloc((phases * n + 1) * sizeof(double));
+    }
+    w->n = n;
+    return w->points && w->basis && w->pattern ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
+}
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void subtract(double *a, const double *b, double by, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        a[i] -= by * b[i];
+}
+
+/* A further column of the basis, by modified Gram-Schmidt. */
+static void add_basis(seq_worker *w, const double *from)
+{
+    double *b = w->basis + w->n_basis * w->n, before = dot(from, from, w->n);
+    memcpy(b, from, w->n * sizeof *b);
+    for (size_t j = 0; j < w->n_basis; j++)
+        subtract(b, w->basis + j * w->n, dot(b, w->basis + j * w->n, w->n), w->n);
+    double size = dot(b, b, w->n);
+    if (!(size > 1e-12 * before) || !(before > 0))
+        return;
+    for (size_t i = 0; i < w->n; i++)
+        b[i] /= sqrt(size);
+    w->n_basis++;
+}
+
+/* What the fit moves anyway and a further phase must not live on: background, and the
+ * phases that are there but one. */
+static void make_basis(seq_worker *w, size_t but)
+{
+    double row[64], *x = column(w, X), *u = column(w, UNIT);
+    size_t terms = w->x->pattern->histogram.background_terms;
+    w->n_basis = 0;
+    for (size_t k = 0; k < terms; k++) {
+        for (size_t i = 0; i < w->n; i++) {
+            bragg_chebyshev_row((2 * x[i] - x[0] - x[w->n - 1]) / (x[w->n - 1] - x[0]), k + 1, row);
+            u[i] = row[k] / column(w, SIGMA)[i];
+        }
+        add_basis(w, u);
+    }
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        if (w->level[i] && i != but)
+            add_basis(w, w->pattern + i * w->n);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Profiles are never quite right, and where they are strong they are wrong by many
+ * sigmas.  For weighing phases sigma is widened to sigma^2 b + (f net)^2: b from the
+ * median of the points without peaks, f from what is left where peaks stand. */
+static void widen_sigmas(seq_worker *w)
+{
+    double *sigma = column(w, SIGMA), *u = column(w, UNIT), above = 0, net2 = 0;
+    size_t quiet = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        double d = column(w, OBSERVED)[i] - column(w, CALCULATED)[i], net = column(w, CALCULATED)[i] - column(w, BACKGROUND)[i];
+        if (net < sigma[i])
+            u[quiet++] = fabs(d / sigma[i]);
+        else
+            above += d * d - sigma[i] * sigma[i], net2 += net * net;
+    }
+    qsort(u, quiet, sizeof *u, by_size);
+    double base = quiet > 20 ? fmax(1, 1.4826 * u[quiet / 2]) : 1, f2 = net2 > 0 ? fmax(above / net2, 0) : 0;
+    for (size_t i = 0; i < w->n; i++) {
+        double net = column(w, CALCULATED)[i] - column(w, BACKGROUND)[i];
+        sigma[i] = sqrt(base * base * sigma[i] * sigma[i] + f2 * net * net);
+    }
+}
+
+/* Berar & Lelann, as in <bragg/refine.h>. */
+static double serial(const double *r, size_t n, double chi2)
+{
+    double total = 0, sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i && r[i] * r[i - 1] < 0)
+            total += sum * sum, sum = 0;
+        sum += r[i];
+    }
+    return chi2 > 0 ? sqrt(fmax((total + sum * sum) / chi2 / (1 + 4 / BRAGG_PI), 1)) : 1;
+}
+
+/* Width of a peak in points: of the phase whose peaks are broadest. */
+static size_t peak_points(const seq_worker *w)
+{
+    size_t n;
+    const bragg_model_peak *p = bragg_model_peaks(w->m, 0, &n);
+    double most = 0, sum = 0, all = 0, step = (column(w, X)[w->n - 1] - column(w, X)[0]) / (double)(w->n - 1);
+    for (size_t k = 0; k < n; k++) {
+        if (k && p[k].phase != p[k - 1].phase)
+            sum = all = 0;
+        sum += p[k].intensity * hypot(p[k].gauss_fwhm_rad, p[k].lorentz_fwhm_rad), all += p[k].intensity;
+        if (all > 0 && (k + 1 == n || p[k + 1].phase != p[k].phase))
+            most = fmax(most, sum / all);
+    }
+    double points = most > 0 ? most / step : 8;
+    return (size_t)fmin(fmax(points, 2), (double)w->n / 40);
+}
+
+/* Less the mean over the window: a background that is not quite right is no peak. */
+static void high_pass(const seq_worker *w, double *v)
+{
+    double *sums = column(w, SUMS);
+    sums[0] = 0;
+    for (size_t i = 0; i < w->n; i++)
+        sums[i + 1] = sums[i] + v[i];
+    for (size_t i = 0; i < w->n; i++) {
+        size_t from = i > w->window ? i - w->window : 0, to = i + w->window + 1 < w->n ? i + w->window + 1 : w->n;
+        v[i] -= (sums[to] - sums[from]) / (double)(to - from);
+    }
+}
+
+static double residuals(seq_worker *w)
+{
+    double *r = column(w, RESIDUAL);
+    for (size_t i = 0; i < w->n; i++)
+        r[i] = (column(w, OBSERVED)[i] - column(w, CALCULATED)[i]) / column(w, SIGMA)[i];
+    high_pass(w, r);
+    return dot(r, r, w->n);
+}
+
+static bragg_status unit_pattern(seq_worker *w, size_t phase, double *g, bragg_error *err)
+{
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        bragg_model_switch(w->m, i, i == phase);
+    double *background = column(w, UNIT);
+    bragg_status st = bragg_model_calculate(w->m, 0, NULL, NULL, NULL, g, background, err);
+    for (size_t i = 0; st == BRAGG_OK && i < w->n; i++)
+        g[i] = (g[i] - background[i]) / column(w, SIGMA)[i];
+    if (st == BRAGG_OK)
+        high_pass(w, g);
+    return st;
+}
+
+/* The pattern as it stands, and how much of it each phase is worth: its part that
+ * neither background nor other phases can take over, in sigmas. */
+static bragg_status calculate(seq_worker *w, bragg_error *err)
+{
+    bragg_status st = make_room(w, err);
+    if (st == BRAGG_OK)
+        st = bragg_model_calculate(w->m, 0, column(w, X), column(w, OBSERVED), column(w, SIGMA), column(w, CALCULATED), column(w, BACKGROUND), err);
+    if (st < 0)
+        return st;
+    widen_sigmas(w);
+    w->window = 8 * peak_points(w);
+    w->misfit = residuals(w);
+    w->widening = sqrt(fmax(w->misfit / (double)w->n, 1)) * serial(column(w, RESIDUAL), w->n, w->misfit);
+    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++)
+        if (w->level[i])
+            st = unit_pattern(w, i, w->pattern + i * w->n, err);
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        bragg_model_switch(w->m, i, w->level[i] > 0);
+    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
+        w->strength[i] = 0;
+        if (!w->level[i] || !has_scale(w, i))
+            continue;
+        double *g = column(w, UNIT);
+        make_basis(w, i);
+        memcpy(g, w->pattern + i * w->n, w->n * sizeof *g);
+        for (size_t k = 0; k < w->n_basis; k++)
+            subtract(g, w->basis + k * w->n, dot(g, w->basis + k * w->n, w->n), w->n);
+        w->strength[i] = sqrt(dot(g, g, w->n)) / w->widening;
+    }
+    return st;
+}
+
+static double log_points(const seq_worker *w) { return log((double)w->n); }
+
+typedef struct score {
+    double z, scale, sigma, strain;
+} score;
+
+/* How much of the residual the phase would take at once, its cell larger by strain:
+ * the score of its scale at zero, background free.  The model is left with that cell. */
+static bragg_status try_strain(seq_worker *w, size_t phase, double strain, score *best, bragg_error *err)
+{
+    double *g = w->pattern + phase * w->n;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL)
+            set_value(w, k, strstr(w->shape.name[k], ".cell.al") || strstr(w->shape.name[k], ".cell.be") || strstr(w->shape.name[k], ".cell.ga")
+                                ? w->saved[k] : w->saved[k] * (1 + strain));
+    param(w, w->scale_of[phase])->value = 1;
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    bragg_status st = unit_pattern(w, phase, g, err);
+    if (st < 0)
+        return st;
+    double hit = dot(g, column(w, RESIDUAL), w->n);
+    for (size_t k = 0; k < w->n_basis; k++)
+        subtract(g, w->basis + k * w->n, dot(g, w->basis + k * w->n, w->n), w->n);
+    double size = dot(g, g, w->n), z = size > 0 ? hit / sqrt(size) : 0;
+    if (z > best->z || !(best->sigma > 0))
+        *best = (score){ z, size > 0 ? hit / size : 0, size > 0 ? 1 / sqrt(size) : NAN, strain };
+    return BRAGG_OK;
+}
+
+/* Over cells within +-steps * 0.12 %, half a synchrotron line's width.  State and
+ * residual are as save_state and calculate left them, and are left so. */
+static bragg_status score_phase(seq_worker *w, size_t phase, int steps, score *best, bragg_error *err)
+{
+    bool cell = columns_of(w, phase, KIND_CELL) > columns_of(w, phase, KIND_SCALE);
+    bragg_status st = BRAGG_OK;
+    *best = (score){ 0, 0, NAN, 0 };
+    for (int k = cell ? -steps : 0; k <= (cell ? steps : 0) && st == BRAGG_OK; k++)
+        st = try_strain(w, phase, 1.2e-3 * k, best, err);
+    restore_state(w);
+    return st;
+}
+
+static void give_cell(seq_worker *w, size_t phase, double strain)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL && !strstr(w->shape.name[k], ".cell.al") && !strstr(w->shape.name[k], ".cell.be") &&
+            !strstr(w->shape.name[k], ".cell.ga"))
+            set_value(w, k, param(w, k)->value * (1 + strain));
+    /* a size that broadens nothing has no slope to start from */
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && strstr(w->shape.name[k], ".size") && param(w, k)->value >= 1e5)
+            param(w, k)->value = 60;
+}
+
+/* Fit with the phase in; kept when delta BIC (G. Schwarz, Ann. Stat. 6 (1978) 461; misfit
+ * and serial correlation taken off) says so by more than `enter`. */
+static bragg_status try_phase(seq_worker *w, size_t phase, const score *s, bragg_fit **f, bool *taken, bragg_error *err)
+{
+    double before = w->misfit, widening = w->widening;
+    bragg_fit *with = NULL;
+    give_cell(w, phase, s->strain);
+    set_value(w, w->scale_of[phase], fmax(s->scale, 0));
+    w->level[phase] = next_level(1, s->z / widening);
+    apply_levels(w);
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    bragg_status st = refine(w, false, &with, &ignored);
+    *taken = false;
+    if (st == BRAGG_OK) /* with the sigmas of before */
+        st = bragg_model_calculate(w->m, 0, NULL, NULL, NULL, column(w, CALCULATED), NULL, &ignored);
+    double gain = st == BRAGG_OK ? (before - residuals(w)) / (widening * widening) - columns_of(w, phase, w->level[phase]) * log_points(w) : 0;
+    *taken = gain > w->plan.enter;
+    if (!*taken) {
+        bragg_fit_free(with);
+        restore_state(w);
+        return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
+    }
+    bragg_fit_free(*f);
+    *f = with;
+    return BRAGG_OK;
+}
+
+/* Phases that are not there: the strongest candidate comes in, until none is worth
+ * its parameters.  Those that stay out get an upper limit. */
+static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, double *limit, bragg_error *err)
+{
+    memset(w->tried, 0, w->shape.n_phases * sizeof *w->tried);
+    bragg_status st = BRAGG_OK;
+    for (size_t turn = 0; turn < 2 * w->shape.n_phases && st == BRAGG_OK; turn++) {
+        size_t best = SIZE_MAX;
+        score top = { 0, 0, NAN, 0 }, s;
+        bool any = false, taken;
+        for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
+            if (w->level[i] || !may_go(w, i))
+                continue;
+            if (!any) {
+                save_state(w);
+                st = calculate(w, err);
+                make_basis(w, SIZE_MAX);
+                any = true;
+            }
+            if (st == BRAGG_OK)
+                st = score_phase(w, i, steps, &s, err);
+            limit[i] = fmax(s.scale, 0) + 1.645 * s.sigma * w->widening;
+            if (!w->tried[i] && s.z > top.z)
+                top = s, best = i;
+        }
+        if (st < 0 || best == SIZE_MAX || !(pow(top.z / w->widening, 2) > w->plan.enter + log_points(w)))
+            return st;
+        st = try_phase(w, best, &top, f, &taken, err);
+        w->tried[best] = true;
+    }
+    return st;
+}
+
+/* Phases that are there and no longer worth it. */
+static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
+{
+    for (size_t turn = 0; turn < w->shape.n_phases; turn++) {
+        size_t worst = SIZE_MAX;
+        double least = w->plan.leave;
+        bragg_status st = calculate(w, err);
+        if (st < 0)
+            return st;
+        for (size_t i = 0; i < w->shape.n_phases; i++) {
+            if (!w->level[i] || !may_go(w, i))
+                continue;
+            double gain = w->strength[i] * w->strength[i] - columns_of(w, i, w->level[i]) * log_points(w);
+            if (gain < least)
+                least = gain, worst = i;
+        }
+        if (worst == SIZE_MAX)
+            return BRAGG_OK;
+        w->level[worst] = w->level[worst] > 1 ? 1 : 0; /* too many parameters for what is left? */
+        apply_levels(w);
+        if ((st = refine(w, false, f, err)) < 0)
+            return st;
+    }
+    return BRAGG_OK;
+}
+
+/* -------------------------------------------------------------- starts */
+
+static bragg_status warm(seq_worker *w, const double *from, const double *hint, bragg_fit **f, bragg_error *err)
+{
+    set_state(w, from, hint);
+    return refine(w, false, f, err);
+}
+
+/* As much of each phase as its strength allows, at once instead of frame by frame. */
+static bragg_status settle_levels(seq_worker *w, bragg_fit **f, bragg_error *err)
+{
+    bragg_status st = calculate(w, err);
+    for (int turn = 0; turn < 3 && st == BRAGG_OK; turn++) {
+        bool changed = false;
+        for (size_t i = 0; i < w->shape.n_phases; i++) {
+            int level = w->level[i] && has_scale(w, i) ? next_level(w->level[i], w->strength[i]) : w->level[i];
+            changed |= level != w->level[i];
+            w->level[i] = level;
+        }
+        if (!changed)
+            break;
+        apply_levels(w);
+        st = refine(w, false, f, err);
+        if (st == BRAGG_OK)
+            st = calculate(w, err);
+    }
+    return st;
+}
+
+/* Two axes almost alike may have been taken for each other: the exchanged cell is
+ * tried.  The order of the experiment's start has the benefit of the doubt. */
+static bragg_status try_exchange(seq_worker *w, size_t phase, bragg_fit **f, bragg_error *err)
+{
+    static const char *const names[3] = { ".cell.a", ".cell.b", ".cell.c" };
+    size_t row[3] = { SIZE_MAX, SIZE_MAX, SIZE_MAX };
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        for (int j = 0; j < 3; j++)
+            if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL && !strcmp(strrchr(w->shape.name[k], '.') - 5, names[j]))
+                row[j] = k;
+    for (int j = 0; j < 3; j++) {
+        size_t a = row[j], b = row[(j + 1) % 3];
+        if (a == SIZE_MAX || b == SIZE_MAX || fabs(param(w, a)->value / param(w, b)->value - 1) > 0.01)
+            continue;
+        bragg_fit *other = NULL;
+        bool as_begun = (param(w, a)->value < param(w, b)->value) == (w->initial[a] < w->initial[b]);
+        double before = chi2_of(*f), keep = param(w, a)->value, doubt = 10 * w->widening * w->widening * fmax((*f)->gof * (*f)->gof, 1);
+        save_state(w);
+        set_value(w, a, param(w, b)->value);
+        set_value(w, b, keep);
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        bragg_status st = refine(w, false, &other, &ignored);
+        if (st == BRAGG_ENOMEM)
+            return bragg_fail(err, st, "%s", ignored.text);
+        if (st == BRAGG_OK && chi2_of(other) < before + (as_begun ? -doubt : doubt)) {
+            bragg_fit_free(*f);
+            *f = other;
+        } else {
+            bragg_fit_free(other);
+            restore_state(w);
+        }
+    }
+    return BRAGG_OK;
+}
+
+/* The strongest phase that is not there yet comes in and is fitted in stages. */
+static bragg_status greedy_step(seq_worker *w, bragg_fit **f, double *limit, bool *came, bragg_error *err)
+{
+    size_t best = SIZE_MAX;
+    score top = { 0, 0, NAN, 0 }, s;
+    save_state(w);
+    bragg_status st = calculate(w, err);
+    make_basis(w, SIZE_MAX);
+    *came = false;
+    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
+        if (w->level[i] || !has_scale(w, i))
+            continue;
+        st = score_phase(w, i, 17, &s, err);
+        limit[i] = fmax(s.scale, 0) + 1.645 * s.sigma * w->widening;
+        if (s.z > top.z)
+            top = s, best = i;
+    }
+    bool nothing = true;
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        nothing &= !w->level[i];
+    double by = nothing ? 1 : w->widening; /* all that stands there is misfit yet */
+    if (st < 0 || best == SIZE_MAX || !(pow(top.z / by, 2) > w->plan.enter + log_points(w)))
+        return st;
+    if (!nothing)
+        return try_phase(w, best, &top, f, came, err);
+    give_cell(w, best, top.strain);
+    set_value(w, w->scale_of[best], top.scale);
+    w->level[best] = 3;
+    apply_levels(w);
+    *came = true;
+    st = refine(w, true, f, err);
+    return st == BRAGG_OK ? try_exchange(w, best, f, err) : st;
+}
+
+/* Without neighbour: phases one by one, the strongest first. */
+static bragg_status cold(seq_worker *w, bragg_fit **f, double *limit, bragg_error *err)
+{
+    bool certain = false, came = true;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        param(w, k)->value = w->initial[k];
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        w->level[i] = has_scale(w, i) ? 0 : 3;
+        certain |= w->level[i] > 0;
+    }
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    apply_levels(w);
+    for (size_t k = 0; !certain && k < w->shape.n_params; k++) /* nothing to have a profile */
+        param(w, k)->refine = w->phase_of[k] == SIZE_MAX && strstr(w->shape.name[k], "background.");
+    bragg_status st = refine(w, certain, f, err);
+    for (size_t turn = 0; turn < w->shape.n_phases && came && st == BRAGG_OK; turn++) {
+        st = greedy_step(w, f, limit, &came, err);
+        if (st == BRAGG_OK && came)
+            st = settle_levels(w, f, err);
+    }
+    bool forced = false;
+    for (size_t i = 0; i < w->shape.n_phases && !w->plan.appear; i++)
+        if (!w->level[i])
+            w->level[i] = 1, forced = true;
+    if (st == BRAGG_OK && forced) {
+        apply_levels(w);
+        st = refine(w, false, f, err);
+    }
+    return st;
+}
+
+/* -------------------------------------------------------- unknown peaks */
+
+/* Maxima of the residual, smoothed over a peak's width, where nothing is calculated. */
+static void find_unknown(const seq_worker *w, double *out)
+{
+    size_t half = w->window / 16 + 1;
+    const double *r = column(w, RESIDUAL), *x = column(w, X), *c = column(w, CALCULATED), *b = column(w, BACKGROUND), *sigma = column(w, SIGMA);
+    double before = 0, here = 0; /* not over the misfit: that is what they make */
+    for (int k = 0; k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+        out[k] = 0;
+    bool free_here = false;
+    for (size_t i = half; i + half < w->n; i++) {
+        double sum = 0, excess = 0, known = 0;
+        for (size_t j = i - half; j <= i + half; j++) {
+            sum += r[j];
+            excess += r[j] * sigma[j];
+        }
+        for (size_t j = i > 3 * half ? i - 3 * half : 0; j <= i + 3 * half && j < w->n; j++) /* the flank of a peak is no peak */
+            known += c[j] - b[j];
+        double after = sum / sqrt(2 * (double)half + 1);
+        bool free_after = excess > known;
+        if (here > 8 && here >= before && here > after && free_here) {
+            int weakest = 0;
+            for (int k = 1; k < BRAGG_STEP_UNKNOWN_PEAKS; k++)
+                if (out[2 * k + 1] < out[2 * weakest + 1])
+                    weakest = k;
+            if (here > out[2 * weakest + 1])
+                out[2 * weakest] = x[i - 1], out[2 * weakest + 1] = here;
+        }
+        before = here, here = after, free_here = free_after;
+    }
+}
+
+/* ------------------------------------------------------------- the frame */
+
+double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p)
+{
+    double sum = 0, n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        double at = bragg_axis_convert(p->x[i], p->axis, BRAGG_AXIS_TTH, x->pattern->histogram.radiation.wavelength_ang[0]);
+        bool outside = (x->pattern->histogram.first_rad > 0 && at < x->pattern->histogram.first_rad) || (x->pattern->histogram.last_rad > 0 && at > x->pattern->histogram.last_rad);
+        if (outside || !isfinite(p->y[i]) || !isfinite(at))
+            continue;
+        sum += p->y[i];
+        n++;
+    }
+    return n > 0 ? sum / n : NAN;
+}
+
+static bool at_bound(const seq_worker *w)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        const bragg_param *p = param(w, k);
+        double room = 1e-9 * fmax(fabs(p->value), 1e-12);
+        if (p->refine && p->lower < p->upper && (p->value <= p->lower + room || p->value >= p->upper - room))
+            return true;
+    }
+    return false;
+}
+
+static void fill_phases(const seq_worker *w, const bragg_fit *f, const double *limit, double *row)
+{
+    const seq_shape *s = &w->shape;
+    double sum = 0;
+    for (size_t i = 0; i < s->n_phases; i++)
+        sum += w->level[i] && isfinite(w->mass[i]) && w->scale_of[i] < s->n_params ? param(w, w->scale_of[i])->value * w->mass[i] : 0;
+    for (size_t i = 0; i < s->n_phases; i++) {
+        double more = limit[i] * w->mass[i];
+        bool there = w->level[i] > 0;
+        row[seq_phase(s, PHASE_FRACTION, i)] = there ? f->phase[i].weight_fraction.value : 0;
+        row[seq_phase(s, PHASE_FRACTION_ESD, i)] = there ? f->phase[i].weight_fraction.esd : NAN;
+        row[seq_phase(s, PHASE_VOLUME, i)] = there ? f->phase[i].volume_ang3.value : NAN;
+        row[seq_phase(s, PHASE_VOLUME_ESD, i)] = there && f->phase[i].volume_ang3.esd > 0 ? f->phase[i].volume_ang3.esd : NAN;
+        row[seq_phase(s, PHASE_LIMIT, i)] = there || !(sum + more > 0) ? NAN : more / (sum + more);
+        row[seq_phase(s, PHASE_EVIDENCE, i)] = there ? w->strength[i] : 0;
+        row[seq_phase(s, PHASE_LEVEL, i)] = there && has_scale(w, i) ? fmax(next_level(w->level[i], row[seq_phase(s, PHASE_EVIDENCE, i)]), 1) : w->level[i];
+    }
+}
+
+static void fill_row(const seq_worker *w, const bragg_fit *f, const double *limit, double *row)
+{
+    const seq_shape *s = &w->shape;
+    row[ROW_CONVERGED] = f->converged;
+    row[ROW_RWP] = f->rwp;
+    row[ROW_GOF] = f->gof;
+    row[ROW_SERIAL] = f->serial_factor;
+    for (size_t k = 0; k < s->n_params; k++) {
+        row[seq_value(s, k)] = param(w, k)->value;
+        row[seq_esd(s, k)] = param(w, k)->refine ? param(w, k)->esd : NAN;
+    }
+    fill_phases(w, f, limit, row);
+    find_unknown(w, row + seq_unknown(s));
+}
+
+static void blank_row(const seq_shape *s, double *row)
+{
+    for (size_t k = 0; k < s->columns; k++)
+        row[k] = NAN;
+    row[ROW_CONVERGED] = row[ROW_RESTARTED] = 0;
+    for (size_t i = 0; i < s->n_phases; i++)
+        row[seq_phase(s, PHASE_LEVEL, i)] = 0;
+    for (int k = 0; k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+        row[seq_unknown(s) + (size_t)k] = 0;
+}
+
+/* From the neighbour first; from the experiment's own start when that fails or ends
+ * with a fit worse by a third than the last good one's, unless that was in vain for
+ * the neighbour already. */
+static bragg_status fit(seq_worker *w, const double *from, const double *last, const double *hint, double *row, bragg_error *err)
+{
+    bragg_fit *f = NULL;
+    memset(w->limit, 0, 2 * w->shape.n_phases * sizeof *w->limit);
+    double good = from ? from[ROW_GOOD_GOF] : NAN;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_status st = from ? warm(w, from, hint, &f, &cause) : BRAGG_ENOCONV;
+    if (st == BRAGG_OK && w->plan.appear)
+        st = let_out(w, &f, &cause);
+    if (st == BRAGG_OK && w->plan.appear)
+        st = let_in(w, hint ? 5 : 17, &f, w->limit, &cause);
+    bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < 1.33 * last[ROW_GOF];
+    bool bad = st < 0 || !f->converged || f->gof > 1.33 * good;
+    if (bad && !in_vain) {
+        double before = f ? chi2_of(f) : INFINITY;
+        bool had = st == BRAGG_OK && f && (st = calculate(w, &cause)) == BRAGG_OK;
+        if (had)
+            fill_row(w, f, w->limit, row);
+        bragg_error second = BRAGG_ERROR_INIT;
+        bragg_status again = cold(w, &f, w->limit2, &second);
+        if (again == BRAGG_OK && w->plan.appear)
+            again = let_out(w, &f, &second);
+        if (again == BRAGG_OK && (!had || chi2_of(f) < 0.98 * before)) {
+            row[ROW_RESTARTED] = from ? 1 : 0;
+            memcpy(w->limit, w->limit2, w->shape.n_phases * sizeof *w->limit);
+            st = BRAGG_OK;
+        } else if (had) { /* as it was: the row is whole, the model is put back */
+            set_state(w, row, NULL);
+            row[ROW_RESTARTED] = 2;
+            st = refine(w, false, &f, &cause);
+        } else {
+            st = again < 0 ? again : st;
+            bragg_fail(&cause, st, "%s", second.text);
+        }
+    }
+    if (st == BRAGG_OK)
+        st = calculate(w, &cause);
+    if (st == BRAGG_OK) {
+        fill_row(w, f, w->limit, row);
+        bool poor = !f->converged || f->gof > 2 * good;
+        row[ROW_STATUS] = poor ? BRAGG_FRAME_POOR : at_bound(w) ? BRAGG_FRAME_AT_BOUND : BRAGG_FRAME_OK;
+        row[ROW_GOOD_GOF] = poor && isfinite(good) ? good : f->gof;
+    }
+    bragg_fit_free(f);
+    return st < 0 ? bragg_fail(err, st, "%s", cause.text) : BRAGG_OK;
+}
+
+bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
+                             const double *hint, double usual_total, double *row, char *message, bragg_error *err)
+{
+    bragg_error own = BRAGG_ERROR_INIT;
+    double total = bragg_seq_total(w->x, p);
+    blank_row(&w->shape, row);
+    *message = 0;
+    w->n = 0;
+    row[ROW_TIME] = p->time_s;
+    row[ROW_EXPOSURE] = exposure_s;
+    row[ROW_TEMPERATURE] = p->temperature_k;
+    row[ROW_TOTAL] = total;
+    if (!(total > 0.02 * usual_total) && isfinite(usual_total)) {
+        row[ROW_STATUS] = BRAGG_FRAME_NO_BEAM;
+        snprintf(message, 256, "no beam: mean intensity %.3g, usually %.3g", total, usual_total);
+        return BRAGG_OK;
+    }
+    bragg_status st = bragg_model_replace_pattern(w->m, 0, p, &own);
+    if (st < 0) {
+        row[ROW_STATUS] = BRAGG_FRAME_CORRUPT;
+        snprintf(message, 256, "%.250s", own.text);
+        return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", own.text) : BRAGG_OK;
+    }
+    st = fit(w, from, last, hint, row, &own);
+    if (st == BRAGG_ENOMEM)
+        return bragg_fail(err, st, "%s", own.text);
+    if (st < 0) {
+        row[ROW_STATUS] = BRAGG_FRAME_POOR;
+        row[ROW_RWP] = NAN;
+        w->n = 0;
+        snprintf(message, 256, "%.250s", *own.text ? own.text : "the fit failed");
+    }
+    return BRAGG_OK;
+}
+
+size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated)
+{
+    if (w->n) {
+        *x_rad = column(w, X);
+        *observed = column(w, OBSERVED);
+        *calculated = column(w, CALCULATED);
+    }
+    return w->n;
+}

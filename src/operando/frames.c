@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The frames of a run: which files, and how each becomes a pattern. */
+#include "config.h"
+#include "operando.h"
+
+#include <bragg/array.h>
+#include <bragg/detector.h>
+#include <bragg/frame.h>
+#include <bragg/path.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bragg_frames {
+    bragg_arena *arena;
+    const bragg_experiment *x;
+    const bragg_yaml *node;          /* of the data section */
+    const char *experiment_path;
+    bool raw;                        /* frames of a detector, not patterns */
+    bool several;                    /* a file holds more than one */
+    size_t n, room;
+    bragg_frame_item *item;
+    bragg_geometry geometry;
+    bragg_plan_options options;
+    bragg_plan *plan;                /* made for the shape of the first frame that can be read */
+    size_t rows, columns;
+    const char *mask, *flip;
+    bragg_frame *dark;
+    char *folder;
+};
+
+/* ------------------------------------------------------------- the list */
+
+static double last_number(const char *file)
+{
+    const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
+    const char *end = base + strlen(base) - strlen(bragg_path_extension(file));
+    while (end > base && !isdigit((unsigned char)end[-1]))
+        end--;
+    const char *from = end;
+    while (from > base && isdigit((unsigned char)from[-1]))
+        from--;
+    double v = 0;
+    for (const char *c = from; c < end; c++)
+        v = 10 * v + (*c - '0');
+    return from < end ? v : NAN;
+}
+
+static bool known(const bragg_frames *f, const char *file)
+{
+    for (size_t k = f->n; k-- > 0;) /* what was found last is asked for first */
+        if (!strcmp(f->item[k].file, file))
+            return true;
+    return false;
+}
+
+/* A file of several frames is several items.  One that cannot be counted is one:
+ * reading it says what is wrong. */
+static bragg_status add_items(bragg_frames *f, const char *file, bragg_error *err)
+{
+    size_t n = 1;
+    bool ask = !f->n || f->several; /* the first tells whether it is worth opening them all */
+    if (ask && ((f->raw ? bragg_frame_count(file, &n, NULL) : bragg_pattern_count(file, &n, NULL)) < 0 || !n))
+        n = 1;
+    f->several |= n > 1;
+    bragg_status st = bragg_array_grow(&f->item, &f->room, f->n + n, sizeof *f->item, err);
+    const char *own = bragg_arena_strdup(f->arena, file);
+    if (st == BRAGG_OK && !own)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++)
+        f->item[f->n++] = (bragg_frame_item){ own, k, n > 1 ? (double)k : last_number(file) };
+    return st;
+}
+
+static bragg_status list_files(const char *experiment_path, const bragg_yaml *node, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = bragg_yaml_text(node, &text, err);
+    char *pattern = st == BRAGG_OK ? bragg_path_beside(arena, experiment_path, text) : NULL;
+    if (st == BRAGG_OK && !pattern)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK && strstr(pattern, ":/") && !bragg_path_exists(pattern)) { /* FILE:/path/in/hdf5 */
+        *files = bragg_arena_alloc(arena, 1, sizeof **files);
+        if (*files)
+            **files = pattern;
+        *n = 1;
+        return *files ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    }
+    return st == BRAGG_OK ? bragg_path_list(arena, pattern, NULL, files, n, err) : st;
+}
+
+/* Files of one entry of the data section that are not in the list yet. */
+static bragg_status scan_node(bragg_frames *f, const bragg_yaml *node, bool may_be_empty, bragg_error *err)
+{
+    bragg_arena *scratch = bragg_arena_new();
+    const char **files;
+    size_t n = 0;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_status st = scratch ? list_files(f->experiment_path, node, scratch, &files, &n, &cause) : BRAGG_ENOMEM;
+    bool first = f->n == 0;
+    if (st < 0 && st != BRAGG_ENOMEM && may_be_empty)
+        st = BRAGG_OK, n = 0;
+    else if (st < 0)
+        bragg_fail(err, st, "%s", *cause.text ? cause.text : "no room for a list of files");
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++)
+        if (first || !known(f, files[k]))
+            st = add_items(f, files[k], err);
+    bragg_arena_free(scratch);
+    return st;
+}
+
+static bragg_status scan(bragg_frames *f, bool may_be_empty, bragg_error *err)
+{
+    if (f->node->kind == BRAGG_YAML_SCALAR)
+        return scan_node(f, f->node, may_be_empty, err);
+    if (f->node->kind == BRAGG_YAML_MAP) { /* {file: run.h5, path: /entry/data/data} */
+        static const char *const keys[] = { "file", "path" };
+        const char *file, *path;
+        bragg_status st = bragg_yaml_check_keys(f->node, keys, 2, err);
+        if (st == BRAGG_OK && !bragg_yaml_get(f->node, "file"))
+            st = bragg_yaml_fail(f->node, err, "frames: expected a file, found none");
+        if (st == BRAGG_OK)
+            st = bragg_yaml_text(bragg_yaml_get(f->node, "file"), &file, err);
+        if (st < 0 || f->n)
+            return st;
+        if (!bragg_yaml_get(f->node, "path"))
+            return scan_node(f, bragg_yaml_get(f->node, "file"), may_be_empty, err);
+        char name[5200];
+        st = bragg_yaml_text(bragg_yaml_get(f->node, "path"), &path, err);
+        if (st == BRAGG_OK)
+            snprintf(name, sizeof name, "%s:%s%s", bragg_path_beside(f->arena, f->experiment_path, file), *path == '/' ? "" : "/", path);
+        return st == BRAGG_OK ? add_items(f, name, err) : st;
+    }
+    bragg_status st = BRAGG_OK;
+    for (const bragg_yaml *c = f->node->child; c && st == BRAGG_OK; c = c->next)
+        st = scan_node(f, c, may_be_empty, err);
+    return st;
+}
+
+bragg_status bragg_frames_rescan(bragg_frames *f, size_t *n, bragg_error *err)
+{
+    bragg_status st = scan(f, true, err);
+    *n = f->n;
+    return st;
+}
+
+/* ---------------------------------------------------------- integration */
+
+static bragg_status read_detector(bragg_frames *f, bragg_error *err)
+{
+    static const char *const keys[] = { "poni", "mask", "dark", "flip", "split", "polarization", "solid_angle" };
+    const bragg_yaml *map = bragg_yaml_get(f->x->root, "detector"), *node;
+    const char *text, *path = NULL;
+    if (!map)
+        return bragg_yaml_fail(f->x->root, err, "frames: expected a section 'detector' with a poni, found none");
+    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK && !(node = bragg_yaml_get(map, "poni")))
+        st = bragg_yaml_fail(map, err, "detector: expected a poni, found none");
+    if (st == BRAGG_OK && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && !(path = bragg_path_beside(f->arena, f->experiment_path, text)))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK)
+        st = bragg_geometry_read_poni(path, &f->geometry, err);
+    for (node = st == BRAGG_OK ? bragg_yaml_get(map, "mask") : NULL, node = node && node->kind == BRAGG_YAML_SEQUENCE ? node->child : node; node && st == BRAGG_OK;
+         node = node->next) {
+        st = bragg_yaml_text(node, &text, err);
+        if (st == BRAGG_OK && strcmp(text, "gaps")) /* those are always masked */
+            f->mask = bragg_path_beside(f->arena, f->experiment_path, text);
+        if (bragg_yaml_get(map, "mask")->kind != BRAGG_YAML_SEQUENCE)
+            break;
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "flip")))
+        st = bragg_yaml_text(node, &f->flip, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "split")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && !bragg_split_parse(text, &f->options.split))
+        st = bragg_yaml_fail(node, err, "split: expected none, bbox or full, found '%s'", text);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))
+        st = bragg_yaml_number(node, &f->options.polarization, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "solid_angle")))
+        st = bragg_yaml_bool(node, &f->options.solid_angle, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "dark")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK)
+        st = bragg_frame_read(bragg_path_beside(f->arena, f->experiment_path, text), 0, &f->dark, err);
+    return st;
+}
+
+static bragg_status read_bins(bragg_frames *f, bragg_error *err)
+{
+    const bragg_yaml *data = bragg_yaml_get(f->x->root, "data"), *node;
+    const char *text;
+    long long n = 3000;
+    bragg_status st = BRAGG_OK;
+    if ((node = bragg_yaml_get(data, "bins")))
+        st = bragg_yaml_integer(node, &n, err);
+    if (st == BRAGG_OK && !(n > 1 && n < 1000000))
+        st = bragg_yaml_fail(node, err, "bins: expected 2 to 1000000, found %lld", n);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(data, "unit")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && !bragg_axis_parse(text, &f->options.axis))
+        st = bragg_yaml_fail(node, err, "unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", text);
+    f->options.n_bins = (size_t)n;
+    if (f->geometry.wavelength_ang > 0 || st < 0)
+        return st;
+    f->geometry.wavelength_ang = f->x->pattern->histogram.radiation.wavelength_ang[0];
+    return st;
+}
+
+static bragg_status make_plan(bragg_frames *f, const bragg_frame *frame, bragg_error *err)
+{
+    uint8_t *mask = calloc(frame->width * frame->height, 1);
+    bragg_frame *m = NULL;
+    bragg_status st = mask ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
+    if (st == BRAGG_OK && f->mask) {
+        st = bragg_frame_read(f->mask, 0, &m, err);
+        if (st == BRAGG_OK)
+            st = bragg_frame_add_mask(m, frame->width, frame->height, mask, err);
+        bragg_frame_free(m);
+    }
+    if (st == BRAGG_OK)
+        bragg_frame_mark_invalid(frame, mask); /* the detector's own gaps and dead pixels */
+    if (st == BRAGG_OK)
+        st = bragg_plan_new(&f->geometry, frame->height, frame->width, mask, &f->options, &f->plan, err);
+    f->rows = frame->height;
+    f->columns = frame->width;
+    free(mask);
+    return st;
+}
+
+/* One library call at a time: HDF5 is seldom built for threads. */
+static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **out, bragg_error *err)
+{
+    const bragg_frame_item *i = &f->item[k];
+    bool locked = strstr(i->file, ":/") || !strcmp(bragg_path_extension(i->file), ".h5") || !strcmp(bragg_path_extension(i->file), ".nxs") ||
+                  !strcmp(bragg_path_extension(i->file), ".hdf5");
+    bragg_status st;
+    if (locked) {
+#pragma omp critical(bragg_operando_read)
+        st = bragg_frame_read(i->file, i->index, out, err);
+    } else {
+        st = bragg_frame_read(i->file, i->index, out, err);
+    }
+    if (st >= 0 && f->flip)
+        bragg_frame_flip(*out, strcmp(f->flip, "horizontal"), strcmp(f->flip, "vertical"));
+    return st;
+}
+
+static bragg_status plan_from_first(bragg_frames *f, bragg_error *err)
+{
+    bragg_error first = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < f->n && k < 50; k++) {
+        bragg_frame *frame;
+        bragg_error one = BRAGG_ERROR_INIT;
+        bragg_status st = read_frame(f, k, &frame, &one);
+        if (st < 0) {
+            first = k ? first : one;
+            continue;
+        }
+        st = make_plan(f, frame, err);
+        bragg_frame_free(frame);
+        return st;
+    }
+    return f->n ? bragg_fail(err, BRAGG_EDATA, "frames: none of the first can be read: %s", first.text) : BRAGG_OK;
+}
+
+static bragg_status integrate(const bragg_frames *f, size_t k, bragg_pattern **out, double *exposure_s, bragg_error *err)
+{
+    bragg_frame *frame;
+    bragg_status st = read_frame(f, k, &frame, err);
+    if (st < 0)
+        return st;
+    *exposure_s = frame->exposure_s;
+    if (frame->height != f->rows || frame->width != f->columns)
+        st = bragg_fail(err, BRAGG_EDATA, "expected a frame of %zu x %zu pixels, found %zu x %zu", f->rows, f->columns, frame->height, frame->width);
+    if (st == BRAGG_OK)
+        st = bragg_plan_integrate(f->plan, frame, f->dark, NULL, out, err);
+    if (st == BRAGG_OK) {
+        (*out)->time_s = frame->time_s;
+        (*out)->temperature_k = frame->temperature_k;
+    }
+    bragg_frame_free(frame);
+    return st;
+}
+
+bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **out, double *exposure_s, bragg_error *err)
+{
+    *out = NULL;
+    *exposure_s = NAN;
+    bragg_status st = BRAGG_OK;
+    if (f->raw && !f->plan) {
+        bragg_frames *own = (bragg_frames *)(uintptr_t)f; /* an empty list had none to make it for */
+#pragma omp critical(bragg_operando_plan)
+        st = own->plan ? BRAGG_OK : plan_from_first(own, err);
+    }
+    if (st < 0)
+        return st;
+    st = f->raw ? integrate(f, k, out, exposure_s, err) : bragg_pattern_read(f->item[k].file, f->item[k].index, out, err);
+    if (st >= 0 && !f->raw && isfinite((*out)->counting_s))
+        *exposure_s = (*out)->counting_s * (double)(*out)->n;
+    return st;
+}
+
+/* ---------------------------------------------------------------- life */
+
+bragg_status bragg_frames_open(const bragg_experiment *x, const char *experiment_path, bool may_be_empty, bragg_frames **out, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_frames *f = arena ? bragg_arena_alloc(arena, 1, sizeof *f) : NULL;
+    const bragg_yaml *data = bragg_yaml_get(x->root, "data");
+    *out = NULL;
+    if (!f) {
+        bragg_arena_free(arena);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of frames");
+    }
+    *f = (bragg_frames){ .arena = arena, .x = x, .geometry = BRAGG_GEOMETRY_INIT, .options = BRAGG_PLAN_OPTIONS_INIT };
+    f->experiment_path = bragg_arena_strdup(arena, experiment_path);
+    f->options.polarization = 0.99;
+    f->node = bragg_yaml_get(data, "frames");
+    f->raw = f->node != NULL;
+    if (!f->node)
+        f->node = bragg_yaml_get(data, "patterns");
+    if (!f->node)
+        f->node = bragg_yaml_get(data, "pattern");
+    bragg_status st = f->node ? BRAGG_OK : bragg_yaml_fail(data ? data : x->root, err, "data: expected patterns or frames, found neither");
+    if (st == BRAGG_OK && f->raw)
+        st = read_detector(f, err);
+    if (st == BRAGG_OK && f->raw)
+        st = read_bins(f, err);
+    if (st == BRAGG_OK)
+        st = scan(f, may_be_empty, err);
+    if (st == BRAGG_OK && !f->n && !may_be_empty)
+        st = bragg_yaml_fail(f->node, err, "expected files, found none");
+    if (st == BRAGG_OK && f->raw)
+        st = plan_from_first(f, err);
+    if (st < 0)
+        bragg_frames_free(f);
+    else
+        *out = f;
+    return st;
+}
+
+void bragg_frames_free(bragg_frames *f)
+{
+    if (!f)
+        return;
+    bragg_plan_free(f->plan);
+    bragg_frame_free(f->dark);
+    free(f->item);
+    bragg_arena_free(f->arena);
+}
+
+size_t bragg_frames_count(const bragg_frames *f) { return f->n; }
+const bragg_frame_item *bragg_frames_item(const bragg_frames *f, size_t k) { return &f->item[k]; }
+
+/* The folder of the first entry, without what a shell pattern adds. */
+const char *bragg_frames_folder(const bragg_frames *f)
+{
+    const bragg_yaml *node = f->node->kind == BRAGG_YAML_SEQUENCE ? f->node->child : f->node->kind == BRAGG_YAML_MAP ? bragg_yaml_get(f->node, "file") : f->node;
+    const char *text = node && node->text ? bragg_path_beside(f->arena, f->experiment_path, node->text) : NULL;
+    if (!text)
+        return ".";
+    size_t magic = strcspn(text, "*?["), end = strlen(text);
+    if (magic == end && !*bragg_path_extension(text))
+        return text;
+    while (magic > 0 && text[magic - 1] != '/')
+        magic--;
+    return magic ? bragg_arena_strndup(f->arena, text, magic) : ".";
+}
+
+bragg_status bragg_series_files(const bragg_experiment *x, const char *experiment_path, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
+{
+    bragg_frames *f;
+    *files = NULL;
+    *n = 0;
+    bragg_status st = bragg_frames_open(x, experiment_path, false, &f, err);
+    if (st < 0)
+        return st;
+    const char **list = bragg_arena_alloc(arena, f->n + 1, sizeof *list);
+    bool good = list != NULL;
+    for (size_t k = 0; good && k < f->n; k++)
+        if (!f->item[k].index)
+            good = (list[(*n)++] = bragg_arena_strdup(arena, f->item[k].file)) != NULL;
+    bragg_frames_free(f);
+    *files = list;
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
+}
+
+/* A list of pattern files given by name. */
+bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err)
+{
+    static const bragg_yaml none = { .kind = BRAGG_YAML_SEQUENCE };
+    bragg_arena *arena = bragg_arena_new();
+    bragg_frames *f = arena ? bragg_arena_alloc(arena, 1, sizeof *f) : NULL;
+    *out = NULL;
+    if (!f) {
+        bragg_arena_free(arena);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of frames");
+    }
+    *f = (bragg_frames){ .arena = arena, .x = x, .node = &none, .experiment_path = "" };
+    bragg_status st = bragg_array_grow(&f->item, &f->room, n + 1, sizeof *f->item, err);
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++)
+        f->item[f->n++] = (bragg_frame_item){ bragg_arena_strdup(arena, files[k]), 0, last_number(files[k]) };
+    if (st < 0)
+        bragg_frames_free(f);
+    else
+        *out = f;
+    return st;
+}
+
+/* ------------------------------------------------------------ all again */
+
+static void put_row(const bragg_pattern *p, const bragg_pattern *first, double *row)
+{
+    for (size_t i = 0, j = 0; i < first->n; i++) {
+        while (j + 1 < p->n && p->x[j + 1] < first->x[i])
+            j++;
+        bool inside = j + 1 < p->n && first->x[i] >= p->x[0] && p->axis == first->axis;
+        double u = inside ? (first->x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
+        row[i] = inside ? (1 - u) * p->y[j] + u * p->y[j + 1] : NAN;
+    }
+}
+
+bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *x, size_t rows, bragg_store_curves *out, bragg_error *err)
+{
+    bragg_pattern *first = NULL;
+    double exposure;
+    size_t each = rows && f->n > rows ? (f->n + rows - 1) / rows : 1, n = (f->n + each - 1) / each;
+    *out = (bragg_store_curves){ 0 };
+    for (size_t k = 0; k < f->n && !first; k++)
+        bragg_frames_read(f, k, &first, &exposure, NULL);
+    if (!first)
+        return bragg_fail(err, BRAGG_EDATA, "map: none of %zu frames can be read", f->n);
+    double *v = malloc((first->n * (2 * n + 1) + 1) * sizeof *v);
+    if (!v) {
+        bragg_pattern_free(first);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    }
+    *out = (bragg_store_curves){ first->n, n, each, v, v + first->n, v + first->n * (n + 1) };
+    for (size_t i = 0; i < first->n; i++)
+        v[i] = bragg_axis_convert(first->x[i], first->axis, BRAGG_AXIS_TTH, x->pattern->histogram.radiation.wavelength_ang[0]);
+    for (size_t k = 0; k < n; k++) {
+        bragg_pattern *p = NULL;
+        double *row = out->observed + k * first->n;
+        for (size_t i = 0; i < first->n; i++)
+            row[i] = out->calculated[k * first->n + i] = NAN;
+        if (bragg_frames_read(f, k * each, &p, &exposure, NULL) >= 0)
+            put_row(p, first, row);
+        bragg_pattern_free(p);
+    }
+    bragg_pattern_free(first);
+    return BRAGG_OK;
+}

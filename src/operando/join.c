@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The log beside the frames: whose clock says what, and what the log has to say of
+ * each exposure. */
+#include "config.h"
+#include "operando.h"
+
+#include <bragg/path.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void bragg_join_note(bragg_series *s, const char *format, ...)
+{
+    char text[400];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    const char **more = bragg_arena_alloc(s->arena, s->n_notes + 1, sizeof *more), *own = bragg_arena_strdup(s->arena, text);
+    if (!more || !own)
+        return; /* a note less */
+    if (s->n_notes)
+        memcpy(more, s->note, s->n_notes * sizeof *more);
+    more[s->n_notes++] = own;
+    s->note = more;
+}
+
+/* -------------------------------------------------------------- the log */
+
+static bragg_status read_clock(const bragg_yaml *log, bragg_clock *clock, bool *estimate, double *most_s, bragg_error *err)
+{
+    static const char *const keys[] = { "offset_s", "drift_ppm", "estimate", "max_offset_s" };
+    const bragg_yaml *map = bragg_yaml_get(log, "clock"), *node;
+    *clock = (bragg_clock)BRAGG_CLOCK_INIT;
+    *estimate = false;
+    *most_s = 3600;
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, 4, err) : BRAGG_OK;
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "offset_s")))
+        st = bragg_yaml_number(node, &clock->offset_s, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "drift_ppm"))) {
+        st = bragg_yaml_number(node, &clock->drift, err);
+        clock->drift *= 1e-6;
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "max_offset_s")))
+        st = bragg_yaml_number(node, most_s, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "estimate")))
+        st = bragg_yaml_bool(node, estimate, err);
+    return st;
+}
+
+static void note_log(bragg_series *s)
+{
+    for (size_t k = 0; k < s->log->n_notes && k < 8; k++)
+        bragg_join_note(s, "log: %s", s->log->notes[k].text);
+    if (s->log->start_is_local)
+        bragg_join_note(s, "log: its clock names no time zone and is taken as UTC; log: {utc_offset_h: …} says otherwise");
+}
+
+bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err)
+{
+    const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *node = bragg_yaml_get(log, "file");
+    const char *text, *key = NULL;
+    bragg_log_options o;
+    double most;
+    if (!log)
+        return BRAGG_OK;
+    bragg_status st = bragg_log_options_yaml(log, s->arena, &o, err);
+    o.observer = observer;
+    if (st == BRAGG_OK)
+        st = read_clock(log, &s->clock, &s->clock_estimated, &most, err);
+    if (st < 0 || !node)
+        return st;
+    st = bragg_yaml_text(node, &text, err);
+    const char *path = st == BRAGG_OK ? bragg_path_beside(s->arena, experiment_path, text) : NULL;
+    if (st == BRAGG_OK && !path)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK && (node = bragg_yaml_get(log, "temperature_key")))
+        st = bragg_yaml_text(node, &key, err);
+    struct stat info;
+    if (st == BRAGG_OK && stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        st = bragg_log_read_metadata(path, key, &o, &s->log, err);
+    else if (st == BRAGG_OK)
+        st = bragg_log_read(path, &o, &s->log, err);
+    if (st < 0)
+        return st;
+    note_log(s);
+    s->log_charge_c = bragg_arena_alloc(s->arena, s->log->n + 1, sizeof(double));
+    if (!s->log_charge_c)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu rows of the log", s->log->n);
+    if (!s->log->channel[BRAGG_CHANNEL_CURRENT])
+        return BRAGG_OK;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    if (bragg_log_steps(s->log, NULL, &s->log_steps, &s->n_log_steps, &ignored) < 0)
+        bragg_join_note(s, "log: no steps: %.300s", ignored.text);
+    else
+        bragg_log_capacity(s->log, s->log_steps, s->n_log_steps, s->log_charge_c);
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------ frame times */
+
+typedef struct timing {
+    enum { FROM_HEADER, FROM_FILES, FROM_START, FROM_ROWS, FROM_COLUMN } from;
+    double start_s, every_s, exposure_s;
+    bool absolute;       /* start is a time of day */
+    const char *column, *file;
+} timing;
+
+static bragg_status read_start(const bragg_yaml *node, const bragg_log_options *o, timing *t, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = bragg_yaml_text(node, &text, err);
+    if (st < 0)
+        return st;
+    bool number = strspn(text, "+-.0123456789eE") == strlen(text);
+    t->absolute = !number;
+    if (number)
+        return bragg_yaml_number(node, &t->start_s, err);
+    if (!bragg_time_parse(text, o->date_order, o->utc_offset_s, &t->start_s))
+        return bragg_yaml_fail(node, err, "start: expected a time like 2024-05-01T10:00:00 or seconds of the log, found '%s'", text);
+    return BRAGG_OK;
+}
+
+static bragg_status read_timing(const bragg_experiment *x, bragg_arena *arena, timing *t, bragg_error *err)
+{
+    static const char *const keys[] = { "start", "every_s", "exposure_s", "from", "column", "file" };
+    static const char *const names[] = { "header", "files", "start", "rows", "column" };
+    const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *map = bragg_yaml_get(log, "frames"), *node;
+    const char *text = NULL;
+    bragg_log_options o;
+    *t = (timing){ .start_s = NAN, .every_s = NAN, .exposure_s = NAN };
+    bragg_status st = bragg_log_options_yaml(log, arena, &o, err);
+    if (st < 0 || !map)
+        return st;
+    if (map->kind == BRAGG_YAML_SCALAR)
+        st = bragg_yaml_text(map, &text, err);
+    else
+        st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK && !text && (node = bragg_yaml_get(map, "from")))
+        st = bragg_yaml_text(node, &text, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "every_s"))) {
+        st = bragg_yaml_number(node, &t->every_s, err);
+        if (st == BRAGG_OK && !(t->every_s > 0))
+            return bragg_yaml_fail(node, err, "every_s: must be positive, got %g", t->every_s);
+        t->from = FROM_START;
+        t->start_s = 0;
+    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start")))
+        st = read_start(node, &o, t, err);
+    if (st == BRAGG_OK && isfinite(t->start_s) && !(t->every_s > 0))
+        return bragg_yaml_fail(map, err, "frames: expected every_s beside start, found none");
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "exposure_s")))
+        st = bragg_yaml_number(node, &t->exposure_s, err);
+    for (int k = 0; st == BRAGG_OK && text && k < 5; k++)
+        if (!strcmp(text, names[k])) {
+            t->from = k;
+            return BRAGG_OK;
+        }
+    return st == BRAGG_OK && text ? bragg_yaml_fail(map, err, "frames: expected header, files, rows or {start: …, every_s: …}, found '%s'", text) : st;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Numbers that most frames are apart: 1, or 6 when every sixth was kept.  0 when the
+ * names have no rising numbers. */
+static double usual_step(const bragg_frames *f, bragg_arena *arena)
+{
+    size_t n = bragg_frames_count(f);
+    double *step = n > 1 ? bragg_arena_alloc(arena, n - 1, sizeof *step) : NULL;
+    for (size_t k = 1; step && k < n; k++) {
+        step[k - 1] = bragg_frames_item(f, k)->number - bragg_frames_item(f, k - 1)->number;
+        if (!(step[k - 1] > 0))
+            return 0;
+    }
+    if (!step)
+        return 0;
+    qsort(step, n - 1, sizeof *step, by_value);
+    return step[(n - 1) / 2];
+}
+
+/* Missing files leave gaps in the numbers, and so in time. */
+static void times_from_start(const bragg_frames *f, const timing *t, bragg_series *s)
+{
+    double step = usual_step(f, s->arena), first = s->n ? bragg_frames_item(f, 0)->number : 0;
+    size_t gaps = 0;
+    double before = -1;
+    for (size_t k = 0; k < s->n; k++) {
+        double at = step > 0 ? (bragg_frames_item(f, k)->number - first) / step : (double)k;
+        gaps += at > before + 1.5;
+        before = at;
+        s->step[k].time_s = t->start_s + at * t->every_s;
+        if (!isfinite(s->step[k].exposure_s))
+            s->step[k].exposure_s = t->every_s;
+    }
+    if (gaps)
+        bragg_join_note(s, "frames: %zu gaps in the numbers of the files are gaps in time", gaps);
+}
+
+static void times_from_rows(const timing *t, bragg_series *s)
+{
+    for (size_t k = 0; k < s->n; k++)
+        s->step[k].time_s = s->log && k < s->log->n ? s->log->channel[BRAGG_CHANNEL_TIME][k] : NAN;
+    if (s->log && s->log->n != s->n)
+        bragg_join_note(s, "log: %zu rows for %zu frames; row k is taken for frame k", s->log->n, s->n);
+    (void)t;
+}
+
+static void times_from_files(bragg_series *s)
+{
+    struct stat info;
+    for (size_t k = 0; k < s->n; k++)
+        s->step[k].time_s = stat(s->step[k].file, &info) == 0 ? (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec : NAN;
+}
+
+bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, bragg_series *s, bragg_error *err)
+{
+    timing t;
+    bragg_status st = read_timing(x, s->arena, &t, err);
+    if (st < 0 || !f) /* only to be checked */
+        return st;
+    for (size_t k = 0; k < s->n; k++)
+        if (isfinite(t.exposure_s))
+            s->step[k].exposure_s = t.exposure_s;
+    if (t.from == FROM_START)
+        times_from_start(f, &t, s);
+    else if (t.from == FROM_ROWS)
+        times_from_rows(&t, s);
+    else if (t.from == FROM_FILES)
+        times_from_files(s);
+    s->absolute = t.from == FROM_HEADER || t.from == FROM_FILES || (t.from == FROM_START && t.absolute);
+    s->logged = s->log != NULL;
+    double first = INFINITY;
+    for (size_t k = 0; k < s->n; k++)
+        if (isfinite(s->step[k].time_s))
+            first = fmin(first, s->step[k].time_s);
+    if (!s->log)
+        return BRAGG_OK;
+    if (!isfinite(first)) {
+        bragg_join_note(s, "log: the frames do not say when they were taken, so the log is not used; log: {frames: {start: …, every_s: …}} tells");
+        s->logged = false;
+    } else if (s->absolute && isnan(s->log->start_unix_s)) {
+        bragg_join_note(s, "log: it does not say when it began; its start is taken for that of the first frame");
+        s->clock.offset_s -= first;
+    } else if (s->absolute) {
+        s->clock.offset_s -= s->log->start_unix_s;
+    }
+    s->clock.reference_s = isfinite(first) ? first : 0;
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------ interpolation */
+
+static size_t row_before(const bragg_log_table *t, double time)
+{
+    const double *at = t->channel[BRAGG_CHANNEL_TIME];
+    size_t low = 0, high = t->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (at[middle] <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? low - 1 : 0;
+}
+
+/* Of a pause in the log longer than ten of its steps and the exposure nothing is known. */
+static double mean(const bragg_series *s, const double *v, double from, double to)
+{
+    double covered;
+    double value = v ? bragg_log_mean(s->log, v, from, to, &covered) : NAN;
+    return covered < 0.5 ? NAN : value;
+}
+
+static void join_one(const bragg_series *s, bragg_step *step)
+{
+    const bragg_log_table *t = s->log;
+    step->log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+    if (!s->logged || !isfinite(step->time_s))
+        return;
+    double exposure = step->exposure_s > 0 ? step->exposure_s : 0;
+    double from = bragg_clock_to_log(&s->clock, step->time_s), to = bragg_clock_to_log(&s->clock, step->time_s + exposure), middle = (from + to) / 2;
+    const double *time = t->channel[BRAGG_CHANNEL_TIME];
+    step->log.time_s = middle;
+    if (!t->n || !time || middle < time[0] || middle > time[t->n - 1])
+        return;
+    step->log.voltage_v = mean(s, t->channel[BRAGG_CHANNEL_VOLTAGE], from, to);
+    step->log.current_a = mean(s, t->channel[BRAGG_CHANNEL_CURRENT], from, to);
+    step->log.temperature_k = mean(s, t->channel[BRAGG_CHANNEL_TEMPERATURE], from, to);
+    size_t row = row_before(t, middle);
+    const double *cycle = t->channel[BRAGG_CHANNEL_CYCLE];
+    for (size_t k = 0; k < s->n_log_steps; k++)
+        if (row >= s->log_steps[k].first && row <= s->log_steps[k].last) {
+            step->log.cycle = (double)s->log_steps[k].cycle + 1;
+            step->log.kind = s->log_steps[k].kind;
+            step->log.charge_c = s->log_charge_c[row];
+            step->log.capacity_mah_g = fabs(s->log_charge_c[row]) / 3.6 / (1000 * t->mass_kg);
+            break;
+        }
+    if (!s->n_log_steps && cycle)
+        step->log.cycle = cycle[row];
+}
+
+/* Frames before, after and in the gaps of the log, told once each. */
+static void note_uncovered(bragg_series *s)
+{
+    const double *time = s->log->channel[BRAGG_CHANNEL_TIME];
+    size_t before = 0, after = 0, inside = 0, untimed = 0;
+    if (!s->log->n || !time)
+        return;
+    for (size_t k = 0; k < s->n; k++) {
+        double at = s->step[k].log.time_s;
+        untimed += isnan(at);
+        before += at < time[0];
+        after += at > time[s->log->n - 1];
+        inside += at >= time[0] && at <= time[s->log->n - 1] && isnan(s->step[k].log.voltage_v) && isnan(s->step[k].log.temperature_k);
+    }
+    if (before + after == s->n && s->n)
+        bragg_join_note(s, "log: it covers none of the frames: the frames run from %.0f to %.0f s of its clock, the log from %.0f to %.0f s; is the clock right (utc_offset_h, clock: {offset_s: …})?",
+                        s->step[0].log.time_s, s->step[s->n - 1].log.time_s, time[0], time[s->log->n - 1]);
+    else {
+        if (before)
+            bragg_join_note(s, "log: %zu of %zu frames lie before it begins", before, s->n);
+        if (after)
+            bragg_join_note(s, "log: %zu of %zu frames lie after it ends", after, s->n);
+    }
+    if (inside)
+        bragg_join_note(s, "log: %zu frames lie in its gaps", inside);
+    if (untimed)
+        bragg_join_note(s, "frames: %zu have no time", untimed);
+}
+
+/* A frame that cannot be read does not say when it was taken; its neighbours do. */
+static void bridge_times(bragg_series *s)
+{
+    size_t last = SIZE_MAX;
+    for (size_t k = 0; k < s->n; k++) {
+        if (!isfinite(s->step[k].time_s))
+            continue;
+        for (size_t j = last + 1; last != SIZE_MAX && j < k; j++)
+            s->step[j].time_s = s->step[last].time_s + (s->step[k].time_s - s->step[last].time_s) * (double)(j - last) / (double)(k - last);
+        last = k;
+    }
+}
+
+void bragg_join_log(bragg_series *s)
+{
+    bridge_times(s);
+    for (size_t k = 0; k < s->n; k++) {
+        join_one(s, &s->step[k]);
+        if (isfinite(s->step[k].log.temperature_k))
+            s->step[k].temperature_k = s->step[k].log.temperature_k;
+    }
+    bragg_join_settle(s);
+    if (s->logged)
+        note_uncovered(s);
+}
+
+void bragg_join_settle(bragg_series *s)
+{
+    s->timed = s->n > 0;
+    for (size_t k = 0; k < s->n; k++)
+        s->timed = s->timed && isfinite(s->step[k].time_s) && (!k || s->step[k].time_s > s->step[k - 1].time_s);
+}
+
+double bragg_series_time(const bragg_series *s, size_t k)
+{
+    double exposure = s->step[k].exposure_s > 0 ? s->step[k].exposure_s : 0;
+    return !s->timed ? NAN : s->logged ? s->step[k].log.time_s : s->step[k].time_s + exposure / 2 - s->step[0].time_s;
+}

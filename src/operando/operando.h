@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of this folder share; not API. */
+#ifndef OPERANDO_PRIVATE_H
+#define OPERANDO_PRIVATE_H
+
+#include <bragg/operando.h>
+
+#pragma GCC visibility push(hidden)
+
+/* The sequence section. */
+typedef struct seq_plan {
+    bool backward, both, propagate, appear;
+    double enter, leave;          /* delta BIC: hysteresis between the two */
+    size_t block;
+} seq_plan;
+
+/* All that a frame leaves behind, also in the store: one row of doubles
+ *
+ *      status converged restarted rwp gof serial total path time exposure temperature good_gof
+ *      | values | esds | fraction esd … | volume esd … | limits | evidences | levels
+ *      | 2theta significance … of unknown peaks
+ *
+ *  from which a neighbour starts. */
+enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, ROW_TOTAL, ROW_PATH, ROW_TIME, ROW_EXPOSURE,
+       ROW_TEMPERATURE, ROW_GOOD_GOF, ROW_HEAD };
+enum { PHASE_FRACTION, PHASE_FRACTION_ESD, PHASE_VOLUME, PHASE_VOLUME_ESD, PHASE_LIMIT, PHASE_EVIDENCE, PHASE_LEVEL, PHASE_COLUMNS };
+
+typedef struct seq_shape {
+    size_t n_params, n_phases, columns;
+    const char *const *name, *const *unit, *const *phase;
+} seq_shape;
+
+static inline size_t seq_value(const seq_shape *s, size_t k) { return ROW_HEAD + k + 0 * s->columns; }
+static inline size_t seq_esd(const seq_shape *s, size_t k) { return ROW_HEAD + s->n_params + k; }
+static inline size_t seq_phase(const seq_shape *s, int what, size_t i)
+{
+    size_t base = ROW_HEAD + 2 * s->n_params, n = s->n_phases;
+    return what < PHASE_VOLUME ? base + 2 * i + (size_t)what : what < PHASE_LIMIT ? base + 2 * n + 2 * i + (size_t)(what - PHASE_VOLUME)
+                                                             : base + (size_t)what * n + i;
+}
+static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases; }
+
+/* frames.c */
+bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
+
+/* fit.c: one frame after the other, on one thread */
+typedef struct seq_worker seq_worker;
+bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *plan, bragg_error *err);
+/* Made with any pattern of the run; the shape is the same for all. */
+bragg_status bragg_seq_worker_new(const bragg_experiment *x, const seq_plan *plan, const bragg_pattern *p, seq_worker **out, bragg_error *err);
+void bragg_seq_worker_free(seq_worker *w);
+const seq_shape *bragg_seq_shape(const seq_worker *w);
+/* from NULL: from the experiment's start.  last: the neighbour's row, which may be a
+ * poor one that `from` is not.  hint: a later frame's row or NULL, whose cells
+ * are tried for phases that are not there yet.  usual_total: NAN when unknown.  message
+ * (256 bytes) says what is wrong with a frame that is not fitted.  calculated gets a value a point
+ * of the pattern in use, see bragg_seq_points. */
+bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
+                             const double *hint, double usual_total, double *row, char *message, bragg_error *err);
+double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p);
+/* Points of the last frame: x, observed, calculated (borrowed); their number. */
+size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated);
+
+/* join.c */
+bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err);
+bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *frames, bragg_series *s, bragg_error *err);
+void bragg_join_log(bragg_series *s);
+void bragg_join_settle(bragg_series *s); /* timed or not */
+void bragg_join_note(bragg_series *s, const char *format, ...) BRAGG_PRINTF(2, 3);
+
+/* series.c */
+/* Room for n steps; rows[k * columns …] are theirs. */
+bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, double *rows, bragg_error *err);
+bragg_status bragg_series_set_row(bragg_series *s, const seq_shape *shape, size_t k, double *row, const char *message, bragg_error *err);
+
+/* store.c */
+typedef struct seq_store seq_store;
+typedef struct seq_store_start {
+    const char *path, *provenance, *title, *experiment_text;
+    bool resume, force;
+    size_t frames, points;
+    const double *x_rad;
+    const seq_shape *shape;
+    double usual_total;
+} seq_store_start;
+bragg_status bragg_store_open(const seq_store_start *start, seq_store **out, bragg_error *err);
+/* Row k when it is whole, false when it is to be computed. */
+bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[256], char file[256]);
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed,
+                             const float *calculated, bragg_error *err);
+bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
+/* series NULL: as it stands; else with its log, in a file of its size. */
+bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,787 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The store: an HDF5 file that is whole at every moment.
+ *
+ * HDF5 does not promise that a file whose writer was killed can be opened again, for
+ * its own tables move while data are added.  So they never move here: every data set is
+ * laid out at its full size in one contiguous piece (holes take no room on the disk)
+ * before the file appears under its name, and frames are written into their places by
+ * plain pwrite.
+ *
+ *      /series/table[frame][column]    /patterns/observed[frame][point]
+ *      /series/file, message, check    /patterns/calculated[frame][point]
+ *      /series/status[frame]           last of all: a row counts when its status is not 0
+ *                                      and the check (XXH3-64 of the rest) is right
+ *
+ * More frames than there is room for, and the end of a run, are a new file of the right
+ * size that takes the name of the old. */
+#include "config.h"
+#include "operando.h"
+
+#include <stdlib.h>
+
+#ifndef HAVE_HDF5
+
+bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
+{
+    *out = NULL;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5, so that nothing can be kept for --resume", o->path);
+}
+
+bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[256], char file[256])
+{
+    return false;
+    (void)s, (void)k, (void)row, (void)message, (void)file;
+}
+
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed, const float *calculated, bragg_error *err)
+{
+    return BRAGG_OK;
+    (void)s, (void)k, (void)file, (void)row, (void)message, (void)observed, (void)calculated, (void)err;
+}
+
+bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
+{
+    return BRAGG_OK;
+    (void)s, (void)frames, (void)err;
+}
+
+bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+{
+    return BRAGG_OK;
+    (void)s, (void)series, (void)err;
+}
+
+bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err)
+{
+    *out = NULL;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", path);
+}
+
+bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
+{
+    *out = (bragg_store_curves){ 0 };
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", path);
+    (void)rows;
+}
+
+#else
+
+#include <bragg/units.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <hdf5.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { TEXT = 256, NAME = 128 };
+enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, LOG, CHECK, STATUS, PARTS };
+enum { LOG_COLUMNS = sizeof(bragg_step_log) / sizeof(double) };
+static const char *const part_names[PARTS] = { "/series/table", "/series/file", "/series/message", "/patterns/observed", "/patterns/calculated",
+                                               "/series/log", "/series/check", "/series/status" };
+
+struct seq_store {
+    char *path, *lock_path;
+    int fd, lock;
+    size_t room, points, n_params, n_phases, columns;
+    const char *const *name, *const *unit, *const *phase;
+    off_t offset[PARTS];
+    size_t size[PARTS];      /* of a row */
+    char *texts[4];          /* title, provenance, experiment, notes */
+    double *x_rad;
+    bragg_arena *arena;
+};
+static const char *const text_names[4] = { "/title", "/provenance", "/experiment", "/notes" };
+
+/* ----------------------------------------------------------- lay out */
+
+static void size_parts(seq_store *s)
+{
+    const size_t size[PARTS] = { [TABLE] = s->columns * sizeof(double), [FILES] = TEXT, [MESSAGES] = TEXT, [OBSERVED] = s->points * sizeof(float),
+                                 [CALCULATED] = s->points * sizeof(float), [LOG] = LOG_COLUMNS * sizeof(double), [CHECK] = sizeof(uint64_t), [STATUS] = 1 };
+    memcpy(s->size, size, sizeof size);
+}
+
+static hid_t fixed_text(size_t length)
+{
+    hid_t t = H5Tcopy(H5T_C_S1);
+    H5Tset_size(t, length);
+    H5Tset_strpad(t, H5T_STR_NULLPAD);
+    return t;
+}
+
+static bool put_set(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims, const void *data)
+{
+    hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR), make = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_layout(make, H5D_CONTIGUOUS);
+    H5Pset_alloc_time(make, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(make, H5D_FILL_TIME_NEVER);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, make, H5P_DEFAULT);
+    bool good = set >= 0 && (!data || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+    if (set >= 0)
+        H5Dclose(set);
+    H5Pclose(make);
+    H5Sclose(space);
+    return good;
+}
+
+static bool put_text(hid_t file, const char *name, const char *text)
+{
+    hid_t type = fixed_text(text && *text ? strlen(text) : 1);
+    bool good = put_set(file, name, type, 0, NULL, text ? text : "");
+    H5Tclose(type);
+    return good;
+}
+
+static bool put_names(hid_t file, const char *name, const char *const *at, size_t n)
+{
+    char(*text)[NAME] = calloc(n + 1, sizeof *text);
+    hid_t type = fixed_text(NAME);
+    hsize_t dims = n;
+    for (size_t k = 0; text && k < n; k++)
+        snprintf(text[k], sizeof *text, "%s", at[k]);
+    bool good = text && (!n || put_set(file, name, type, 1, &dims, text));
+    H5Tclose(type);
+    free(text);
+    return good;
+}
+
+/* What each column of the table is. */
+static bool put_columns(hid_t file, const seq_store *s)
+{
+    static const char *const head[ROW_HEAD] = { "status", "converged", "restarted", "rwp", "gof", "serial_factor", "mean_intensity", "path", "time_s", "exposure_s",
+                                                "temperature_k", "reference_gof" };
+    static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "scale_limit", "evidence", "level" };
+    static const char *const log[LOG_COLUMNS] = { "time_s", "voltage_v", "current_a", "temperature_k", "charge_c", "capacity_mah_g", "cycle", "step" };
+    seq_shape shape = { s->n_params, s->n_phases, s->columns, s->name, s->unit, s->phase };
+    char(*text)[NAME] = calloc(s->columns + 1, sizeof *text);
+    const char **at = calloc(s->columns + 1, sizeof *at);
+    for (size_t k = 0; text && at && k < s->columns; k++)
+        at[k] = text[k];
+    bool good = text && at;
+    for (size_t k = 0; good && k < ROW_HEAD; k++)
+        snprintf(text[k], NAME, "%s", head[k]);
+    for (size_t k = 0; good && k < s->n_params; k++) {
+        snprintf(text[seq_value(&shape, k)], NAME, "%s", s->name[k]);
+        snprintf(text[seq_esd(&shape, k)], NAME, "%.120s.esd", s->name[k]);
+    }
+    for (size_t i = 0; good && i < s->n_phases; i++)
+        for (int q = 0; q < PHASE_COLUMNS; q++)
+            snprintf(text[seq_phase(&shape, q, i)], NAME, "phase.%.90s.%s", s->phase[i], what[q]);
+    for (size_t k = 0; good && k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+        snprintf(text[seq_unknown(&shape) + k], NAME, "unexplained.%zu.%s", k / 2, k % 2 ? "significance" : "two_theta_rad");
+    good = good && put_names(file, "/series/columns", at, s->columns) && put_names(file, "/series/log_columns", log, LOG_COLUMNS) &&
+           put_names(file, "/series/parameters", s->name, s->n_params) && put_names(file, "/series/units", s->unit, s->n_params) &&
+           put_names(file, "/series/phases", s->phase, s->n_phases);
+    free(text);
+    free(at);
+    return good;
+}
+
+static bool put_parts(hid_t file, const seq_store *s)
+{
+    const hsize_t dims[PARTS][2] = { [TABLE] = { s->room, s->columns }, [FILES] = { s->room }, [MESSAGES] = { s->room }, [OBSERVED] = { s->room, s->points },
+                                     [CALCULATED] = { s->room, s->points }, [LOG] = { s->room, LOG_COLUMNS }, [CHECK] = { s->room }, [STATUS] = { s->room } };
+    hid_t text = fixed_text(TEXT);
+    const hid_t type[PARTS] = { H5T_NATIVE_DOUBLE, text, text, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_UINT64, H5T_NATIVE_UINT8 };
+    bool good = true;
+    for (int k = 0; k < PARTS && good; k++)
+        good = put_set(file, part_names[k], type[k], dims[k][1] ? 2 : 1, dims[k], NULL);
+    H5Tclose(text);
+    return good;
+}
+
+static bool put_log(hid_t file, const bragg_series *s)
+{
+    if (!s || !s->log || !s->log->n)
+        return true;
+    static const struct { const char *name; bragg_channel channel; } list[] = { { "/log/time_s", BRAGG_CHANNEL_TIME }, { "/log/voltage_v", BRAGG_CHANNEL_VOLTAGE },
+        { "/log/current_a", BRAGG_CHANNEL_CURRENT }, { "/log/temperature_k", BRAGG_CHANNEL_TEMPERATURE } };
+    hid_t group = H5Gcreate2(file, "/log", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hsize_t n = s->log->n;
+    bool good = group >= 0;
+    for (size_t k = 0; k < sizeof list / sizeof *list && good; k++)
+        if (s->log->channel[list[k].channel])
+            good = put_set(file, list[k].name, H5T_NATIVE_DOUBLE, 1, &n, s->log->channel[list[k].channel]);
+    if (group >= 0)
+        H5Gclose(group);
+    return good;
+}
+
+static char *notes_of(const bragg_series *s)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    for (size_t k = 0; to && s && k < s->n_notes; k++)
+        fprintf(to, "%s\n", s->note[k]);
+    if (to)
+        fclose(to);
+    return text;
+}
+
+/* A new file at `path`, closed and on the disk. */
+static bragg_status make_file(const seq_store *s, const bragg_series *series, const char *path, bragg_error *err)
+{
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (file < 0)
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot be made", path);
+    hid_t a = H5Gcreate2(file, "/series", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), b = H5Gcreate2(file, "/patterns", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    double *deg = malloc((s->points + 1) * sizeof *deg);
+    for (size_t i = 0; deg && i < s->points; i++)
+        deg[i] = s->x_rad[i] / BRAGG_DEG;
+    hsize_t n = s->points;
+    bool good = a >= 0 && b >= 0 && deg && put_text(file, "/creator", "bragg " PACKAGE_VERSION) &&
+                put_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, 1, &n, deg) && put_columns(file, s) && put_parts(file, s);
+    for (int k = 0; k < 4 && good; k++)
+        good = put_text(file, text_names[k], s->texts[k]);
+    good = good && put_log(file, series);
+    free(deg);
+    H5Gclose(a);
+    H5Gclose(b);
+    good = H5Fclose(file) >= 0 && good;
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be written: %s", path, strerror(errno ? errno : EIO));
+}
+
+/* ------------------------------------------------------------- open */
+
+static bragg_status find_parts(seq_store *s, const char *path, bragg_error *err)
+{
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    bool good = file >= 0;
+    for (int k = 0; k < PARTS && good; k++) {
+        hid_t set = H5Dopen2(file, part_names[k], H5P_DEFAULT);
+        haddr_t at = set >= 0 ? H5Dget_offset(set) : HADDR_UNDEF;
+        good = at != HADDR_UNDEF;
+        s->offset[k] = (off_t)at;
+        if (k == STATUS && set >= 0) {
+            hid_t space = H5Dget_space(set);
+            hsize_t n = 0;
+            H5Sget_simple_extent_dims(space, &n, NULL);
+            s->room = n;
+            H5Sclose(space);
+        }
+        if (set >= 0)
+            H5Dclose(set);
+    }
+    if (file >= 0)
+        H5Fclose(file);
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", path);
+}
+
+static bragg_status open_parts(seq_store *s, bragg_error *err)
+{
+    bragg_status st = find_parts(s, s->path, err);
+    if (st < 0)
+        return st;
+    s->fd = open(s->path, O_RDWR | O_CLOEXEC);
+    return s->fd >= 0 ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+}
+
+/* The lock is a file of its own: one on the store would keep readers out, and the
+ * store's place may be taken by a larger one.  The system drops it with the process. */
+static bragg_status take_lock(seq_store *s, bragg_error *err)
+{
+    for (int turn = 0; turn < 10; turn++) {
+        struct stat mine, there;
+        s->lock = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (s->lock < 0)
+            return bragg_fail(err, BRAGG_EIO, "'%s': %s", s->lock_path, strerror(errno));
+        if (flock(s->lock, LOCK_EX | LOCK_NB))
+            return errno == EWOULDBLOCK ? bragg_fail(err, BRAGG_EEXIST, "'%s': another process is writing to it", s->path)
+                                        : bragg_fail(err, BRAGG_EIO, "'%s': cannot be locked: %s", s->lock_path, strerror(errno));
+        if (!fstat(s->lock, &mine) && !stat(s->lock_path, &there) && mine.st_ino == there.st_ino)
+            return BRAGG_OK;
+        close(s->lock); /* whoever held it has just taken it away */
+        s->lock = -1;
+    }
+    return bragg_fail(err, BRAGG_EIO, "'%s': cannot be locked", s->lock_path);
+}
+
+static char *read_text(hid_t file, const char *name)
+{
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
+    size_t n = type >= 0 ? H5Tget_size(type) : 0;
+    char *text = n ? calloc(n + 1, 1) : NULL;
+    if (text && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
+        *text = 0;
+    if (type >= 0)
+        H5Tclose(type);
+    if (set >= 0)
+        H5Dclose(set);
+    return text;
+}
+
+static size_t extent(hid_t file, const char *name, int axis)
+{
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    hsize_t dims[H5S_MAX_RANK] = { 0 };
+    int rank = space >= 0 ? H5Sget_simple_extent_dims(space, dims, NULL) : 0;
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    return axis < rank ? dims[axis] : 0;
+}
+
+/* The old run must have been of the same experiment. */
+static bragg_status check_old(const seq_store *s, bragg_error *err)
+{
+    hid_t file = H5Fopen(s->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (file < 0)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", s->path);
+    char *text = read_text(file, text_names[2]);
+    size_t columns = extent(file, part_names[TABLE], 1), points = extent(file, part_names[OBSERVED], 1), phases = extent(file, "/series/phases", 0);
+    H5Fclose(file);
+    bool same = text && !strcmp(text, s->texts[2] ? s->texts[2] : "");
+    free(text);
+    if (!same)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': was made with another experiment file; --force begins anew", s->path);
+    if (columns != s->columns || points != s->points || phases != s->n_phases)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected %zu columns and %zu points, found %zu and %zu; --force begins anew", s->path, s->columns, s->points, columns, points);
+    return BRAGG_OK;
+}
+
+static void free_store(seq_store *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->lock >= 0) {
+        unlink(s->lock_path);
+        close(s->lock);
+    }
+    for (int k = 0; k < 4; k++)
+        free(s->texts[k]);
+    free(s->path);
+    free(s->lock_path);
+    free(s->x_rad);
+    free(s);
+}
+
+static char *beside(const char *path, const char *ending)
+{
+    size_t n = strlen(path) + strlen(ending) + 1;
+    char *text = malloc(n);
+    if (text)
+        snprintf(text, n, "%s%s", path, ending);
+    return text;
+}
+
+/* Written beside the name and renamed: the name is always that of a whole file. */
+static bragg_status begin(seq_store *s, const bragg_series *series, bragg_error *err)
+{
+    char *new = beside(s->path, ".new");
+    bragg_status st = new ? make_file(s, series, new, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK && rename(new, s->path))
+        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+    if (st < 0 && new)
+        unlink(new);
+    free(new);
+    return st;
+}
+
+static bragg_status copy_text(char **to, const char *from, bragg_error *err)
+{
+    *to = from ? strdup(from) : NULL;
+    return *to || !from ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a text");
+}
+
+static bragg_status fill(seq_store *s, const seq_store_start *o, bragg_error *err)
+{
+    const char *const texts[3] = { o->title, o->provenance, o->experiment_text };
+    *s = (seq_store){ .fd = -1, .lock = -1, .room = o->frames, .points = o->points, .n_params = o->shape->n_params, .n_phases = o->shape->n_phases,
+                      .columns = o->shape->columns, .name = o->shape->name, .unit = o->shape->unit, .phase = o->shape->phase };
+    size_parts(s);
+    s->path = strdup(o->path);
+    s->lock_path = beside(o->path, ".lock");
+    s->x_rad = malloc((o->points + 1) * sizeof *s->x_rad);
+    bragg_status st = s->path && s->lock_path && s->x_rad ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a store");
+    for (int k = 0; k < 3 && st == BRAGG_OK; k++)
+        st = copy_text(&s->texts[k], texts[k], err);
+    if (st == BRAGG_OK)
+        memcpy(s->x_rad, o->x_rad, o->points * sizeof *s->x_rad);
+    return st;
+}
+
+bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
+{
+    seq_store *s = malloc(sizeof *s);
+    *out = NULL;
+    if (!s)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a store");
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    bragg_status st = fill(s, o, err);
+    bool there = st == BRAGG_OK && access(o->path, F_OK) == 0;
+    if (st == BRAGG_OK)
+        st = take_lock(s, err);
+    if (st == BRAGG_OK && there && !o->resume && !o->force)
+        st = bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --resume goes on with it, --force overwrites it", o->path);
+    if (st == BRAGG_OK && there && o->resume)
+        st = check_old(s, err);
+    if (st == BRAGG_OK && !(there && o->resume))
+        st = begin(s, NULL, err);
+    if (st == BRAGG_OK)
+        st = open_parts(s, err);
+    if (st == BRAGG_OK && s->room < o->frames)
+        st = bragg_store_room(s, o->frames, err);
+    if (st < 0)
+        free_store(s);
+    else
+        *out = s;
+    return st;
+}
+
+/* -------------------------------------------------------------- rows */
+
+static off_t place(const seq_store *s, int part, size_t k) { return s->offset[part] + (off_t)(k * s->size[part]); }
+
+static bool read_part(const seq_store *s, int part, size_t k, void *to)
+{
+    return pread(s->fd, to, s->size[part], place(s, part, k)) == (ssize_t)s->size[part];
+}
+
+static uint64_t check_of(const double *row, size_t columns, const char *file, const char *message, const float *observed, const float *calculated, size_t points)
+{
+    XXH64_hash_t h = XXH3_64bits(row, columns * sizeof *row);
+    h = XXH3_64bits_withSeed(file, TEXT, h);
+    h = XXH3_64bits_withSeed(message, TEXT, h);
+    h = XXH3_64bits_withSeed(observed, points * sizeof *observed, h);
+    return XXH3_64bits_withSeed(calculated, points * sizeof *calculated, h);
+}
+
+bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEXT], char file[TEXT])
+{
+    uint8_t status = 0;
+    uint64_t check = 0;
+    float *curves = malloc((2 * s->points + 1) * sizeof *curves);
+    bool good = curves && k < s->room && read_part(s, STATUS, k, &status) && status && read_part(s, TABLE, k, row) && read_part(s, MESSAGES, k, message) &&
+                read_part(s, FILES, k, file) && read_part(s, OBSERVED, k, curves) && read_part(s, CALCULATED, k, curves + s->points) && read_part(s, CHECK, k, &check) &&
+                check == check_of(row, s->columns, file, message, curves, curves + s->points, s->points) && status == (uint8_t)row[ROW_STATUS];
+    free(curves);
+    return good;
+}
+
+static bool write_part(const seq_store *s, int part, size_t k, const void *from)
+{
+    const char *at = from;
+    for (size_t done = 0; done < s->size[part];) {
+        ssize_t n = pwrite(s->fd, at + done, s->size[part] - done, place(s, part, k) + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed, const float *calculated, bragg_error *err)
+{
+    char name[TEXT] = "", text[TEXT] = "";
+    uint8_t status = (uint8_t)row[ROW_STATUS], none = 0;
+    size_t n = strlen(file);
+    snprintf(name, sizeof name, "%s", n < TEXT ? file : file + (n - TEXT + 1));
+    snprintf(text, sizeof text, "%s", message);
+    memset(name + strlen(name), 0, TEXT - strlen(name));
+    memset(text + strlen(text), 0, TEXT - strlen(text));
+    uint64_t check = check_of(row, s->columns, name, text, observed, calculated, s->points);
+    bool good = write_part(s, STATUS, k, &none) && write_part(s, TABLE, k, row) && write_part(s, FILES, k, name) && write_part(s, MESSAGES, k, text) &&
+                write_part(s, OBSERVED, k, observed) && write_part(s, CALCULATED, k, calculated) && write_part(s, CHECK, k, &check) && write_part(s, STATUS, k, &status);
+    return good ? BRAGG_OK
+                : bragg_fail(err, BRAGG_EIO, "'%s': frame %zu cannot be written: %s; --resume goes on when there is room", s->path, k, strerror(errno));
+}
+
+/* --------------------------------------------------------- a new file */
+
+static bool copy_parts(const seq_store *from, const seq_store *to, size_t n)
+{
+    size_t most = 0;
+    for (int k = 0; k < PARTS; k++)
+        most = from->size[k] > most ? from->size[k] : most;
+    char *row = malloc(most + 1);
+    bool good = row != NULL;
+    for (size_t i = 0; i < n && good; i++) {
+        uint8_t status = 0;
+        if (!read_part(from, STATUS, i, &status) || !status)
+            continue; /* nothing there yet: a hole stays a hole */
+        for (int k = 0; k < PARTS && good; k++)
+            good = read_part(from, k, i, row) && write_part(to, k, i, row);
+    }
+    free(row);
+    return good;
+}
+
+static bool put_joined(const seq_store *s, const bragg_series *series)
+{
+    bool good = true;
+    for (size_t i = 0; good && series && i < series->n && i < s->room; i++)
+        good = write_part(s, LOG, i, &series->step[i].log);
+    return good;
+}
+
+/* All rows into a file with room for `frames`, which takes the old one's place. */
+static bragg_status move_to(seq_store *s, size_t frames, const bragg_series *series, bragg_error *err)
+{
+    char *new = beside(s->path, ".new");
+    seq_store other = *s;
+    other.room = frames;
+    other.fd = -1;
+    bragg_status st = new ? make_file(&other, series, new, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK)
+        st = find_parts(&other, new, err);
+    if (st == BRAGG_OK && (other.fd = open(new, O_RDWR | O_CLOEXEC)) < 0)
+        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", new, strerror(errno));
+    size_t n = s->room < frames ? s->room : frames;
+    if (st == BRAGG_OK && (!copy_parts(s, &other, n) || !put_joined(&other, series) || fsync(other.fd) || rename(new, s->path)))
+        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot be written: %s", new, strerror(errno));
+    if (st < 0) {
+        if (other.fd >= 0)
+            close(other.fd);
+        if (new)
+            unlink(new);
+    } else {
+        close(s->fd);
+        *s = other;
+    }
+    free(new);
+    return st;
+}
+
+bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
+{
+    if (frames <= s->room)
+        return BRAGG_OK;
+    return move_to(s, frames > 2 * s->room ? frames : 2 * s->room, NULL, err);
+}
+
+bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    if (series) {
+        free(s->texts[3]);
+        s->texts[3] = notes_of(series);
+        st = move_to(s, series->n ? series->n : 1, series, err);
+    } else if (fsync(s->fd)) {
+        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+    }
+    free_store(s);
+    return st;
+}
+
+/* ------------------------------------------------------------ reading */
+
+static bool read_names(hid_t file, const char *name, bragg_arena *arena, const char ***out, size_t *n)
+{
+    *n = extent(file, name, 0);
+    hid_t type = fixed_text(NAME), set = *n ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    char(*text)[NAME] = calloc(*n + 1, sizeof *text);
+    *out = bragg_arena_alloc(arena, *n + 1, sizeof **out);
+    bool good = text && *out && (!*n || (set >= 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) >= 0));
+    for (size_t k = 0; good && k < *n; k++) {
+        text[k][NAME - 1] = 0;
+        good = ((*out)[k] = bragg_arena_strdup(arena, text[k])) != NULL;
+    }
+    if (set >= 0)
+        H5Dclose(set);
+    H5Tclose(type);
+    free(text);
+    return good;
+}
+
+static bragg_status read_log(hid_t file, bragg_series *s, bragg_error *err)
+{
+    static const struct { const char *name; bragg_channel channel; } list[] = { { "/log/time_s", BRAGG_CHANNEL_TIME }, { "/log/voltage_v", BRAGG_CHANNEL_VOLTAGE },
+        { "/log/current_a", BRAGG_CHANNEL_CURRENT }, { "/log/temperature_k", BRAGG_CHANNEL_TEMPERATURE } };
+    size_t n = H5Lexists(file, "/log", H5P_DEFAULT) > 0 ? extent(file, list[0].name, 0) : 0;
+    if (!n)
+        return BRAGG_OK;
+    s->stored_log = bragg_arena_alloc(s->arena, 4 * n, sizeof(double));
+    if (!s->stored_log)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu rows of a log", n);
+    s->n_stored_log = n;
+    for (size_t k = 0; k < 4; k++) {
+        double *to = s->stored_log + k * n;
+        for (size_t i = 0; i < n; i++)
+            to[i] = NAN;
+        if (H5Lexists(file, list[k].name, H5P_DEFAULT) <= 0)
+            continue;
+        hid_t set = H5Dopen2(file, list[k].name, H5P_DEFAULT);
+        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, to);
+        H5Dclose(set);
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
+{
+    char *text = read_text(file, text_names[3]);
+    for (char *line = text ? strtok(text, "\n") : NULL; line; line = strtok(NULL, "\n"))
+        bragg_join_note(s, "%s", line);
+    free(text);
+    char *title = read_text(file, text_names[0]);
+    s->title = title && *title ? bragg_arena_strdup(s->arena, title) : NULL;
+    free(title);
+    char *provenance = read_text(file, text_names[1]), *experiment = read_text(file, text_names[2]);
+    s->provenance = bragg_arena_strdup(s->arena, provenance ? provenance : "");
+    s->experiment = bragg_arena_strdup(s->arena, experiment ? experiment : "");
+    free(provenance);
+    free(experiment);
+    return s->provenance && s->experiment ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for notes");
+}
+
+static void close_view(seq_store *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+/* A store to look at only; names live in the arena. */
+static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s, hid_t *file, bragg_error *err)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    *s = (seq_store){ .fd = -1, .lock = -1 };
+    bragg_status st = find_parts(s, path, err);
+    if (st < 0)
+        return st;
+    *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    const char **name, **unit, **phase;
+    bool good = *file >= 0 && read_names(*file, "/series/parameters", arena, &name, &s->n_params) && read_names(*file, "/series/units", arena, &unit, &s->n_params) &&
+                read_names(*file, "/series/phases", arena, &phase, &s->n_phases);
+    s->columns = extent(*file, part_names[TABLE], 1);
+    s->points = extent(*file, part_names[OBSERVED], 1);
+    good = good && s->columns == ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases + 2 * BRAGG_STEP_UNKNOWN_PEAKS;
+    if (good) {
+        s->name = name, s->unit = unit, s->phase = phase;
+        size_parts(s);
+        s->fd = open(path, O_RDONLY | O_CLOEXEC);
+        good = s->fd >= 0;
+    }
+    if (!good && *file >= 0)
+        H5Fclose(*file);
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of this version of bragg operando, found another", path);
+}
+
+bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_series *s = arena ? bragg_arena_alloc(arena, 1, sizeof *s) : NULL;
+    seq_store view;
+    hid_t file;
+    *out = NULL;
+    if (!s) {
+        bragg_arena_free(arena);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    }
+    *s = (bragg_series){ .arena = arena, .clock = BRAGG_CLOCK_INIT };
+    bragg_status st = open_view(path, arena, &view, &file, err);
+    if (st < 0) {
+        bragg_arena_free(arena);
+        return st;
+    }
+    seq_shape shape = { view.n_params, view.n_phases, view.columns, view.name, view.unit, view.phase };
+    double *rows = bragg_arena_alloc(arena, view.room * view.columns + 1, sizeof *rows);
+    st = rows ? bragg_series_attach(s, &shape, view.room, rows, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
+    char message[TEXT], name[TEXT];
+    for (size_t k = 0; st == BRAGG_OK && k < view.room; k++) {
+        double *row = rows + k * view.columns;
+        *message = *name = 0;
+        bool whole = bragg_store_row(&view, k, row, message, name);
+        if (!whole)
+            memset(row, 0, view.columns * sizeof *row);
+        if (!read_part(&view, LOG, k, &s->step[k].log))
+            s->step[k].log = (bragg_step_log){ 0 };
+        s->step[k].file = bragg_arena_strdup(arena, whole ? name : "");
+        st = bragg_series_set_row(s, &shape, k, row, whole ? message : "not reached", err);
+        s->step[k].path = row[ROW_PATH];
+        if (isfinite(s->step[k].log.temperature_k) && whole)
+            s->step[k].temperature_k = s->step[k].log.temperature_k;
+    }
+    if (st == BRAGG_OK)
+        st = read_log(file, s, err);
+    if (st == BRAGG_OK)
+        st = read_notes(file, s, err);
+    s->logged = s->n_stored_log > 0;
+    if (st == BRAGG_OK)
+        bragg_join_settle(s);
+    close_view(&view);
+    H5Fclose(file);
+    if (st < 0)
+        bragg_arena_free(arena);
+    else
+        *out = s;
+    return st;
+}
+
+/* Rows of the map: of more frames than `rows` neighbours are averaged. */
+static bool average(const seq_store *s, int part, size_t first, size_t last, float *row, double *to)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->points; i++)
+        to[i] = 0;
+    size_t n = 0;
+    for (size_t k = first; k < last; k++) {
+        uint8_t status;
+        if (!read_part(s, STATUS, k, &status) || !status || !read_part(s, part, k, row))
+            continue;
+        bool has = false;
+        for (size_t i = 0; i < s->points; i++)
+            has |= isfinite(row[i]);
+        for (size_t i = 0; i < s->points && has; i++)
+            to[i] += row[i];
+        n += has;
+        any |= has;
+    }
+    for (size_t i = 0; i < s->points; i++)
+        to[i] = n ? to[i] / (double)n : NAN;
+    return any;
+}
+
+bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
+{
+    seq_store view;
+    hid_t file;
+    bragg_arena *arena = bragg_arena_new();
+    *out = (bragg_store_curves){ 0 };
+    bragg_status st = arena ? open_view(path, arena, &view, &file, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for patterns");
+    if (st < 0) {
+        bragg_arena_free(arena);
+        return st;
+    }
+    size_t each = rows && view.room > rows ? (view.room + rows - 1) / rows : 1, n = (view.room + each - 1) / each;
+    out->x_rad = malloc((view.points + 1 + 2 * n * view.points) * sizeof(double));
+    float *row = malloc((view.points + 1) * sizeof *row);
+    if (out->x_rad && row) {
+        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points };
+        hid_t set = H5Dopen2(file, "/patterns/two_theta_deg", H5P_DEFAULT);
+        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->x_rad);
+        H5Dclose(set);
+        for (size_t i = 0; i < view.points; i++)
+            out->x_rad[i] *= BRAGG_DEG;
+        for (size_t k = 0; k < n; k++) {
+            size_t last = (k + 1) * each < view.room ? (k + 1) * each : view.room;
+            average(&view, OBSERVED, k * each, last, row, out->observed + k * view.points);
+            average(&view, CALCULATED, k * each, last, row, out->calculated + k * view.points);
+        }
+    } else {
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    }
+    free(row);
+    close_view(&view);
+    H5Fclose(file);
+    bragg_arena_free(arena);
+    return st;
+}
+
+#endif
+
+void bragg_store_curves_free(bragg_store_curves *c)
+{
+    free(c->x_rad);
+    *c = (bragg_store_curves){ 0 };
+}

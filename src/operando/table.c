@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The series as CSV and JSON, row by row. */
+#include "config.h"
+#include "operando.h"
+
+#include <bragg/json.h>
+#include <bragg/number.h>
+#include <bragg/output.h>
+#include <bragg/units.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kinds[] = { "rest", "charge", "discharge" };
+
+static const char *kind_of(const bragg_step *s) { return isfinite(s->log.kind) ? kinds[(int)s->log.kind] : ""; }
+
+/* ------------------------------------------------------------------ csv */
+
+static void print(FILE *to, double v, int digits)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
+}
+
+static void print_text(FILE *to, const char *text)
+{
+    bool quote = strpbrk(text, ",\"\n") != NULL;
+    fputs(quote ? ",\"" : ",", to);
+    for (const char *c = text; *c; c++) {
+        if (*c == '"')
+            fputc('"', to);
+        fputc(*c, to);
+    }
+    if (quote)
+        fputc('"', to);
+}
+
+static void print_head(FILE *to, const bragg_series *s)
+{
+    fprintf(to, "frame,file,index,status,time_s,log_time_s,voltage_v,current_a,temperature_k,capacity_mah_g,cycle,step,rwp,gof,path");
+    for (size_t k = 0; k < s->n_params; k++)
+        if (s->refined[k])
+            fprintf(to, ",%s,%s.esd", s->name[k], s->name[k]);
+    for (size_t k = 0; k < s->n_phases; k++)
+        for (int q = 0; q < 6; q++) {
+            static const char *const what[] = { "volume", "volume.esd", "weight_fraction", "weight_fraction.esd", "weight_fraction.limit", "evidence" };
+            fprintf(to, ",phase.%s.%s", s->phase[k], what[q]);
+        }
+    fprintf(to, ",restarted,message\n");
+}
+
+static void print_row(FILE *to, const bragg_series *s, size_t i)
+{
+    const bragg_step *t = &s->step[i];
+    fprintf(to, "%zu", i);
+    print_text(to, t->file);
+    fprintf(to, ",%zu,%s", t->index, bragg_frame_status_name(t->status));
+    print(to, t->time_s, 14);
+    const double log[] = { t->log.time_s, t->log.voltage_v, t->log.current_a, t->temperature_k, t->log.capacity_mah_g, t->log.cycle };
+    for (size_t k = 0; k < sizeof log / sizeof *log; k++)
+        print(to, log[k], 9);
+    fprintf(to, ",%s", kind_of(t));
+    print(to, t->rwp, 6);
+    print(to, t->gof, 6);
+    print(to, t->path, 3);
+    for (size_t k = 0; k < s->n_params; k++)
+        if (s->refined[k]) {
+            print(to, t->done ? t->value[k] : NAN, 10);
+            print(to, t->done ? t->esd[k] : NAN, 3);
+        }
+    for (size_t k = 0; k < s->n_phases; k++) {
+        print(to, t->done ? t->volume[k].value : NAN, 10);
+        print(to, t->done ? t->volume[k].esd : NAN, 3);
+        print(to, t->done ? t->fraction[k].value : NAN, 8);
+        print(to, t->done ? t->fraction[k].esd : NAN, 3);
+        print(to, t->done ? t->limit[k] : NAN, 3);
+        print(to, t->done ? t->evidence[k] : NAN, 4);
+    }
+    fprintf(to, ",%d", t->restarted);
+    print_text(to, t->error ? t->error : "");
+    fputc('\n', to);
+}
+
+bragg_status bragg_series_write_csv(const bragg_series *s, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    print_head(to, s);
+    for (size_t i = 0; i < s->n; i++)
+        print_row(to, s, i);
+    return bragg_output_commit(out, err);
+}
+
+/* ----------------------------------------------------------------- json */
+
+static json_t *phase_json(const bragg_series *s, const bragg_step *t, size_t k)
+{
+    json_t *phase = json_object();
+    json_object_set_new(phase, "name", json_string(s->phase[k]));
+    json_object_set_new(phase, "present", json_boolean(t->level[k] > 0));
+    json_object_set_new(phase, "volume", bragg_json_quantity(t->volume[k].value, t->volume[k].esd, "angstrom^3"));
+    json_object_set_new(phase, "weight_fraction", bragg_json_quantity(t->fraction[k].value, t->fraction[k].esd, ""));
+    json_object_set_new(phase, "weight_fraction_limit", bragg_json_number(t->limit[k]));
+    json_object_set_new(phase, "evidence", bragg_json_number(t->evidence[k]));
+    return phase;
+}
+
+static json_t *step_json(const bragg_series *s, size_t i)
+{
+    const bragg_step *t = &s->step[i];
+    json_t *row = json_object(), *params = json_object(), *phases = json_array();
+    json_object_set_new(row, "frame", json_integer((json_int_t)i));
+    json_object_set_new(row, "file", json_string(t->file));
+    json_object_set_new(row, "index", json_integer((json_int_t)t->index));
+    json_object_set_new(row, "status", json_string(bragg_frame_status_name(t->status)));
+    if (t->error)
+        json_object_set_new(row, "error", json_string(t->error));
+    json_object_set_new(row, "converged", json_boolean(t->converged));
+    json_object_set_new(row, "restarted", json_boolean(t->restarted));
+    json_object_set_new(row, "time_s", bragg_json_number(t->time_s));
+    json_object_set_new(row, "log_time_s", bragg_json_number(t->log.time_s));
+    json_object_set_new(row, "voltage_v", bragg_json_number(t->log.voltage_v));
+    json_object_set_new(row, "current_a", bragg_json_number(t->log.current_a));
+    json_object_set_new(row, "temperature_k", bragg_json_number(t->temperature_k));
+    json_object_set_new(row, "capacity_mah_g", bragg_json_number(t->log.capacity_mah_g));
+    json_object_set_new(row, "cycle", bragg_json_number(t->log.cycle));
+    json_object_set_new(row, "step", *kind_of(t) ? json_string(kind_of(t)) : json_null());
+    json_object_set_new(row, "rwp", bragg_json_number(t->rwp));
+    json_object_set_new(row, "gof", bragg_json_number(t->gof));
+    json_object_set_new(row, "path", bragg_json_number(t->path));
+    for (size_t k = 0; t->done && k < s->n_params; k++)
+        if (s->refined[k])
+            json_object_set_new(params, s->name[k], bragg_json_quantity(t->value[k], t->esd[k], s->unit[k]));
+    for (size_t k = 0; t->done && k < s->n_phases; k++)
+        json_array_append_new(phases, phase_json(s, t, k));
+    json_object_set_new(row, "parameters", params);
+    json_object_set_new(row, "phases", phases);
+    return row;
+}
+
+static json_t *head_json(const bragg_series *s)
+{
+    json_t *notes = json_array(), *alarms = json_array();
+    for (size_t k = 0; k < s->n_notes; k++)
+        json_array_append_new(notes, json_string(s->note[k]));
+    for (size_t k = 0; k < s->n_alarms; k++)
+        json_array_append_new(alarms, json_pack("{s:I,s:I,s:f,s:f}", "first", (json_int_t)s->alarm[k].first, "last", (json_int_t)s->alarm[k].last,
+                                                "two_theta_deg", s->alarm[k].two_theta_rad / BRAGG_DEG, "significance", s->alarm[k].significance));
+    json_t *clock = json_object();
+    json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s, s->clock.offset_esd_s, "s"));
+    json_object_set_new(clock, "drift", bragg_json_quantity(s->clock.drift, s->clock.drift_esd, ""));
+    return json_pack("{s:s?,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", alarms);
+}
+
+/* A few thousand frames as one tree would fill the memory: one row at a time. */
+static void print_json(FILE *to, const bragg_series *s)
+{
+    json_t *head = head_json(s);
+    const char *key;
+    json_t *value;
+    fputs("{", to);
+    json_object_foreach(head, key, value) {
+        fprintf(to, "\n  \"%s\": ", key);
+        json_dumpf(value, to, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+        fputs(",", to);
+    }
+    json_decref(head);
+    fputs("\n  \"frames\": [", to);
+    for (size_t i = 0; i < s->n; i++) {
+        json_t *row = step_json(s, i);
+        fputs(i ? ",\n    " : "\n    ", to);
+        json_dumpf(row, to, JSON_REAL_PRECISION(12));
+        json_decref(row);
+    }
+    fputs("\n  ]\n}\n", to);
+}
+
+bragg_status bragg_series_write_json(const bragg_series *s, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out;
+    if (!path) {
+        print_json(stdout, s);
+        return fflush(stdout) || ferror(stdout) ? bragg_fail(err, BRAGG_EIO, "standard output: cannot be written") : BRAGG_OK;
+    }
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    print_json(bragg_output_stream(out), s);
+    return bragg_output_commit(out, err);
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The figures of a run: maps beside the log, and what the phases did. */
+#include "config.h"
+#include "report.h"
+
+#include <bragg/arena.h>
+#include <bragg/path.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct book {
+    const bragg_series *s;
+    const bragg_store_curves *c;
+    const char *folder;
+    bool force;
+    bragg_arena *arena;
+    bragg_report_axis axis;
+} book;
+
+/* ------------------------------------------------------------- abscissa */
+
+static bool monotonic_temperature(const bragg_series *s)
+{
+    int way = 0;
+    for (size_t k = 0; k < s->n; k++)
+        if (!isfinite(s->step[k].temperature_k))
+            return false;
+    for (size_t k = 1; k < s->n; k++) {
+        double d = s->step[k].temperature_k - s->step[k - 1].temperature_k;
+        if (!(fabs(d) > 0) || (way && (d > 0) != (way > 0)))
+            return false;
+        way = d > 0 ? 1 : -1;
+    }
+    return s->n > 1;
+}
+
+bragg_status bragg_report_choose_axis(const bragg_series *s, bragg_arena *arena, bragg_report_axis *a, bragg_error *err)
+{
+    a->x = bragg_arena_alloc(arena, s->n + 1, sizeof *a->x);
+    a->map_s = bragg_arena_alloc(arena, s->n + 1, sizeof *a->map_s);
+    if (!a->x || !a->map_s)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
+    bool heated = monotonic_temperature(s), timed = s->timed && s->n > 1;
+    double span = timed ? bragg_series_time(s, s->n - 1) - bragg_series_time(s, 0) : 0;
+    double unit = span > 3 * 3600 ? 3600 : span > 180 ? 60 : 1;
+    a->label = heated ? "Temperature (K)" : !timed ? "Frame" : unit == 3600 ? "Time (h)" : unit == 60 ? "Time (min)" : "Time (s)";
+    a->by_frame = !timed;
+    for (size_t k = 0; k < s->n; k++) {
+        a->x[k] = heated ? s->step[k].temperature_k : timed ? bragg_series_time(s, k) / unit : (double)k;
+        a->map_s[k] = timed ? bragg_series_time(s, k) : (double)k;
+    }
+    return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------------ maps */
+
+static double *doubles(book *b, size_t n) { return bragg_arena_alloc(b->arena, n + 1, sizeof(double)); }
+
+/* From the log itself where it is at hand, else what each frame saw of it. */
+static bragg_plot_curve log_curve(book *b, bool temperature)
+{
+    const bragg_series *s = b->s;
+    bragg_plot_curve c = { 0, NULL, NULL, NULL, temperature ? "Temperature (K)" : "Voltage (V)" };
+    const double *t = NULL, *v = NULL;
+    size_t n = 0;
+    if (s->log && s->logged) {
+        t = s->log->channel[BRAGG_CHANNEL_TIME], v = s->log->channel[temperature ? BRAGG_CHANNEL_TEMPERATURE : BRAGG_CHANNEL_VOLTAGE];
+        n = s->log->n;
+    } else if (s->stored_log) {
+        t = s->stored_log, v = s->stored_log + (temperature ? 3 : 1) * s->n_stored_log;
+        n = s->n_stored_log;
+    }
+    size_t finite = 0;
+    for (size_t k = 0; v && k < n; k++)
+        finite += isfinite(v[k]);
+    if (finite > 1 && !b->axis.by_frame)
+        return (bragg_plot_curve){ n, t, v, NULL, c.label };
+    double *own = doubles(b, s->n);
+    for (size_t k = 0; own && k < s->n; k++) {
+        own[k] = temperature ? s->step[k].temperature_k : s->step[k].log.voltage_v;
+        finite += isfinite(own[k]);
+    }
+    if (finite > 1)
+        c.n = s->n, c.x = b->axis.map_s, c.y = own;
+    return c;
+}
+
+/* When each phase was there. */
+static size_t phase_spans(book *b, bragg_plot_span **out)
+{
+    const bragg_series *s = b->s;
+    size_t n = 0;
+    *out = bragg_arena_alloc(b->arena, s->n_phases * (s->n + 1) + 1, sizeof **out);
+    for (size_t p = 0; *out && s->n_phases > 1 && p < s->n_phases; p++) {
+        bool open = false;
+        for (size_t k = 0; k < s->n; k++) {
+            if (!s->step[k].done)
+                continue;
+            bool there = s->step[k].level[p] > 0;
+            double half = k ? (b->axis.map_s[k] - b->axis.map_s[k - 1]) / 2 : s->n > 1 ? (b->axis.map_s[1] - b->axis.map_s[0]) / 2 : 0.5;
+            if (there && !open)
+                (*out)[n++] = (bragg_plot_span){ s->phase[p], b->axis.map_s[k] - half, b->axis.map_s[k] + half };
+            else if (there)
+                (*out)[n - 1].to_s = b->axis.map_s[k] + half;
+            open = there;
+        }
+    }
+    return n;
+}
+
+static size_t cycle_marks(book *b, const double *at, double **out)
+{
+    const bragg_series *s = b->s;
+    size_t n = 0;
+    *out = doubles(b, s->n);
+    for (size_t k = 1; *out && k < s->n; k++)
+        if (s->step[k].log.cycle > s->step[k - 1].log.cycle)
+            (*out)[n++] = (at[k] + at[k - 1]) / 2;
+    return n;
+}
+
+static const char *name_of(book *b, const char *stem, const char *kind)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s.%s", stem, kind);
+    return bragg_path_join(b->arena, b->folder, name);
+}
+
+/* SVG for print, PNG to look at; the numbers once. */
+static const char *const kinds[] = { "svg", "png" };
+
+static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, bool difference, bragg_error *err)
+{
+    const bragg_store_curves *c = b->c;
+    size_t n = c->rows;
+    double *time = doubles(b, n), *z = difference ? malloc((n * c->n + 1) * sizeof *z) : c->observed;
+    if (!time || !z)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", n);
+    for (size_t k = 0; k < n; k++) {
+        size_t last = (k + 1) * c->frames < b->s->n ? (k + 1) * c->frames - 1 : b->s->n - 1;
+        time[k] = (b->axis.map_s[k * c->frames] + b->axis.map_s[last]) / 2;
+    }
+    for (size_t i = 0; difference && i < n * c->n; i++)
+        z[i] = c->observed[i] - c->calculated[i];
+    bragg_plot_curve curves[2] = { log_curve(b, false) };
+    size_t n_curves = curves[0].n > 0;
+    curves[n_curves] = log_curve(b, true);
+    n_curves += curves[n_curves].n > 0;
+    bragg_plot_span *spans;
+    double *marks;
+    size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, b->axis.map_s, &marks);
+    bragg_plot_map map = { c->n, n, c->x_rad, time, z, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks };
+    bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
+    o.page.width_mm = 170;
+    o.page.title = b->s->title;
+    o.scale = scale;
+    o.by_frame = b->axis.by_frame;
+    o.diverging = difference;
+    o.z_label = difference ? "Observed \xe2\x88\x92 calculated" : NULL;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
+        o.page.force = b->force || k;
+        st = bragg_plot_contour(&map, &o, name_of(b, stem, kinds[k]), err);
+    }
+    if (difference)
+        free(z);
+    return st;
+}
+
+static bool all_calculated(const bragg_store_curves *c)
+{
+    for (size_t i = 0; i < c->rows * c->n; i++)
+        if (isfinite(c->calculated[i]))
+            return true;
+    return false;
+}
+
+/* --------------------------------------------------------------- courses */
+
+typedef struct stack {
+    bragg_plot_panel *panels;
+    size_t n;
+} stack;
+
+/* A quantity of every phase: one curve each in one panel, or a panel each. */
+typedef void (*taker)(const bragg_step *step, size_t which, double *value, double *esd);
+
+static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, taker take, size_t which, bragg_error *err)
+{
+    bragg_plot_curve *more = bragg_arena_alloc(b->arena, p->n_curves + 1, sizeof *more);
+    double *y = doubles(b, b->s->n), *e = doubles(b, b->s->n);
+    if (!more || !y || !e)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a curve of %zu frames", b->s->n);
+    bool any = false;
+    for (size_t k = 0; k < b->s->n; k++) {
+        y[k] = e[k] = NAN;
+        if (b->s->step[k].done)
+            take(&b->s->step[k], which, &y[k], &e[k]);
+        any |= isfinite(y[k]);
+    }
+    if (!any)
+        return BRAGG_OK;
+    if (p->n_curves)
+        memcpy(more, p->curves, p->n_curves * sizeof *more);
+    more[p->n_curves++] = (bragg_plot_curve){ b->s->n, b->axis.x, y, e, label };
+    p->curves = more;
+    return BRAGG_OK;
+}
+
+static void take_fraction(const bragg_step *t, size_t i, double *v, double *e) { *v = 100 * t->fraction[i].value, *e = 100 * t->fraction[i].esd; }
+static void take_volume(const bragg_step *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
+static void take_param(const bragg_step *t, size_t k, double *v, double *e) { *v = isfinite(t->esd[k]) ? t->value[k] : NAN, *e = t->esd[k]; }
+static void take_voltage(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.voltage_v, *e = NAN; (void)k; }
+static void take_temperature(const bragg_step *t, size_t k, double *v, double *e) { *v = t->temperature_k, *e = NAN; (void)k; }
+static void take_rwp(const bragg_step *t, size_t k, double *v, double *e) { *v = 100 * t->rwp, *e = NAN; (void)k; }
+
+static bragg_status add_log_panel(book *b, stack *to, bragg_error *err)
+{
+    bragg_plot_panel *p = &to->panels[to->n];
+    *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
+    p->y_label = "Voltage (V)";
+    bragg_status st = add_curve(b, p, NULL, take_voltage, 0, err);
+    if (st == BRAGG_OK && !p->n_curves && strcmp(b->axis.label, "Temperature (K)")) {
+        p->y_label = "Temperature (K)";
+        st = add_curve(b, p, NULL, take_temperature, 0, err);
+    }
+    to->n += p->n_curves > 0;
+    return st;
+}
+
+static bragg_status plot_stack(book *b, const stack *t, const char *stem, bragg_error *err)
+{
+    bragg_plot_series_options o = BRAGG_PLOT_SERIES_OPTIONS_INIT;
+    double *marks;
+    o.page.width_mm = 120;
+    o.page.height_mm = 30 + 32.0 * (double)(t->n > 6 ? 6 : t->n);
+    o.page.title = b->s->title;
+    o.x_label = b->axis.label;
+    o.n_marks = cycle_marks(b, b->axis.x, &marks);
+    o.marks = marks;
+    o.bands = true;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; t->n && k < 2 && st == BRAGG_OK; k++) {
+        o.page.force = b->force || k;
+        st = bragg_plot_series(t->panels, t->n, &o, name_of(b, stem, kinds[k]), err);
+    }
+    return st;
+}
+
+static bragg_status plot_fractions(book *b, bragg_error *err)
+{
+    bragg_plot_panel panels[3];
+    stack t = { panels, 0 };
+    bragg_status st = add_log_panel(b, &t, err);
+    bragg_plot_panel *p = &panels[t.n];
+    *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
+    p->y_label = "Weight fraction (%)";
+    for (size_t i = 0; b->s->n_phases > 1 && i < b->s->n_phases && st == BRAGG_OK; i++)
+        st = add_curve(b, p, b->s->phase[i], take_fraction, i, err);
+    t.n += p->n_curves > 0;
+    p = &panels[t.n];
+    *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
+    p->y_label = "<i>R</i><sub>wp</sub> (%)";
+    if (st == BRAGG_OK)
+        st = add_curve(b, p, NULL, take_rwp, 0, err);
+    t.n += p->n_curves > 0;
+    return st == BRAGG_OK ? plot_stack(b, &t, "fractions", err) : st;
+}
+
+static bragg_status plot_volumes(book *b, bragg_error *err)
+{
+    bragg_plot_panel *panels = bragg_arena_alloc(b->arena, b->s->n_phases + 2, sizeof *panels);
+    stack t = { panels, 0 };
+    bragg_status st = panels ? add_log_panel(b, &t, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for panels");
+    for (size_t i = 0; i < b->s->n_phases && st == BRAGG_OK; i++) {
+        char label[200];
+        snprintf(label, sizeof label, "<i>V</i> %.100s (\xc3\x85\xc2\xb3)", b->s->phase[i]);
+        bragg_plot_panel *p = &panels[t.n];
+        *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
+        p->y_label = bragg_arena_strdup(b->arena, label);
+        st = add_curve(b, p, NULL, take_volume, i, err);
+        t.n += p->n_curves > 0;
+    }
+    return st == BRAGG_OK ? plot_stack(b, &t, "volumes", err) : st;
+}
+
+/* Parameters of one kind, a panel each: cells or sizes and strains. */
+static bragg_status plot_params(book *b, const char *const *what, size_t n_what, const char *stem, bragg_error *err)
+{
+    const bragg_series *s = b->s;
+    bragg_plot_panel *panels = bragg_arena_alloc(b->arena, s->n_params + 2, sizeof *panels);
+    stack t = { panels, 0 };
+    bragg_status st = panels ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for panels");
+    for (size_t k = 0; k < s->n_params && st == BRAGG_OK && t.n < 12; k++) {
+        bool wanted = false;
+        for (size_t j = 0; j < n_what; j++)
+            wanted |= strncmp(s->name[k], "phase.", 6) == 0 && strstr(s->name[k], what[j]) != NULL;
+        if (!wanted || !s->refined[k])
+            continue;
+        char label[200];
+        const char *rest = s->name[k] + 6, *dot = strchr(rest, '.'), *last = strrchr(s->name[k], '.') + 1;
+        const char *unit = !strcmp(s->unit[k], "angstrom") ? "\xc3\x85" : !strcmp(s->unit[k], "1e-6") ? "10<sup>\xe2\x88\x92""6</sup>" : s->unit[k];
+        snprintf(label, sizeof label, "<i>%.20s</i> %.*s (%.40s)", last, (int)(dot - rest), rest, unit);
+        bragg_plot_panel *p = &panels[t.n];
+        *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
+        p->y_label = bragg_arena_strdup(b->arena, label);
+        st = add_curve(b, p, NULL, take_param, k, err);
+        t.n += p->n_curves > 0;
+    }
+    return st == BRAGG_OK ? plot_stack(b, &t, stem, err) : st;
+}
+
+/* ------------------------------------------------------------- waterfall */
+
+/* Patterns where the run turns: the ends, and where a phase comes, goes or is most. */
+static size_t pick_states(const bragg_series *s, size_t most, size_t *out)
+{
+    size_t n = 0;
+    for (size_t j = 0; j < most; j++) {
+        size_t k = most > 1 ? (size_t)llrint((double)j * (double)(s->n - 1) / (double)(most - 1)) : 0, d = 0;
+        while (d < s->n && !((k + d < s->n && s->step[k + d].done) || (k >= d && s->step[k - d].done)))
+            d++;
+        k = k + d < s->n && s->step[k + d].done ? k + d : k >= d ? k - d : k;
+        if (s->step[k].done && (!n || out[n - 1] < k))
+            out[n++] = k;
+    }
+    return n;
+}
+
+static bragg_status plot_waterfall(book *b, bragg_error *err)
+{
+    static const char *const roman[] = { "I", "II", "III", "IV", "V", "VI" };
+    size_t at[6], n = pick_states(b->s, 6, at);
+    bragg_pattern *list[6] = { NULL };
+    const char *labels[6];
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
+        const bragg_step *step = &b->s->step[at[k]];
+        const double *y = b->c->observed + at[k] / b->c->frames * b->c->n;
+        char text[160];
+        int used = snprintf(text, sizeof text, "%s", roman[k]);
+        if (isfinite(step->log.voltage_v))
+            used += snprintf(text + used, sizeof text - (size_t)used, "  %.2f V", step->log.voltage_v);
+        if (isfinite(step->temperature_k))
+            snprintf(text + used, sizeof text - (size_t)used, "  %.0f K", step->temperature_k);
+        labels[k] = bragg_arena_strdup(b->arena, text);
+        list[k] = bragg_pattern_new(b->c->n, BRAGG_AXIS_TTH);
+        if (!list[k] || !labels[k])
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
+        for (size_t i = 0; st == BRAGG_OK && i < b->c->n; i++)
+            list[k]->x[i] = b->c->x_rad[i], list[k]->y[i] = y[i];
+    }
+    bragg_plot_patterns_options o = BRAGG_PLOT_PATTERNS_OPTIONS_INIT;
+    o.page.title = b->s->title;
+    o.scale = BRAGG_PLOT_SQRT;
+    for (size_t k = 0; n > 1 && k < 2 && st == BRAGG_OK; k++) {
+        o.page.force = b->force || k;
+        st = bragg_plot_patterns((const bragg_pattern *const *)list, labels, n, &o, name_of(b, "waterfall", kinds[k]), err);
+    }
+    for (size_t k = 0; k < n; k++)
+        bragg_pattern_free(list[k]);
+    return st;
+}
+
+/* ------------------------------------------------------------------- all */
+
+bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves *c, const char *folder, bool force, bragg_error *err)
+{
+    static const char *const cells[] = { ".cell." }, *const widths[] = { ".size", ".strain" };
+    book b = { s, c, folder, force, bragg_arena_new(), { NULL, NULL, NULL, false } };
+    bragg_status st = b.arena ? bragg_report_choose_axis(s, b.arena, &b.axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for figures");
+    if (st == BRAGG_OK && c->rows > 1)
+        st = plot_map(&b, "map", BRAGG_PLOT_SQRT, false, err);
+    if (st == BRAGG_OK && c->rows > 1)
+        st = plot_map(&b, "map-linear", BRAGG_PLOT_LINEAR, false, err);
+    if (st == BRAGG_OK && c->rows > 1)
+        st = plot_map(&b, "map-log", BRAGG_PLOT_LOG, false, err);
+    if (st == BRAGG_OK && c->rows > 1 && all_calculated(c))
+        st = plot_map(&b, "difference", BRAGG_PLOT_SQRT, true, err);
+    if (st == BRAGG_OK && s->n > 1)
+        st = plot_waterfall(&b, err);
+    if (st == BRAGG_OK && s->n > 1)
+        st = plot_fractions(&b, err);
+    if (st == BRAGG_OK && s->n > 1)
+        st = plot_volumes(&b, err);
+    if (st == BRAGG_OK && s->n > 1)
+        st = plot_params(&b, cells, 1, "cells", err);
+    if (st == BRAGG_OK && s->n > 1)
+        st = plot_params(&b, widths, 2, "widths", err);
+    bragg_arena_free(b.arena);
+    return st;
+}

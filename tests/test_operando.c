@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Runs of frames: phases that come and go, bad frames, the log, the store. */
+#include "config.h"
+#include "close.h"
+
+#include <bragg/operando.h>
+#include <bragg/path.h>
+#include <bragg/units.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* ------------------------------------------------------------ the run
+ *
+ *  bismuth goes, K3Bi comes at frame ONSET, aluminium of the window stays */
+enum { FRAMES = 41, ONSET = 13, GONE = 31 };
+static char folder[64];
+
+/* The run is made before Check can count failures. */
+static void must(bool good, const char *text)
+{
+    if (!good) {
+        fprintf(stderr, "the run cannot be made: %s\n", text);
+        exit(1);
+    }
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[200][160]; /* more than a test asks for */
+    static int next;
+    next = (next + 1) % 200;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    must(f != NULL, name);
+    fputs(text, f);
+    fclose(f);
+}
+
+static const char experiment[] =
+    "title: potassiation of bismuth\n"
+    "radiation: {wavelength: 0.4133, polarization: 1}\n"
+    "data: {patterns: run/f*.xye, range: [4, 17]}\n"
+    "%s"
+    "phases:\n"
+    "  - {name: Bi, card: Bi, refine: [scale, cell, size]}\n"
+    "  - {name: K3Bi, card: K3Bi_hex, refine: [scale, cell, size]}\n"
+    "  - {name: Al, card: Al, refine: [scale]}\n"
+    "refine:\n"
+    "  background: {type: chebyshev, terms: 4}\n"
+    "  values: {instrument.w: 0.0009, instrument.x: 0.004}\n";
+
+static void write_experiment(const char *name, const char *more)
+{
+    char text[3000];
+    snprintf(text, sizeof text, experiment, more);
+    write_file(name, text);
+}
+
+static double true_scale(int phase, int k)
+{
+    double u = (k - ONSET + 1) / (double)(GONE - ONSET);
+    u = u < 0 ? 0 : u > 1 ? 1 : u;
+    return phase == 0 ? 0.031 * (1 - u) : phase == 1 ? 0.012 * u : 0.4;
+}
+
+static void set(bragg_model *m, const char *name, double v)
+{
+    bragg_params *t = bragg_model_params(m);
+    ptrdiff_t row = bragg_params_find(t, name);
+    must(row >= 0, name);
+    t->at[row].value = v;
+}
+
+/* Sum of twelve uniform numbers less six: near enough to normal, the same everywhere. */
+static double noise(unsigned *seed)
+{
+    double sum = -6;
+    for (int k = 0; k < 12; k++) {
+        *seed = *seed * 1664525u + 1013904223u;
+        sum += *seed / 4294967296.0;
+    }
+    return sum;
+}
+
+static double true_a(int k) { return 4.5503 + 0.0021 * k / FRAMES; }
+
+static void make_frame(const bragg_experiment *x, int k)
+{
+    enum { N = 1301 };
+    bragg_pattern *p = bragg_pattern_new(N, BRAGG_AXIS_TTH);
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char name[64];
+    unsigned seed = 977u + 131u * (unsigned)k;
+    for (int i = 0; i < N; i++) {
+        p->x[i] = (4 + 0.01 * i) * BRAGG_DEG;
+        p->y[i] = 100;
+        p->sigma[i] = 10;
+    }
+    must(bragg_experiment_model(x, p, &m, &err) == BRAGG_OK, err.text);
+    set(m, "phase.Bi.scale", true_scale(0, k));
+    set(m, "phase.K3Bi.scale", true_scale(1, k));
+    set(m, "phase.Al.scale", true_scale(2, k));
+    set(m, "phase.Bi.cell.a", true_a(k));
+    set(m, "phase.Bi.size", 47);
+    set(m, "phase.K3Bi.size", 31);
+    set(m, "background.0", 210);
+    set(m, "background.1", -37);
+    bragg_params_apply_ties(bragg_model_params(m));
+    must(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK, err.text);
+    for (int i = 0; i < N; i++) {
+        double mean = p->y[i];
+        p->y[i] = mean + sqrt(mean) * noise(&seed);
+        p->sigma[i] = sqrt(mean);
+    }
+    p->wavelength_ang = 0.4133;
+    snprintf(name, sizeof name, "run/f%03d.xye", k);
+    must(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK, err.text);
+    bragg_pattern_free(p);
+    bragg_model_free(m);
+}
+
+static void make_run(void)
+{
+    bragg_experiment *x;
+    bragg_error err = BRAGG_ERROR_INIT;
+    must(bragg_path_make_folder(in_folder("run"), &err) == BRAGG_OK, err.text);
+    write_experiment("e.yaml", "");
+    must(bragg_experiment_read(in_folder("e.yaml"), &x, &err) == BRAGG_OK, err.text);
+    for (int k = 0; k < FRAMES; k++)
+        make_frame(x, k);
+    bragg_experiment_free(x);
+}
+
+static void remove_run(void)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (*folder && system(command))
+        fprintf(stderr, "left behind: %s\n", folder);
+}
+
+/* Run the experiment file of this name. */
+static bragg_status fit(const char *name, const bragg_series_options *o, bragg_series **s, bragg_error *err)
+{
+    bragg_experiment *x = NULL;
+    bragg_frames *f = NULL;
+    *s = NULL;
+    bragg_status st = bragg_experiment_read(in_folder(name), &x, err);
+    if (st == BRAGG_OK)
+        st = bragg_frames_open(x, in_folder(name), false, &f, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_fit(x, in_folder(name), f, o, s, err);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+    return st;
+}
+
+static bragg_series *fit_well(const char *name)
+{
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_status st = fit(name, NULL, &s, &err);
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    return s;
+}
+
+static bool same_steps(const bragg_series *a, const bragg_series *b)
+{
+    for (size_t k = 0; k < a->n; k++) {
+        const bragg_step *s = &a->step[k], *t = &b->step[k];
+        if (s->status != t->status || memcmp(&s->rwp, &t->rwp, sizeof s->rwp))
+            return false;
+        if (!s->done)
+            continue;
+        if (memcmp(s->value, t->value, a->n_params * sizeof(double)) || memcmp(s->esd, t->esd, a->n_params * sizeof(double)) ||
+            memcmp(s->fraction, t->fraction, a->n_phases * sizeof *s->fraction) || memcmp(s->limit, t->limit, a->n_phases * sizeof(double)))
+            return false;
+    }
+    return a->n == b->n;
+}
+
+/* ------------------------------------------------------------- sequence */
+
+START_TEST(phases_come_and_go_within_a_frame_of_the_truth)
+{
+    bragg_series *s = fit_well("e.yaml");
+    size_t wrong = 0;
+    ck_assert_uint_eq(s->n, FRAMES);
+    for (size_t k = 0; k < s->n; k++) {
+        const bragg_step *t = &s->step[k];
+        ck_assert_msg(t->status == BRAGG_FRAME_OK, "frame %zu is %s: %s", k, bragg_frame_status_name(t->status), t->error ? t->error : "");
+        ck_assert(t->level[2] > 0);
+        for (int p = 0; p < 2; p++)
+            wrong += t->level[p] > 0 ? true_scale(p, (int)k) == 0 : true_scale(p, (int)k) > 0.12 * true_scale(p, p ? FRAMES : 0);
+        if (t->level[1] <= 0)
+            ck_assert(t->fraction[1].value == 0 && t->limit[1] > 0 && t->limit[1] < 0.05);
+    }
+    ck_assert_msg(wrong == 0, "%zu frames have a phase too many or too few", wrong);
+    ck_assert_uint_eq(s->n_alarms, 0);
+    bragg_series_free(s);
+}
+END_TEST
+
+static size_t column(const bragg_series *s, const char *name)
+{
+    size_t k = 0;
+    while (k < s->n_params && strcmp(s->name[k], name))
+        k++;
+    ck_assert_msg(k < s->n_params, "no parameter %s", name);
+    return k;
+}
+
+START_TEST(cells_follow_the_truth_within_their_esds)
+{
+    bragg_series *s = fit_well("e.yaml");
+    size_t a = column(s, "phase.Bi.cell.a"), n = 0;
+    double sum2 = 0;
+    for (size_t k = 0; k < GONE - 4; k++) {
+        const bragg_step *t = &s->step[k];
+        if (!(t->esd[a] > 0))
+            continue;
+        sum2 += pow((t->value[a] - true_a((int)k)) / t->esd[a], 2);
+        n++;
+    }
+    ck_assert_msg(n > 20 && sum2 / (double)n < 2.2, "%zu cells with pulls of %.2f", n, sqrt(sum2 / (double)n));
+    bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(results_are_the_same_on_one_and_three_threads)
+{
+#ifdef _OPENMP
+    write_experiment("t.yaml", "sequence: {direction: both, block: 9}\n");
+    omp_set_num_threads(1);
+    bragg_series *a = fit_well("t.yaml");
+    omp_set_num_threads(3);
+    bragg_series *b = fit_well("t.yaml");
+    ck_assert(same_steps(a, b));
+    size_t apart = 0;
+    for (size_t k = 0; k < a->n; k++)
+        apart += a->step[k].path > 5;
+    ck_assert_msg(apart <= 2, "%zu frames depend on the way", apart);
+    bragg_series_free(a);
+    bragg_series_free(b);
+#endif
+}
+END_TEST
+
+START_TEST(a_phase_nobody_listed_is_an_alarm)
+{
+    char text[3000], *line;
+    snprintf(text, sizeof text, experiment, "");
+    line = strstr(text, "  - {name: K3Bi");
+    memmove(line, strchr(line, '\n') + 1, strlen(strchr(line, '\n') + 1) + 1);
+    write_file("alarm.yaml", text);
+    bragg_series *s = fit_well("alarm.yaml");
+    ck_assert_uint_gt(s->n_alarms, 0);
+    for (size_t k = 0; k < s->n_alarms; k++)
+        ck_assert_msg(s->alarm[k].first + 1 >= ONSET, "an alarm in frame %zu", s->alarm[k].first);
+    bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(bad_frames_cost_only_themselves)
+{
+    char command[400];
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(command, sizeof command, "rm -rf '%s/bad' && cp -r '%s/run' '%s/bad'", folder, folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    write_file("bad/f000.xye", "");
+    write_file("bad/f016.xye", "# half of a fi");
+    write_file("bad/f007.xye", "4 0 1\n5 0 1\n6 0 1\n7 0 1\n8 0 1\n9 0 1\n10 0 1\n");
+    ck_assert_int_eq(unlink(in_folder("bad/f022.xye")), 0);
+    snprintf(command, sizeof command, "sed 's/run/bad/' '%s/e.yaml' >'%s/bad.yaml'", folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    bragg_series *s;
+    ck_assert_msg(fit("bad.yaml", NULL, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(s->n, FRAMES - 1);
+    for (size_t k = 0; k < s->n; k++) {
+        bragg_frame_status expected = k == 0 || k == 16 ? BRAGG_FRAME_CORRUPT : k == 7 ? BRAGG_FRAME_NO_BEAM : BRAGG_FRAME_OK;
+        ck_assert_msg(s->step[k].status == expected, "frame %zu is %s", k, bragg_frame_status_name(s->step[k].status));
+        ck_assert(s->step[k].done == (expected == BRAGG_FRAME_OK) && (s->step[k].error != NULL) == !s->step[k].done);
+    }
+    bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(a_wrong_sequence_section_is_told_with_its_line)
+{
+    static const struct { const char *text, *told; } cases[] = {
+        { "sequence: {direction: sideways}\n", "direction" }, { "sequence: {blok: 3}\n", "did you mean" }, { "sequence: {block: 1}\n", "block" },
+        { "log: {frames: {every_s: -3}}\n", "every_s" }, { "log: {frames: never}\n", "frames" }, { "log: {clock: {ofset_s: 2}}\n", "did you mean" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bragg_series *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        write_experiment("w.yaml", cases[k].text);
+        ck_assert_int_eq(fit("w.yaml", NULL, &s, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, cases[k].told) && strstr(err.text, "w.yaml:4"), "%s", err.text);
+    }
+}
+END_TEST
+
+/* ------------------------------------------------------------------ log */
+
+/* 100 s of rest, then a discharge of 1 mV/s at 2 mA, a row a second; 10 frames of 90 s each. */
+static void write_log(const char *name, int first, int last)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "time/s,Ecell/V,I/mA\n");
+    for (int t = first; t <= last; t++)
+        fprintf(f, "%d,%.4f,%.3f\n", t, t < 100 ? 2.5 : 2.5 - 1e-3 * (t - 100), t < 100 ? 0.0 : -2.0);
+    fclose(f);
+}
+
+static const char short_run[] = "data: {patterns: run/f00*.xye, range: [4, 17]}\n";
+
+static void write_logged(const char *name, const char *log)
+{
+    char text[3000], out[4000], *line;
+    snprintf(text, sizeof text, experiment, log);
+    line = strstr(text, "data:");
+    char *rest = strchr(line, '\n') + 1;
+    *line = 0;
+    snprintf(out, sizeof out, "%s%s%s", text, short_run, rest);
+    write_file(name, out);
+}
+
+START_TEST(each_frame_gets_the_log_of_its_own_exposure)
+{
+    write_log("cell.csv", 0, 2000);
+    write_logged("l.yaml", "log: {file: cell.csv, mass_mg: 5, frames: {start: 50, every_s: 90, exposure_s: 60}, clock: {offset_s: 7}}\n");
+    bragg_series *s = fit_well("l.yaml");
+    ck_assert_uint_eq(s->n, 10);
+    for (size_t k = 1; k < s->n; k++) {
+        double middle = 50 + 90.0 * (double)k + 30 + 7;
+        assert_close(s->step[k].log.time_s, middle, 1e-12);
+        assert_close(s->step[k].log.voltage_v, 2.5 - 1e-3 * (middle - 100), 1e-6);
+        assert_close(s->step[k].log.current_a, -2e-3, 1e-9);
+        assert_close(s->step[k].log.capacity_mah_g, 2.0 * (middle - 100) / 3600 / 5e-3, 0.02);
+        ck_assert(s->step[k].log.kind == BRAGG_STEP_DISCHARGE && s->step[k].log.cycle == 1);
+    }
+    ck_assert(s->timed && s->logged);
+    bragg_series_free(s);
+}
+END_TEST
+
+static bool noted(const bragg_series *s, const char *text)
+{
+    for (size_t k = 0; k < s->n_notes; k++)
+        if (strstr(s->note[k], text))
+            return true;
+    return false;
+}
+
+START_TEST(a_log_that_starts_late_and_ends_early_is_said)
+{
+    write_log("short.csv", 300, 700);
+    write_logged("l.yaml", "log: {file: short.csv, frames: {start: 50, every_s: 90}}\n");
+    bragg_series *s = fit_well("l.yaml");
+    ck_assert(noted(s, "before it begins") && noted(s, "after it ends"));
+    ck_assert(isnan(s->step[0].log.voltage_v) && isfinite(s->step[4].log.voltage_v) && isnan(s->step[9].log.voltage_v));
+    ck_assert(s->step[0].status == BRAGG_FRAME_OK);
+    bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(a_log_of_another_day_is_said)
+{
+    write_log("cell.csv", 0, 2000);
+    write_logged("l.yaml", "log: {file: cell.csv, frames: {start: 500000, every_s: 90}}\n");
+    bragg_series *s = fit_well("l.yaml");
+    ck_assert(noted(s, "covers none"));
+    bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(missing_files_leave_gaps_in_time)
+{
+    ck_assert_int_eq(rename(in_folder("run/f004.xye"), in_folder("f004.xye")), 0);
+    write_log("cell.csv", 0, 2000);
+    write_logged("l.yaml", "log: {file: cell.csv, frames: {start: 50, every_s: 90}}\n");
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_status st = fit("l.yaml", NULL, &s, &err);
+    ck_assert_int_eq(rename(in_folder("f004.xye"), in_folder("run/f004.xye")), 0);
+    ck_assert_int_eq(st, BRAGG_OK);
+    assert_close(s->step[4].time_s - s->step[3].time_s, 180, 1e-12);
+    ck_assert(noted(s, "gaps in the numbers"));
+    bragg_series_free(s);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- store */
+
+#ifdef HAVE_HDF5
+
+/* In a child of a process that has used OpenMP there can be no other. */
+static void one_thread(void)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(1);
+#endif
+}
+
+static bragg_series *stored(const char *store, bool resume)
+{
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    o.store = store;
+    o.resume = resume;
+    ck_assert_msg(fit("e.yaml", &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    return s;
+}
+
+static bool stop_after(void *payload, size_t done, size_t total)
+{
+    return done < *(size_t *)payload;
+    (void)total;
+}
+
+START_TEST(a_run_that_was_stopped_goes_on_to_the_same_result)
+{
+    const char *store = in_folder("stop.h5");
+    bragg_series *whole = fit_well("e.yaml"), *part;
+    for (size_t at = 1; at < FRAMES; at += 13) {
+        bragg_observer stop = { NULL, stop_after, &at };
+        bragg_series_options o = { store, false, true, "who, when", &stop };
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(fit("e.yaml", &o, &part, &err), BRAGG_STOPPED);
+        bragg_series_free(part);
+        ck_assert_int_eq(bragg_store_read(store, &part, &err), BRAGG_OK);
+        size_t done = 0;
+        for (size_t k = 0; k < part->n; k++)
+            done += part->step[k].status != BRAGG_FRAME_PENDING;
+        ck_assert(done >= at && done < FRAMES);
+        bragg_series_free(part);
+        bragg_series *rest = stored(store, true);
+        ck_assert(same_steps(whole, rest));
+        bragg_series_free(rest);
+    }
+    bragg_series_free(whole);
+}
+END_TEST
+
+START_TEST(a_killed_run_goes_on_to_the_same_result)
+{
+    const char *store = in_folder("kill.h5");
+    bragg_series *whole = fit_well("e.yaml");
+    unsigned seed = 20240501;
+    for (int turn = 0; turn < 4; turn++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        unlink(store);
+        for (int life = 0; life < 2; life++) {
+            pid_t child = fork();
+            if (!child) {
+                bragg_series *s;
+                one_thread();
+                bragg_series_options o = { store, access(store, F_OK) == 0, false, NULL, NULL };
+                fit("e.yaml", &o, &s, &err);
+                _exit(0);
+            }
+            seed = seed * 1664525u + 1013904223u;
+            usleep(20000 + (seed >> 13));
+            kill(child, SIGKILL);
+            waitpid(child, NULL, 0);
+        }
+        bragg_series *rest = stored(store, access(store, F_OK) == 0);
+        ck_assert(same_steps(whole, rest));
+        bragg_series_free(rest);
+    }
+    bragg_series_free(whole);
+}
+END_TEST
+
+START_TEST(the_store_holds_what_the_run_returned)
+{
+    const char *store = in_folder("whole.h5");
+    bragg_series *a = stored(store, false), *b;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_store_read(store, &b, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(same_steps(a, b) && a->n_params == b->n_params && !strcmp(a->title, b->title));
+    for (size_t k = 0; k < a->n; k++)
+        ck_assert_str_eq(a->step[k].file, b->step[k].file);
+    bragg_store_curves c;
+    ck_assert_int_eq(bragg_store_patterns(store, 10, &c, &err), BRAGG_OK);
+    ck_assert(c.rows == 9 && c.frames == 5 && c.n > 1200);
+    double difference = 0, sum = 0;
+    for (size_t i = 0; i < c.n * c.rows; i++)
+        difference += fabs(c.observed[i] - c.calculated[i]), sum += c.observed[i];
+    ck_assert_msg(difference < 0.05 * sum, "%g of %g", difference, sum);
+    bragg_store_curves_free(&c);
+    bragg_series_free(a);
+    bragg_series_free(b);
+}
+END_TEST
+
+START_TEST(a_store_is_neither_overwritten_nor_mixed)
+{
+    const char *store = in_folder("mine.h5");
+    bragg_series *s = stored(store, false);
+    bragg_series_free(s);
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_series_options o = { store, false, false, NULL, NULL };
+    ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_EEXIST);
+    ck_assert(strstr(err.text, "--resume") && strstr(err.text, "--force"));
+    write_experiment("other.yaml", "sequence: {enter: 12}\n");
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.resume = true;
+    ck_assert_int_eq(fit("other.yaml", &o, &s, &err), BRAGG_EDATA);
+    ck_assert(strstr(err.text, "another experiment"));
+    write_file("text.h5", "no store");
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    o.store = in_folder("text.h5");
+    ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_EDATA);
+}
+END_TEST
+
+static bool look_in(void *payload, size_t done, size_t total)
+{
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_series_options o = { payload, true, false, NULL, NULL };
+    if (done != 5)
+        return true;
+    ck_assert_msg(bragg_store_read(payload, &s, &err) == BRAGG_OK, "%s", err.text); /* a reader is let in */
+    ck_assert_uint_eq(s->n, total);
+    bragg_series_free(s);
+    ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_EEXIST); /* a second writer is not */
+    ck_assert(strstr(err.text, "another process") != NULL);
+    return false;
+}
+
+START_TEST(a_growing_store_has_readers_but_one_writer)
+{
+    char *store = strdup(in_folder("lock.h5"));
+    bragg_observer look = { NULL, look_in, store };
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_series_options o = { store, false, false, NULL, &look };
+    ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_STOPPED);
+    bragg_series_free(s);
+    free(store);
+}
+END_TEST
+
+START_TEST(a_full_disk_loses_nothing_that_was_done)
+{
+    const char *store = in_folder("full.h5");
+    bragg_series *whole = fit_well("e.yaml");
+    pid_t child = fork();
+    if (!child) {
+        bragg_series *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_series_options o = { store, false, false, NULL, NULL };
+        one_thread();
+        /* the file is laid out whole; writes beyond this size fail as on a full disk */
+        struct rlimit limit;
+        signal(SIGXFSZ, SIG_IGN);
+        limit.rlim_cur = limit.rlim_max = 160000;
+        setrlimit(RLIMIT_FSIZE, &limit);
+        bragg_status st = fit("e.yaml", &o, &s, &err);
+        _exit(st == BRAGG_EIO ? 0 : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    bragg_series *rest = stored(store, access(store, F_OK) == 0);
+    ck_assert(same_steps(whole, rest));
+    bragg_series_free(rest);
+    bragg_series_free(whole);
+}
+END_TEST
+
+#endif
+
+int main(void)
+{
+    /* GNU's OpenMP does not survive a fork of a process that has used it */
+    snprintf(folder, sizeof folder, "/tmp/bragg-operando-%ld", (long)getpid());
+    pid_t maker = fork();
+    int made;
+    if (!maker) {
+        make_run();
+        exit(0);
+    }
+    if (waitpid(maker, &made, 0) != maker || made)
+        return 1;
+    Suite *suite = suite_create("operando");
+    TCase *t = tcase_create("sequence");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, phases_come_and_go_within_a_frame_of_the_truth);
+    tcase_add_test(t, cells_follow_the_truth_within_their_esds);
+    tcase_add_test(t, results_are_the_same_on_one_and_three_threads);
+    tcase_add_test(t, a_phase_nobody_listed_is_an_alarm);
+    tcase_add_test(t, bad_frames_cost_only_themselves);
+    tcase_add_test(t, a_wrong_sequence_section_is_told_with_its_line);
+    suite_add_tcase(suite, t);
+    t = tcase_create("log");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, each_frame_gets_the_log_of_its_own_exposure);
+    tcase_add_test(t, a_log_that_starts_late_and_ends_early_is_said);
+    tcase_add_test(t, a_log_of_another_day_is_said);
+    tcase_add_test(t, missing_files_leave_gaps_in_time);
+    suite_add_tcase(suite, t);
+#ifdef HAVE_HDF5
+    t = tcase_create("store");
+    tcase_set_timeout(t, 600);
+    tcase_add_test(t, a_run_that_was_stopped_goes_on_to_the_same_result);
+    tcase_add_test(t, a_killed_run_goes_on_to_the_same_result);
+    tcase_add_test(t, the_store_holds_what_the_run_returned);
+    tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
+    tcase_add_test(t, a_growing_store_has_readers_but_one_writer);
+    tcase_add_test(t, a_full_disk_loses_nothing_that_was_done);
+    suite_add_tcase(suite, t);
+#else
+    printf("skipped: the store, as this build has no HDF5\n");
+#endif
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    remove_run();
+    return failed != 0;
+}
