@@ -300,8 +300,17 @@ static bragg_status refine(seq_worker *w, bool stages, bragg_fit **f, bragg_erro
     *f = NULL;
     bragg_params_apply_ties(bragg_model_params(w->m));
     bragg_status st = bragg_refine(w->m, &o, f, &own);
-    if (st == BRAGG_ENOCONV && *f)
+    if (st == BRAGG_ENOCONV && *f) { /* a stalled step is often past with a fresh start from there */
+        bragg_fit *again = NULL;
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        o.stages = false;
+        st = bragg_refine(w->m, &o, &again, &ignored);
+        if (!again)
+            return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
+        bragg_fit_free(*f);
+        *f = again;
         return BRAGG_OK;
+    }
     return st < 0 ? bragg_fail(err, st, "%s", own.text) : BRAGG_OK;
 }
 

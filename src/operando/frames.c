@@ -292,6 +292,12 @@ bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **
     if (st < 0)
         return st;
     st = f->raw ? integrate(f, k, out, exposure_s, err) : bragg_pattern_read(f->item[k].file, f->item[k].index, out, err);
+    if (st >= 0 && !f->raw && f->x->pattern->has_unit && (*out)->axis != f->x->pattern->unit) {
+        double factor = bragg_axis_factor(f->x->pattern->unit) / bragg_axis_factor((*out)->axis);
+        for (size_t i = 0; i < (*out)->n; i++)
+            (*out)->x[i] *= factor;
+        (*out)->axis = f->x->pattern->unit;
+    }
     if (st >= 0 && !f->raw && isfinite((*out)->counting_s))
         *exposure_s = (*out)->counting_s * (double)(*out)->n;
     return st;
