@@ -70,6 +70,7 @@ typedef struct bragg_truth_phase {
     double weight_fraction;        /**< of the sample's crystalline part; 0: absent */
     double cell[6];                /**< angstrom, deg */
     double size_nm, strain;        /**< NAN where the file is silent */
+    double uiso_ang2, z, delta2;   /**< of total scattering, NAN where the file is silent */
 } bragg_truth_phase;
 
 typedef struct bragg_truth_state {
@@ -83,6 +84,16 @@ typedef struct bragg_truth_state {
 bragg_status bragg_truth_read(const char *path, bragg_truth **out, bragg_error *err);
 void bragg_truth_free(bragg_truth *truth);
 size_t bragg_truth_count(const bragg_truth *truth);
+
+typedef enum bragg_twin { BRAGG_TWIN_FRAMES, BRAGG_TWIN_PATTERNS, BRAGG_TWIN_TOTAL } bragg_twin;
+typedef struct bragg_truth_about {
+    const char *title;             /**< NULL without one */
+    bragg_twin twin;               /**< what is written */
+    size_t n_states;               /**< frames named one by one; those of the run come behind */
+    bool logged;                   /**< there is a cycler or a furnace: */
+    double clock_offset_s, clock_drift; /**< what its clock shows minus the frames' at their first */
+} bragg_truth_about;
+bragg_truth_about bragg_truth_describe(const bragg_truth *truth);
 /** State at frame i; its arrays live as long as the truth. */
 bragg_status bragg_truth_state_at(const bragg_truth *truth, size_t i, bragg_truth_state *out, bragg_error *err);
 

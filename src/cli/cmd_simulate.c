@@ -8,7 +8,7 @@ static int run(int argc, char **argv)
     const char *out = NULL;
     bool force = false, help;
     const cli_option options[] = {
-        { "output", 'o', CLI_TEXT, &out, "DIR", "write the frames and setup.poni here" },
+        { "output", 'o', CLI_TEXT, &out, "DIR", "write the frames or patterns, setup.poni and logs here" },
         { "force", 'f', CLI_FLAG, &force, NULL, "overwrite what exists" },
     };
     bragg_error err = BRAGG_ERROR_INIT;
@@ -28,4 +28,4 @@ static int run(int argc, char **argv)
     return cli_report(&cli_simulate, st, &err);
 }
 
-const cli_command cli_simulate = { "simulate", "TRUTH.yaml -o DIR", "frames of a digital twin, as a detector would write them", run };
+const cli_command cli_simulate = { "simulate", "TRUTH.yaml -o DIR", "frames and patterns of a digital twin", run };

@@ -66,7 +66,8 @@ bragg_status bragg_truth_state_at(const bragg_truth *t, size_t i, bragg_truth_st
     for (size_t k = 0; k < s->scene->n; k++) {
         const truth_phase *p = &s->scene->phase[k];
         bragg_truth_phase *q = &out->phase[k];
-        *q = (bragg_truth_phase){ .name = p->name, .size_nm = bragg_truth_mean(t, &p->size_nm, s, NAN), .strain = bragg_truth_mean(t, &p->strain, s, NAN) };
+        *q = (bragg_truth_phase){ .name = p->name, .size_nm = bragg_truth_mean(t, &p->size_nm, s, NAN), .strain = bragg_truth_mean(t, &p->strain, s, NAN),
+                                  .uiso_ang2 = bragg_truth_mean(t, &p->uiso, s, NAN), .z = p->z, .delta2 = p->delta2 };
         q->weight_fraction = weight > 0 ? cells_of(t, p, s) * p->mass / weight : 0;
         bragg_truth_cell(t, p, s, q->cell);
     }

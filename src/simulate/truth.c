@@ -547,3 +547,16 @@ size_t bragg_truth_count(const bragg_truth *t)
 {
     return t->n_shots;
 }
+
+bragg_truth_about bragg_truth_describe(const bragg_truth *t)
+{
+    const bragg_yaml *title = bragg_yaml_get(t->root, "title");
+    const truth_log *log = t->cycler.n_steps ? &t->cycler : &t->furnace;
+    bragg_truth_about a = { NULL, t->detector ? BRAGG_TWIN_FRAMES : t->patterns ? BRAGG_TWIN_PATTERNS : BRAGG_TWIN_TOTAL, 0, log->file != NULL,
+                            log->offset_s, log->drift };
+    if (title && bragg_yaml_text(title, &a.title, NULL) < 0)
+        a.title = NULL;
+    while (a.n_states < t->n_shots && t->shot[a.n_states].own_scale)
+        a.n_states++;
+    return a;
+}
