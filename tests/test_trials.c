@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* strategy: auto from bad starts on simulated patterns: how often the minimum is
- * found.  BRAGG_TRIALS sets the number of trials (20 without it). */
+ * found.  BRAGG_TRIALS sets the number of trials (20 without it), BRAGG_SEED
+ * another run of random numbers. */
 #include "config.h"
 #include "close.h"
 
@@ -154,11 +155,14 @@ static bool one_trial(const struct twin *w, int number)
 
 START_TEST(auto_finds_the_minimum_from_bad_starts)
 {
-    const char *wish = getenv("BRAGG_TRIALS");
-    long long n = 20;
+    const char *wish = getenv("BRAGG_TRIALS"), *seed = getenv("BRAGG_SEED");
+    long long n = 20, other = 0;
     int found = 0;
     if (wish)
         ck_assert_msg(bragg_integer_parse(wish, &n) && n > 0, "BRAGG_TRIALS: %s", wish);
+    if (seed)
+        ck_assert_msg(bragg_integer_parse(seed, &other), "BRAGG_SEED: %s", seed);
+    state = 88172645463325252ULL + 0x9e3779b97f4a7c15ULL * (unsigned long long)other;
     for (int k = 0; k < n; k++)
         found += one_trial(&twins[k % 3], k);
     printf("strategy auto: %d of %lld trials ended in the minimum\n", found, n);

@@ -61,11 +61,13 @@ typedef struct bragg_lsq_options {
     double loss_scale;       /**< k, in units of sigma */
     int max_cycles;
     double tolerance_esd;    /**< converged when the next step is shorter than this many esds */
+    double tolerance_fall;   /**< converged, too, when the next step promises to lower chi^2 by less
+                                  than this part; 0 for a fit that must end in the minimum */
     bool counting_esds;      /**< the sigmas are known: esds never smaller than they say */
     const bragg_observer *observer;
 } bragg_lsq_options;
 
-#define BRAGG_LSQ_OPTIONS_INIT { BRAGG_LSQ_STREAMING, BRAGG_LSQ_SQUARES, 2.5, 50, 0.01, true, NULL }
+#define BRAGG_LSQ_OPTIONS_INIT { BRAGG_LSQ_STREAMING, BRAGG_LSQ_SQUARES, 2.5, 50, 0.01, 0, true, NULL }
 
 typedef struct bragg_lsq bragg_lsq;
 

@@ -427,7 +427,7 @@ static double reduced(const bragg_lsq *l)
 static bool is_small(const bragg_lsq *l, double predicted)
 {
     double t = l->opt.tolerance_esd;
-    return predicted <= t * t * reduced(l) || predicted <= 1e-24 * l->chi2_first;
+    return predicted <= fmax(t * t * reduced(l), l->opt.tolerance_fall * l->now.chi2) || predicted <= 1e-24 * l->chi2_first;
 }
 
 static bragg_status first_evaluation(bragg_lsq *l, bragg_error *err)

@@ -272,12 +272,10 @@ static void write_coefficients(const bragg_params *t, const histogram *h, const 
         const term *e = &list->full_term[k];
         change c = full_change(t, h, p, &p->reflection[refl], s, e);
         double *o = out + 4 * e->local, w = e->weight * inside(e->kind, 1) * (e->kind == K_CELL && e->index > 2 ? BRAGG_DEG : 1);
-        double fwhm = s->tch.dfwhm_dg * c.gauss + s->tch.dfwhm_dl * c.lorentz;
-        double eta = s->tch.deta_dg * c.gauss + s->tch.deta_dl * c.lorentz;
         o[0] += w * c.intensity;
         o[1] += w * s->intensity * c.position;
-        o[2] += w * s->intensity * fwhm;
-        o[3] += w * s->intensity * eta;
+        o[2] += w * s->intensity * c.gauss;
+        o[3] += w * s->intensity * c.lorentz;
     }
     for (size_t k = 0; k < list->n_intensity_terms; k++) {
         const term *e = &list->intensity_term[k];
@@ -372,6 +370,7 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     e.near_first = e.first + lower_bound(h->x + e.first, e.last - e.first, s.position - near);
     e.near_last = e.near_first + lower_bound(h->x + e.near_first, e.last - e.near_first, s.position + near);
     sum_nodes(nodes, n_nodes, &e);
+    memcpy(e.mix, (const double[4]){ s.tch.dfwhm_dg, s.tch.dfwhm_dl, s.tch.deta_dg, s.tch.deta_dl }, sizeof e.mix);
     march_factor(t, p, refl, &s);
     brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
@@ -502,7 +501,7 @@ bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, con
 /* -------------------------------------------------------------- blocks */
 
 /* Shapes of one peak over a block: P and its derivatives with respect to
- * position, fwhm, eta, S/L and H/L. */
+ * position, fwhm, eta (later Gaussian and Lorentzian width), S/L and H/L. */
 typedef struct shapes {
     double p[BRAGG_LSQ_BLOCK], position[BRAGG_LSQ_BLOCK], fwhm[BRAGG_LSQ_BLOCK], eta[BRAGG_LSQ_BLOCK];
     double axial[2][BRAGG_LSQ_BLOCK];
@@ -552,6 +551,18 @@ void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, s
     bragg_shape_far_values(h->x + b, last - b, e->centre, e->m2, e->fwhm, e->eta, scale, p + (b - first));
 }
 
+/* From fwhm and eta to the widths of Gaussian and Lorentzian they are mixed of. */
+CLONES static void turn_to_widths(shapes *restrict s, size_t n, const double d[4])
+{
+    const double fg = d[0], fl = d[1], eg = d[2], el = d[3];
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        double f = s->fwhm[i], e = s->eta[i];
+        s->fwhm[i] = fg * f + eg * e;
+        s->eta[i] = fl * f + el * e;
+    }
+}
+
 CLONES static void add_full(double *restrict j, const shapes *restrict s, size_t n, const double c[4])
 {
     const double a = c[0], b = c[1], f = c[2], e = c[3];
@@ -567,13 +578,29 @@ CLONES static void add_scaled(double *restrict j, const double *restrict p, size
         j[i] += a * p[i];
 }
 
+/* Most rows move one thing alone: a zero the position, a size the Lorentzian. */
+static void add_column(double *restrict j, const shapes *restrict s, size_t n, const double c[4])
+{
+    const double *const part[4] = { s->p, s->position, s->fwhm, s->eta };
+    int moved = 0, last = 0;
+    for (int k = 0; k < 4; k++)
+        if (c[k] != 0) {
+            moved++;
+            last = k;
+        }
+    if (moved > 1)
+        add_full(j, s, n, c);
+    else if (moved == 1)
+        add_scaled(j, part[last], n, c[last]);
+}
+
 static void differentiate_peak(const bragg_model *model, const histogram *h, size_t which, const peak *e,
                                const shapes *s, size_t n, double *jacobian)
 {
     const terms *t = &model->phase[e->phase].mix[which].terms;
     const double *c = h->coefficient + e->coefficient;
     for (size_t k = 0; k < t->n_full; k++)
-        add_full(jacobian + (size_t)t->full[k] * BRAGG_LSQ_BLOCK, s, n, c + 4 * k);
+        add_column(jacobian + (size_t)t->full[k] * BRAGG_LSQ_BLOCK, s, n, c + 4 * k);
     for (size_t k = 0; k < t->n_intensity; k++)
         add_scaled(jacobian + (size_t)t->intensity[k] * BRAGG_LSQ_BLOCK, s->p, n, c[4 * t->n_full + k]);
     if (e->own_column >= 0)
@@ -622,6 +649,7 @@ static void calculate_block(const bragg_model *model, size_t which, size_t first
         size_t a = e->first > first ? e->first : first, b = e->last < last ? e->last : last;
         if (slopes) {
             shape_peak(h, e, a, b, axial, &s);
+            turn_to_widths(&s, b - a, e->mix);
             add_scaled(y + (a - first), s.p, b - a, e->intensity);
             differentiate_peak(model, h, which, e, &s, b - a, jacobian + (a - first));
         } else {

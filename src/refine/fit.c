@@ -46,7 +46,9 @@ typedef struct run {
     const bragg_refine_options *opt;
     bragg_lsq *lsq;
     FILE *report;
-    int cycles;
+    int cycles, coarse_cycles;
+    bool coarse;                /* the points are averaged for a search */
+    double rwp;                 /* of the last stage, on its points */
 } run;
 
 static double weighted_sum(const bragg_model *m)
@@ -58,18 +60,20 @@ static double weighted_sum(const bragg_model *m)
     return sum;
 }
 
-static bragg_status solve(run *r, int max_cycles, double tolerance_esd, bragg_error *err)
+/* A stage that is not the last need not end in its minimum, only near it. */
+static bragg_status solve(run *r, int max_cycles, bool last, bragg_error *err)
 {
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
     o.max_cycles = max_cycles;
-    o.tolerance_esd = tolerance_esd;
+    o.tolerance_esd = last ? 0.01 : 0.5;
+    o.tolerance_fall = last ? 0 : 0.005;
     o.observer = r->opt->observer;
     bragg_lsq_free(r->lsq);
     bragg_status st = bragg_lsq_new(&r->model->problem, &r->model->params, &o, &r->lsq, err);
     if (st == BRAGG_OK)
         st = bragg_lsq_solve(r->lsq, err);
     if (r->lsq)
-        r->cycles += bragg_lsq_cycles(r->lsq);
+        *(r->coarse ? &r->coarse_cycles : &r->cycles) += bragg_lsq_cycles(r->lsq);
     return st;
 }
 
@@ -119,7 +123,7 @@ static bragg_status one_turn(run *r, bool last, double *chi2, bragg_error *err)
         st = bragg_refine_extract(r->model, last ? 60 : 20, last, &change, err);
     if (st < 0)
         return st;
-    st = solve(r, 3, last ? 0.01 : 0.5, &ignored);
+    st = solve(r, 3, last, &ignored);
     if (st < 0 && st != BRAGG_ENOCONV)
         return bragg_fail(err, st, "%s", ignored.text);
     *chi2 = bragg_lsq_chi2(r->lsq);
@@ -171,11 +175,11 @@ static bragg_status fit_once(run *r, bool last, bragg_error *err)
     if (bragg_refine_extracts(r->model))
         st = fit_extracting(r, last && !pawley, err);
     else if (!pawley)
-        st = solve(r, last ? r->opt->max_cycles : 12, last ? 0.01 : 0.5, err);
+        st = solve(r, last ? r->opt->max_cycles : 12, last, err);
     if (!pawley || (st < 0 && st != BRAGG_ENOCONV))
         return st;
     st = bragg_refine_pawley_begin(r->model, err);
-    return st < 0 ? st : solve(r, r->opt->max_cycles, 0.01, err);
+    return st < 0 ? st : solve(r, r->opt->max_cycles, true, err);
 }
 
 static size_t free_up_to(run *r, const bool *wanted, int stage)
@@ -206,60 +210,104 @@ static bool narrow_cells(bragg_params *t, const bool *wanted, const bragg_params
     return inside;
 }
 
+/* A stage before the last, on points no closer than its peaks need: what is found
+ * there is where the last begins. */
+static bragg_status fit_coarse(run *r, double bins_a_width, bragg_error *err)
+{
+    fine_points *fine = NULL;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_refine_prepare(r->model, &r->model->params, NULL, &cause);
+    if (st >= 0)
+        st = bragg_refine_coarsen(r->model, bins_a_width, &fine, &cause);
+    r->coarse = true;
+    if (st >= 0)
+        st = fit_once(r, false, &cause);
+    r->rwp = r->lsq ? rwp_of(r) : INFINITY;
+    r->coarse = false;
+    if (fine)
+        bragg_refine_restore_points(r->model, fine);
+    return st < 0 ? bragg_fail(err, st, "%s", cause.text) : st;
+}
+
+/* One step of the search: peaks broadened as an error of the cells by `spread`
+ * displaces them, on points no closer than such peaks need. */
+static bragg_status search_broadened(run *r, const bool *wanted, const bragg_params *before, double spread, bragg_error *err)
+{
+    bragg_params *t = &r->model->params;
+    for (size_t i = 0; i < t->n; i++) {
+        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell."));
+        if (ends_with(t->at[i].name, "instrument.u"))
+            t->at[i].value = before->at[i].value + pow(2 * spread / BRAGG_DEG, 2);
+    }
+    bragg_status st = fit_coarse(r, 2, err);
+    return st == BRAGG_ENOCONV || st == BRAGG_EDATA ? BRAGG_OK : st;
+}
+
+/* Fit of scales, background, cells and shifts; what stalls is left as it is. */
+static bragg_status fit_cells(run *r, const bool *wanted, double *rwp, bragg_error *err)
+{
+    free_up_to(r, wanted, 1);
+    bragg_status st = fit_coarse(r, 3, err);
+    *rwp = r->rwp;
+    return st;
+}
+
+static void take_values(bragg_params *to, const bragg_params *from)
+{
+    for (size_t i = 0; i < to->n; i++)
+        to->at[i].value = from->at[i].value;
+}
+
+static bragg_status search_cells(run *r, const bool *wanted, const bragg_params *before, bragg_params *straight, bragg_error *err)
+{
+    static const double spread[] = { 0.02, 0.012, 0.008, 0.0055, 0.0037, 0.0025, 0.0015, 0.0006 };
+    bragg_params *t = &r->model->params;
+    double plain, found = INFINITY;
+    narrow_cells(t, wanted, before, true);
+    bragg_status st = fit_cells(r, wanted, &plain, err);
+    if (st < 0 && st != BRAGG_ENOCONV)
+        return st;
+    st = bragg_params_copy(straight, t, err);
+    if (st == BRAGG_OK)
+        take_values(t, before);
+    for (size_t k = 0; k < sizeof spread / sizeof *spread && st == BRAGG_OK; k++)
+        st = search_broadened(r, wanted, before, spread[k], err);
+    for (size_t i = 0; i < t->n && st == BRAGG_OK; i++)
+        if (ends_with(t->at[i].name, "instrument.u"))
+            t->at[i].value = before->at[i].value;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    if (st == BRAGG_OK && fit_cells(r, wanted, &found, &ignored) == BRAGG_ENOMEM)
+        return bragg_fail(err, BRAGG_ENOMEM, "%s", ignored.text);
+    if (st < 0)
+        return st;
+    bool inside = narrow_cells(t, wanted, before, false);
+    if (!(found < 0.97 * plain && inside))
+        take_values(t, straight);
+    else if (r->report)
+        fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n", 100 * found, 100 * plain);
+    return BRAGG_OK;
+}
+
 /* Cells that are wrong by more than a peak's width leave least squares no slope
  * to follow.  Peaks broadened as an error e of the cell displaces them, 2 e tan
  * theta, reach their lines again; sharpening them step by step leads home
  * (graduated optimization).  Kept only where it ends below the straight way. */
 static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
 {
-    static const double spread[] = { 0.02, 0.012, 0.008, 0.0055, 0.0037, 0.0025, 0.0015, 0.0006 };
-    bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT;
+    bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT, before = BRAGG_PARAMS_INIT;
     bool cells = false;
     for (size_t i = 0; i < t->n; i++)
         cells = cells || (wanted[i] && strstr(t->at[i].name, ".cell."));
     if (!cells)
         return BRAGG_OK;
-    double first = rwp_of(r);
-    bragg_params before = BRAGG_PARAMS_INIT;
     bragg_status st = bragg_params_copy(&before, t, err);
-    if (st < 0)
-        return st;
-    narrow_cells(t, wanted, &before, true);
-    free_up_to(r, wanted, 1);
-    bragg_error ignored = BRAGG_ERROR_INIT;
-    if (st == BRAGG_OK && (st = fit_once(r, false, &ignored)) == BRAGG_ENOCONV)
-        st = BRAGG_OK;
-    double plain = st >= 0 ? rwp_of(r) : first;
-    if (st >= 0)
-        st = bragg_params_copy(&straight, t, err);
-    for (size_t i = 0; st == BRAGG_OK && i < t->n; i++)
-        t->at[i].value = before.at[i].value;
-    for (size_t k = 0; k < sizeof spread / sizeof *spread && st >= 0; k++) {
-        double extra = pow(2 * spread[k] / BRAGG_DEG, 2);
-        for (size_t i = 0; i < t->n; i++) {
-            t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell."));
-            if (ends_with(t->at[i].name, "instrument.u"))
-                t->at[i].value = before.at[i].value + extra;
-        }
-        ignored = (bragg_error)BRAGG_ERROR_INIT;
-        st = fit_once(r, false, &ignored) == BRAGG_ENOMEM ? BRAGG_ENOMEM : BRAGG_OK;
-    }
-    for (size_t i = 0; i < t->n; i++)
-        if (ends_with(t->at[i].name, "instrument.u"))
-            t->at[i].value = before.at[i].value;
-    free_up_to(r, wanted, 1);
-    if (st >= 0)
-        st = fit_once(r, false, &ignored) == BRAGG_ENOMEM ? BRAGG_ENOMEM : BRAGG_OK;
-    bool found = st >= 0 && rwp_of(r) < 0.97 * plain && narrow_cells(t, wanted, &before, false);
-    for (size_t i = 0; st >= 0 && !found && i < t->n; i++)
-        t->at[i].value = straight.at[i].value;
-    if (before.n)
+    if (st == BRAGG_OK) {
+        st = search_cells(r, wanted, &before, &straight, err);
         narrow_cells(t, wanted, &before, false);
-    if (found && r->report)
-        fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n", 100 * rwp_of(r), 100 * plain);
+    }
     bragg_params_free(&before);
     bragg_params_free(&straight);
-    return st < 0 ? bragg_fail(err, st, "%s", *ignored.text ? ignored.text : "no room to search the cells") : BRAGG_OK;
+    return st;
 }
 
 /* A size of 0.1 mm broadens nothing and a strain of zero little: no slope to start
@@ -298,11 +346,12 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
         done = n;
         bool last = n == total;
         bragg_error ignored = BRAGG_ERROR_INIT;
-        st = fit_once(r, last, last ? err : &ignored);
+        st = last ? fit_once(r, true, err) : fit_coarse(r, 3, &ignored);
+        r->rwp = last ? rwp_of(r) : r->rwp;
         if (st < 0 && st != BRAGG_ENOCONV)
             return last ? st : bragg_fail(err, st, "%s", ignored.text);
         if (r->report)
-            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * rwp_of(r));
+            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * r->rwp);
         if (last || st == BRAGG_STOPPED)
             break;
     }

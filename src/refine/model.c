@@ -116,7 +116,7 @@ static void fill_chebyshev(histogram *h)
     }
 }
 
-static void scale_points(histogram *h)
+void bragg_refine_scale_points(histogram *h)
 {
     double step = (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1);
     h->variance_floor = 0.01 * step * step;
@@ -159,7 +159,7 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->block_start = bragg_arena_alloc(m->arena, p->n / BRAGG_LSQ_BLOCK + 3, sizeof *h->block_start);
     if (!h->chebyshev || !h->block_start)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
-    scale_points(h);
+    bragg_refine_scale_points(h);
     return BRAGG_OK;
 }
 
@@ -525,7 +525,7 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
 }
 
 /* Where each pattern's residuals begin: on a block of its own. */
-static void place_residuals(bragg_model *m)
+void bragg_refine_place_residuals(bragg_model *m)
 {
     size_t next = 0;
     m->n_observations = 0;
@@ -544,7 +544,7 @@ bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
     bragg_status st = BRAGG_OK;
     if (m->n_histograms == 0)
         return bragg_fail(err, BRAGG_EINVAL, "model: expected a pattern, found none");
-    place_residuals(m);
+    bragg_refine_place_residuals(m);
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
         st = add_histogram_rows(m, &m->histogram[h], err);
     for (size_t i = 0; i < m->n_phases && st == BRAGG_OK; i++) {
@@ -626,8 +626,8 @@ bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bra
         memcpy(h->y, v + n, n * sizeof *v);
         memcpy(h->weight, v + 2 * n, n * sizeof *v);
         if (!same)
-            scale_points(h);
-        place_residuals(m);
+            bragg_refine_scale_points(h);
+        bragg_refine_place_residuals(m);
     }
     free(v);
     return st;

@@ -28,12 +28,13 @@ typedef struct axial_node {
 } axial_node;
 
 /* One reflection of one line.  Its derivatives stand in the histogram's
- * coefficient array: 4 a full column (P, position, fwhm, eta), 1 an intensity
+ * coefficient array: 4 a full column (P, position, Gaussian and Lorentzian width), 1 an intensity
  * column. */
 typedef struct peak {
     double position, fwhm, eta, intensity;
     size_t first, near_first, near_last, last; /* points it reaches; between, those that see its nodes one by one */
     size_t node, n_nodes;
+    double mix[4];              /* d fwhm / d Gaussian, Lorentzian width; d eta */
     double centre, m2, dcentre[3], dm2[3]; /* the nodes' mean place and variance, for the rest */
     size_t coefficient;
     size_t phase, reflection;
@@ -142,6 +143,19 @@ bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, do
                               bragg_error *err);
 /* background alone at point i */
 double bragg_refine_background(const bragg_model *model, const histogram *h, size_t i);
+
+/* what depends on a pattern's points alone; where each one's residuals begin (model.c) */
+void bragg_refine_scale_points(histogram *h);
+void bragg_refine_place_residuals(bragg_model *model);
+
+/* Points averaged into bins, so many to the width of the narrowest peak of the last
+ * calculation, and back again, which frees what was kept (coarse.c). */
+typedef struct fine_points {
+    size_t n;
+    double *points;
+} fine_points;
+bragg_status bragg_refine_coarsen(bragg_model *model, double bins_a_width, fine_points **out, bragg_error *err);
+void bragg_refine_restore_points(bragg_model *model, fine_points *fine);
 
 /* p[] += the profile of unit area per `scale` of a peak at points [first, last) */
 void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p);
