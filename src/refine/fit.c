@@ -48,7 +48,8 @@ typedef struct run {
     FILE *report;
     int cycles, coarse_cycles;
     bool coarse;                /* the points are averaged for a search */
-    double rwp;                 /* of the last stage, on its points */
+    bool searching;             /* for cells */
+    double chi2;                /* after the last stage */
 } run;
 
 static double weighted_sum(const bragg_model *m)
@@ -66,7 +67,7 @@ static bragg_status solve(run *r, int max_cycles, bool last, bragg_error *err)
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
     o.max_cycles = max_cycles;
     o.tolerance_esd = last ? 0.01 : 0.5;
-    o.tolerance_fall = last ? 0 : 0.005;
+    o.tolerance_fall = last || r->searching ? 0 : 0.001; /* a search lives on the weakest hints */
     o.observer = r->opt->observer;
     bragg_lsq_free(r->lsq);
     bragg_status st = bragg_lsq_new(&r->model->problem, &r->model->params, &o, &r->lsq, err);
@@ -191,8 +192,6 @@ static size_t free_up_to(run *r, const bool *wanted, int stage)
     return n;
 }
 
-static double rwp_of(const run *r) { return sqrt(bragg_lsq_chi2(r->lsq) / weighted_sum(r->model)); }
-
 /* While they are searched, cells stay within 2.5 per cent of their start, or a weak
  * phase wanders to wherever its lines do least harm.  Undone with narrow = false;
  * false when one stands on such a bound, that is, was not found. */
@@ -210,6 +209,22 @@ static bool narrow_cells(bragg_params *t, const bool *wanted, const bragg_params
     return inside;
 }
 
+/* Misfit of the values in the table on the pattern's own points. */
+static double chi2_of(bragg_model *m)
+{
+    double r[BRAGG_LSQ_BLOCK], sum = 0;
+    if (bragg_refine_prepare(m, &m->params, NULL, NULL) < 0)
+        return INFINITY;
+    for (size_t first = 0; first < m->problem.n; first += BRAGG_LSQ_BLOCK) {
+        memset(r, 0, sizeof r);
+        if (bragg_refine_residuals(m, first, first + BRAGG_LSQ_BLOCK, r, NULL, NULL) < 0)
+            return INFINITY;
+        for (size_t i = 0; i < BRAGG_LSQ_BLOCK; i++)
+            sum += r[i] * r[i];
+    }
+    return isfinite(sum) ? sum : INFINITY;
+}
+
 /* A stage before the last, on points no closer than its peaks need: what is found
  * there is where the last begins. */
 static bragg_status fit_coarse(run *r, double bins_a_width, bragg_error *err)
@@ -222,33 +237,37 @@ static bragg_status fit_coarse(run *r, double bins_a_width, bragg_error *err)
     r->coarse = true;
     if (st >= 0)
         st = fit_once(r, false, &cause);
-    r->rwp = r->lsq ? rwp_of(r) : INFINITY;
     r->coarse = false;
     if (fine)
         bragg_refine_restore_points(r->model, fine);
+    r->chi2 = st < 0 && st != BRAGG_ENOCONV ? INFINITY : chi2_of(r->model);
     return st < 0 ? bragg_fail(err, st, "%s", cause.text) : st;
 }
 
+static bool is_shift(const char *name) { return ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"); }
+
 /* One step of the search: peaks broadened as an error of the cells by `spread`
  * displaces them, on points no closer than such peaks need. */
-static bragg_status search_broadened(run *r, const bool *wanted, const bragg_params *before, double spread, bragg_error *err)
+static bragg_status search_broadened(run *r, const bool *wanted, const bragg_params *before, double spread, bool shifts, bragg_error *err)
 {
     bragg_params *t = &r->model->params;
     for (size_t i = 0; i < t->n; i++) {
-        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell."));
+        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell.") || (shifts && is_shift(t->at[i].name)));
         if (ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before->at[i].value + pow(2 * spread / BRAGG_DEG, 2);
+        if (t->at[i].refine && ends_with(t->at[i].name, ".scale") && !(t->at[i].value > 0)) /* nothing there, nothing to follow */
+            t->at[i].value = before->at[i].value > 0 ? before->at[i].value : 1;
     }
-    bragg_status st = fit_coarse(r, 2, err);
+    bragg_status st = fit_coarse(r, 3, err);
     return st == BRAGG_ENOCONV || st == BRAGG_EDATA ? BRAGG_OK : st;
 }
 
 /* Fit of scales, background, cells and shifts; what stalls is left as it is. */
-static bragg_status fit_cells(run *r, const bool *wanted, double *rwp, bragg_error *err)
+static bragg_status fit_cells(run *r, const bool *wanted, double *chi2, bragg_error *err)
 {
     free_up_to(r, wanted, 1);
     bragg_status st = fit_coarse(r, 3, err);
-    *rwp = r->rwp;
+    *chi2 = r->chi2;
     return st;
 }
 
@@ -271,7 +290,7 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
     if (st == BRAGG_OK)
         take_values(t, before);
     for (size_t k = 0; k < sizeof spread / sizeof *spread && st == BRAGG_OK; k++)
-        st = search_broadened(r, wanted, before, spread[k], err);
+        st = search_broadened(r, wanted, before, spread[k], false, err);
     for (size_t i = 0; i < t->n && st == BRAGG_OK; i++)
         if (ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before->at[i].value;
@@ -281,11 +300,92 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
     if (st < 0)
         return st;
     bool inside = narrow_cells(t, wanted, before, false);
-    if (!(found < 0.97 * plain && inside))
+    double noise = fmax(found, plain) / (double)r->model->n_observations;
+    if (!(inside && found < plain - 10 * noise))
         take_values(t, straight);
     else if (r->report)
-        fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n", 100 * found, 100 * plain);
+        fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n",
+                100 * sqrt(found / weighted_sum(r->model)), 100 * sqrt(plain / weighted_sum(r->model)));
     return BRAGG_OK;
+}
+
+/* Without a scale that stands out of its noise a phase has no lines to follow. */
+static bool is_lost(const run *r, const bool *wanted, size_t which)
+{
+    const bragg_params *t = &r->model->params;
+    const phase *p = &r->model->phase[which];
+    size_t edges[3], n = bragg_refine_free_edges(r->model, which, edges);
+    bool any = false, lost = true;
+    for (size_t k = 0; k < n; k++)
+        any = any || wanted[edges[k]];
+    for (size_t h = 0; h < r->model->n_histograms; h++) {
+        const bragg_param *scale = &t->at[p->mix[h].scale_row];
+        lost = lost && wanted[p->mix[h].scale_row] && !(scale->value > 5 * scale->esd);
+    }
+    return any && lost && !p->extracted;
+}
+
+static bool shift_is_free(const bragg_params *t, const bool *wanted)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (wanted[i] && is_shift(t->at[i].name))
+            return true;
+    return false;
+}
+
+static bragg_status fit_shifts(run *r, const bool *wanted, bragg_error *err)
+{
+    bragg_params *t = &r->model->params;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    for (size_t i = 0; i < t->n; i++)
+        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || is_shift(t->at[i].name));
+    bragg_status st = fit_coarse(r, 3, &ignored);
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
+}
+
+/* The cell of a lost phase from a grid, then sharpened as above. */
+static bragg_status find_lost(run *r, const bool *wanted, size_t which, bragg_error *err)
+{
+    static const double spread[] = { 0.0025, 0.0015, 0.0009, 0.0005 };
+    bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
+    bragg_status st = bragg_params_copy(&before, t, err);
+    double without = chi2_of(r->model), chi2 = INFINITY;
+    fine_points *fine = NULL;
+    for (size_t i = 0; i < t->n; i++) { /* room for a sample that stands 0.2 mm off, too */
+        if (ends_with(t->at[i].name, "instrument.u"))
+            t->at[i].value += pow(2 * bragg_refine_scan_spread(r->model, which) / BRAGG_DEG, 2);
+        if (ends_with(t->at[i].name, "instrument.w") && shift_is_free(t, wanted))
+            t->at[i].value += 0.01;
+    }
+    if (st == BRAGG_OK)
+        st = bragg_refine_prepare(r->model, t, NULL, err);
+    if (st >= 0)
+        st = bragg_refine_coarsen(r->model, 3, &fine, err);
+    if (st >= 0)
+        st = bragg_refine_scan_cell(r->model, which, err);
+    if (fine)
+        bragg_refine_restore_points(r->model, fine);
+    if (st >= 0 && shift_is_free(t, wanted)) /* first shifts alone, then with the cells */
+        st = fit_shifts(r, wanted, err);
+    for (size_t i = 0; i < t->n && before.n; i++)
+        if (ends_with(t->at[i].name, "instrument.w"))
+            t->at[i].value = before.at[i].value;
+    for (size_t k = 0; k < sizeof spread / sizeof *spread && st >= 0; k++)
+        if (spread[k] < 2 * bragg_refine_scan_spread(r->model, which))
+            st = search_broadened(r, wanted, &before, spread[k], true, err);
+    for (size_t i = 0; i < t->n && before.n; i++)
+        if (ends_with(t->at[i].name, "instrument.u"))
+            t->at[i].value = before.at[i].value;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    if (st >= 0 && fit_cells(r, wanted, &chi2, &ignored) == BRAGG_ENOMEM)
+        st = bragg_fail(err, BRAGG_ENOMEM, "%s", ignored.text);
+    if (before.n && !(chi2 < without - 10 * without / (double)r->model->n_observations))
+        take_values(t, &before);
+    else if (r->report && st >= 0)
+        fprintf(r->report, "cells: %s found by trying all in reach, Rwp %.3f %% instead of %.3f %%\n", r->model->phase[which].name,
+                100 * sqrt(chi2 / weighted_sum(r->model)), 100 * sqrt(without / weighted_sum(r->model)));
+    bragg_params_free(&before);
+    return st < 0 ? st : BRAGG_OK;
 }
 
 /* Cells that are wrong by more than a peak's width leave least squares no slope
@@ -302,7 +402,12 @@ static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
         return BRAGG_OK;
     bragg_status st = bragg_params_copy(&before, t, err);
     if (st == BRAGG_OK) {
+        r->searching = true;
         st = search_cells(r, wanted, &before, &straight, err);
+        for (size_t k = 0; k < r->model->n_phases && st >= 0; k++)
+            if (is_lost(r, wanted, k))
+                st = find_lost(r, wanted, k, err);
+        r->searching = false;
         narrow_cells(t, wanted, &before, false);
     }
     bragg_params_free(&before);
@@ -347,11 +452,11 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
         bool last = n == total;
         bragg_error ignored = BRAGG_ERROR_INIT;
         st = last ? fit_once(r, true, err) : fit_coarse(r, 3, &ignored);
-        r->rwp = last ? rwp_of(r) : r->rwp;
+        r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
         if (st < 0 && st != BRAGG_ENOCONV)
             return last ? st : bragg_fail(err, st, "%s", ignored.text);
         if (r->report)
-            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * r->rwp);
+            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * sqrt(r->chi2 / weighted_sum(r->model)));
         if (last || st == BRAGG_STOPPED)
             break;
     }

@@ -157,6 +157,13 @@ typedef struct fine_points {
 bragg_status bragg_refine_coarsen(bragg_model *model, double bins_a_width, fine_points **out, bragg_error *err);
 void bragg_refine_restore_points(bragg_model *model, fine_points *fine);
 
+/* Rows of a phase's edges that may move, at most three; its cell set to the best of a
+ * grid of them, a per cent to either side, with the others as they are, and the
+ * relative step of that grid (search.c). */
+size_t bragg_refine_free_edges(const bragg_model *model, size_t phase, size_t edges[3]);
+bragg_status bragg_refine_scan_cell(bragg_model *model, size_t phase, bragg_error *err);
+double bragg_refine_scan_spread(const bragg_model *model, size_t phase);
+
 /* p[] += the profile of unit area per `scale` of a peak at points [first, last) */
 void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p);
 
