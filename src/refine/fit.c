@@ -217,7 +217,8 @@ static double chi2_of(bragg_model *m)
         return INFINITY;
     for (size_t first = 0; first < m->problem.n; first += BRAGG_LSQ_BLOCK) {
         memset(r, 0, sizeof r);
-        if (bragg_refine_residuals(m, first, first + BRAGG_LSQ_BLOCK, r, NULL, NULL) < 0)
+        size_t last = first + BRAGG_LSQ_BLOCK < m->problem.n ? first + BRAGG_LSQ_BLOCK : m->problem.n;
+        if (m->problem.residuals(m, first, last, r, NULL, NULL) < 0)
             return INFINITY;
         for (size_t i = 0; i < BRAGG_LSQ_BLOCK; i++)
             sum += r[i] * r[i];
