@@ -39,7 +39,7 @@ struct bragg_lsq {
     size_t n_singular;
     bool *undetermined;       /* variables */
     double mu, nu, chi2_first;
-    int cycles;
+    int cycles, crawls;       /* crawls: steps in a row that lowered chi2 by nothing that counts */
     bool evaluated, finished, cut;
     gsl_matrix *jacobian;     /* DENSE only */
     gsl_vector *r;
@@ -441,9 +441,15 @@ static bragg_status first_evaluation(bragg_lsq *l, bragg_error *err)
     return BRAGG_OK;
 }
 
+/* A sum of squares has small steps where points enter a peak's reach; near the
+ * minimum they spoil the forecast, damping grows and the fit would creep on. */
+enum { MOST_CRAWLS = 3 };
+
 static void accept(bragg_lsq *l, double gain)
 {
     sums keep = l->now;
+    double t = l->opt.tolerance_esd;
+    l->crawls = keep.chi2 - l->trial.chi2 <= 10 * t * t * reduced(l) ? l->crawls + 1 : 0;
     l->now = l->trial;
     l->trial = keep;
     rescale(l);
@@ -491,7 +497,7 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
             looked = true;
             small = !look_undamped(l, &predicted);
         }
-        if (small && l->mu <= 0.01)
+        if (small && (l->mu <= 0.01 || l->crawls >= MOST_CRAWLS))
             return BRAGG_CONVERGED;
         bragg_error ignored = BRAGG_ERROR_INIT;
         move_by_delta(l);
