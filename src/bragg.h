@@ -14,6 +14,7 @@
 #include <bragg/experiment.h>
 #include <bragg/frame.h>
 #include <bragg/hash.h>
+#include <bragg/index.h>
 #include <bragg/instrument.h>
 #include <bragg/json.h>
 #include <bragg/lsq.h>

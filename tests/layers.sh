@@ -8,7 +8,7 @@ floor() {
     param | lsq | numeric | sparse) echo "1 numeric" ;;
     frame) echo "2 frame" ;; pattern) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
     detector | calibrate) echo "3 detector" ;; refine | profile | experiment | instrument) echo "3 refine" ;;
-    cards) echo "4 cards" ;; pdf) echo "4 pdf" ;;
+    cards | index) echo "4 cards" ;; pdf) echo "4 pdf" ;;
     operando) echo "5 operando" ;; simulate) echo "5 simulate" ;;
     plot) echo "6 plot" ;; cli) echo "7 cli" ;;
     *) echo "? $1" ;;

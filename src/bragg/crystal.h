@@ -41,6 +41,31 @@ typedef enum bragg_system {
     BRAGG_HEXAGONAL, BRAGG_CUBIC
 } bragg_system;
 
+/** The cell whose reciprocal metric (as above) is g; EDATA for no cell. */
+bragg_status bragg_cell_from_reciprocal(const double g[6], bragg_cell *out, bragg_error *err);
+/** The Niggli-reduced cell (I. Krivy & B. Gruber, Acta Cryst. A32 (1976) 297; spglib's). */
+bragg_status bragg_cell_niggli(const bragg_cell *cell, bragg_cell *out, bragg_error *err);
+/** New axes, one a row, in terms of the old ones. */
+bragg_status bragg_cell_transform(const bragg_cell *cell, double rows[3][3], bragg_cell *out, bragg_error *err);
+/** A primitive cell of a lattice given by a cell centred P I F A B C or R (obverse). */
+bragg_status bragg_cell_primitive(const bragg_cell *cell, char centring, bragg_cell *out, bragg_error *err);
+
+/** A Bravais lattice: R lattices in hexagonal axes, TRIGONAL. */
+typedef struct bragg_lattice {
+    bragg_cell cell;
+    bragg_system system;
+    char centring;
+} bragg_lattice;
+
+/** The Bravais lattice of highest symmetry that a primitive cell has when lattice
+ *  points may be off by the tolerance (spglib's standard axes; I instead of C where
+ *  that makes beta less oblique). */
+bragg_status bragg_cell_bravais(const bragg_cell *cell, double tolerance_ang, bragg_lattice *out, bragg_error *err);
+/** Is the lattice of coarse (a primitive, reduced cell) one of the sublattices of
+ *  fine, axes equal within the relative tolerance?  Its index, 1 for the same
+ *  lattice, at most `most`; 0: no. */
+int bragg_cell_sublattice(const bragg_cell *fine, const bragg_cell *coarse, double tolerance, int most);
+
 /** A space group in one setting, centring translations included in the
  *  operations; the identity is op[0]. */
 typedef struct bragg_symmetry {
