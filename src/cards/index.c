@@ -57,8 +57,9 @@ void bragg_index_line_set(const bragg_index_lines *lines, const bragg_index_opti
         const bragg_index_line *l = &lines->at[i];
         out->two_theta[i] = l->two_theta_rad;
         out->sigma[i] = l->sigma_rad > 0 ? hypot(l->sigma_rad, least) : sigma;
-        /* foreign lines are weak as a rule */
-        out->outlier[i] = l->intensity > 0 ? 0.01 + 0.1 * exp(-l->intensity / top / 0.05) : 0.05;
+        /* foreign lines are weak as a rule, and what is below one per cent may be anything */
+        double part = l->intensity / top;
+        out->outlier[i] = part > 0 ? 0.01 + 0.1 * exp(-part / 0.05) + 0.4 * fmax(0.01 - part, 0) / 0.01 : 0.05;
     }
     out->last_rad = out->two_theta[out->n - 1];
 }
@@ -434,7 +435,7 @@ static bragg_status run_planes(plan *p, bragg_error *err)
 static bragg_status search(plan *p, bragg_index_cell **cell, size_t *n, bragg_error *err)
 {
     static const struct { form f; double low, high; bool judge; } steps[] = {
-        { CUBIC, 8, 1e6, false }, { TETRAGONAL, 8, 1e6, false }, { HEXAGONAL, 8, 1e6, false }, { ORTHORHOMBIC, 8, 600, true },
+        { CUBIC, 8, 1e6, true }, { TETRAGONAL, 8, 1e6, false }, { HEXAGONAL, 8, 1e6, true }, { ORTHORHOMBIC, 8, 600, true },
         { TRICLINIC, 0, 0, true }, { MONOCLINIC, 8, 300, false }, { ORTHORHOMBIC, 600, 1300, true }, { MONOCLINIC, 300, 600, true },
         { ORTHORHOMBIC, 1300, 1e6, true }, { MONOCLINIC, 600, 1e6, true } };
     bragg_status st = BRAGG_OK;

@@ -70,6 +70,29 @@ static void drop_echoes(bragg_index_lines *l, double *width, const bragg_radiati
     l->n = kept;
 }
 
+/* Below one per cent of the strongest line stand the second radiations (K beta, W L), the
+ * sample holder and the tails; lines that weak are left out as long as enough remain. */
+static void drop_weak(bragg_index_lines *l)
+{
+    static const struct { double part; size_t enough; } steps[] = { { 0.01, 20 }, { 0.005, 20 }, { 0.0025, 20 }, { 0.01, 8 }, { 0.005, 8 } };
+    double top = 0;
+    for (size_t i = 0; i < l->n; i++)
+        top = fmax(top, l->at[i].intensity);
+    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+        size_t left = 0;
+        for (size_t i = 0; i < l->n; i++)
+            left += l->at[i].intensity >= steps[k].part * top;
+        if (left < steps[k].enough)
+            continue;
+        size_t kept = 0;
+        for (size_t i = 0; i < l->n; i++)
+            if (l->at[i].intensity >= steps[k].part * top)
+                l->at[kept++] = l->at[i];
+        l->n = kept;
+        return;
+    }
+}
+
 /* The pattern with the doublet of the command line, which its file may not know. */
 static bragg_pattern with_doublet(const bragg_pattern *p, const bragg_radiation *r)
 {
@@ -109,6 +132,7 @@ bragg_status bragg_index_lines_from_pattern(const bragg_pattern *pattern, const 
     if (st >= 0) {
         drop_echoes(out, width, radiation);
         merge_close(out, width);
+        drop_weak(out);
     } else
         bragg_index_lines_free(out);
     free(width);

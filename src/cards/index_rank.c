@@ -148,13 +148,14 @@ double bragg_index_evidence(const line_set *s, double zero, const calculated *ca
     measure(s, zero, calc, n, &o);
     for (double k = 0.25; k < 4.5; k *= 1.19) {
         double sum = 0;
-        size_t foreign = 0;
+        double foreign = 0;
         for (size_t i = 0; i < s->n; i++) {
             double own = likelihood(s, &o, i, k);
             sum += log(own + s->outlier[i]);
-            foreign += own < s->outlier[i];
+            if (own < s->outlier[i]) /* the weakest are hardly counted */
+                foreign += fmin(1, fmax(0, (0.4 - s->outlier[i]) / 0.25));
         }
-        sum -= foreign > s->foreign ? 6 * (double)(foreign - s->foreign) : 0;
+        sum -= 6 * fmax(foreign - (double)s->foreign, 0);
         if (sum > best) {
             best = sum;
             if (scale)
