@@ -245,6 +245,63 @@ static void run_case(char *field[FIELDS], tally *t)
     bragg_structure_free(s);
 }
 
+/* A measured pattern as the command treats it: peaks, search, Le Bail check. */
+static void run_pattern(char *field[FIELDS], tally *t)
+{
+    static const char *const systems[] = { "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic" };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *p = NULL;
+    bragg_index_lines lines = { 0 };
+    bragg_index_result *r = NULL;
+    bragg_index_options o = BRAGG_INDEX_OPTIONS_INIT;
+    bragg_cell c = { 0 }, primitive_cell, truth;
+    char path[512], what[128];
+    size_t system = 0;
+    double w = atof(field[2]), second = atof(field[3]);
+    snprintf(path, sizeof path, "%s/data/%s", getenv("BRAGG_SHARED") ? getenv("BRAGG_SHARED") : "../shared", field[1]);
+    sscanf(field[5], "%lf %lf %lf %lf %lf %lf", &c.a, &c.b, &c.c, &c.alpha, &c.beta, &c.gamma);
+    c.alpha *= BRAGG_DEG, c.beta *= BRAGG_DEG, c.gamma *= BRAGG_DEG;
+    while (system < 6 && strcmp(systems[system], field[6]))
+        system++;
+    bragg_status st = bragg_cell_primitive(&c, field[4][0], &primitive_cell, &err);
+    if (st >= 0)
+        st = bragg_cell_niggli(&primitive_cell, &truth, &err);
+    if (st >= 0)
+        st = bragg_pattern_read(path, 0, &p, &err);
+    if (st >= 0) {
+        o.wavelength_ang = w > 0 ? w : p->wavelength_ang;
+        o.seconds = 0;
+        bragg_radiation radiation = { false, 1, { o.wavelength_ang, second }, { 1, 0.5 }, 0.5 };
+        if (second > 0)
+            radiation.n_lines = 2;
+        else if (p->wavelength2_ang > 0 && p->ratio2 > 0) {
+            radiation.n_lines = 2;
+            radiation.wavelength_ang[1] = p->wavelength2_ang;
+            radiation.ratio[1] = p->ratio2;
+        }
+        double start = cpu_seconds();
+        st = bragg_index_lines_from_pattern(p, &radiation, &lines, &err);
+        if (getenv("BRAGG_INDEX_LINES"))
+            for (size_t k = 0; k < lines.n; k++)
+                printf("%.4f %.4f %.3f\n", lines.at[k].two_theta_rad / BRAGG_DEG, lines.at[k].sigma_rad / BRAGG_DEG, lines.at[k].intensity);
+        if (st >= 0)
+            st = bragg_index(&lines, &o, &r, &err);
+        if (st >= 0)
+            st = bragg_index_check(r, p, &radiation, 6, &o, &err);
+        if (st >= 0)
+            r->seconds = cpu_seconds() - start;
+    }
+    if (st < 0)
+        printf("| %s | %s |\n", field[0], err.text);
+    else {
+        snprintf(what, sizeof what, "measured, %.4f Å", o.wavelength_ang);
+        report(field[0], r, &truth, (bragg_system)system, lines.n, what, t);
+    }
+    bragg_index_free(r);
+    bragg_index_lines_free(&lines);
+    bragg_pattern_free(p);
+}
+
 static bool chosen(int argc, char **argv, const char *name)
 {
     for (int k = 1; k < argc; k++)
@@ -265,11 +322,11 @@ static void summary(const tally *t)
            mono[1], mono[0], mono[2], tri[1], tri[0], tri[2]);
 }
 
-int main(int argc, char **argv)
+static int run_table(const char *name, void (*run)(char *field[FIELDS], tally *t), int argc, char **argv)
 {
     char path[512], line[512], *field[FIELDS];
     tally t = { 0 };
-    snprintf(path, sizeof path, "%s/tests/validation/index-cases.tsv", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".");
+    snprintf(path, sizeof path, "%s/tests/validation/%s", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".", name);
     FILE *in = fopen(path, "r");
     if (!in) {
         fprintf(stderr, "%s: cannot be read\n", path);
@@ -279,9 +336,17 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, in)) {
         line[strcspn(line, "\r\n")] = 0;
         if (*line && *line != '#' && split(line, field) >= 7 && chosen(argc, argv, field[0]))
-            run_case(field, &t);
+            run(field, &t);
     }
     fclose(in);
     summary(&t);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    printf("Simulated lists (errors of position and of the zero in degrees of 2theta at 1.54 Å, foreign lines):\n\n");
+    int bad = run_table("index-cases.tsv", run_case, argc, argv);
+    printf("\nMeasured patterns:\n\n");
+    return bad + run_table("index-patterns.tsv", run_pattern, argc, argv);
 }
