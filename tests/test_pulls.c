@@ -217,12 +217,63 @@ START_TEST(pulls_are_normal)
 }
 END_TEST
 
+/* A7: (0 0 z) and (2/3 1/3 1/3-z) are apart d^2 = a^2/3 + c^2 (2z - 1/3)^2. */
+START_TEST(distances_carry_the_full_covariance)
+{
+    const twin *w = &twins[1];
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *p = bragg_pattern_new(w->pattern[0].n, BRAGG_AXIS_TTH);
+    state = 88172645463325252ULL;
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (w->pattern[0].first_deg + w->pattern[0].step_deg * (double)i) * BRAGG_DEG;
+        p->y[i] = p->sigma[i] = 1;
+    }
+    bragg_model *m = model_of(w, &p);
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    for (size_t i = 0; i < p->n; i++) {
+        p->sigma[i] = sqrt(p->y[i]);
+        p->y[i] += p->sigma[i] * deviate();
+    }
+    ck_assert_int_eq(bragg_model_replace_pattern(m, 0, p, &err), BRAGG_OK);
+    bragg_fit *f;
+    bragg_refine_options o = BRAGG_REFINE_OPTIONS_INIT;
+    o.stages = false;
+    ck_assert_int_eq(bragg_refine(m, &o, &f, &err), BRAGG_CONVERGED);
+    bragg_params *t = bragg_model_params(m);
+    size_t row[3] = { (size_t)bragg_params_find(t, "phase.A.cell.a"), (size_t)bragg_params_find(t, "phase.A.cell.c"),
+                      (size_t)bragg_params_find(t, "phase.A.atom.A.z") };
+    double a = t->at[row[0]].value, c = t->at[row[1]].value, z = 2 * t->at[row[2]].value - 1. / 3, d = sqrt(a * a / 3 + c * c * z * z);
+    double *slope = calloc(t->n, sizeof *slope);
+    slope[row[0]] = a / (3 * d);
+    slope[row[1]] = c * z * z / d;
+    slope[row[2]] = 2 * c * c * z / d;
+    double esd = sqrt(bragg_fit_variance(f, t, slope)), value = NAN, found = NAN;
+    char name[] = "geometry-XXXXXX", path[64], line[200];
+    ck_assert_ptr_nonnull(mkdtemp(name));
+    snprintf(path, sizeof path, "%s/geometry.csv", name);
+    ck_assert_msg(bragg_fit_write_geometry(m, f, path, false, &err) == BRAGG_OK, "%s", err.text);
+    FILE *in = fopen(path, "r");
+    while (isnan(value) && fgets(line, sizeof line, in))
+        if (!strncmp(line, "A,A,A,", 6) && strstr(line, "distance,"))
+            ck_assert_int_eq(sscanf(strstr(line, "distance,"), "distance,%lf,%lf", &value, &found), 2);
+    fclose(in);
+    remove(path);
+    remove(name);
+    ck_assert_msg(fabs(value - d) < 1e-6 && fabs(found / esd - 1) < 0.01, "%.7f +- %.3g, expected %.7f +- %.3g", value, found, d, esd);
+    free(slope);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pulls");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 0);
     tcase_add_loop_test(all, pulls_are_normal, 0, 3);
+    tcase_add_test(all, distances_carry_the_full_covariance);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -177,6 +177,8 @@ typedef struct bragg_fit {
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */
     char *correlations;              /**< pairs above 90 %, lines of text */
+    size_t *row;                     /**< of the table, of each variable */
+    double *covariance;              /**< variables x variables; NAN where not determined */
 } bragg_fit;
 
 typedef struct bragg_refine_options {
@@ -204,6 +206,13 @@ bragg_status bragg_fit_write_cif(bragg_model *model, const bragg_fit *fit, const
 bragg_status bragg_fit_write_parameters(const bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 /** CSV: every peak of every pattern. */
 bragg_status bragg_fit_write_reflections(bragg_model *model, const char *path, bool force, bragg_error *err);
+/** Variance of a quantity with the given derivatives with respect to the rows of the
+ *  model's table, ties obeyed; NAN when the data do not determine it. */
+double bragg_fit_variance(const bragg_fit *fit, const bragg_params *params, const double *d_rows);
+/** CSV: distances to the first shell of neighbours of each atom and the angles between
+ *  them, angstrom and degrees, symmetry as CIF writes it (n_klm); esds from the full
+ *  covariance, none where symmetry fixes the value or the fit has refined nothing of it. */
+bragg_status bragg_fit_write_geometry(const bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 /** Start from the parameters of an earlier fit.json, by name; what it does not name
  *  keeps its value.  EDATA when none of its names is in the table. */
 bragg_status bragg_model_start(bragg_model *model, const char *fit_json, bragg_error *err);

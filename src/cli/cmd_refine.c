@@ -68,6 +68,8 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
         st = bragg_fit_write_parameters(m, f, bragg_path_join(arena, w->out, "parameters.csv"), w->force, err);
     if (st == BRAGG_OK)
         st = bragg_fit_write_reflections(m, bragg_path_join(arena, w->out, "reflections.csv"), w->force, err);
+    if (st == BRAGG_OK)
+        st = bragg_fit_write_geometry(m, f, bragg_path_join(arena, w->out, "geometry.csv"), w->force, err);
     bragg_arena_free(arena);
     return st;
 }

@@ -614,6 +614,42 @@ static char *list_correlations(const run *r)
     return text;
 }
 
+static bragg_status keep_covariance(const run *r, bragg_fit *f, bragg_error *err)
+{
+    size_t n = f->variables;
+    f->row = malloc((n + 1) * sizeof *f->row);
+    f->covariance = malloc((n * n + 1) * sizeof *f->covariance);
+    if (!f->row || !f->covariance)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", n);
+    for (size_t i = 0; i < n; i++) {
+        f->row[i] = bragg_lsq_row(r->lsq, i);
+        for (size_t j = 0; j < n; j++)
+            f->covariance[i * n + j] = bragg_lsq_covariance(r->lsq, i, j);
+    }
+    return BRAGG_OK;
+}
+
+double bragg_fit_variance(const bragg_fit *f, const bragg_params *t, const double *d_rows)
+{
+    size_t n = f->variables;
+    double *d = calloc(n + 1, sizeof *d), sum = 0;
+    for (size_t i = 0; d && i < t->n; i++) {
+        double weight = d_rows[i];
+        size_t root = i;
+        for (; weight != 0 && t->at[root].tie_to >= 0; root = (size_t)t->at[root].tie_to)
+            weight *= t->at[root].tie_factor;
+        for (size_t k = 0; weight != 0 && k < n; k++)
+            if (f->row[k] == root)
+                d[k] += weight;
+    }
+    for (size_t i = 0; d && i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            if (d[i] != 0 && d[j] != 0)
+                sum += d[i] * d[j] * f->covariance[i * n + j];
+    free(d);
+    return d ? sum : NAN;
+}
+
 static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, bragg_error *err)
 {
     const bragg_model *m = r->model;
@@ -642,6 +678,9 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     fill_fractions(r, gradient, f);
     free(gradient);
     f->correlations = list_correlations(r);
+    bragg_status st = keep_covariance(r, f, err);
+    if (st < 0)
+        return st;
     return fill_r_bragg(r, f, err);
 }
 
@@ -652,6 +691,8 @@ void bragg_fit_free(bragg_fit *f)
     free(f->phase);
     free(f->report);
     free(f->correlations);
+    free(f->row);
+    free(f->covariance);
     free(f);
 }
 
