@@ -51,7 +51,7 @@ if [ -d "$src/tests/validation/mixtures" ]; then
         awk -v name="$name" -v weighed="$(sed -n '1s/^# weighed: //p' "$file")" '
             BEGIN { n = split(weighed, w, " "); for (k = 1; k < n; k += 2) { truth[w[k]] = w[k + 1]; total += w[k + 1] } }
             /^Rwp / { rwp = $2 }
-            / R_Bragg / { phase = $1 }
+            / R_Bragg / { phase = $1; sub(/,$/, "", phase) }
             /^    weight fraction / {
                 found = $3; sub(/\(.*/, "", found)
                 esd = $3; sub(/.*\(/, "", esd); sub(/\)/, "", esd); digits = found; sub(/.*\./, "", digits)

@@ -61,6 +61,21 @@ static void print_quantity(FILE *to, const char *name, bragg_quantity q, const c
     fprintf(to, "    %-16s %s %s\n", name, bragg_number_print_esd(text, q.value, q.esd), unit);
 }
 
+/* Crystallites may be larger than the widths can tell. */
+static void print_size(FILE *to, bragg_quantity q)
+{
+    if (q.esd < q.value)
+        print_quantity(to, "size L_vol", q, "nm");
+    else
+        fprintf(to, "    %-16s larger than the widths show\n", "size L_vol");
+}
+
+static bool said_with_its_phase(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    return strstr(name, ".cell.") || (!strncmp(name, "phase.", 6) && last && (!strcmp(last, ".size") || !strcmp(last, ".strain")));
+}
+
 static void print_phase(FILE *to, const bragg_fit_phase *p)
 {
     static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
@@ -74,7 +89,7 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
     if (isfinite(p->weight_fraction.esd))
         print_quantity(to, "weight fraction", p->weight_fraction, "");
     if (isfinite(p->size_nm.esd))
-        print_quantity(to, "size L_vol", p->size_nm, "nm");
+        print_size(to, p->size_nm);
     if (isfinite(p->strain.esd))
         print_quantity(to, "strain e", (bragg_quantity){ 1e6 * p->strain.value, 1e6 * p->strain.esd }, "1e-6");
 }
@@ -86,10 +101,12 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
             f->cycles, f->points, f->reflections, f->variables);
     fprintf(to, "Rwp %.3f %%   Rp %.3f %%   Rexp %.3f %%   GOF %.3f   Durbin-Watson %.2f\n", 100 * f->rwp, 100 * f->rp,
             100 * f->rexp, f->gof, f->durbin_watson);
+    if (f->serial_factor > 1.05)
+        fprintf(to, "residuals err together: esds times %.1f with it (Berar & Lelann 1991)\n", f->serial_factor);
     for (size_t k = 0; k < f->n_phases; k++)
         print_phase(to, &f->phase[k]);
     for (size_t k = 0; k < t->n; k++)
-        if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".intensity.") && !strstr(t->at[k].name, ".cell."))
+        if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".intensity.") && !said_with_its_phase(t->at[k].name))
             fprintf(to, "  %-34s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
     for (const char *line = f->report; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (!strncmp(line, "cannot be told apart", 20))
