@@ -7,6 +7,7 @@ BRAGG_SHARED=${BRAGG_SHARED:-$src/../shared}
 BRAGG_DATADIR=${BRAGG_DATADIR:-$src}
 export BRAGG_SHARED BRAGG_DATADIR
 [ -d "$BRAGG_SHARED/data" ] || { echo "skipped: no measurements in '$BRAGG_SHARED'"; exit 77; }
+top=$(cd "${TOP_BUILDDIR:-.}" && pwd)
 work=$(mktemp -d)
 out=$work/RESULTS.md
 {
@@ -73,6 +74,11 @@ if [ -x "${TOP_BUILDDIR:-.}/tests/test_pulls" ] && [ -x "${TOP_BUILDDIR:-.}/test
         done
         printf '```\n'
     } >>"$out"
+fi
+
+# cards and identification
+if [ -x "${TOP_BUILDDIR:-.}/tests/validation/cards" ]; then
+    (cd "$work" && TOP_SRCDIR="$src" "$top/tests/validation/cards") >>"$out" || bad=1
 fi
 if [ -f "${TOP_BUILDDIR:-.}/bench.tsv" ]; then # of the last make bench here
     {

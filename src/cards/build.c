@@ -191,6 +191,19 @@ static bool store_source(builder *b, made *m, const char *reason)
     return step(q);
 }
 
+static void look_up(builder *b, made *m)
+{
+    m->row = -1;
+    bragg_hash_bytes(m->source.bytes, m->source.size, m->hash);
+    sqlite3_bind_text(b->find, 1, m->source.path, -1, SQLITE_STATIC);
+    sqlite3_bind_text(b->find, 2, m->source.member, -1, SQLITE_STATIC);
+    if (sqlite3_step(b->find) == SQLITE_ROW) {
+        m->row = sqlite3_column_int64(b->find, 0);
+        m->same = !strcmp((const char *)sqlite3_column_text(b->find, 1), m->hash) && sqlite3_column_type(b->find, 2) == SQLITE_NULL;
+    }
+    sqlite3_reset(b->find);
+}
+
 static bool store(builder *b, made *m)
 {
     if (m->same) { /* its date may have changed */
@@ -200,6 +213,8 @@ static bool store(builder *b, made *m)
         b->report->kept++;
         return step(b->keep);
     }
+    if (m->row < 0) /* two of one name may stand in one batch: the later counts */
+        look_up(b, m);
     if (!store_source(b, m, m->status < 0 ? m->error.text : NULL))
         return false;
     if (m->status < 0) {
@@ -250,19 +265,6 @@ static bool wanted(void *payload, const char *path, size_t size, long long chang
     b->report->kept += known && sqlite3_column_int64(b->known, 1) > 0;
     sqlite3_reset(b->known);
     return !known;
-}
-
-static void look_up(builder *b, made *m)
-{
-    m->row = -1;
-    bragg_hash_bytes(m->source.bytes, m->source.size, m->hash);
-    sqlite3_bind_text(b->find, 1, m->source.path, -1, SQLITE_STATIC);
-    sqlite3_bind_text(b->find, 2, m->source.member, -1, SQLITE_STATIC);
-    if (sqlite3_step(b->find) == SQLITE_ROW) {
-        m->row = sqlite3_column_int64(b->find, 0);
-        m->same = !strcmp((const char *)sqlite3_column_text(b->find, 1), m->hash) && sqlite3_column_type(b->find, 2) == SQLITE_NULL;
-    }
-    sqlite3_reset(b->find);
 }
 
 static bragg_status take(void *payload, cards_source *source, bragg_error *err)

@@ -104,6 +104,27 @@ static bool is_known(const hunt *h, long long id)
     return false;
 }
 
+/* Of cards that fit equally well the one whose cell is nearest comes first, and an
+ * experiment before a calculation. */
+static void settle_ties(hunt *h)
+{
+    size_t best = 0;
+    double least = INFINITY;
+    for (size_t k = 0; k < h->n && h->list[k].rank > 0.985 * h->list[0].rank; k++) {
+        const trial *t = &h->list[k].t;
+        double doubt = fabs(mean_strain(t)) + (h->list[k].card->flags & (BRAGG_CARD_COMPUTED | BRAGG_CARD_ESTIMATED) ? 0.004 : 0);
+        for (size_t c = 0; c < t->n_strains; c++)
+            doubt = fmax(doubt, 0.7 * fabs(t->strain[c]));
+        if (doubt < least) {
+            least = doubt;
+            best = k;
+        }
+    }
+    candidate first = h->list[best];
+    memmove(h->list + 1, h->list, best * sizeof *h->list);
+    h->list[0] = first;
+}
+
 /* From all cards to a few, matched and sorted. */
 static bragg_status gather(hunt *h, bragg_error *err)
 {
@@ -195,7 +216,7 @@ static void note_alternatives(hunt *h, found *f)
     f->n_alternatives = 0;
     for (size_t k = 1; k < h->n && f->n_alternatives < BRAGG_MOST_ALTERNATIVES; k++) {
         const candidate *c = &h->list[k];
-        if (c->rank < 0.9 * h->list[0].rank)
+        if (c->rank < 0.9 * h->list[0].rank || k > 2 * BRAGG_MOST_ALTERNATIVES)
             break;
         f->alternative[f->n_alternatives] = c->card->id;
         f->alternative_name[f->n_alternatives++] = bragg_arena_strdup(h->out->arena, c->card->name);
@@ -231,6 +252,7 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
     if (st < 0 || !h->n)
         return st;
     qsort(h->list, h->n, sizeof *h->list, by_rank);
+    settle_ties(h);
     for (size_t k = 0; k < h->n && k < 8; k++)
         bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "round %zu: %-20s score %.3f %.3f gain %.4f rank %.4f strain %+.4f broad %.2f", h->n_known, h->list[k].card->name, h->list[k].from.score,
                   h->list[k].t.score, (h->chi2 - h->list[k].chi2) / h->chi2, h->list[k].rank, mean_strain(&h->list[k].t), h->list[k].t.broad);
