@@ -3,6 +3,7 @@
  * figure another program's documentation of the same data gives. */
 #include "config.h"
 
+#include "../cards_made.h"
 #include <bragg.h>
 #include <math.h>
 #include <stdio.h>
@@ -380,6 +381,72 @@ static void bench_pdf(FILE *to)
     free(t);
 }
 
+/* ---------------------------------------------------------------- cards */
+
+typedef struct search {
+    const bragg_cards *set;
+    const bragg_pattern *pattern;
+    bool refine;
+} search;
+
+static void find_phases(void *payload)
+{
+    const search *s = payload;
+    bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
+    bragg_identification *r;
+    o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5 };
+    o.refine = s->refine;
+    if (bragg_identify(s->set, s->pattern, &o, &r, NULL) < 0)
+        exit(1);
+    bragg_identification_free(r);
+}
+
+/* A mixture of three bundled phases against 45,000 cards derived from all of them. */
+static void bench_cards(FILE *to)
+{
+    static const char *const phases[] = { "NiO", "LaOH3", "ZnO" };
+    char folder[1024], path[1200];
+    const char *csv = "bench-cards.csv", *db = "bench-cards.db", *sources[] = { csv, folder };
+    bragg_cards *set;
+    bragg_cards_report report;
+    bragg_pattern *p = NULL;
+    made_seed seed = 3;
+    snprintf(folder, sizeof folder, "%s/cif", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".");
+    made_write_set(folder, 45000, csv);
+    remove(db);
+    double start = now();
+    if (bragg_cards_create(db, &set, NULL) < 0 || bragg_cards_build(set, sources, 2, NULL, &report, NULL) < 0)
+        exit(1);
+    double rate = (double)report.added / (now() - start);
+    row(to, "cards.build.45k", rate, "cards/s", "target 1000 cards/s", rate / 1000);
+    for (int k = 0; k < 3; k++) {
+        bragg_structure *s;
+        snprintf(path, sizeof path, "%s/%s.cif", folder, phases[k]);
+        if (bragg_structure_read_cif(path, NULL, &s, NULL, 0, NULL) < 0)
+            exit(1);
+        bragg_pattern *one = made_pattern(s, 0.0005, 1, &seed);
+        for (size_t i = 0; p && i < p->n; i++)
+            p->y[i] += one->y[i];
+        if (p)
+            bragg_pattern_free(one);
+        else
+            p = one;
+        bragg_structure_free(s);
+    }
+    for (size_t i = 0; i < p->n; i++)
+        p->sigma[i] = sqrt(fmax(p->y[i], 1));
+    search s = { set, p, false };
+    double t = median(find_phases, &s);
+    row(to, "cards.search.45k", t, "s", "target 1 s", 1 / t);
+    s.refine = true;
+    t = median(find_phases, &s);
+    row(to, "cards.search.45k.refined", t, "s", "target 1 s", 1 / t);
+    bragg_pattern_free(p);
+    bragg_cards_free(set);
+    remove(csv);
+    remove(db);
+}
+
 int main(void)
 {
     const char *which = getenv("BENCH");
@@ -395,5 +462,7 @@ int main(void)
     }
     if (!which || !*which || !strcmp(which, "pdf"))
         bench_pdf(to);
+    if (!which || !*which || !strcmp(which, "cards"))
+        bench_cards(to);
     return fclose(to) != 0;
 }
