@@ -2,6 +2,7 @@
 #include "config.h"
 #include "reference.h"
 
+#include "cards_made.h"
 #include <bragg/cards.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
@@ -465,6 +466,46 @@ START_TEST(noise_and_a_glass_are_no_phase)
 }
 END_TEST
 
+/* Bismuth and antimony, or bismuth's structure with the cell between. */
+START_TEST(a_solid_solution_is_told_from_two_phases)
+{
+    bragg_cards *cards = bundled();
+    made_seed seed = 12;
+    bragg_pattern *p[2];
+    static const char *const names[2] = { "Bi", "Sb" };
+    for (int k = 0; k < 2; k++) {
+        bragg_card *c = card_named(cards, names[k]);
+        bragg_structure *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_cards_structure(cards, c->id, &s, &err), BRAGG_OK);
+        p[k] = made_pattern(s, 0, 1, &seed);
+        if (k == 0) {
+            bragg_pattern *between = made_pattern(s, -0.0262, 1, &seed);
+            bragg_identification *r = identify(cards, between, 1.540598);
+            ck_assert_uint_eq(r->hypothesis[0].n, 1);
+            const char *remark = r->hypothesis[0].phase[0].remark;
+            ck_assert_msg(remark && strstr(remark, "one solid solution explains more"), "%s", remark ? remark : "nothing");
+            bragg_identification_free(r);
+            bragg_pattern_free(between);
+        }
+        bragg_structure_free(s);
+        bragg_card_free(c);
+    }
+    for (size_t i = 0; i < p[0]->n; i++) {
+        p[0]->y[i] += p[1]->y[i];
+        p[0]->sigma[i] = sqrt(p[0]->y[i]);
+    }
+    bragg_identification *r = identify(cards, p[0], 1.540598);
+    ck_assert_uint_eq(r->hypothesis[0].n, 2);
+    const char *remark = r->hypothesis[0].phase[0].remark;
+    ck_assert_msg(remark && strstr(remark, "two phases, one cell between"), "%s", remark ? remark : "nothing");
+    bragg_identification_free(r);
+    bragg_pattern_free(p[0]);
+    bragg_pattern_free(p[1]);
+    bragg_cards_free(cards);
+}
+END_TEST
+
 START_TEST(without_a_wavelength_nothing_is_guessed)
 {
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
@@ -498,6 +539,7 @@ int main(void)
     tcase_add_test(all, ceria_is_named_from_a_synchrotron_pattern);
     tcase_add_test(all, weighed_mixtures_are_named_among_all_cards);
     tcase_add_test(all, noise_and_a_glass_are_no_phase);
+    tcase_add_test(all, a_solid_solution_is_told_from_two_phases);
     tcase_add_test(all, without_a_wavelength_nothing_is_guessed);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

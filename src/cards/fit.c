@@ -300,3 +300,24 @@ bragg_status scene_screen(const scene *s, trial *t, const double *const *known, 
     /* the scene is left as it is */
     return fit((scene *)(uintptr_t)s, &t, 1, known, n_known, false, 6, chi2, NULL, NULL, err);
 }
+
+bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
+{
+    return fit((scene *)(uintptr_t)s, NULL, 0, known, n_known, false, 6, chi2, NULL, NULL, err);
+}
+
+bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err)
+{
+    model m = { .s = (scene *)(uintptr_t)s, .t = &t, .n_trials = 1 };
+    double *each[1] = { out };
+    bragg_status st = add_rows(&m, false, err);
+    if (st == BRAGG_OK && !(m.calculated = malloc(s->n * sizeof *m.calculated)))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a profile");
+    if (st == BRAGG_OK) {
+        m.each = each;
+        hand_out(&m, NULL);
+    }
+    bragg_params_free(&m.params);
+    free(m.calculated);
+    return st;
+}

@@ -29,6 +29,9 @@ typedef struct found {
     long long alternative[BRAGG_MOST_ALTERNATIVES];
     const char *alternative_name[BRAGG_MOST_ALTERNATIVES];
     double score;
+    relative kin[RELATIVES];
+    size_t n_kin;
+    char *remark;
 } found;
 
 typedef struct hunt {
@@ -65,12 +68,6 @@ static bragg_status match_range(void *payload, size_t first, size_t last, bragg_
             trial_match(h->s, c->from.shift, &c->t);
     }
     return st;
-}
-
-static double mean_strain(const trial *t)
-{
-    bragg_cell c = trial_cell(t);
-    return c.a > 0 ? cbrt(bragg_cell_volume(&c) / bragg_cell_volume(&t->card->cell)) - 1 : t->strain[0];
 }
 
 /* Cells change by temperature and composition, mostly little: doubt grows with the
@@ -223,6 +220,17 @@ static void note_alternatives(hunt *h, found *f)
     }
 }
 
+/* Cards of the same space group that were tried in its place. */
+static void note_relatives(hunt *h, found *f)
+{
+    f->n_kin = 0;
+    for (size_t k = 0; k < h->n && f->n_kin < RELATIVES; k++) {
+        const candidate *c = &h->list[k];
+        if (c->card->group_number == f->c.card->group_number && c->card->group_number && c->rank > 0.1 * h->list[0].rank)
+            f->kin[f->n_kin++] = (relative){ c->card->id, mean_strain(&c->t) };
+    }
+}
+
 /* Profiles correlate over a peak's width: so many points count as one. */
 static const double points_a_peak = 5;
 
@@ -264,6 +272,7 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
         saved[k] = h->known[k].c.t;
     *f = (found){ .c = h->list[0] };
     note_alternatives(h, f);
+    note_relatives(h, f);
     memcpy(h->before, h->s->left, h->s->n * sizeof *h->before);
     h->list[0] = (candidate){ .card = NULL };
     h->n_known++;
@@ -329,7 +338,7 @@ static bragg_match match_of(hunt *h, const found *f)
     const bragg_card *c = f->c.card;
     bragg_match m = { .card = c->id, .name = copy_text(h, c->name), .formula = copy_text(h, c->formula), .source = copy_text(h, c->source), .score = f->score,
                       .fraction = { NAN, NAN }, .cell = trial_cell(&f->c.t), .strain = mean_strain(&f->c.t), .lines = f->expected, .found = f->seen,
-                      .n_alternatives = f->n_alternatives };
+                      .n_alternatives = f->n_alternatives, .remark = f->remark };
     memcpy(m.alternative, f->alternative, sizeof m.alternative);
     memcpy(m.alternative_name, f->alternative_name, sizeof m.alternative_name);
     return m;
@@ -450,6 +459,21 @@ static bragg_status list_peaks(hunt *h, bragg_error *err)
     return BRAGG_OK;
 }
 
+static bragg_status remark_all(hunt *h, bragg_error *err)
+{
+    trial *t[BRAGG_MOST_PHASES];
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < h->n_known; k++)
+        t[k] = &h->known[k].c.t;
+    for (size_t k = 0; k < h->n_known && st == BRAGG_OK; k++) {
+        found *f = &h->known[k];
+        st = solution_remark(h->set, h->s, t[k], h->each, h->n_known, k, h->chi2, f->kin, f->n_kin, h->out->arena, &f->remark, err);
+        if (st == BRAGG_OK && !f->remark)
+            st = two_phase_remark(h->s, t, h->each, h->n_known, k, h->chi2, h->out->arena, &f->remark, err);
+    }
+    return st;
+}
+
 static bragg_status answer(hunt *h, const bragg_pattern *p, bragg_error *err)
 {
     bragg_identification *o = h->out;
@@ -462,6 +486,9 @@ static bragg_status answer(hunt *h, const bragg_pattern *p, bragg_error *err)
     first->n = evident ? h->n_known : h->known[0].c.card ? 1 : 0;
     first->guess = !evident;
     first->score = first->n ? 1 : 0;
+    st = remark_all(h, err);
+    if (st < 0)
+        return st;
     for (size_t k = 0; k < first->n; k++) {
         rate_found(h, &h->known[k]);
         first->phase[k] = match_of(h, &h->known[k]);

@@ -11,9 +11,14 @@
 
 #define scene_new bragg_cards_scene_new
 #define scene_free bragg_cards_scene_free
+#define mean_strain bragg_cards_mean_strain
+#define solution_remark bragg_cards_solution_remark
+#define two_phase_remark bragg_cards_two_phase_remark
 #define scene_search bragg_cards_scene_search
 #define scene_fit bragg_cards_scene_fit
 #define scene_screen bragg_cards_scene_screen
+#define scene_factors bragg_cards_scene_factors
+#define scene_profile bragg_cards_scene_profile
 #define scene_background bragg_cards_scene_background
 #define trial_lines bragg_cards_trial_lines
 #define trial_free bragg_cards_trial_free
@@ -69,8 +74,30 @@ bragg_cell trial_cell(const trial *t);
 bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err);
 /* Fit one more beside the profiles of known ones, which only change by factors. */
 bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+/* The same without one more: factors and background only. */
+bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+/* The profile of a trial as it is. */
+bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err);
 /* What the fit adds to the background at point i. */
 double scene_background(const scene *s, size_t i);
+
+/* Cube root of the change of the cell's volume. */
+double mean_strain(const trial *t);
+
+/* A relative of a phase: a card of the same space group that was tried in its place. */
+typedef struct relative {
+    long long card;
+    double strain;                   /* that its cell would need */
+} relative;
+enum { RELATIVES = 12 };
+/* Solid solution or two phases: whether the phase's cell lies between those of two
+ * relatives, and whether one phase or both ends explain more.  each: profiles of all n
+ * phases of the fit, of which `index` is t.  *out stays NULL when there is nothing to say. */
+bragg_status solution_remark(const bragg_cards *set, const scene *s, const trial *t, double *const *each, size_t n, size_t index, double chi2,
+                             const relative *list, size_t n_list, bragg_arena *arena, char **out, bragg_error *err);
+
+/* The same where two of the phases are of one type. */
+bragg_status two_phase_remark(const scene *s, trial *const *t, double *const *each, size_t n, size_t index, double chi2, bragg_arena *arena, char **out, bragg_error *err);
 
 /* A card of the search and how its lines agree at the best shift of ln d. */
 typedef struct hit {

@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-static const size_t most_bytes = (size_t)64 << 20; /* of one source */
+/* Of one source; of a table or archive that holds many, which is read whole. */
+static const size_t most_bytes = (size_t)64 << 20, most_container = (size_t)8 << 30;
 
 static bool ends(const char *name, const char *suffix)
 {
@@ -47,7 +48,7 @@ static bragg_status hand_over(const cards_receiver *to, const char *path, const 
 /* ------------------------------------------------------------------ files */
 
 /* Plain or gzip-compressed, with a NUL behind. */
-static unsigned char *read_all(const char *path, size_t *size, const char **reason)
+static unsigned char *read_all(const char *path, size_t most, size_t *size, const char **reason)
 {
     gzFile in = gzopen(path, "rb");
     size_t room = 1 << 14, n = 0;
@@ -55,14 +56,15 @@ static unsigned char *read_all(const char *path, size_t *size, const char **reas
     *reason = in ? NULL : strerror(errno);
     for (int got = 1; bytes && got > 0;) {
         if (n + 1 >= room) {
-            unsigned char *more = room < most_bytes ? realloc(bytes, room *= 2) : NULL;
+            bool small = room < most;
+            unsigned char *more = small ? realloc(bytes, room *= 2) : NULL;
             if (!more) {
-                *reason = room < most_bytes ? "no memory" : "larger than 64 MiB";
+                *reason = small ? "no memory" : "larger than a card may be (64 MiB; tables and zip archives 8 GiB)";
                 break;
             }
             bytes = more;
         }
-        got = gzread(in, bytes + n, (unsigned)(room - n - 1));
+        got = gzread(in, bytes + n, room - n - 1 < 1u << 30 ? (unsigned)(room - n - 1) : 1u << 30);
         if (got < 0)
             *reason = "damaged gzip data";
         n += got > 0 ? (size_t)got : 0;
@@ -176,7 +178,7 @@ static bragg_status walk_zip(const char *path, long long changed, const cards_re
 {
     size_t size;
     const char *reason;
-    unsigned char *all = read_all(path, &size, &reason);
+    unsigned char *all = read_all(path, most_container, &size, &reason);
     bragg_zip z;
     bragg_status st = all ? BRAGG_OK : to->broken(to->payload, path, "", reason, err);
     if (all && !bragg_zip_open(all, size, &z))
@@ -285,7 +287,7 @@ static bragg_status walk_file(const char *path, const struct stat *info, const c
         return walk_zip(path, changed, to, err);
     size_t size;
     const char *reason;
-    unsigned char *bytes = read_all(path, &size, &reason);
+    unsigned char *bytes = read_all(path, ends(path, ".csv") ? most_container : most_bytes, &size, &reason);
     if (!bytes)
         return to->broken(to->payload, path, "", reason, err);
     if (ends(path, ".csv") && has_cif_column(bytes)) {
