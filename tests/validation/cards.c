@@ -307,8 +307,8 @@ static void large(const bragg_cards *small, const char *folder, size_t wanted)
     unlink(csv);
     if (bragg_cards_open(db, &set, &err) < 0)
         exit(1);
-    simulated(set, small, "the same: simulated patterns of the bundled cards, strain 0.05 %, texture, noise", 0.0005, 2, ">= 80 %");
-    simulated(set, small, "the same with strain 0.2 %", 0.002, 4, "");
+    simulated(set, small, "the same: simulated patterns of the bundled cards, strain 0.05 %, texture, noise", 0.0005, 4, ">= 80 %");
+    simulated(set, small, "the same with strain 0.2 %", 0.002, 8, "");
     mixtures(set, false);
     bragg_cards_free(set);
     unlink(db);
