@@ -152,7 +152,7 @@ typedef struct bragg_identify_options {
     bool refine;                     /**< fractions of the first answer by Rietveld refinement */
     const bragg_observer *observer;
 } bragg_identify_options;
-#define BRAGG_IDENTIFY_OPTIONS_INIT { .radiation = { .polarization = 0.5 }, .n_verify = 40, .refine = true }
+#define BRAGG_IDENTIFY_OPTIONS_INIT { .radiation = { .polarization = 0.5 }, .n_verify = 60, .refine = true }
 
 typedef struct bragg_identification {
     bragg_arena *arena;

@@ -12,7 +12,7 @@
 #include <xraylib.h>
 
 /* Candidates whose lines are matched with peaks, of which n_verify are fitted. */
-enum { MATCHED = 400, SINGLES = 5 };
+enum { MATCHED = 1000, SINGLES = 5 };
 
 typedef struct candidate {
     hit from;
@@ -101,15 +101,15 @@ static bool is_known(const hunt *h, long long id)
     return false;
 }
 
-/* Of cards that fit equally well the one whose cell is nearest comes first, and an
- * experiment before a calculation. */
+/* Of cards that fit equally well the one whose cell is nearer comes first, and an
+ * experiment before a calculation; strains that a zero error makes do not count. */
 static void settle_ties(hunt *h)
 {
     size_t best = 0;
     double least = INFINITY;
     for (size_t k = 0; k < h->n && h->list[k].rank > 0.985 * h->list[0].rank; k++) {
         const trial *t = &h->list[k].t;
-        double doubt = fabs(mean_strain(t)) + (h->list[k].card->flags & (BRAGG_CARD_COMPUTED | BRAGG_CARD_ESTIMATED) ? 0.004 : 0);
+        double doubt = fmax(fabs(mean_strain(t)), 0.0015) + (h->list[k].card->flags & (BRAGG_CARD_COMPUTED | BRAGG_CARD_ESTIMATED) ? 0.004 : 0);
         for (size_t c = 0; c < t->n_strains; c++)
             doubt = fmax(doubt, 0.7 * fabs(t->strain[c]));
         if (doubt < least) {
