@@ -27,6 +27,14 @@ static bool are_kin(const bragg_card *a, const bragg_card *b)
     return !same && a->n_elements == b->n_elements && common + 1 >= a->n_elements;
 }
 
+static bool share_element(const bragg_card *a, const bragg_card *b)
+{
+    for (size_t k = 0; k < a->n_elements; k++)
+        if (memchr(b->elements, a->elements[k], b->n_elements))
+            return true;
+    return false;
+}
+
 /* Start of an end member beside known profiles: its own cell, nearly. */
 static bragg_status lay_end(const scene *s, const trial *like, trial *t, const double *const *known, size_t n, double *chi2, double *out, bragg_error *err)
 {
@@ -132,6 +140,7 @@ bragg_status solution_remark(const bragg_cards *set, const scene *s, const trial
     for (size_t i = 0; i < n_list && st == BRAGG_OK; i++)
         for (size_t j = 0; j < n_list; j++) /* the nearest pair on both sides */
             if (list[i].strain > least_strain && list[j].strain < -least_strain && are_kin(card[i], card[j]) &&
+                share_element(card[i], t->card) && share_element(card[j], t->card) &&
                 (!end[0] || list[i].strain - list[j].strain < strain[0] - strain[1])) {
                 end[0] = card[i];
                 end[1] = card[j];
