@@ -21,6 +21,7 @@
 #include <bragg/number.h>
 #include <bragg/log.h>
 #include <bragg/numeric.h>
+#include <bragg/nxazint.h>
 #include <bragg/observer.h>
 #include <bragg/operando.h>
 #include <bragg/output.h>

@@ -6,7 +6,7 @@ floor() {
     case $1 in
     array | bytes | zip | error | number | units | base | arena | yaml | json | hash | path | observer | output | thread | text) echo "0 base" ;;
     param | lsq | numeric | sparse) echo "1 numeric" ;;
-    frame) echo "2 frame" ;; pattern) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
+    frame) echo "2 frame" ;; pattern | nxazint) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
     detector | calibrate) echo "3 detector" ;; refine | profile | experiment | instrument) echo "3 refine" ;;
     cards | index) echo "4 cards" ;; pdf) echo "4 pdf" ;;
     operando) echo "5 operando" ;; simulate) echo "5 simulate" ;;

@@ -593,6 +593,255 @@ START_TEST(dark_and_variance_frames_do_what_they_say)
 }
 END_TEST
 
+static double random_part(unsigned long long *seed)
+{
+    *seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return ((double)(*seed >> 11) + 0.5) * 0x1p-53;
+}
+
+/* Counts about a mean of hundreds: normal deviates (G. E. P. Box & M. E. Muller,
+ * Ann. Math. Stat. 29 (1958) 610), rounded. */
+static double counts_of(double mean, unsigned long long *seed)
+{
+    double u = random_part(seed), v = random_part(seed);
+    return rint(mean + sqrt(mean) * sqrt(-2 * log(u)) * cos(2 * BRAGG_PI * v));
+}
+
+/* What a frame gives depends neither on the frames beside it nor on the threads. */
+START_TEST(frames_together_give_the_bits_of_each_alone)
+{
+    enum { N = 21, BINS = 333 };
+    bragg_frame *f[N];
+    for (int k = 0; k < N; k++) {
+        static const bragg_pixel types[] = { BRAGG_U16, BRAGG_I32, BRAGG_F32, BRAGG_U32 };
+        bragg_frame_new(173, 211, types[k / 9], &f[k], NULL);
+        for (size_t i = 0; i < 173 * 211; i++)
+            set_pixel(f[k], i, (i + (size_t)k) % 1511 ? (double)((i * 2654435761u + (size_t)k * 977) >> 20 & 4095) : k % 3 ? -1 : k / 9 ? 3e9 : 65535);
+    }
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+    bragg_frame *dark;
+    bragg_frame_new(173, 211, BRAGG_F32, &dark, NULL);
+    for (size_t i = 0; i < 173 * 211; i++)
+        set_pixel(dark, i, 0.3 * (double)(i % 7));
+    o.n_bins = BINS;
+    bragg_plan *plan;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+    double *all = malloc(6 * N * BINS * sizeof *all), *each = all + 3 * N * BINS;
+    for (int d = 0; d < 2; d++)
+        for (int threads = 1; threads < 6; threads += 2) {
+            with.dark = d ? dark : NULL;
+            omp_set_num_threads(threads);
+            ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, N, &with, all, all + N * BINS, all + 2 * N * BINS, NULL), BRAGG_OK);
+            omp_set_num_threads(6 - threads);
+            for (size_t k = 0; k < N; k++)
+                ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f[k], 1, &with, each + k * BINS, each + (N + k) * BINS, each + (2 * N + k) * BINS, NULL), BRAGG_OK);
+            ck_assert_int_eq(memcmp(all, each, 3 * N * BINS * sizeof *all), 0);
+        }
+    for (int k = 0; k < N; k++)
+        bragg_frame_free(f[k]);
+    bragg_frame_free(dark);
+    bragg_plan_free(plan);
+    free(all);
+}
+END_TEST
+
+/* Differences of equal exposures over their errors, for each way to errors: the mean
+ * of squares is one.  Sums of bins stand over each other, so that the doubt of an
+ * error from scatter does not make the mean of a ratio larger. */
+START_TEST(repeated_frames_differ_by_their_errors)
+{
+    enum { PAIRS = 600, BINS = 90, ROWS = 97, COLUMNS = 83 };
+    static const struct { const char *name; bragg_errors errors; bragg_reject reject; bool variance; } cases[] = {
+        { "poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false },
+        { "variance", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, true },
+        { "azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false },
+        { "clip, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_CLIP, false },
+        { "clip, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_CLIP, false } };
+    bragg_geometry g = { 0.2137, 0.0071, 0.0062, 0.003, -0.002, 0, 172e-6, 151e-6, ROWS, COLUMNS, 0.7107, 3, "" };
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    o.n_bins = BINS;
+    o.first = 0.003;
+    o.last = 0.035;
+    bragg_plan *plan;
+    ck_assert_int_eq(bragg_plan_new(&g, ROWS, COLUMNS, NULL, &o, &plan, NULL), BRAGG_OK);
+    bragg_frame *f[2];
+    bragg_frame *variance;
+    bragg_frame_new(COLUMNS, ROWS, BRAGG_F64, &variance, NULL);
+    for (int k = 0; k < 2; k++)
+        bragg_frame_new(COLUMNS, ROWS, BRAGG_I32, &f[k], NULL);
+    double mean[ROWS * COLUMNS];
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+        bragg_ray r = bragg_geometry_ray(&g, (double)(i / COLUMNS) + 0.5, (double)(i % COLUMNS) + 0.5);
+        mean[i] = 700 * r.solid_angle; /* even rings: their scatter is that of counting */
+        set_pixel(variance, i, mean[i]);
+    }
+    enum { CASES = sizeof cases / sizeof *cases };
+    unsigned long long seed = 4711;
+    double squares[CASES][BINS] = { { 0 } }, expected[CASES][BINS] = { { 0 } }, y[2 * BINS], sem[2 * BINS];
+    const bragg_frame *both[2] = { variance, variance };
+    for (int pair = 0; pair < PAIRS; pair++) {
+        for (int k = 0; k < 2; k++)
+            for (size_t i = 0; i < ROWS * COLUMNS; i++)
+                ((int32_t *)f[k]->data)[i] = (int32_t)counts_of(mean[i], &seed);
+        for (size_t c = 0; c < CASES; c++) {
+            bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+            with.errors = cases[c].errors;
+            with.reject = cases[c].reject;
+            with.variance = cases[c].variance ? both : NULL;
+            ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, 2, &with, y, sem, NULL, NULL), BRAGG_OK);
+            for (int b = 0; b < BINS; b++) {
+                squares[c][b] += pow(y[b] - y[BINS + b], 2);
+                expected[c][b] += pow(sem[b], 2) + pow(sem[BINS + b], 2);
+            }
+        }
+    }
+    for (size_t c = 0; c < CASES; c++) {
+        double chi2 = 0;
+        for (int b = 0; b < BINS; b++)
+            chi2 += squares[c][b] / expected[c][b] / BINS;
+        printf("%-16s chi^2 of repeated frames %.4f\n", cases[c].name, chi2);
+        fflush(stdout);
+        ck_assert_msg(fabs(chi2 - 1) < 0.01, "%s: %g", cases[c].name, chi2);
+    }
+    for (int k = 0; k < 2; k++)
+        bragg_frame_free(f[k]);
+    bragg_frame_free(variance);
+    bragg_plan_free(plan);
+}
+END_TEST
+
+/* Bright spots on even rings: the mean is spoilt, what rejects them is not. */
+START_TEST(outliers_are_rejected_and_what_is_left_has_the_right_errors)
+{
+    enum { BINS = 90, ROWS = 197, COLUMNS = 183 };
+    bragg_geometry g = { 0.2137, 0.0171, 0.0132, 0.003, -0.002, 0, 172e-6, 151e-6, ROWS, COLUMNS, 0.7107, 3, "" };
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    o.n_bins = BINS;
+    o.first = 0.02;
+    o.last = 0.08;
+    o.solid_angle = false;
+    bragg_plan *plan;
+    ck_assert_int_eq(bragg_plan_new(&g, ROWS, COLUMNS, NULL, &o, &plan, NULL), BRAGG_OK);
+    bragg_frame *f;
+    bragg_frame_new(COLUMNS, ROWS, BRAGG_U32, &f, NULL);
+    unsigned long long seed = 815;
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        ((uint32_t *)f->data)[i] = (uint32_t)(i % 61 ? counts_of(300, &seed) : 90000);
+    for (int c = 0; c < 5; c++) {
+        static const char *const names[] = { "mean", "clip, poisson", "clip, azimuthal", "median", "quantiles 0.1 to 0.9" };
+        bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+        double y[BINS], sem[BINS], std[BINS], mean = 0, chi2 = 0, spread = 0;
+        with.reject = c == 0 ? BRAGG_REJECT_NONE : c < 3 ? BRAGG_REJECT_CLIP : BRAGG_REJECT_QUANTILE;
+        with.errors = c == 2 || c == 3 ? BRAGG_ERRORS_AZIMUTHAL : BRAGG_ERRORS_POISSON;
+        with.low = c == 3 ? 0.5 : 0.1;
+        with.high = c == 3 ? 0.5 : 0.9;
+        ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f, 1, &with, y, sem, std, NULL), BRAGG_OK);
+        for (int b = 0; b < BINS; b++) {
+            mean += y[b] / BINS;
+            chi2 += pow((y[b] - 300) / sem[b], 2) / BINS;
+            spread += std[b] / BINS;
+        }
+        printf("%-22s mean %.3f, chi^2 %.3f, deviation of a pixel %.2f\n", names[c], mean, chi2, spread);
+        fflush(stdout);
+        ck_assert_msg(c == 0 ? mean > 1000 : fabs(mean - 300) < 1.5, "%s: %g", names[c], mean);
+        ck_assert_msg(c == 0 || (chi2 > 0.4 && chi2 < 2.2), "%s: %g", names[c], chi2); /* 90 bins that share pixels, a sixtieth of them spoilt */
+        ck_assert_msg(c == 0 || fabs(spread / sqrt(300) - 1) < 0.15, "%s: %g", names[c], spread);
+    }
+    bragg_frame_free(f);
+    bragg_plan_free(plan);
+}
+END_TEST
+
+START_TEST(monitors_flats_and_oblique_sensors_divide)
+{
+    bragg_frame *f, *flat;
+    bragg_frame_new(173, 211, BRAGG_I32, &f, NULL);
+    bragg_frame_new(173, 211, BRAGG_F32, &flat, NULL);
+    double thick = 0.731;
+    for (size_t i = 0; i < 173 * 211; i++) {
+        double answer = i % 97 ? 0.5 + (double)(i % 13) / 13 : 0; /* dead ones must not count */
+        set_pixel(flat, i, answer);
+        set_pixel(f, i, i % 97 ? rint(1e6 * (double)(float)answer) : 77777);
+    }
+    for (int c = 0; c < 2; c++) {
+        bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+        bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+        double y[200], sem[200], monitor = 4.25;
+        bragg_plan *plan;
+        o.n_bins = 200;
+        o.first = 0.1;
+        o.last = 0.3;
+        o.solid_angle = false;
+        o.flat = flat;
+        o.split = BRAGG_SPLIT_NONE;
+        o.sensor_mu_t = c ? thick : NAN;
+        with.monitor = &monitor;
+        ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+        ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f, 1, &with, y, sem, NULL, NULL), BRAGG_OK);
+        for (int b = 0; b < 200; b++)
+            if (!isnan(y[b]) && !c)
+                assert_close(y[b], 1e6 / 4.25, 1e-5);
+            else if (!isnan(y[b])) /* at an angle more is absorbed: less is left after the correction */
+                ck_assert(y[b] < 1e6 / 4.25 && y[b] > 1e6 / 4.25 * 0.9);
+        bragg_plan_free(plan);
+    }
+    bragg_frame_free(f);
+    bragg_frame_free(flat);
+}
+END_TEST
+
+START_TEST(masks_are_drawn_and_learnt)
+{
+    const char *path = "test_detector.tmp.yaml";
+    uint8_t *mask = calloc(60 * 50, 1);
+    bragg_error err = BRAGG_ERROR_INIT;
+    FILE *out = fopen(path, "w");
+    fputs("rectangles: [[2, 3, 7, 9]]\ncircles: [[30, 40, 4.2]]\npolygons: [[[20, 5], [30, 5], [25, 14]]]\n", out);
+    fclose(out);
+    ck_assert_msg(bragg_mask_read_yaml(path, NULL, NULL, 60, 50, mask, &err) == BRAGG_OK, "%s", err.text);
+    size_t n = 0;
+    for (size_t i = 0; i < 60 * 50; i++)
+        n += mask[i];
+    ck_assert(mask[3 * 50 + 2] && mask[8 * 50 + 6] && !mask[9 * 50 + 6] && mask[39 * 50 + 29] && mask[6 * 50 + 25] && !mask[13 * 50 + 21]);
+    ck_assert(n > 30 + 45 + 40 && n < 30 + 65 + 52);
+    out = fopen(path, "w");
+    fputs("rings: [[1, 2]]\n", out);
+    fclose(out);
+    ck_assert_int_eq(bragg_mask_read_yaml(path, NULL, NULL, 60, 50, mask, &err), BRAGG_EDATA);
+    memset(mask, 0, 60 * 50);
+    ck_assert_int_eq(bragg_mask_read_yaml(path, &awkward, NULL, 60, 50, mask, &err), BRAGG_OK);
+    for (size_t i = 0; i < 60 * 50; i++) {
+        bragg_geometry g = awkward;
+        g.rows = 60;
+        g.columns = 50;
+        double tth = bragg_geometry_ray(&g, (double)(i / 50) + 0.5, (double)(i % 50) + 0.5).two_theta_rad / BRAGG_DEG;
+        ck_assert(mask[i] == (tth >= 1 && tth <= 2));
+    }
+    out = fopen(path, "w");
+    fputs("circels: [[1, 2, 3]]\n", out);
+    fclose(out);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_mask_read_yaml(path, NULL, NULL, 60, 50, mask, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "circles"));
+    unlink(path);
+    bragg_frame *f[8];
+    unsigned long long seed = 3;
+    for (int k = 0; k < 8; k++) {
+        bragg_frame_new(50, 60, BRAGG_U16, &f[k], NULL);
+        for (size_t i = 0; i < 60 * 50; i++)
+            set_pixel(f[k], i, i == 777 ? 900 : i == 1234 ? 0 : fmax(counts_of(50 + (double)(i % 50), &seed), 0));
+    }
+    memset(mask, 0, 60 * 50);
+    ck_assert_int_eq(bragg_mask_learn((const bragg_frame *const *)f, 8, 8, mask, &err), BRAGG_OK);
+    for (size_t i = 0; i < 60 * 50; i++)
+        ck_assert_msg(mask[i] == (i == 777 || i == 1234), "pixel %zu", i);
+    for (int k = 0; k < 8; k++)
+        bragg_frame_free(f[k]);
+    free(mask);
+}
+END_TEST
+
 START_TEST(plans_that_make_no_sense_are_refused)
 {
     bragg_plan *plan;
@@ -805,6 +1054,11 @@ int main(void)
     tcase_add_test(all, one_and_four_threads_give_the_same_bits);
     tcase_add_test(all, pixels_that_a_frame_marks_count_as_if_masked_in_all_types);
     tcase_add_test(all, dark_and_variance_frames_do_what_they_say);
+    tcase_add_test(all, frames_together_give_the_bits_of_each_alone);
+    tcase_add_test(all, repeated_frames_differ_by_their_errors);
+    tcase_add_test(all, outliers_are_rejected_and_what_is_left_has_the_right_errors);
+    tcase_add_test(all, monitors_flats_and_oblique_sensors_divide);
+    tcase_add_test(all, masks_are_drawn_and_learnt);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
     tcase_add_test(all, standards_calibrate_without_a_hint);

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "close.h"
 
+#include <bragg/nxazint.h>
 #include <bragg/pattern.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,51 @@ START_TEST(second_lines_of_a_doublet_are_marked_where_they_are_resolved)
 }
 END_TEST
 
+/* Written in two rounds, gone on with, read as one pattern and as all. */
+START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
+{
+    const char *path = "test_pattern.tmp.h5";
+    double x[5] = { 0.1, 0.2, 0.3, 0.4, 0.5 }, y[10], sigma[10];
+    bragg_nxazint_header h = { .n_rings = 5, .x = x, .axis = BRAGG_AXIS_TTH, .wavelength_ang = 0.4066, .polarization = 0.99, .solid_angle = true, .poni = "Distance: 1", .settings = "split=full" };
+    bragg_nxazint_row rows[2] = { { "a.tif 0", 100, 1, 2, 300, true }, { "b.tif 7", 101, 1, 2, 310, true } };
+    bragg_error err = BRAGG_ERROR_INIT;
+    char last[256];
+    size_t n;
+    bragg_status st = bragg_nxazint_create(path, true, &h, &err);
+    if (st == BRAGG_ENOSUPPORT) {
+        printf("skipped: %s\n", err.text);
+        return;
+    }
+    ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_nxazint_create(path, false, &h, NULL), BRAGG_EEXIST);
+    ck_assert_int_lt(bragg_pattern_count(path, &n, NULL), 0); /* nothing yet */
+    for (int k = 0; k < 10; k++) {
+        y[k] = k == 7 ? NAN : 10 + k;
+        sigma[k] = k == 7 ? NAN : 0.5 * k + 1;
+    }
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, y, sigma, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows + 1, y + 5, sigma + 5, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_nxazint_resume(path, &h, &n, last, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_str_eq(last, "b.tif 7");
+    bragg_pattern *p;
+    ck_assert_msg(bragg_pattern_read("test_pattern.tmp.h5:/entry/data[1]", 0, &p, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(p->n, 4); /* the empty bin is absent */
+    assert_close(p->x[2], 0.4, 1e-12);
+    assert_close(p->y[2], 18, 1e-6);
+    assert_close(p->sigma[3], 5.5, 1e-6);
+    ck_assert(p->wavelength_ang == 0.4066 && p->temperature_k == 310 && p->time_s == 101);
+    bragg_pattern_free(p);
+    ck_assert_int_eq(bragg_pattern_count(path, &n, NULL), BRAGG_OK);
+    ck_assert_uint_eq(n, 2);
+    ck_assert_int_eq(bragg_pattern_read("test_pattern.tmp.h5:/entry/data[2]", 0, &p, NULL), BRAGG_EINVAL);
+    ck_assert_int_eq(bragg_pattern_read("test_pattern.tmp.h5:/entry/frames", 0, &p, NULL), BRAGG_EDATA);
+    h.settings = "split=none";
+    ck_assert_int_eq(bragg_nxazint_resume(path, &h, &n, last, &err), BRAGG_EDATA);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pattern");
@@ -191,6 +237,7 @@ int main(void)
     tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
     tcase_add_test(tc, peak_positions_scatter_as_their_uncertainties_say);
     tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);
+    tcase_add_test(tc, integrated_frames_in_hdf5_read_back_and_grow);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -40,7 +40,7 @@ bragg_status bragg_parallel_for(size_t n, size_t block, bragg_range_work work, v
 int bragg_thread_count(void)
 {
 #ifdef _OPENMP
-    return omp_get_max_threads();
+    return omp_in_parallel() ? 1 : omp_get_max_threads();
 #else
     return 1;
 #endif

@@ -78,8 +78,32 @@ typedef struct bragg_plan_options {
     double polarization;      /**< NAN: none */
     double chi_first_rad, chi_last_rad;  /**< sector, up to 2 pi wide; NAN: all round from -pi */
     size_t n_azimuth;         /**< azimuth bins over the sector: more than 1 makes cakes */
+    const bragg_frame *flat;  /**< answer of each pixel, counts are divided by it; not
+                                   positive: masked; NULL: none; read by bragg_plan_new only */
+    double sensor_mu_t;       /**< sensor absorption times thickness: rays that come in at an
+                                   angle are absorbed by more of it; NAN: not corrected for */
 } bragg_plan_options;
-#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1 }
+#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1, NULL, NAN }
+
+/** mask[i] |= 1 for what a YAML file describes, all keys optional, pixels as column
+ *  and row from the outer corner of the first:
+ *
+ *      files: [mask.tif]                           not zero there
+ *      below: 0                                    of the frame, when there is one
+ *      above: 60000
+ *      rectangles: [[column, row, column, row]]
+ *      circles: [[column, row, radius]]
+ *      polygons: [[[column, row], …]]
+ *      rings: [[2theta_deg, 2theta_deg]]           need the geometry
+ *      sectors: [[azimuth_deg, azimuth_deg]]
+ *
+ *  frame and geometry may be NULL; EDATA with line and column. */
+bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geometry, const bragg_frame *frame, size_t rows, size_t columns,
+                                  uint8_t *mask, bragg_error *err);
+/** mask[i] |= 1 for pixels that n frames of one shape show to be hot or dead: whose
+ *  mean is more than `deviations` robust standard deviations (of the neighbours in a
+ *  window of 7 x 7) from their median, or that never count where these do. */
+bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double deviations, uint8_t *mask, bragg_error *err);
 
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number
  *  of frames.

@@ -16,7 +16,7 @@ typedef bragg_status (*bragg_range_work)(void *payload, size_t first, size_t las
 bragg_status bragg_parallel_for(size_t n, size_t block, bragg_range_work work, void *payload,
                                 bragg_error *err);
 
-/** Threads that bragg_parallel_for would use (OMP_NUM_THREADS). */
+/** Threads that bragg_parallel_for would use (OMP_NUM_THREADS); 1 from within one. */
 int bragg_thread_count(void);
 
 #endif

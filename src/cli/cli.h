@@ -31,8 +31,8 @@ typedef struct cli_command {
 bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
                        int argc, char **argv, int *n_operands, bool *help, bragg_error *err);
 
-/** "FIRST,LAST" of --range, as typed. */
-bragg_status cli_range(const char *text, double *first, double *last, bragg_error *err);
+/** "FIRST,LAST" of an option, as typed. */
+bragg_status cli_range(const char *option, const char *text, double *first, double *last, bragg_error *err);
 
 /** Print "bragg COMMAND: message" on stderr and return the exit status. */
 int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
@@ -46,10 +46,13 @@ typedef struct cli_progress {
 const bragg_observer *cli_observer(cli_progress *progress, const char *what);
 void cli_progress_end(const cli_progress *progress);
 
+/** OK for what --flip may be, NULL too. */
+bragg_status cli_flip_check(const char *flip, bragg_error *err);
 /** A frame as its file and --flip (NULL: as it stands) say; EINVAL for another word. */
 bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err);
-/** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none): free. */
-bragg_status cli_mask_read(const char *path, const char *flip, const bragg_frame *f, uint8_t **mask, bragg_error *err);
+/** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none), a
+ *  frame or a YAML description, for whose rings g (or NULL) says where they are: free. */
+bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);

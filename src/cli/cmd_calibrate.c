@@ -160,7 +160,7 @@ static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
         st = cli_frame_read(path, 0, w->flip, &f, err);
     }
     if (st == BRAGG_OK)
-        st = cli_mask_read(w->mask, w->flip, f, &mask, err);
+        st = cli_mask_read(w->mask, w->flip, w->poni ? &g : NULL, f, &mask, err);
     if (st == BRAGG_OK && w->orient) {
         st = print_orientations(f, mask, &g, w->json, err);
     } else if (st == BRAGG_OK) {

@@ -36,7 +36,7 @@ static bragg_status plot_frame(const wish *w, const char *path, bragg_error *err
     uint8_t *mask = NULL;
     bragg_status st = cli_frame_read(path, 0, w->flip, &f, err);
     if (st == BRAGG_OK)
-        st = cli_mask_read(NULL, NULL, f, &mask, err);
+        st = cli_mask_read(NULL, NULL, NULL, f, &mask, err);
     size_t n = st == BRAGG_OK ? f->width * f->height : 0;
     double *v = malloc((n + 1) * sizeof *v);
     bool *bad = malloc((n + 1) * sizeof *bad);
@@ -230,7 +230,7 @@ static bragg_status check(wish *w, int n, bragg_error *err)
         return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", w->unit);
     if (!(w->width_mm >= 40 && w->width_mm <= 1000))
         return bragg_fail(err, BRAGG_EINVAL, "--width-mm: expected 40 to 1000, found %g", w->width_mm);
-    bragg_status st = w->range ? cli_range(w->range, &w->first, &w->last, err) : BRAGG_OK;
+    bragg_status st = w->range ? cli_range("range", w->range, &w->first, &w->last, err) : BRAGG_OK;
     return st == BRAGG_OK ? bragg_plot_check_path(w->out, err) : st;
 }
 

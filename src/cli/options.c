@@ -103,11 +103,11 @@ bragg_status cli_parse(const cli_command *command, const cli_option *options, si
     return st;
 }
 
-bragg_status cli_range(const char *text, double *first, double *last, bragg_error *err)
+bragg_status cli_range(const char *option, const char *text, double *first, double *last, bragg_error *err)
 {
     const char *at = text;
     if (!bragg_number_scan(at, &at, first) || *at++ != ',' || !bragg_number_parse(at, last))
-        return bragg_fail(err, BRAGG_EINVAL, "--range: expected FIRST,LAST, found '%s'", text);
+        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected FIRST,LAST, found '%s'", option, text);
     return BRAGG_OK;
 }
 

@@ -104,6 +104,8 @@ static double correction_of(const making *m, const ray *u)
         double twist = (u->t[1] * u->t[1] - u->t[0] * u->t[0]) / u->length2; /* cos(2 chi) sin^2 */
         c *= 0.5 * (2 - sine2 - o->polarization * twist);
     }
+    if (o->sensor_mu_t > 0) /* J. Zaleski, G. Wu & P. Coppens, J. Appl. Cryst. 31 (1998) 302 */
+        c *= expm1(-o->sensor_mu_t * sqrt(u->length2) / m->g.distance_m) / expm1(-o->sensor_mu_t);
     return c;
 }
 
@@ -223,8 +225,9 @@ static bragg_status share_row(const making *m, share_list *lists, size_t i, cons
     for (size_t j = 0; j < p->columns && st == BRAGG_OK; j++) {
         size_t pixel = i * p->columns + j;
         ray u = ray_on(&rays, j);
-        p->correction[pixel] = (float)correction_of(m, &u);
-        if (masked(m, pixel))
+        double c = correction_of(m, &u) * (p->opt.flat ? bragg_plan_value(p->opt.flat, pixel) : 1);
+        p->correction[pixel] = (float)c;
+        if (masked(m, pixel) || !(c > 0))
             continue;
         point centre = { axis_of(m, &u), m->needs_chi ? atan2(u.t[0], u.t[1]) : 0 };
         point corner[4] = { centre, centre, centre, centre };
@@ -369,6 +372,10 @@ static bragg_status check_options(const bragg_geometry *g, const bragg_plan_opti
         return bragg_fail(err, BRAGG_EINVAL, "bins: expected at most 1e8 in all, got %zu x %zu", o->n_bins, o->n_azimuth);
     if (!isnan(o->polarization) && !(fabs(o->polarization) <= 1))
         return bragg_fail(err, BRAGG_EINVAL, "polarization: expected -1 to 1, got %g", o->polarization);
+    if (o->sensor_mu_t <= 0)
+        return bragg_fail(err, BRAGG_EINVAL, "sensor: expected a positive absorption times thickness, got %g", o->sensor_mu_t);
+    if (o->flat && (o->flat->height != g->rows || o->flat->width != g->columns))
+        return bragg_fail(err, BRAGG_EDATA, "flat: expected %zu x %zu pixels, found %zu x %zu", g->columns, g->rows, o->flat->width, o->flat->height);
     if (o->last <= o->first)
         return bragg_fail(err, BRAGG_EINVAL, "range: expected the first below the last, got %g and %g", o->first, o->last);
     if (o->chi_last_rad <= o->chi_first_rad || o->chi_last_rad - o->chi_first_rad > 2 * BRAGG_PI * (1 + 1e-12))
@@ -485,6 +492,7 @@ bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t 
     m.q_factor = (options->axis == BRAGG_AXIS_QNM ? 40 : 4) * BRAGG_PI / m.g.wavelength_ang;
     m.pixel2 = upright ? m.g.pixel_slow_m : m.g.pixel_fast_m;
     st = make(&m, err);
+    p->opt.flat = NULL; /* not ours */
     if (st < 0) {
         bragg_plan_free(p);
         return st;

@@ -131,15 +131,60 @@ static void set_errors(const sieve *s, const sample *a, size_t n, outcome *r)
     r->std = sqrt(variance / r->norm2);
 }
 
+/* The middle one of n numbers, whose order is lost (C. A. R. Hoare, Comm. ACM 4
+ * (1961) 321). */
+static double middle_of(double *v, size_t n)
+{
+    size_t low = 0, high = n - 1, k = n / 2;
+    while (low < high) {
+        double pivot = v[(low + high) / 2];
+        size_t i = low, j = high;
+        for (;;) {
+            while (v[i] < pivot)
+                i++;
+            while (v[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            double keep = v[i];
+            v[i++] = v[j];
+            v[j--] = keep;
+        }
+        if (k <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+    return v[k];
+}
+
+/* Median and squared deviation to begin with: the mean of a bin with a bright spot
+ * lies so far from all of its pixels that none of them would be left. */
+static double begin_clip(const sample *a, double *scratch, size_t n, double *scatter)
+{
+    for (size_t i = 0; i < n; i++)
+        scratch[i] = a[i].x;
+    double middle = middle_of(scratch, n);
+    for (size_t i = 0; i < n; i++)
+        scratch[i] = fabs(a[i].x - middle);
+    *scatter = pow(1.4826 * middle_of(scratch, n), 2);
+    return middle;
+}
+
 /* Which differ from the mean by more than the limit go, those that are left are
  * looked at again.  A pixel is judged by the deviation that the mean makes one
- * expect of it and not by its own count, which an outlier has made large itself. */
+ * expect of it and not by its own count, which an outlier has made large itself.
+ * a has room for 2 n. */
 static size_t clip(const sieve *s, sample *a, size_t n, outcome *r)
 {
-    for (int cycle = 0; cycle < MOST_CYCLES; cycle++) {
+    double scatter = NAN;
+    for (int cycle = 0; n && cycle < MOST_CYCLES; cycle++) {
         *r = mean_of(a, n);
-        double scatter = s->o->errors == BRAGG_ERRORS_AZIMUTHAL ? scatter_of(a, n, r) : NAN;
-        size_t kept = 0;
+        if (cycle == 0)
+            r->mean = begin_clip(a, (double *)(a + n), n, &scatter);
+        else if (s->o->errors == BRAGG_ERRORS_AZIMUTHAL)
+            scatter = scatter_of(a, n, r);
+        size_t kept = 0, all = n;
         for (size_t i = 0; i < n; i++) {
             double w2c2 = a[i].norm * a[i].norm, variance = scatter;
             if (s->o->errors == BRAGG_ERRORS_POISSON) /* of counts: mean c / c^2, of one count at least */
@@ -147,9 +192,11 @@ static size_t clip(const sieve *s, sample *a, size_t n, outcome *r)
             if (!(fabs(a[i].x - r->mean) > s->o->clip * sqrt(variance)))
                 a[kept++] = a[i];
         }
-        if (kept == n || kept == 0)
+        if (kept == 0) /* a deviation of none: the middle ones, or all */
             break;
         n = kept;
+        if (kept == all && cycle)
+            break;
     }
     *r = mean_of(a, n);
     return n;

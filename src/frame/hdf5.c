@@ -30,6 +30,9 @@ static bragg_status read_hdf5(const char *path, size_t index, bragg_frame **out,
 
 enum { MOST_SETS = 10000 };
 
+/* HDF5 is not made for threads: one at a time, whoever calls. */
+#define ALONE _Pragma("omp critical(bragg_hdf5)")
+
 /* FILE:/path[first:last:step] taken apart; path empty: to be found. */
 typedef struct place {
     char file[4096], path[1024];
@@ -252,19 +255,23 @@ static quiet hush(void)
 
 static bragg_status count(const char *spec, size_t *n, bragg_error *err)
 {
-    place p;
-    sets s;
-    quiet q = hush();
-    bragg_status st = open_sets(spec, &p, &s, err);
-    if (st == BRAGG_OK) {
-        *n = frames_in(&p, &s);
-        close_sets(&s);
+    bragg_status st;
+    ALONE
+    {
+        place p;
+        sets s;
+        quiet q = hush();
+        st = open_sets(spec, &p, &s, err);
+        if (st == BRAGG_OK) {
+            *n = frames_in(&p, &s);
+            close_sets(&s);
+        }
+        H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
     }
-    H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
     return st;
 }
 
-static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
+static bragg_status read_alone(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
 {
     place p;
     sets s;
@@ -285,6 +292,13 @@ static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out,
         close_sets(&s);
     }
     H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
+    return st;
+}
+
+static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
+{
+    bragg_status st;
+    ALONE st = read_alone(spec, index, out, err);
     return st;
 }
 

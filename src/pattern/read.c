@@ -34,7 +34,11 @@ static bool probe_archive(const source *src)
 static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
 
 /* The first whose probe says yes reads; columns of text take what is left. */
+static bool probe_nxazint(const source *src) { return src->size > 8 && !memcmp(src->bytes, "\x89HDF\r\n\x1a\n", 8); }
+static bragg_status read_nxazint(const source *src, pattern_list *list, bragg_error *err) { return nxazint_read(src->path, list, err); }
+
 static const pattern_reader readers[] = {
+    { "nxazint", "integrated frames in HDF5 (NXazint1d, NXazint2d), FILE:/path[frame] for one", probe_nxazint, read_nxazint },
     { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas },
     { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
     { "brml", "Bruker BRML, all scans", probe_brml, read_brml },
@@ -223,6 +227,15 @@ static bragg_status read_list(const char *path, pattern_list *list, const patter
     char extension[16];
     *list = (pattern_list){ 0 };
     extension_of(path, extension);
+    if (nxazint_is(path)) { /* may be longer than memory */
+        *reader = &readers[0];
+        bragg_status read = nxazint_read(path, list, err);
+        if (read == BRAGG_OK && !list->n)
+            read = bragg_fail(err, BRAGG_EDATA, "'%s': no frame in it yet", path);
+        if (read < 0)
+            list_free(list);
+        return read;
+    }
     bragg_status st = load(path, &bytes, &size, err);
     if (st == BRAGG_OK) {
         source src = { bytes, size, path, extension };
@@ -320,6 +333,10 @@ bragg_status bragg_pattern_format(const char *path, const char **name, bragg_err
     size_t size;
     char extension[16];
     extension_of(path, extension);
+    if (nxazint_is(path)) {
+        *name = readers[0].name;
+        return BRAGG_OK;
+    }
     bragg_status st = load(path, &bytes, &size, err);
     if (st == BRAGG_OK)
         *name = reader_for(&(source){ bytes, size, path, extension })->name;

@@ -146,6 +146,9 @@ bool probe_rigaku_binary(const source *src);
 bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err);
 bool probe_udf(const source *src);
 bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err);
+/* nxazint.c: HDF5 is read where it lies, FILE or FILE:/path[frame]. */
+bool nxazint_is(const char *spec);
+bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err);
 bool probe_xylib(const source *src);
 bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err);
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef CLI_INTEGRATE_H
+#define CLI_INTEGRATE_H
+
+#include "cli.h"
+
+/** What the options of bragg integrate say. */
+typedef struct integrate_wish {
+    const char *poni, *mask, *dark, *flat, *variance, *unit, *split, *flip, *out, *range, *sector, *errors, *quantiles, *monitor;
+    double wavelength_ang, polarization, sensor_mu_t, clip;
+    long long bins, azimuth, frame;
+    bool no_solid_angle, median, resume, force;
+} integrate_wish;
+
+/** All frames of n files to where the wish says. */
+bragg_status cli_integrate_all(const integrate_wish *wish, const bragg_plan_options *plan, const bragg_integrate_options *frames,
+                               char **paths, size_t n, bragg_error *err);
+
+#endif

@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* NXazint1d and NXazint2d: integrated frames in HDF5, read and written. */
+#include "config.h"
+#include "reader.h"
+
+#include <bragg/nxazint.h>
+#include <bragg/number.h>
+#include <bragg/output.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+bool nxazint_is(const char *spec)
+{
+    char path[4096];
+    unsigned char head[8] = { 0 };
+    const char *colon = strstr(spec, ":/");
+    snprintf(path, sizeof path, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return false;
+    size_t n = fread(head, 1, sizeof head, in);
+    fclose(in);
+    return n == 8 && !memcmp(head, "\x89HDF\r\n\x1a\n", 8);
+}
+
+#ifndef HAVE_HDF5
+
+static bragg_status no_hdf5(const char *path, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", path);
+}
+
+bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxazint_header *header, bragg_error *err)
+{
+    return no_hdf5(path, err);
+    (void)force, (void)header;
+}
+
+bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *header, size_t n, const bragg_nxazint_row *rows,
+                                  const double *intensity, const double *sigma, bragg_error *err)
+{
+    return no_hdf5(path, err);
+    (void)header, (void)n, (void)rows, (void)intensity, (void)sigma;
+}
+
+bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *header, size_t *n, char *last, bragg_error *err)
+{
+    return no_hdf5(path, err);
+    (void)header, (void)n, (void)last;
+}
+
+bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
+{
+    return no_hdf5(spec, err);
+    (void)list;
+}
+
+#else
+
+#include <hdf5.h>
+
+enum { NAME = 256, ROWS_A_CHUNK = 16 };
+
+/* HDF5 is not made for threads: one at a time, whoever calls.  It prints its errors
+ * by itself unless it is told not to. */
+#define ALONE _Pragma("omp critical(bragg_hdf5)")
+
+typedef struct quiet {
+    H5E_auto2_t function;
+    void *data;
+} quiet;
+
+static quiet hush(void)
+{
+    quiet q;
+    H5Eget_auto2(H5E_DEFAULT, &q.function, &q.data);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    return q;
+}
+
+static void speak(quiet q) { H5Eset_auto2(H5E_DEFAULT, q.function, q.data); }
+
+/* ----------------------------------------------------------------- writing */
+
+static hid_t text_type(size_t size)
+{
+    hid_t t = H5Tcopy(H5T_C_S1);
+    H5Tset_size(t, size ? size : 1);
+    H5Tset_strpad(t, H5T_STR_NULLTERM);
+    H5Tset_cset(t, H5T_CSET_UTF8);
+    return t;
+}
+
+static bool put_attribute(hid_t at, const char *name, hid_t type, hsize_t n, const void *value)
+{
+    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR);
+    hid_t a = H5Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = a >= 0 && H5Awrite(a, type, value) >= 0;
+    H5Aclose(a);
+    H5Sclose(space);
+    return good;
+}
+
+static bool put_text_attribute(hid_t at, const char *name, const char *text)
+{
+    hid_t type = text_type(strlen(text) + 1);
+    bool good = put_attribute(at, name, type, 0, text);
+    H5Tclose(type);
+    return good;
+}
+
+static bool put_group(hid_t file, const char *path, const char *class)
+{
+    hid_t g = H5Gcreate2(file, path, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = g >= 0 && put_text_attribute(g, "NX_class", class);
+    H5Gclose(g);
+    return good;
+}
+
+/* n values (0: one, without an axis) with a unit, which may be NULL. */
+static bool put(hid_t file, const char *path, hid_t type, hsize_t n, const void *value, const char *units, const char *long_name)
+{
+    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR);
+    hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0;
+    good = good && (!units || put_text_attribute(set, "units", units)) && (!long_name || put_text_attribute(set, "long_name", long_name));
+    H5Dclose(set);
+    H5Sclose(space);
+    return good;
+}
+
+static bool put_text(hid_t file, const char *path, const char *text)
+{
+    hid_t type = text_type(strlen(text) + 1);
+    bool good = put(file, path, type, 0, text, NULL, NULL);
+    H5Tclose(type);
+    return good;
+}
+
+static bool put_number(hid_t file, const char *path, double value, const char *units)
+{
+    return put(file, path, H5T_NATIVE_DOUBLE, 0, &value, units, NULL);
+}
+
+/* An empty data set that grows by frames. */
+static bool put_growing(hid_t file, const char *path, hid_t type, int rank, const hsize_t *size, hsize_t rows_a_chunk, const char *units, const char *long_name)
+{
+    hsize_t dims[3] = { 0, rank > 1 ? size[0] : 0, rank > 2 ? size[1] : 0 }, most[3] = { H5S_UNLIMITED, dims[1], dims[2] };
+    hsize_t chunk[3] = { rows_a_chunk, dims[1], dims[2] };
+    hid_t space = H5Screate_simple(rank, dims, most), how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(how, rank, chunk);
+    hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    bool good = set >= 0 && (!units || put_text_attribute(set, "units", units)) && (!long_name || put_text_attribute(set, "long_name", long_name));
+    H5Dclose(set);
+    H5Pclose(how);
+    H5Sclose(space);
+    return good;
+}
+
+static const char *units_of(bragg_axis axis)
+{
+    switch (axis) {
+    case BRAGG_AXIS_TTH: return "degrees";
+    case BRAGG_AXIS_Q: return "1/angstrom";
+    case BRAGG_AXIS_QNM: return "1/nm";
+    case BRAGG_AXIS_D: return "angstrom";
+    case BRAGG_AXIS_R: return "mm";
+    }
+    return "";
+}
+
+static const char *label_of(bragg_axis axis)
+{
+    return axis == BRAGG_AXIS_TTH ? "2theta" : axis == BRAGG_AXIS_D ? "d" : axis == BRAGG_AXIS_R ? "r" : "q";
+}
+
+/* Centres and edges of even bins, in the unit of files. */
+static bool put_axis(hid_t file, const char *name, const double *centre, size_t n, double factor, const char *units, const char *label)
+{
+    char path[64], text[64];
+    double *v = malloc((2 * n + 1) * sizeof *v), *edge = v + n;
+    if (!v)
+        return false;
+    double step = n > 1 ? (centre[n - 1] - centre[0]) / (double)(n - 1) : 1;
+    for (size_t k = 0; k < n; k++)
+        v[k] = centre[k] / factor;
+    for (size_t k = 0; k <= n; k++)
+        edge[k] = (centre[0] + ((double)k - 0.5) * step) / factor;
+    snprintf(path, sizeof path, "/entry/data/%s", name);
+    bool good = put(file, path, H5T_NATIVE_DOUBLE, n, v, units, label);
+    snprintf(path, sizeof path, "/entry/data/%s_edges", name);
+    snprintf(text, sizeof text, "%s bin edges", label);
+    good = good && put(file, path, H5T_NATIVE_DOUBLE, n + 1, edge, units, text);
+    free(v);
+    return good;
+}
+
+static bool put_norm(hid_t file, const bragg_nxazint_header *h)
+{
+    hsize_t dims[2] = { h->n_azimuth ? h->n_azimuth : h->n_rings, h->n_rings };
+    hid_t space = H5Screate_simple(h->n_azimuth ? 2 : 1, dims, NULL);
+    hid_t set = H5Dcreate2(file, "/entry/data/norm", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, h->norm) >= 0 &&
+                put_text_attribute(set, "long_name", "sum of pixel parts times corrections of a bin");
+    H5Dclose(set);
+    H5Sclose(space);
+    return good;
+}
+
+static bool put_data(hid_t file, const bragg_nxazint_header *h)
+{
+    static const char axes[3][NAME] = { ".", "azimuthal_axis", "radial_axis" }, flat[2][NAME] = { ".", "radial_axis" };
+    bool cake = h->n_azimuth > 0, good = put_group(file, "/entry/data", "NXdata");
+    hid_t g = H5Gopen2(file, "/entry/data", H5P_DEFAULT), type = text_type(NAME);
+    good = good && put_text_attribute(g, "signal", "I") && put_text_attribute(g, "interpretation", cake ? "image" : "spectrum") &&
+           put_attribute(g, "axes", type, cake ? 3 : 2, cake ? (const void *)axes : (const void *)flat);
+    H5Tclose(type);
+    H5Gclose(g);
+    hsize_t size[2] = { cake ? h->n_azimuth : h->n_rings, h->n_rings };
+    hsize_t rows = h->n_rings * (cake ? h->n_azimuth : 1) > 1 << 16 ? 1 : ROWS_A_CHUNK;
+    good = good && put_axis(file, "radial_axis", h->x, h->n_rings, bragg_axis_factor(h->axis), units_of(h->axis), label_of(h->axis));
+    good = good && (!cake || put_axis(file, "azimuthal_axis", h->chi_rad, h->n_azimuth, BRAGG_DEG, "degrees", "azimuth"));
+    good = good && put_growing(file, "/entry/data/I", H5T_IEEE_F32LE, cake ? 3 : 2, size, rows, "arbitrary units", "intensity");
+    good = good && put_growing(file, "/entry/data/I_errors", H5T_IEEE_F32LE, cake ? 3 : 2, size, rows, "arbitrary units", "standard error of the intensity");
+    return good && (!h->norm || put_norm(file, h));
+}
+
+static bool put_frames(hid_t file)
+{
+    hid_t name = text_type(NAME);
+    bool good = put_group(file, "/entry/frames", "NXcollection") && put_growing(file, "/entry/frames/name", name, 1, NULL, 1024, NULL, "file and frame") &&
+                put_growing(file, "/entry/frames/time", H5T_IEEE_F64LE, 1, NULL, 1024, "s", "start, seconds since 1970") &&
+                put_growing(file, "/entry/frames/exposure", H5T_IEEE_F64LE, 1, NULL, 1024, "s", NULL) &&
+                put_growing(file, "/entry/frames/monitor", H5T_IEEE_F64LE, 1, NULL, 1024, "counts", NULL) &&
+                put_growing(file, "/entry/frames/temperature", H5T_IEEE_F64LE, 1, NULL, 1024, "K", NULL) &&
+                put_growing(file, "/entry/frames/valid", H5T_STD_U8LE, 1, NULL, 1024, NULL, "0: the frame could not be integrated");
+    H5Tclose(name);
+    return good;
+}
+
+/* What the definition wants of instrument and process.  It fixes the note on the
+ * azimuth, and asks for an instrument's and a source's name. */
+static bool put_process(hid_t file, const bragg_nxazint_header *h)
+{
+    char date[64];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    bool good = put_group(file, "/entry/instrument", "NXinstrument") && put_text(file, "/entry/instrument/name", "unknown") &&
+                put_group(file, "/entry/instrument/source", "NXsource") && put_text(file, "/entry/instrument/source/name", "unknown") &&
+                put_text(file, "/entry/instrument/source/type", "unknown") && put_text(file, "/entry/instrument/source/probe", "x-ray") &&
+                put_group(file, "/entry/instrument/monochromator", "NXmonochromator") && put_group(file, "/entry/reduction", "NXprocess") &&
+                put_text(file, "/entry/reduction/program", "bragg") && put_text(file, "/entry/reduction/version", PACKAGE_VERSION) &&
+                put_text(file, "/entry/reduction/date", date) &&
+                put_text(file, "/entry/reduction/note", "Geometry convention:\nAzimuthal origin in the horizontal plane to the right of the beam position, "
+                                                        "i.e., at 3 o'clock, seen from the sample. Positive azimuthal direction: clockwise.\n"
+                                                        "Bins are ratios of sums: counts over solid angle, polarization and pixel parts.") &&
+                put_group(file, "/entry/reduction/input", "NXparameters") && put_text(file, "/entry/reduction/input/poni", h->poni ? h->poni : "") &&
+                put_text(file, "/entry/reduction/input/poni_file", h->poni_name ? h->poni_name : "") &&
+                put_text(file, "/entry/reduction/input/settings", h->settings ? h->settings : "") &&
+                put_text(file, "/entry/reduction/input/unit", bragg_axis_name(h->axis)) &&
+                put_number(file, "/entry/reduction/input/radial_bins", (double)h->n_rings, NULL) &&
+                put_number(file, "/entry/reduction/input/azimuth_bins", h->n_azimuth ? (double)h->n_azimuth : 1, NULL) &&
+                put_number(file, "/entry/reduction/input/polarization_factor", isnan(h->polarization) ? 0 : h->polarization, NULL);
+    if (good && h->wavelength_ang > 0)
+        good = put_number(file, "/entry/instrument/monochromator/wavelength", h->wavelength_ang, "angstrom") &&
+               put_number(file, "/entry/instrument/monochromator/energy", BRAGG_HC_KEV_ANG / h->wavelength_ang, "keV") &&
+               put_number(file, "/entry/reduction/input/wavelength", h->wavelength_ang, "angstrom");
+    return good;
+}
+
+static bool put_entry(hid_t file, const bragg_nxazint_header *h)
+{
+    unsigned char angle = h->solid_angle, polarized = !isnan(h->polarization), normalized = 1;
+    bool good = put_text_attribute(file, "NX_class", "NXroot") && put_text_attribute(file, "default", "entry") && put_group(file, "/entry", "NXentry");
+    hid_t g = H5Gopen2(file, "/entry", H5P_DEFAULT);
+    good = good && put_text_attribute(g, "default", "data");
+    H5Gclose(g);
+    return good && put_text(file, "/entry/definition", h->n_azimuth ? "NXazint2d" : "NXazint1d") &&
+           put(file, "/entry/solid_angle_applied", H5T_NATIVE_UINT8, 0, &angle, NULL, NULL) &&
+           put(file, "/entry/polarization_applied", H5T_NATIVE_UINT8, 0, &polarized, NULL, NULL) &&
+           put(file, "/entry/normalization_applied", H5T_NATIVE_UINT8, 0, &normalized, NULL, NULL) && put_process(file, h) && put_frames(file) && put_data(file, h);
+}
+
+bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxazint_header *h, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    bool good = false;
+    ALONE
+    {
+        quiet q = hush();
+        hid_t file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        good = file >= 0 && put_entry(file, h);
+        good = H5Fclose(file) >= 0 && good;
+        speak(q);
+    }
+    if (!good) {
+        bragg_output_abandon(out);
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot be written", path);
+    }
+    return bragg_output_commit(out, err);
+}
+
+/* Rows first … first + n - 1 of a data set that grows to hold them. */
+static bool add_rows(hid_t file, const char *path, hid_t memory, hsize_t first, hsize_t n, const void *values)
+{
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = H5Dget_space(set);
+    hsize_t dims[3] = { 0, 1, 1 }, start[3] = { first, 0, 0 };
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    H5Sclose(space);
+    dims[0] = first + n;
+    bool good = rank >= 1 && rank <= 3 && H5Dset_extent(set, dims) >= 0;
+    dims[0] = n;
+    hid_t room = H5Screate_simple(rank, dims, NULL);
+    space = H5Dget_space(set);
+    good = good && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL) >= 0 && H5Dwrite(set, memory, room, space, H5P_DEFAULT, values) >= 0;
+    H5Sclose(room);
+    H5Sclose(space);
+    H5Dclose(set);
+    return good;
+}
+
+static hsize_t rows_of(hid_t file)
+{
+    hid_t set = H5Dopen2(file, "/entry/data/I", H5P_DEFAULT), space = H5Dget_space(set);
+    hsize_t dims[3] = { 0 };
+    if (H5Sget_simple_extent_ndims(space) <= 3)
+        H5Sget_simple_extent_dims(space, dims, NULL);
+    H5Sclose(space);
+    H5Dclose(set);
+    return dims[0];
+}
+
+static bool add_facts(hid_t file, hsize_t first, size_t n, const bragg_nxazint_row *rows)
+{
+    static const struct { const char *path; size_t offset; } numbers[] = {
+        { "/entry/frames/time", offsetof(bragg_nxazint_row, time_s) }, { "/entry/frames/exposure", offsetof(bragg_nxazint_row, exposure_s) },
+        { "/entry/frames/monitor", offsetof(bragg_nxazint_row, monitor) }, { "/entry/frames/temperature", offsetof(bragg_nxazint_row, temperature_k) } };
+    double *v = malloc((n + 1) * sizeof *v);
+    char(*name)[NAME] = calloc(n + 1, sizeof *name);
+    unsigned char *valid = malloc(n + 1);
+    bool good = v && name && valid;
+    for (size_t i = 0; good && i < 4; i++) {
+        for (size_t k = 0; k < n; k++)
+            memcpy(&v[k], (const char *)&rows[k] + numbers[i].offset, sizeof *v);
+        good = add_rows(file, numbers[i].path, H5T_NATIVE_DOUBLE, first, n, v);
+    }
+    for (size_t k = 0; good && k < n; k++) {
+        snprintf(name[k], NAME, "%s", rows[k].name ? rows[k].name : "");
+        valid[k] = rows[k].valid;
+    }
+    hid_t type = text_type(NAME);
+    good = good && add_rows(file, "/entry/frames/name", type, first, n, name) && add_rows(file, "/entry/frames/valid", H5T_NATIVE_UINT8, first, n, valid);
+    H5Tclose(type);
+    free(v);
+    free(name);
+    free(valid);
+    return good;
+}
+
+static hid_t open_patiently(const char *path, unsigned how)
+{
+    enum { TRIES = 600 };
+    const struct timespec tenth = { 0, 100000000 };
+    hid_t file = -1;
+    for (int k = 0; k < TRIES && (file = H5Fopen(path, how, H5P_DEFAULT)) < 0; k++)
+        nanosleep(&tenth, NULL);
+    return file;
+}
+
+/* The rows of intensities last: who sees them finds the rest. */
+bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *h, size_t n, const bragg_nxazint_row *rows, const double *intensity,
+                                  const double *sigma, bragg_error *err)
+{
+    bool good = false;
+    ALONE
+    {
+        quiet q = hush();
+        hid_t file = open_patiently(path, H5F_ACC_RDWR);
+        hsize_t first = file >= 0 ? rows_of(file) : 0;
+        good = file >= 0 && add_facts(file, first, n, rows) && add_rows(file, "/entry/data/I_errors", H5T_NATIVE_DOUBLE, first, n, sigma) &&
+               add_rows(file, "/entry/data/I", H5T_NATIVE_DOUBLE, first, n, intensity);
+        good = file >= 0 && H5Fclose(file) >= 0 && good;
+        speak(q);
+    }
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %zu frames of %zu bins cannot be added: is the disk full, or another program writing to it?", path, n, h->n_rings);
+}
+
+/* ----------------------------------------------------------------- reading */
+
+/* A text of any kind, "" when there is none. */
+static void get_text(hid_t file, const char *path, char *text, size_t size)
+{
+    *text = '\0';
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
+    if (type >= 0 && H5Tget_class(type) == H5T_STRING) {
+        hid_t space = H5Dget_space(set);
+        if (H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1) {
+            char *value = NULL;
+            hid_t memory = H5Tcopy(type);
+            if (H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0 && value) {
+                snprintf(text, size, "%s", value);
+                H5Dvlen_reclaim(memory, space, H5P_DEFAULT, &value);
+            }
+            H5Tclose(memory);
+        } else if (H5Tis_variable_str(type) == 0 && H5Tget_size(type) < 1 << 24 && H5Sget_simple_extent_npoints(space) == 1) {
+            char *value = calloc(H5Tget_size(type) + 1, 1);
+            if (value && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0)
+                snprintf(text, size, "%s", value);
+            free(value);
+        }
+        H5Sclose(space);
+    }
+    if (type >= 0)
+        H5Tclose(type);
+    if (set >= 0)
+        H5Dclose(set);
+}
+
+/* Its attribute; variable strings, as h5py writes them, and fixed ones. */
+static void get_text_attribute(hid_t set, const char *name, char *text, size_t size)
+{
+    *text = '\0';
+    hid_t a = H5Aexists(set, name) > 0 ? H5Aopen(set, name, H5P_DEFAULT) : -1, type = a >= 0 ? H5Aget_type(a) : -1;
+    if (type >= 0 && H5Tget_class(type) == H5T_STRING && H5Aget_storage_size(a) < 1 << 16) {
+        char *value = NULL, fixed[1 << 16] = "";
+        bool variable = H5Tis_variable_str(type) > 0;
+        if (H5Aread(a, type, variable ? (void *)&value : (void *)fixed) >= 0 && (!variable || value))
+            snprintf(text, size, "%s", variable ? value : fixed);
+        if (value)
+            H5free_memory(value);
+    }
+    if (type >= 0)
+        H5Tclose(type);
+    if (a >= 0)
+        H5Aclose(a);
+}
+
+/* All numbers of a data set of one axis; the caller frees. */
+static double *get_line(hid_t file, const char *path, size_t *n)
+{
+    double *v = NULL;
+    hsize_t dims[1] = { 0 };
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    if (space >= 0 && H5Sget_simple_extent_ndims(space) == 1)
+        H5Sget_simple_extent_dims(space, dims, NULL);
+    if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = malloc(dims[0] * sizeof *v)) && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) < 0) {
+        free(v);
+        v = NULL;
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    *n = v ? dims[0] : 0;
+    return v;
+}
+
+static double get_number(hid_t file, const char *path)
+{
+    double v = NAN;
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 || H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &v) < 0)
+        v = NAN;
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    return v;
+}
+
+bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *h, size_t *n, char *last, bragg_error *err)
+{
+    char settings[4096] = "", poni[8192] = "";
+    size_t rings = 0, azimuths = 0;
+    double *x = NULL, *chi = NULL;
+    bool open = false, same = false;
+    *last = '\0';
+    ALONE
+    {
+        quiet q = hush();
+        hid_t file = open_patiently(path, H5F_ACC_RDONLY);
+        if ((open = file >= 0)) {
+            *n = rows_of(file);
+            get_text(file, "/entry/reduction/input/settings", settings, sizeof settings);
+            get_text(file, "/entry/reduction/input/poni", poni, sizeof poni);
+            x = get_line(file, "/entry/data/radial_axis", &rings);
+            chi = get_line(file, "/entry/data/azimuthal_axis", &azimuths);
+            hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = text_type(NAME), one = H5Screate(H5S_SCALAR);
+            hsize_t start = *n ? *n - 1 : 0, count = 1;
+            if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
+                *last = '\0';
+            H5Sclose(one);
+            H5Tclose(type);
+            H5Sclose(space);
+            H5Dclose(set);
+            H5Fclose(file);
+        }
+        speak(q);
+    }
+    if (open)
+        same = rings == h->n_rings && azimuths == h->n_azimuth && x && fabs(x[0] * bragg_axis_factor(h->axis) - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
+               fabs(x[rings - 1] * bragg_axis_factor(h->axis) - h->x[rings - 1]) < 1e-9 * fabs(h->x[rings - 1]) && !strcmp(settings, h->settings ? h->settings : "") &&
+               !strcmp(poni, h->poni ? h->poni : "");
+    free(x);
+    free(chi);
+    if (!open)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a file to go on with, found one that cannot be read", path);
+    return same ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': was made with other settings (bins, geometry, mask or corrections): --force begins anew", path);
+}
+
+/* FILE:/path[frame]; path of an NXdata group or its I; "": /entry/data. */
+typedef struct wanted {
+    char file[4096], group[1024];
+    long long frame;                  /* -1: all */
+} wanted;
+
+static bragg_status parse_spec(const char *spec, wanted *w, bragg_error *err)
+{
+    const char *colon = strstr(spec, ":/"), *bracket = colon ? strchr(colon, '[') : NULL;
+    w->frame = -1;
+    snprintf(w->file, sizeof w->file, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
+    snprintf(w->group, sizeof w->group, "%.*s", !colon ? 0 : bracket ? (int)(bracket - colon - 1) : (int)strlen(colon + 1), colon ? colon + 1 : "");
+    size_t n = strlen(w->group);
+    if (n > 2 && !strcmp(w->group + n - 2, "/I"))
+        w->group[n - 2] = '\0';
+    if (!*w->group)
+        strcpy(w->group, "/entry/data");
+    if (bracket) {
+        char text[32];
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(bracket + 1, "]"), bracket + 1);
+        if (!bragg_integer_parse(text, &w->frame) || w->frame < 0)
+            return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame's number in [], found '%s'", spec, text);
+    }
+    return BRAGG_OK;
+}
+
+typedef struct stack {
+    hid_t file, i, errors;
+    hsize_t frames, azimuths, rings;
+    int rank;
+    double *x, *time, *monitor, *temperature;
+    bragg_axis axis;
+    double wavelength_ang;
+} stack;
+
+static void close_stack(stack *s)
+{
+    if (s->errors >= 0)
+        H5Dclose(s->errors);
+    if (s->i >= 0)
+        H5Dclose(s->i);
+    if (s->file >= 0)
+        H5Fclose(s->file);
+    free(s->x);
+    free(s->time);
+    free(s->monitor);
+    free(s->temperature);
+}
+
+static void get_axis_unit(stack *s, const char *path)
+{
+    char units[64];
+    hid_t set = H5Dopen2(s->file, path, H5P_DEFAULT);
+    get_text_attribute(set, "units", units, sizeof units);
+    H5Dclose(set);
+    s->axis = !strcmp(units, "1/angstrom") || !strcmp(units, "1/Angstrom") || !strcmp(units, "A-1") ? BRAGG_AXIS_Q
+        : !strcmp(units, "1/nm") ? BRAGG_AXIS_QNM : !strcmp(units, "angstrom") ? BRAGG_AXIS_D : !strcmp(units, "mm") ? BRAGG_AXIS_R : BRAGG_AXIS_TTH;
+}
+
+/* A column of the frames' facts, as long as there are frames. */
+static double *get_facts(const stack *s, const char *path)
+{
+    size_t n;
+    double *v = get_line(s->file, path, &n);
+    if (n < s->frames) {
+        free(v);
+        return NULL;
+    }
+    return v;
+}
+
+static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
+{
+    char path[1100];
+    hsize_t dims[3] = { 0 }, most = 1;
+    size_t rings = 0;
+    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN };
+    if ((s->file = H5Fopen(w->file, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': cannot be opened: damaged, or a program is writing to it", w->file);
+    snprintf(path, sizeof path, "%s/I", w->group);
+    s->i = H5Dopen2(s->file, path, H5P_DEFAULT);
+    hid_t space = s->i >= 0 ? H5Dget_space(s->i) : -1;
+    s->rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
+    if (s->rank >= 1 && s->rank <= 3)
+        H5Sget_simple_extent_dims(space, dims, NULL);
+    if (space >= 0)
+        H5Sclose(space);
+    if (s->rank < 1 || s->rank > 3)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected integrated frames (NXazint) in '%s', found none", w->file, w->group);
+    s->frames = s->rank > 1 ? dims[0] : 1;
+    s->azimuths = s->rank > 2 ? dims[1] : 1;
+    s->rings = dims[s->rank - 1];
+    most = s->frames * s->azimuths;
+    snprintf(path, sizeof path, "%s/radial_axis", w->group);
+    s->x = get_line(s->file, path, &rings);
+    if (!s->x || rings != s->rings || s->rings < 2 || s->azimuths > 1 << 20 || s->frames > 1 << 28)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a radial_axis of %llu bins beside %llu patterns, found %zu", w->file, (unsigned long long)s->rings, (unsigned long long)most, rings);
+    get_axis_unit(s, path);
+    snprintf(path, sizeof path, "%s/I_errors", w->group);
+    if (H5Lexists(s->file, path, H5P_DEFAULT) > 0)
+        s->errors = H5Dopen2(s->file, path, H5P_DEFAULT);
+    s->wavelength_ang = get_number(s->file, "/entry/instrument/monochromator/wavelength");
+    s->time = get_facts(s, "/entry/frames/time");
+    s->monitor = get_facts(s, "/entry/frames/monitor");
+    s->temperature = get_facts(s, "/entry/frames/temperature");
+    return BRAGG_OK;
+}
+
+static bool get_row(const stack *s, hid_t set, hsize_t frame, hsize_t azimuth, double *out)
+{
+    hsize_t start[3] = { frame, azimuth, 0 }, size[3] = { 1, 1, s->rings };
+    if (s->rank < 3) {
+        start[1] = 0;
+        size[1] = s->rings;
+    }
+    if (s->rank == 1) {
+        start[0] = 0;
+        size[0] = s->rings;
+    }
+    hid_t space = H5Dget_space(set), room = H5Screate_simple(1, &s->rings, NULL);
+    bool good = H5Sget_simple_extent_ndims(space) == s->rank && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL) >= 0 &&
+                H5Dread(set, H5T_NATIVE_DOUBLE, room, space, H5P_DEFAULT, out) >= 0;
+    H5Sclose(room);
+    H5Sclose(space);
+    return good;
+}
+
+/* Empty bins go; a frame without any (a bad one) keeps its place with zeros, so that
+ * numbers of patterns stay numbers of frames. */
+static void drop_empty(bragg_pattern *p)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < p->n; k++)
+        if (isfinite(p->y[k])) {
+            p->x[n] = p->x[k];
+            p->y[n] = p->y[k];
+            p->sigma[n++] = p->sigma[k];
+        }
+    if (n > 1) {
+        p->n = n;
+        return;
+    }
+    for (size_t k = 0; k < p->n; k++) {
+        p->y[k] = 0;
+        p->sigma[k] = NAN;
+    }
+}
+
+static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, pattern_list *list, bragg_error *err)
+{
+    bragg_pattern *p;
+    bragg_status st = pattern_make((double)s->rings, s->axis, &p, err);
+    if (st < 0)
+        return st;
+    for (size_t k = 0; k < s->rings; k++)
+        p->x[k] = s->x[k] * bragg_axis_factor(s->axis);
+    if (!get_row(s, s->i, frame, azimuth, p->y) || (s->errors >= 0 && !get_row(s, s->errors, frame, azimuth, p->sigma))) {
+        bragg_pattern_free(p);
+        return bragg_fail(err, BRAGG_EDATA, "frame %llu cannot be read", (unsigned long long)frame);
+    }
+    drop_empty(p);
+    p->wavelength_ang = s->wavelength_ang;
+    p->time_s = s->time ? s->time[frame] : NAN;
+    p->monitor = s->monitor ? s->monitor[frame] : NAN;
+    p->temperature_k = s->temperature ? s->temperature[frame] : NAN;
+    return pattern_list_take(list, p, err);
+}
+
+bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
+{
+    wanted w;
+    bragg_status st = parse_spec(spec, &w, err);
+    if (st < 0)
+        return st;
+    ALONE
+    {
+        quiet q = hush();
+        stack s;
+        st = open_stack(&w, &s, err);
+        if (st == BRAGG_OK && w.frame >= 0 && (hsize_t)w.frame >= s.frames)
+            st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame below %llu, found %lld asked for", spec, (unsigned long long)s.frames, w.frame);
+        hsize_t first = w.frame >= 0 ? (hsize_t)w.frame : 0, last = w.frame >= 0 ? first + 1 : s.frames;
+        for (hsize_t k = first; k < last && st == BRAGG_OK; k++)
+            for (hsize_t a = 0; a < s.azimuths && st == BRAGG_OK; a++)
+                st = get_pattern(&s, k, a, list, err);
+        close_stack(&s);
+        speak(q);
+    }
+    return st;
+}
+
+#endif
