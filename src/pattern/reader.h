@@ -52,6 +52,8 @@
 #define read_rigaku_binary bragg_pattern_read_rigaku_binary
 #define probe_udf bragg_pattern_probe_udf
 #define read_udf bragg_pattern_read_udf
+#define nxazint_is bragg_pattern_nxazint_is
+#define nxazint_read bragg_pattern_nxazint_read
 #define probe_xylib bragg_pattern_probe_xylib
 #define read_xylib bragg_pattern_read_xylib
 #pragma GCC visibility push(hidden)
