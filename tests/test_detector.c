@@ -842,6 +842,33 @@ START_TEST(masks_are_drawn_and_learnt)
 }
 END_TEST
 
+/* The camera marks its gaps with -1, dead pixels with -2: the table's are the same. */
+START_TEST(gaps_of_the_table_are_those_that_the_camera_marks)
+{
+    char path[512];
+    bragg_frame *f;
+    if (!shared_file(path, "data/frames/CeO2_Pilatus1M.tif")) {
+        printf("skipped: no %s\n", path);
+        return;
+    }
+    ck_assert_int_eq(bragg_frame_read(path, 0, &f, NULL), BRAGG_OK);
+    uint8_t *mask = calloc(f->width * f->height, 1);
+    ck_assert_int_eq(bragg_mask_gaps("Pilatus CdTe 1M", f->height, f->width, mask, NULL), BRAGG_OK);
+    size_t gaps = 0, marked = 0, wrong = 0;
+    for (size_t i = 0; i < f->width * f->height; i++) {
+        gaps += mask[i];
+        marked += ((int32_t *)f->data)[i] == -1;
+        wrong += mask[i] != (((int32_t *)f->data)[i] == -1);
+    }
+    printf("gaps: %zu pixels in the table, %zu marked, %zu differ\n", gaps, marked, wrong);
+    ck_assert_uint_eq(wrong, 0);
+    ck_assert_int_eq(bragg_mask_gaps("Pilatus1M", 1000, 981, mask, NULL), BRAGG_EDATA);
+    ck_assert_int_eq(bragg_mask_gaps("Pilatus1", 1043, 981, mask, NULL), BRAGG_EINVAL);
+    free(mask);
+    bragg_frame_free(f);
+}
+END_TEST
+
 START_TEST(plans_that_make_no_sense_are_refused)
 {
     bragg_plan *plan;
@@ -1039,7 +1066,7 @@ int main(void)
 {
     Suite *suite = suite_create("detector");
     TCase *all = tcase_create("all");
-    tcase_set_timeout(all, 120);
+    tcase_set_timeout(all, 300);
     tcase_add_test(all, pixels_agree_with_pyfai);
     tcase_add_test(all, integration_agrees_with_pyfai);
     tcase_add_test(all, rays_and_points_are_inverse_in_all_orientations);
@@ -1059,6 +1086,7 @@ int main(void)
     tcase_add_test(all, outliers_are_rejected_and_what_is_left_has_the_right_errors);
     tcase_add_test(all, monitors_flats_and_oblique_sensors_divide);
     tcase_add_test(all, masks_are_drawn_and_learnt);
+    tcase_add_test(all, gaps_of_the_table_are_those_that_the_camera_marks);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
     tcase_add_test(all, standards_calibrate_without_a_hint);

@@ -394,6 +394,94 @@ START_TEST(masks_gather_what_does_not_count)
 }
 END_TEST
 
+static void put16(unsigned char *at, unsigned v)
+{
+    at[0] = (unsigned char)v;
+    at[1] = (unsigned char)(v >> 8);
+}
+
+START_TEST(frames_of_ge_detectors_follow_two_headers)
+{
+    const char *name = "test_frame.tmp.ge3";
+    unsigned char head[8192 + 64] = "ADEPT";
+    put16(head + 18, 64);
+    put16(head + 22, 3);
+    put16(head + 24, 5);
+    put16(head + 26, 7);
+    put16(head + 28, 16);
+    FILE *out = fopen(name, "wb");
+    fwrite(head, 1, sizeof head, out);
+    for (unsigned i = 0; i < 105; i++) {
+        unsigned char v[2];
+        put16(v, 60000 + i);
+        fwrite(v, 1, 2, out);
+    }
+    fclose(out);
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    size_t n;
+    ck_assert_msg(bragg_frame_count(name, &n, &err) == BRAGG_OK && n == 3, "%s", err.text);
+    ck_assert_msg(bragg_frame_read(name, 2, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(f->width == 7 && f->height == 5 && ((uint16_t *)f->data)[0] == 60070);
+    bragg_frame_free(f);
+    ck_assert_int_eq(bragg_frame_read(name, 3, &f, &err), BRAGG_EDATA);
+    ck_assert_int_eq(truncate(name, 8192 + 64 + 100), 0);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_frame_read(name, 0, &f, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "expected 3 frames of 7 x 5"));
+    unlink(name);
+}
+END_TEST
+
+START_TEST(raw_frames_read_as_they_are_described)
+{
+    const char *name = "test_frame.tmp.raw";
+    static const char *const wrong[] = { "", "30", "30x20", "30x20xint33", "0x20xint32", "30x20xint32+", "30x20xint32,turn", "30x20xint32+-4", "30x70000xint8", "30x20xint32+4,swap " };
+    bragg_raw raw;
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        ck_assert_msg(bragg_raw_parse(wrong[k], &raw, NULL) == BRAGG_EINVAL, "'%s'", wrong[k]);
+    ck_assert_int_eq(bragg_raw_parse("31x17xuint32+3,swap", &raw, &err), BRAGG_OK);
+    ck_assert(raw.width == 31 && raw.height == 17 && raw.type == BRAGG_U32 && raw.offset == 3 && raw.swap);
+    ck_assert(bragg_raw_parse("31x17xfloat64", &raw, &err) == BRAGG_OK && raw.type == BRAGG_F64 && !raw.offset && !raw.swap);
+    ck_assert_int_eq(bragg_raw_parse("31x17xuint16+3,swap", &raw, &err), BRAGG_OK);
+    FILE *out = fopen(name, "wb");
+    fwrite("abc", 1, 3, out);
+    for (unsigned i = 0; i < 2 * 31 * 17; i++) {
+        fputc((int)(i >> 8), out);
+        fputc((int)(i & 255), out);
+    }
+    fclose(out);
+    size_t n;
+    bragg_frame *f;
+    ck_assert_msg(bragg_raw_count(name, &raw, &n, &err) == BRAGG_OK && n == 2, "%s", err.text);
+    ck_assert_int_eq(bragg_raw_read(name, &raw, 1, &f, &err), BRAGG_OK);
+    ck_assert_uint_eq(((uint16_t *)f->data)[30], 31 * 17 + 30);
+    bragg_frame_free(f);
+    ck_assert_int_eq(bragg_raw_read(name, &raw, 2, &f, &err), BRAGG_EDATA);
+    unlink(name);
+}
+END_TEST
+
+START_TEST(marccd_headers_tell_of_the_exposure)
+{
+    const char *top = getenv("BRAGG_SHARED");
+    char name[512];
+    snprintf(name, sizeof name, "%s/data/frames/AgBehenate_003.tif", top ? top : "../shared");
+    if (access(name, R_OK)) {
+        printf("skipped: no %s\n", name);
+        return;
+    }
+    bragg_frame *f;
+    ck_assert_int_eq(bragg_frame_read(name, 0, &f, NULL), BRAGG_OK);
+    assert_close(f->distance_m, 1.864, 1e-12);
+    assert_close(f->exposure_s, 10, 1e-12);
+    assert_close(f->pixel_fast_m, 158e-6, 1e-12);
+    assert_close(f->wavelength_ang, 1.5, 1e-12);
+    bragg_frame_free(f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("frame");
@@ -411,6 +499,9 @@ int main(void)
     tcase_add_test(all, a_header_that_asks_for_the_world_is_not_believed);
     tcase_add_test(all, the_camera_s_own_words_are_read);
     tcase_add_test(all, masks_gather_what_does_not_count);
+    tcase_add_test(all, frames_of_ge_detectors_follow_two_headers);
+    tcase_add_test(all, raw_frames_read_as_they_are_described);
+    tcase_add_test(all, marccd_headers_tell_of_the_exposure);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -14,4 +14,10 @@ static inline uint32_t bragg_le32(const unsigned char *p)
 
 static inline uint64_t bragg_le64(const unsigned char *p) { return bragg_le32(p) | (uint64_t)bragg_le32(p + 4) << 32; }
 
+/** Big-endian. */
+static inline uint32_t bragg_be32(const unsigned char *p)
+{
+    return (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24;
+}
+
 #endif

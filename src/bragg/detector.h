@@ -89,6 +89,7 @@ typedef struct bragg_plan_options {
  *  and row from the outer corner of the first:
  *
  *      files: [mask.tif]                           not zero there
+ *      gaps: Pilatus1M                             between the modules of this detector
  *      below: 0                                    of the frame, when there is one
  *      above: 60000
  *      rectangles: [[column, row, column, row]]
@@ -100,6 +101,9 @@ typedef struct bragg_plan_options {
  *  frame and geometry may be NULL; EDATA with line and column. */
 bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geometry, const bragg_frame *frame, size_t rows, size_t columns,
                                   uint8_t *mask, bragg_error *err);
+/** mask[i] |= 1 for what lies between the modules of a detector known by name, of a
+ *  frame as it writes it; nothing for one without modules. */
+bragg_status bragg_mask_gaps(const char *detector, size_t rows, size_t columns, uint8_t *mask, bragg_error *err);
 /** mask[i] |= 1 for pixels that n frames of one shape show to be hot or dead: whose
  *  mean is more than `deviations` robust standard deviations (of the neighbours in a
  *  window of 7 x 7) from their median, or that never count where these do. */

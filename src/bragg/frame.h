@@ -39,6 +39,17 @@ bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err);
 /** Read frame `index` (from 0).  The format is known by its first bytes. */
 bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err);
 
+/** A file of frames without a header that we know: "2048x2048xuint16+8192,swap" is 2048
+ *  columns and rows behind 8192 bytes, of the byte order that this machine has not. */
+typedef struct bragg_raw {
+    size_t width, height, offset;
+    bragg_pixel type;
+    bool swap;
+} bragg_raw;
+bragg_status bragg_raw_parse(const char *text, bragg_raw *raw, bragg_error *err);
+bragg_status bragg_raw_count(const char *path, const bragg_raw *raw, size_t *n, bragg_error *err);
+bragg_status bragg_raw_read(const char *path, const bragg_raw *raw, size_t index, bragg_frame **out, bragg_error *err);
+
 /** Turn over in place: vertical swaps the order of rows, horizontal of columns. */
 void bragg_frame_flip(bragg_frame *frame, bool vertical, bool horizontal);
 /** Pixels first … first + n - 1 (row by row) as doubles. */

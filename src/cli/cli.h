@@ -50,8 +50,11 @@ void cli_progress_end(const cli_progress *progress);
 bragg_status cli_flip_check(const char *flip, bragg_error *err);
 /** A frame as its file and --flip (NULL: as it stands) say; EINVAL for another word. */
 bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err);
+/** As above, and of a file that begins with no mark we know as --raw (or NULL) says. */
+bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err);
+bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg_error *err);
 /** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none), a
- *  frame or a YAML description, for whose rings g (or NULL) says where they are: free. */
+ *  frame, a YAML description or "gaps", for whose rings g (or NULL) says where they are: free. */
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */

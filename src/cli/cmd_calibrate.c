@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *calibrant, *detector, *out, *mask, *flip, *poni;
+    const char *calibrant, *detector, *out, *mask, *flip, *poni, *raw, *plot;
     double wavelength_ang, pixel_um, distance_mm;
     bool json, force, orient, fit_wavelength;
 } wish;
@@ -129,7 +129,9 @@ static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask
     return st;
 }
 
-static bragg_status start_geometry(const wish *w, bragg_geometry *g, bragg_error *err)
+/* What the options leave open the frame's own header may tell; a wavelength from there
+ * is said aloud, because cameras keep what somebody once typed. */
+static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_geometry *g, bragg_error *err)
 {
     *g = (bragg_geometry)BRAGG_GEOMETRY_INIT;
     bragg_status st = w->poni ? bragg_geometry_read_poni(w->poni, g, err) : BRAGG_OK;
@@ -139,11 +141,106 @@ static bragg_status start_geometry(const wish *w, bragg_geometry *g, bragg_error
         g->pixel_slow_m = g->pixel_fast_m = w->pixel_um * 1e-6;
     if (w->wavelength_ang > 0)
         g->wavelength_ang = w->wavelength_ang;
+    if (st == BRAGG_OK && !(g->pixel_slow_m > 0) && f->pixel_slow_m > 0 && f->pixel_fast_m > 0) {
+        g->pixel_slow_m = f->pixel_slow_m;
+        g->pixel_fast_m = f->pixel_fast_m;
+    }
+    if (st == BRAGG_OK && !(g->wavelength_ang > 0) && f->wavelength_ang > 0) {
+        g->wavelength_ang = f->wavelength_ang;
+        fprintf(stderr, "wavelength %g angstrom from the frame's header\n", f->wavelength_ang);
+    }
     if (st == BRAGG_OK && !(g->pixel_slow_m > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "expected --detector NAME, --pixel-um SIZE or --poni FILE, found none");
+        st = bragg_fail(err, BRAGG_EINVAL, "expected --detector NAME, --pixel-um SIZE or --poni FILE, found none, nor a pixel size in the frame's header");
     if (st == BRAGG_OK && !(g->wavelength_ang > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "expected --wavelength LAMBDA, found none");
+        st = bragg_fail(err, BRAGG_EINVAL, "expected --wavelength LAMBDA, found none, nor one in the frame's header");
     return st;
+}
+
+/* The distance of the header first; when no rings fit it, all. */
+static bragg_status find_geometry(const wish *w, const bragg_frame *f, const uint8_t *mask, const bragg_geometry *g, const lines *l, bragg_calibration **c, bragg_error *err)
+{
+    bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
+    bragg_error problem = BRAGG_ERROR_INIT;
+    o.fit_wavelength = w->fit_wavelength;
+    o.distance_m = w->distance_mm / 1000;
+    if (!(o.distance_m > 0) && f->distance_m > 0.01 && f->distance_m < 10) {
+        o.distance_m = f->distance_m;
+        if (bragg_calibrate(f, mask, g, l->d, l->strength, l->n, &o, c, &problem) >= 0)
+            return BRAGG_OK;
+        o.distance_m = NAN;
+    }
+    return bragg_calibrate(f, mask, g, l->d, l->strength, l->n, &o, c, err);
+}
+
+enum { RING_POINTS = 721 };
+
+/* Where a ring lies on the frame; points beyond it are gaps in the line. */
+static void draw_ring(const bragg_calibration *c, size_t ring, double *column, double *row)
+{
+    for (int k = 0; k < RING_POINTS; k++) {
+        double slow = NAN, fast = NAN;
+        if (!bragg_geometry_point(&c->geometry, c->ring[ring].two_theta_rad, 2 * BRAGG_PI * k / (RING_POINTS - 1), &slow, &fast) || slow < 0 || fast < 0 ||
+            slow > (double)c->geometry.rows || fast > (double)c->geometry.columns)
+            slow = fast = NAN;
+        row[k] = slow;
+        column[k] = fast;
+    }
+}
+
+static bragg_status plot_frame(const wish *w, const bragg_frame *f, const uint8_t *mask, const bragg_calibration *c, bragg_error *err)
+{
+    size_t pixels = f->width * f->height, n = c->n_rings;
+    double *v = malloc((pixels + 2 * n * RING_POINTS + 1) * sizeof *v), *at = v + pixels;
+    bool *bad = malloc(pixels * sizeof *bad);
+    bragg_plot_curve *curve = calloc(n + 1, sizeof *curve);
+    bragg_plot_frame_options o = BRAGG_PLOT_FRAME_OPTIONS_INIT;
+    bragg_status st = v && bad && curve ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a picture of %zu pixels", pixels);
+    if (st == BRAGG_OK) {
+        bragg_frame_doubles(f, 0, pixels, v);
+        for (size_t i = 0; i < pixels; i++)
+            bad[i] = mask[i];
+        for (size_t k = 0; k < n; k++, at += 2 * RING_POINTS) {
+            draw_ring(c, k, at, at + RING_POINTS);
+            curve[k] = (bragg_plot_curve){ .n = RING_POINTS, .x = at, .y = at + RING_POINTS, .label = "calculated" };
+        }
+        o.page.force = w->force;
+        o.n_curves = n;
+        o.curves = curve;
+        st = bragg_plot_frame(v, bad, f->height, f->width, &o, w->plot, err);
+    }
+    free(v);
+    free(bad);
+    free(curve);
+    return st;
+}
+
+/* rings.png: rings.residuals.png beside it. */
+static bragg_status plot_residuals(const wish *w, bragg_arena *arena, const bragg_calibration *c, bragg_error *err)
+{
+    const char *extension = bragg_path_extension(w->plot);
+    size_t n = c->n_rings, size = strlen(w->plot) + 20;
+    double *v = bragg_arena_alloc(arena, 3 * n + 1, sizeof *v);
+    char *path = bragg_arena_alloc(arena, size, 1);
+    if (!v || !path)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a picture");
+    snprintf(path, size, "%.*s.residuals%s", (int)(strlen(w->plot) - strlen(extension)), w->plot, extension);
+    for (size_t k = 0; k < n; k++) {
+        v[k] = c->ring[k].two_theta_rad / BRAGG_DEG;
+        v[n + k] = c->ring[k].offset_px;
+        v[2 * n + k] = c->ring[k].rms_px;
+    }
+    bragg_plot_curve offset = { .n = n, .x = v, .y = v + n, .label = "offset" }, rms = { .n = n, .x = v, .y = v + 2 * n, .label = "rms" };
+    bragg_plot_panel panels[2] = { BRAGG_PLOT_PANEL_INIT, BRAGG_PLOT_PANEL_INIT };
+    panels[0].y_label = "Mean residual (px)";
+    panels[0].n_curves = 1;
+    panels[0].curves = &offset;
+    panels[1].y_label = "rms (px)";
+    panels[1].n_curves = 1;
+    panels[1].curves = &rms;
+    bragg_plot_series_options o = BRAGG_PLOT_SERIES_OPTIONS_INIT;
+    o.page.force = w->force;
+    o.x_label = "2\xce\xb8 (deg)";
+    return bragg_plot_series(panels, 2, &o, path, err);
 }
 
 static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
@@ -154,22 +251,23 @@ static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
     bragg_geometry g;
     lines l = { NULL, NULL, 0 };
     bragg_calibration *c = NULL;
-    bragg_status st = arena ? start_geometry(w, &g, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
-    if (st == BRAGG_OK) {
-        w->wavelength_ang = g.wavelength_ang;
-        st = cli_frame_read(path, 0, w->flip, &f, err);
-    }
+    bragg_status st = arena ? cli_frame_read_raw(path, 0, w->flip, w->raw, &f, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
     if (st == BRAGG_OK)
-        st = cli_mask_read(w->mask, w->flip, w->poni ? &g : NULL, f, &mask, err);
+        st = start_geometry(w, f, &g, err);
+    if (st == BRAGG_OK)
+        w->wavelength_ang = g.wavelength_ang;
+    if (st == BRAGG_OK)
+        st = cli_mask_read(w->mask, w->flip, w->poni || w->detector ? &g : NULL, f, &mask, err);
     if (st == BRAGG_OK && w->orient) {
         st = print_orientations(f, mask, &g, w->json, err);
     } else if (st == BRAGG_OK) {
         st = read_calibrant(arena, w, &l, err);
-        bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
-        o.distance_m = w->distance_mm / 1000;
-        o.fit_wavelength = w->fit_wavelength;
         if (st == BRAGG_OK)
-            st = bragg_calibrate(f, mask, &g, l.d, l.strength, l.n, &o, &c, err);
+            st = find_geometry(w, f, mask, &g, &l, &c, err);
+        if (st == BRAGG_OK && w->plot)
+            st = plot_frame(w, f, mask, c, err);
+        if (st == BRAGG_OK && w->plot)
+            st = plot_residuals(w, arena, c, err);
         if (st == BRAGG_OK && w->out)
             st = bragg_geometry_write_poni(&c->geometry, w->out, w->force, err);
         if (st == BRAGG_OK && w->json)
@@ -197,6 +295,8 @@ static int run(int argc, char **argv)
         { "fit-wavelength", 0, CLI_FLAG, &w.fit_wavelength, NULL, "refine the wavelength, too" },
         { "mask", 'm', CLI_TEXT, &w.mask, "FRAME", "pixels that are not zero here are left out" },
         { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
+        { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "a file without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap]" },
+        { "plot", 0, CLI_TEXT, &w.plot, "FILE", "draw the frame with the calculated rings (svg, pdf, png), residuals beside it" },
         { "orient", 0, CLI_FLAG, &w.orient, NULL, "try the PONI file's geometry on all eight ways up" },
         { "output", 'o', CLI_TEXT, &w.out, "SETUP.poni", "write the geometry here" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },

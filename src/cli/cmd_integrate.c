@@ -69,7 +69,9 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
         return bragg_fail(err, BRAGG_EINVAL, "--azimuth: cakes go to HDF5: expected -o OUT.h5, found %s", w->out ? w->out : "none");
     if (w->resume && w->force)
         return bragg_fail(err, BRAGG_EINVAL, "expected one of --resume and --force, found both");
-    return cli_flip_check(w->flip, err);
+    bragg_raw layout;
+    bragg_status st = w->raw ? bragg_raw_parse(w->raw, &layout, err) : BRAGG_OK;
+    return st < 0 ? st : cli_flip_check(w->flip, err);
 }
 
 static int run(int argc, char **argv)
@@ -78,7 +80,7 @@ static int run(int argc, char **argv)
     const cli_option options[] = {
         { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "geometry, as pyFAI writes it" },
         { "output", 'o', CLI_TEXT, &w.out, "FILE|DIR", "where to: OUT.h5 takes all frames, a folder NAME.xye each" },
-        { "mask", 'm', CLI_TEXT, &w.mask, "FRAME|YAML", "pixels that are not zero here, or that it describes, are left out" },
+        { "mask", 'm', CLI_TEXT, &w.mask, "FRAME|YAML", "pixels that are not zero here, or that it describes, are left out; gaps: the detector's" },
         { "dark", 0, CLI_TEXT, &w.dark, "FRAME", "subtract this frame" },
         { "flat", 0, CLI_TEXT, &w.flat, "FRAME", "divide by this frame" },
         { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "2th_deg (default), q_A^-1, q_nm^-1, d_A or r_mm" },
@@ -97,6 +99,7 @@ static int run(int argc, char **argv)
         { "no-solid-angle", 0, CLI_FLAG, &w.no_solid_angle, NULL, "do not correct for the solid angle" },
         { "sensor-mu-t", 0, CLI_NUMBER, &w.sensor_mu_t, "MUT", "correct for oblique incidence on a sensor of this absorption times thickness" },
         { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
+        { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "files without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap], as 2048x2048xuint16+8192" },
         { "frame", 0, CLI_INTEGER, &w.frame, "I", "only this frame of each file, from 0 [all]" },
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "instead of the PONI file's" },
         { "resume", 0, CLI_FLAG, &w.resume, NULL, "go on where an interrupted run has stopped" },

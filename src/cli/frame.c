@@ -12,15 +12,41 @@ bragg_status cli_flip_check(const char *flip, bragg_error *err)
         : bragg_fail(err, BRAGG_EINVAL, "--flip: expected vertical, horizontal or both, found '%s'", flip);
 }
 
-bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err)
+/* A file that begins with no mark we know is what --raw says. */
+bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg_error *err)
 {
+    bragg_raw layout;
+    bragg_error problem = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_frame_count(path, n, raw ? &problem : err);
+    if (!raw || st >= 0)
+        return st;
+    if (st != BRAGG_ENOSUPPORT)
+        return bragg_fail(err, st, "%s", problem.text);
+    st = bragg_raw_parse(raw, &layout, err);
+    return st < 0 ? st : bragg_raw_count(path, &layout, n, err);
+}
+
+bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err)
+{
+    bragg_raw layout;
+    bragg_error problem = BRAGG_ERROR_INIT;
     bool both = flip && !strcmp(flip, "both");
     bragg_status st = cli_flip_check(flip, err);
-    if (st >= 0)
-        st = bragg_frame_read(path, index, f, err);
+    if (st < 0)
+        return st;
+    st = bragg_frame_read(path, index, f, raw ? &problem : err);
+    if (st < 0 && raw && st != BRAGG_ENOSUPPORT)
+        st = bragg_fail(err, st, "%s", problem.text);
+    else if (st < 0 && raw && (st = bragg_raw_parse(raw, &layout, err)) >= 0)
+        st = bragg_raw_read(path, &layout, index, f, err);
     if (st >= 0)
         bragg_frame_flip(*f, both || (flip && *flip == 'v'), both || (flip && *flip == 'h'));
     return st;
+}
+
+bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err)
+{
+    return cli_frame_read_raw(path, index, flip, NULL, f, err);
 }
 
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err)
@@ -32,7 +58,12 @@ bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geome
     if (!*mask)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
     bragg_frame_mark_invalid(f, *mask);
-    if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml")) {
+    if (path && !strcmp(path, "gaps")) {
+        if (!g || !*g->detector)
+            st = bragg_fail(err, BRAGG_EINVAL, "--mask gaps: expected a detector we know in the PONI file or with --detector, found none");
+        else
+            st = bragg_mask_gaps(g->detector, f->height, f->width, *mask, err);
+    } else if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml")) {
         st = bragg_mask_read_yaml(path, g, f, f->height, f->width, *mask, err);
     } else if (path) {
         st = cli_frame_read(path, 0, flip, &m, err);

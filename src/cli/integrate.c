@@ -83,7 +83,7 @@ static bragg_status add_file(run *r, const char *path, size_t n_files, bragg_err
 {
     size_t n = 0;
     bragg_error problem = BRAGG_ERROR_INIT;
-    bragg_status st = bragg_frame_count(path, &n, n_files > 1 ? &problem : err);
+    bragg_status st = cli_frame_count(path, r->w->raw, &n, n_files > 1 ? &problem : err);
     if (st < 0 && n_files == 1)
         return st;
     if (st < 0)
@@ -149,7 +149,7 @@ static bragg_status make_plan(run *r, bragg_error *err)
     bragg_error problem = BRAGG_ERROR_INIT;
     bragg_status st = BRAGG_EDATA;
     for (size_t k = 0; k < r->n && st < 0; k++)
-        st = cli_frame_read(r->job[k].path, r->job[k].index, r->w->flip, &f, &problem);
+        st = cli_frame_read_raw(r->job[k].path, r->job[k].index, r->w->flip, r->w->raw, &f, &problem);
     if (st < 0)
         return r->n ? bragg_fail(err, problem.status, "%s", problem.text) : bragg_fail(err, BRAGG_EDATA, "expected frames, found none in the files");
     st = cli_mask_read(r->w->mask, r->w->flip, &r->g, f, &mask, err);
@@ -167,11 +167,11 @@ static bragg_status read_geometry(run *r, bragg_error *err)
     if (st == BRAGG_OK && r->w->wavelength_ang > 0)
         r->g.wavelength_ang = r->w->wavelength_ang;
     if (st == BRAGG_OK && r->w->dark)
-        st = cli_frame_read(r->w->dark, 0, r->w->flip, &r->dark, err);
+        st = cli_frame_read_raw(r->w->dark, 0, r->w->flip, r->w->raw, &r->dark, err);
     if (st == BRAGG_OK && r->w->flat)
-        st = cli_frame_read(r->w->flat, 0, r->w->flip, &r->flat, err);
+        st = cli_frame_read_raw(r->w->flat, 0, r->w->flip, r->w->raw, &r->flat, err);
     if (st == BRAGG_OK && r->w->variance)
-        st = cli_frame_read(r->w->variance, 0, r->w->flip, &r->variance, err);
+        st = cli_frame_read_raw(r->w->variance, 0, r->w->flip, r->w->raw, &r->variance, err);
     r->options.dark = r->dark;
     return st;
 }
@@ -282,7 +282,7 @@ static bragg_frame *read_frame(run *r, size_t k, double *by)
     const job *j = &r->job[r->first + k];
     bragg_error *problem = &r->problem[k];
     *problem = (bragg_error)BRAGG_ERROR_INIT;
-    bragg_status st = cli_frame_read(j->path, j->index, r->w->flip, &f, problem);
+    bragg_status st = cli_frame_read_raw(j->path, j->index, r->w->flip, r->w->raw, &f, problem);
     if (st >= 0) {
         r->row[k].time_s = f->time_s;
         r->row[k].exposure_s = f->exposure_s;

@@ -49,6 +49,25 @@ bragg_status bragg_geometry_set_detector(bragg_geometry *g, const char *name, br
     return bragg_fail(err, BRAGG_EINVAL, "unknown detector '%.40s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+bragg_status bragg_mask_gaps(const char *name, size_t rows, size_t columns, uint8_t *mask, bragg_error *err)
+{
+    bragg_geometry g = BRAGG_GEOMETRY_INIT;
+    bragg_status st = bragg_geometry_set_detector(&g, name, err);
+    if (st < 0)
+        return st;
+    if (g.rows != rows || g.columns != columns)
+        return bragg_fail(err, BRAGG_EDATA, "gaps of %s: expected a frame of %zu x %zu pixels, found %zu x %zu", g.detector, g.columns, g.rows, columns, rows);
+    for (size_t k = 0; k < N_DETECTORS; k++) {
+        size_t tall = detectors[k].module_rows + detectors[k].gap_rows, wide = detectors[k].module_columns + detectors[k].gap_columns;
+        if (strcmp(detectors[k].name, g.detector) || !tall || !wide)
+            continue;
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < columns; j++)
+                mask[i * columns + j] |= i % tall >= detectors[k].module_rows || j % wide >= detectors[k].module_columns;
+    }
+    return BRAGG_OK;
+}
+
 /* Position along the detector's native axes (orientation 3), in pixels. */
 void bragg_geometry_native(const bragg_geometry *g, double slow, double fast, double *d1, double *d2)
 {

@@ -140,7 +140,7 @@ static bragg_status add_limits(const canvas *c, const bragg_yaml *root, bragg_er
 bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geometry, const bragg_frame *frame, size_t rows, size_t columns, uint8_t *mask,
                                   bragg_error *err)
 {
-    static const char *const keys[] = { "files", "below", "above", "rectangles", "circles", "polygons", "rings", "sectors" };
+    static const char *const keys[] = { "files", "gaps", "below", "above", "rectangles", "circles", "polygons", "rings", "sectors" };
     bragg_geometry g = geometry ? *geometry : (bragg_geometry)BRAGG_GEOMETRY_INIT;
     g.rows = rows;
     g.columns = columns;
@@ -152,6 +152,11 @@ bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geomet
         st = bragg_yaml_check_keys(root, keys, sizeof keys / sizeof *keys, err);
     if (st == BRAGG_OK)
         st = add_files(&c, bragg_yaml_get(root, "files"), path, arena, err);
+    const char *detector = NULL;
+    if (st == BRAGG_OK && bragg_yaml_get(root, "gaps"))
+        st = bragg_yaml_text(bragg_yaml_get(root, "gaps"), &detector, err);
+    if (st == BRAGG_OK && detector)
+        st = bragg_mask_gaps(detector, rows, columns, mask, err);
     if (st == BRAGG_OK)
         st = add_limits(&c, root, err);
     if (st == BRAGG_OK)

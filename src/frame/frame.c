@@ -52,7 +52,7 @@ void bragg_frame_free(bragg_frame *f)
 /* ---------------------------------------------------------------- readers */
 
 static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff, &bragg_frame_cbf, &bragg_frame_edf, &bragg_frame_hdf5,
-                                                     &bragg_frame_fits, &bragg_frame_mar345, &bragg_frame_npy };
+                                                     &bragg_frame_fits, &bragg_frame_mar345, &bragg_frame_npy, &bragg_frame_ge };
 
 static bragg_status find_reader(const char *spec, const bragg_frame_reader **out, bragg_error *err)
 {
@@ -72,7 +72,7 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
             *out = readers[k];
             return BRAGG_OK;
         }
-    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, NumPy), found a file that begins with none of their marks", path);
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, GE, NumPy), found a file that begins with none of their marks", path);
 }
 
 bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)

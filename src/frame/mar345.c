@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,8 +14,7 @@
 
 static uint32_t word(const unsigned char *p, bool swap)
 {
-    return swap ? (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24
-                : (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    return swap ? bragg_be32(p) : bragg_le32(p);
 }
 
 /* The first word is 1234 in the order of the machine that wrote it. */

@@ -14,7 +14,7 @@ typedef struct bragg_frame_reader {
 
 #pragma GCC visibility push(hidden)
 extern const bragg_frame_reader bragg_frame_tiff, bragg_frame_cbf, bragg_frame_edf, bragg_frame_fits, bragg_frame_hdf5, bragg_frame_mar345,
-    bragg_frame_npy;
+    bragg_frame_npy, bragg_frame_ge;
 #pragma GCC visibility pop
 
 #endif

@@ -4,8 +4,10 @@
 #include "bytes.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/output.h>
 #include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +145,31 @@ static void read_description(TIFF *tiff, bragg_frame *f)
         snprintf(f->title, sizeof f->title, "%s", model);
 }
 
+/* MarCCD and Rayonix write a header of their own between a TIFF header of 1024 bytes
+ * and the pixels (marccd 0.10, frame.h).  Zero is how they
+ * say unknown. */
+static void read_marccd(const char *path, bragg_frame *f)
+{
+    enum { HEADER = 1024, SATURATED = 104, DISTANCE = 640, EXPOSURE = 656, PIXEL = 772, WAVELENGTH = 908, SIZE = 1024 };
+    unsigned char h[HEADER + SIZE];
+    FILE *in = fopen(path, "rb");
+    size_t n = in ? fread(h, 1, sizeof h, in) : 0;
+    if (in)
+        fclose(in);
+    if (n < sizeof h || bragg_le32(h + HEADER) != 2 || memcmp(h + HEADER + 4, "MMX", 3))
+        return;
+    double distance = bragg_le32(h + HEADER + DISTANCE), exposure = bragg_le32(h + HEADER + EXPOSURE), fast = bragg_le32(h + HEADER + PIXEL),
+           slow = bragg_le32(h + HEADER + PIXEL + 4), wavelength = bragg_le32(h + HEADER + WAVELENGTH), full = bragg_le32(h + HEADER + SATURATED);
+    f->distance_m = distance > 0 ? 1e-6 * distance : NAN;
+    f->exposure_s = exposure > 0 ? 1e-3 * exposure : NAN;
+    f->pixel_fast_m = fast > 0 ? 1e-9 * fast : NAN;
+    f->pixel_slow_m = slow > 0 ? 1e-9 * slow : NAN;
+    f->wavelength_ang = wavelength > 0 ? 1e-5 * wavelength : NAN;
+    f->saturation = full > 0 ? full : NAN;
+    if (!*f->title)
+        snprintf(f->title, sizeof f->title, "MarCCD");
+}
+
 static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, bragg_frame **out, bragg_error *err)
 {
     uint32_t width = 0, height = 0;
@@ -158,6 +185,7 @@ static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, 
     if (st < 0)
         return bragg_context(err, st, "%s", path);
     read_description(tiff, *out);
+    read_marccd(path, *out);
     if (!(TIFFIsTiled(tiff) ? read_tiles(tiff, *out) : read_strips(tiff, *out)))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %u x %u pixels, found fewer%s%s", path, width, height, *c->text ? ": " : "", c->text);
     return BRAGG_OK;
