@@ -321,7 +321,7 @@ static bool is_lost(const run *r, const bool *wanted, size_t which)
         any = any || wanted[edges[k]];
     for (size_t h = 0; h < r->model->n_histograms; h++) {
         const bragg_param *scale = &t->at[p->mix[h].scale_row];
-        lost = lost && wanted[p->mix[h].scale_row] && !(scale->value > 5 * scale->esd);
+        lost = lost && wanted[p->mix[h].scale_row] && (!(scale->value > 0) || scale->value < 3 * scale->esd);
     }
     return any && lost && !p->extracted;
 }
