@@ -4,7 +4,7 @@
 #include "config.h"
 #include "derivatives.h"
 
-#include "../src/refine/model.h"
+#include "../src/refine/spot.h"
 
 #include <bragg/units.h>
 #include <stdio.h>
@@ -307,6 +307,175 @@ START_TEST(known_intensities_make_the_same_pattern_and_fractions)
 }
 END_TEST
 
+/* Triclinic with all fifteen S_HKL, and uniaxial; a capillary off centre, pixels and bins. */
+START_TEST(anisotropic_widths_have_true_derivatives)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = neutrons(NULL);
+    o.radius_m = 0.57;
+    add_pattern(m, &o, 31.7, 0.067, 900);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    const int axis[3] = { 0, 0, 3 };
+    ck_assert_int_eq(bragg_model_broaden(m, "A", NULL, true, &err), BRAGG_OK);
+    ck_assert_msg(bragg_model_broaden(m, "B", axis, true, &err) == BRAGG_OK, "%s", err.text);
+    build(m);
+    *value_of(m, "instrument.w") = 0.043;
+    *value_of(m, "instrument.x") = 0.021;
+    *value_of(m, "instrument.box") = 0.11;
+    *value_of(m, "instrument.pixel") = 0.19;
+    *value_of(m, "instrument.shift_x") = 0.41;
+    *value_of(m, "instrument.shift_y") = -0.37;
+    *value_of(m, "instrument.absorption") = 1.37;
+    *value_of(m, "instrument.sl") = 0.017;
+    *value_of(m, "instrument.hl") = 0.011;
+    bragg_model_params(m)->at[bragg_params_find(bragg_model_params(m), "instrument.hl")].tie_to = -1;
+    *value_of(m, "phase.A.scale") = 0.7;
+    *value_of(m, "phase.A.lorentz") = 0.37;
+    *value_of(m, "phase.B.lorentz") = 0.71;
+    *value_of(m, "phase.B.size") = 37;
+    *value_of(m, "phase.B.size.axial") = 19;
+    *value_of(m, "phase.B.strain") = 1730;
+    *value_of(m, "phase.B.strain.axial") = 2930;
+    bragg_params *t = bragg_model_params(m);
+    bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err);
+    bragg_refine_start_stephens(t, &m->phase[0], 3300);
+    bragg_refine_start_stephens(t, &m->phase[1], 2100);
+    for (size_t k = 0; k < t->n; k++)
+        if (strstr(t->at[k].name, "stephens")) {
+            t->at[k].value *= 1 + 0.3 * sin((double)k);
+            t->at[k].scale = 3;
+        }
+    static const char *const names[] = { "phase.*.stephens", "phase.*.lorentz", "phase.B.size", "phase.B.strain", "phase.*.cell", "instrument.[uvwxyz]",
+                                         "instrument.zero", "instrument.sl", "instrument.hl", "instrument.box", "instrument.pixel", "instrument.shift_?",
+                                         "instrument.absorption", "instrument.wavelength", "phase.*.atom.*.x" };
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        ck_assert_msg(bragg_model_select(m, names[k], true) > 0, "%s", names[k]);
+    ck_assert_uint_gt(check_derivatives(m, 1e-3, 0.05), 48);
+    bragg_model_free(m);
+}
+END_TEST
+
+/* Bragg-Brentano and a plate in transmission. */
+START_TEST(flat_samples_have_true_derivatives)
+{
+    for (int k = 0; k < 2; k++) {
+        bragg_model *m = bragg_model_new();
+        bragg_histogram_options o = lab(NULL);
+        o.mount = k ? BRAGG_TRANSMISSION : BRAGG_BRAGG_BRENTANO;
+        add_pattern(m, &o, 21.3, 0.053, 700);
+        add_structure(m, "A", triclinic());
+        build(m);
+        *value_of(m, "instrument.w") = 0.043;
+        *value_of(m, "instrument.absorption") = 0.61;
+        *value_of(m, "instrument.roughness_p") = 0.37;
+        *value_of(m, "instrument.roughness_q") = 0.73;
+        if (!k) {
+            *value_of(m, "instrument.transparency") = 0.13;
+            *value_of(m, "instrument.displacement") = 0.07;
+        }
+        bragg_model_select(m, "instrument.*", true);
+        bragg_model_select(m, "phase.A.cell", true);
+        bragg_model_select(m, "instrument.box", false);
+        bragg_model_select(m, "instrument.pixel", false);
+        bragg_model_select(m, "instrument.[ush]*", false);
+        ck_assert_uint_gt(check_derivatives(m, 1e-3, 0.05), 15);
+        bragg_model_free(m);
+    }
+}
+END_TEST
+
+/* Against a slow sum over a fine grid. */
+START_TEST(capillary_absorption_is_the_mean_over_its_section)
+{
+    for (int c = 0; c < 3; c++) {
+        const double mu_r = (const double[]){ 0.31, 1.07, 2.93 }[c];
+        histogram h = { .mount = BRAGG_DEBYE_SCHERRER };
+        double dln, drow[3], mean[4] = { 0 };
+        h.value[ABSORPTION] = mu_r;
+        bragg_refine_prepare_absorption(&h);
+        enum { N = 1200 };
+        const double angles[4] = { 0, 23.1, 71.7, 141.3 };
+        for (int a = 0; a < 4; a++) {
+            double t = angles[a] * BRAGG_DEG, sum = 0;
+            size_t seen = 0;
+            for (int i = 0; i < N; i++)
+                for (int j = 0; j < N; j++) {
+                    double x = (2 * i + 1.0) / N - 1, y = (2 * j + 1.0) / N - 1;
+                    if (x * x + y * y >= 1)
+                        continue;
+                    double across = x * sin(t) - y * cos(t);
+                    sum += exp(-mu_r * (sqrt(1 - y * y) + x + sqrt(1 - across * across) - x * cos(t) - y * sin(t)));
+                    seen++;
+                }
+            mean[a] = sum / (double)seen;
+            assert_close(bragg_refine_absorption(&h, t / 2, &dln, drow), mean[a] / mean[0], 1e-3);
+        }
+    }
+}
+END_TEST
+
+/* The mean of a profile over a box, by brute force. */
+START_TEST(a_box_is_the_mean_over_its_width)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    double sharp[4001], boxed[4001], top = 0;
+    for (int wide = 0; wide < 2; wide++) {
+        bragg_model *m = bragg_model_new();
+        bragg_histogram_options o = neutrons(NULL);
+        add_pattern(m, &o, 60, 0.01, 4001);
+        add_structure(m, "B", rhombohedral());
+        build(m);
+        *value_of(m, "instrument.w") = 0.013;
+        *value_of(m, "instrument.x") = 0.031;
+        ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, sharp, NULL, &err), BRAGG_OK);
+        int half = wide ? 17 : 4; /* 0.35 and 0.09 deg: about two widths, half a width */
+        *value_of(m, "instrument.box") = 0.01 * (2 * half + 1);
+        ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, boxed, NULL, &err), BRAGG_OK);
+        for (int i = 0; i < 4001; i++)
+            top = fmax(top, boxed[i]);
+        for (int i = 100; i < 3900; i++) {
+            double sum = 0;
+            for (int k = -half; k <= half; k++)
+                sum += (sharp[i + k] + (sharp[i + k + 1] - 2 * sharp[i + k] + sharp[i + k - 1]) / 24) / (2 * half + 1);
+            ck_assert_double_eq_tol(boxed[i], sum, 1e-3 * top);
+        }
+        bragg_model_free(m);
+    }
+}
+END_TEST
+
+START_TEST(stephens_of_an_isotropic_strain_is_that_strain)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = neutrons(NULL);
+    add_pattern(m, &o, 31.7, 0.067, 900);
+    add_structure(m, "A", triclinic());
+    ck_assert_int_eq(bragg_model_broaden(m, "A", NULL, true, &err), BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.043;
+    *value_of(m, "phase.A.strain") = 2310;
+    double with[900], without[900], top = 0;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, with, NULL, &err), BRAGG_OK);
+    *value_of(m, "phase.A.strain") = 0;
+    bragg_refine_start_stephens(bragg_model_params(m), &m->phase[0], 2310);
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, without, NULL, &err), BRAGG_OK);
+    for (int i = 0; i < 900; i++)
+        top = fmax(top, with[i]);
+    for (int i = 0; i < 900; i++)
+        ck_assert_double_eq_tol(with[i], without[i], 1e-5 * top);
+    const int odd[3] = { 1, 0, 0 };
+    bragg_model *other = bragg_model_new();
+    add_pattern(other, &o, 31.7, 0.067, 900);
+    add_structure(other, "B", rhombohedral());
+    ck_assert_int_eq(bragg_model_broaden(other, "B", odd, false, &err), BRAGG_EDATA);
+    bragg_model_free(other);
+    bragg_model_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
@@ -316,6 +485,11 @@ int main(void)
     tcase_add_test(all, lattice_strain_moves_peaks_as_its_cell_does);
     tcase_add_test(all, pawley_finds_intensities_with_honest_esds);
     tcase_add_test(all, known_intensities_make_the_same_pattern_and_fractions);
+    tcase_add_test(all, anisotropic_widths_have_true_derivatives);
+    tcase_add_test(all, flat_samples_have_true_derivatives);
+    tcase_add_test(all, capillary_absorption_is_the_mean_over_its_section);
+    tcase_add_test(all, a_box_is_the_mean_over_its_width);
+    tcase_add_test(all, stephens_of_an_isotropic_strain_is_that_strain);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -19,6 +19,8 @@ typedef struct bragg_experiment_phase {
     bragg_cell cell;                 /**< given instead of a card */
     const bragg_symmetry *symmetry;  /**< NULL: the card's */
     const bragg_yaml *refine;
+    bool uniaxial, stephens;         /**< anisotropic widths */
+    int axis[3];
     bool has_march;
     int march_hkl[3];
 } bragg_experiment_phase;

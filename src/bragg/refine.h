@@ -28,11 +28,26 @@
  *      instrument.u v w p                deg^2, FWHM^2 = U tan^2 + V tan + W + P / cos^2
  *      instrument.x y z                  deg, Lorentzian FWHM = X / cos + Y tan + Z
  *      instrument.sl hl                  S/L and H/L of the axial divergence
+ *      instrument.ratio                  of the second line to the first
+ *      instrument.transparency           mm, 1/mu: Bragg-Brentano, -sin(2theta) / (2 mu R)
+ *      instrument.shift_x shift_y        mm, sample off centre across and along the beam,
+ *                                        Debye-Scherrer: (x cos 2theta - y sin 2theta) / R
+ *      instrument.absorption             mu R of a capillary, mu t of a plate; relative to
+ *                                        2theta = 0 but for a thin plate in reflection
+ *      instrument.roughness_p _q         Suortti's surface roughness
+ *      instrument.box pixel              deg, full width of the bin, and of a flat detector's
+ *                                        pixel at 2theta = 0 (cos^2 2theta of it elsewhere):
+ *                                        the profile is its mean over both
  *      phase.NAME.scale
  *      phase.NAME.cell.a … cell.gamma    angstrom, deg
  *      phase.NAME.size                   nm, volume-weighted column length L_vol =
  *                                        lambda / (beta cos theta), beta integral breadth
  *      phase.NAME.strain                 Stokes-Wilson e = beta / (4 tan theta), 1e-6
+ *      phase.NAME.size.axial strain.axial  the same along the axis of a uniaxial phase
+ *      phase.NAME.stephens.s400 …        1e-12/angstrom^4, P. W. Stephens, J. Appl. Cryst.
+ *                                        32 (1999) 281: FWHM = sqrt(sum S h^H k^K l^L) d^2 tan
+ *      phase.NAME.lorentz                part of that width that is Lorentzian, the rest
+ *                                        Gaussian
  *      phase.NAME.march                  March-Dollase r (W. A. Dollase, J. Appl.
  *                                        Cryst. 19 (1986) 267)
  *      phase.NAME.atom.LABEL.x y z occupancy uiso u11 … u12
@@ -42,7 +57,7 @@
  *  start with the pattern's name and a dot; the first pattern has no D_ij. */
 typedef struct bragg_model bragg_model;
 
-typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO } bragg_mount;
+typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO, BRAGG_TRANSMISSION } bragg_mount;
 
 enum { BRAGG_MAX_LINES = 8 };
 
@@ -110,6 +125,10 @@ bragg_status bragg_model_add_intensities(bragg_model *model, const char *name, c
  *  the ratio of its spacings to the card's. */
 bragg_status bragg_model_add_list(bragg_model *model, const char *name, const bragg_known_peak *list, size_t n, double wavelength_ang,
                                   double mass, bragg_error *err);
+/** Before _build: anisotropic widths of a phase.  axis (NULL: none) makes size and
+ *  strain uniaxial along that reciprocal direction, which symmetry must leave alone;
+ *  stephens adds the anisotropic strain of its Laue class. */
+bragg_status bragg_model_broaden(bragg_model *model, const char *name, const int axis[3], bool stephens, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 

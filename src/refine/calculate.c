@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model.h"
 #include "shape.h"
+#include "spot.h"
 
 #include <bragg/array.h>
 #include <bragg/units.h>
@@ -12,16 +13,15 @@
 
 /* y is per centidegree, as GSAS and GSAS-II have it, so that scales compare. */
 static const double per_centidegree = BRAGG_DEG / 100;
-static const double fwhm_per_sigma2 = 8 * 0.69314718055994531; /* FWHM^2 = 8 ln2 sigma^2 */
 
 /* From the unit of the table to the unit inside. */
 static double inside(int kind, double value)
 {
     switch (kind) {
-    case ZERO: case LORENTZ_X: case LORENTZ_Y: case LORENTZ_Z: return value * BRAGG_DEG;
+    case BOX: case PIXEL: case ZERO: case LORENTZ_X: case LORENTZ_Y: case LORENTZ_Z: return value * BRAGG_DEG;
     case CAGLIOTI_U: case CAGLIOTI_V: case CAGLIOTI_W: case CAGLIOTI_P:
-        return value * BRAGG_DEG * BRAGG_DEG / fwhm_per_sigma2;
-    case DISPLACEMENT: return value * 1e-3;
+        return value * BRAGG_DEG * BRAGG_DEG / FWHM2_PER_VARIANCE;
+    case DISPLACEMENT: case TRANSPARENCY: case SHIFT_X: case SHIFT_Y: return value * 1e-3;
     default: return value;
     }
 }
@@ -87,15 +87,6 @@ static bragg_status update_phase(const bragg_params *t, bragg_model *model, phas
 
 /* ----------------------------------------------------------- one peak */
 
-/* All that a peak's shape and place depend on, with derivatives. */
-typedef struct spot {
-    double q, theta, position, dposition_dtheta, dtheta_dq;
-    double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta;
-    double lorentz_size, lorentz_strain, wavelength;
-    double intensity, per_scale, per_f2, dintensity_dq, dintensity_dtheta, march, dmarch, lp;
-    bragg_tch tch;
-} spot;
-
 /* March & Dollase: mean over equivalents of (r^2 cos^2 + sin^2 / r)^(-3/2). */
 static void march_factor(const bragg_params *t, const phase *p, size_t refl, spot *s)
 {
@@ -121,44 +112,17 @@ static void place_peak(const histogram *h, spot *s)
     s->dtheta_dq = s->wavelength / (4 * sqrt(s->q) * cos(s->theta));
     s->position = 2 * s->theta + h->value[ZERO];
     s->dposition_dtheta = 2;
-    if (h->mount == BRAGG_BRAGG_BRENTANO && h->value[DISPLACEMENT] != 0) {
-        s->position -= 2 * h->value[DISPLACEMENT] / h->radius_m * cos(s->theta);
-        s->dposition_dtheta += 2 * h->value[DISPLACEMENT] / h->radius_m * sin(s->theta);
+    double sn = sin(s->theta), cs = cos(s->theta), s2 = 2 * sn * cs, c2 = cs * cs - sn * sn;
+    if (h->mount == BRAGG_BRAGG_BRENTANO && (h->value[DISPLACEMENT] != 0 || h->value[TRANSPARENCY] != 0)) {
+        double shift = h->value[DISPLACEMENT] / h->radius_m, depth = h->value[TRANSPARENCY] / (2 * h->radius_m);
+        s->position -= 2 * shift * cs + depth * s2;
+        s->dposition_dtheta += 2 * shift * sn - 2 * depth * c2;
     }
-}
-
-/* Size and strain are Lorentzian; their FWHM is 2/pi of the integral breadth:
- * Scherrer beta = lambda / (L cos theta), Stokes & Wilson, Proc. Phys. Soc. 56
- * (1944) 174, beta = 4 e tan theta. */
-static void widen_peak(const bragg_params *t, const histogram *h, const phase *p, spot *s)
-{
-    bragg_widths w = { h->value[CAGLIOTI_U], h->value[CAGLIOTI_V], h->value[CAGLIOTI_W], h->value[CAGLIOTI_P],
-                       h->value[LORENTZ_X], h->value[LORENTZ_Y], h->value[LORENTZ_Z] };
-    double tangent = tan(s->theta), secant = 1 / cos(s->theta), size_ang = 10 * t->at[p->size_row].value;
-    double tt = tangent * tangent, variance = w.u * tt + w.v * tangent + w.w + w.p * secant * secant;
-    /* kept positive smoothly: a fit may pass where no Gaussian is */
-    double root = hypot(variance, 2 * h->variance_floor), kept = (variance + root) / 2;
-    double sigma = sqrt(kept), slope = (1 + variance / root) / 2;
-    s->gauss = sqrt(fwhm_per_sigma2) * sigma;
-    double per = sqrt(fwhm_per_sigma2) / (2 * sigma) * slope;
-    s->d_gauss[0] = per * tt;
-    s->d_gauss[1] = per * tangent;
-    s->d_gauss[2] = per;
-    s->d_gauss[3] = per * secant * secant;
-    s->dgauss_dtheta = per * (2 * w.u * tangent + w.v + 2 * w.p * tangent) * secant * secant;
-    s->lorentz_size = 2 / BRAGG_PI * s->wavelength / size_ang * secant;
-    s->lorentz_strain = 2 / BRAGG_PI * 4e-6 * t->at[p->strain_row].value * tangent;
-    double y = w.y * tangent + s->lorentz_strain, x = w.x * secant + s->lorentz_size;
-    s->lorentz = x + y + w.z;
-    s->dlorentz_dtheta = x * tangent + (tangent != 0 ? y / tangent : 0) * secant * secant;
-    s->d_lorentz[0] = secant;
-    s->d_lorentz[1] = tangent;
-    s->d_lorentz[2] = 1;
-    if (s->lorentz < 0) {
-        s->lorentz = s->dlorentz_dtheta = 0;
-        memset(s->d_lorentz, 0, sizeof s->d_lorentz);
+    if (h->mount != BRAGG_BRAGG_BRENTANO && (h->value[SHIFT_X] != 0 || h->value[SHIFT_Y] != 0)) {
+        double x = h->value[SHIFT_X] / h->radius_m, y = h->value[SHIFT_Y] / h->radius_m;
+        s->position += x * c2 - y * s2;
+        s->dposition_dtheta -= 2 * (x * s2 + y * c2);
     }
-    s->tch = bragg_tch_mix(s->gauss, s->lorentz);
 }
 
 static void brighten_peak(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
@@ -169,7 +133,9 @@ static void brighten_peak(const bragg_params *t, const histogram *h, const phase
     double polar = h->radiation.neutron ? 1 : (1 - h->radiation.polarization) * c2 * c2 + h->radiation.polarization;
     double dpolar = h->radiation.neutron ? 0 : -4 * (1 - h->radiation.polarization) * c2 * s2;
     double dln = -2 * cs / sn + sn / cs + dpolar / polar; /* d ln(L P) / d theta */
-    s->lp = lorentz * polar;
+    double dln_dtheta, absorbed = bragg_refine_absorption(h, s->theta, &dln_dtheta, s->dln_change);
+    dln += dln_dtheta;
+    s->lp = lorentz * polar * absorbed;
     double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->march / p->volume;
     double base = s->per_f2 = t->at[m->scale_row].value * per_f2;
     s->per_scale = per_f2 * m->f2[refl];
@@ -179,11 +145,6 @@ static void brighten_peak(const bragg_params *t, const histogram *h, const phase
 }
 
 /* ------------------------------------------------------- coefficients */
-
-/* Change of intensity, position, Gaussian and Lorentzian width with one row. */
-typedef struct change {
-    double intensity, position, gauss, lorentz;
-} change;
 
 static change from_theta(const spot *s, double dtheta)
 {
@@ -195,6 +156,11 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
     switch (kind) {
     case ZERO: return (change){ .position = 1 };
     case DISPLACEMENT: return (change){ .position = -2 / h->radius_m * cos(s->theta) };
+    case TRANSPARENCY: return (change){ .position = -sin(2 * s->theta) / (2 * h->radius_m) };
+    case SHIFT_X: return (change){ .position = cos(2 * s->theta) / h->radius_m };
+    case SHIFT_Y: return (change){ .position = -sin(2 * s->theta) / h->radius_m };
+    case RATIO: return (change){ .intensity = s->line == 1 ? s->intensity / h->value[RATIO] : 0 };
+    case ABSORPTION: case ROUGHNESS_P: case ROUGHNESS_Q: return (change){ .intensity = s->intensity * s->dln_change[kind - ABSORPTION] };
     case WAVELENGTH: { /* the first line's; all lines keep their ratio of wavelengths */
         double dtheta = tan(s->theta) / h->value[WAVELENGTH];
         change c = from_theta(s, dtheta);
@@ -210,8 +176,6 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
     return (change){ 0 };
 }
 
-enum { K_CELL = N_INSTRUMENT, K_DIJ, K_SIZE, K_STRAIN, K_SCALE, K_MARCH, K_ATOM };
-
 static change cell_change(const phase *p, const bragg_reflection *r, const spot *s, int axis)
 {
     const bragg_known_peak *known = p->spacings ? &p->known[r - p->reflection] : NULL;
@@ -219,7 +183,9 @@ static change cell_change(const phase *p, const bragg_reflection *r, const spot 
     double dq = known ? p->dg[0][axis] / (known->d_ang * known->d_ang) : 0;
     for (int i = 0; !known && i < 6; i++)
         dq += hh[i] * p->dg[i][axis];
-    change c = from_theta(s, s->dtheta_dq * dq);
+    change c = from_theta(s, s->dtheta_dq * dq), strain = bragg_refine_broadening_change(NULL, p, s, K_CELL, 0);
+    c.gauss += strain.gauss * dq;
+    c.lorentz += strain.lorentz * dq;
     c.intensity = s->dintensity_dq * dq - s->intensity * p->dvolume[axis] / p->volume;
     return c;
 }
@@ -228,7 +194,9 @@ static change cell_change(const phase *p, const bragg_reflection *r, const spot 
 static change strain_change(const phase *p, const bragg_reflection *r, const spot *s, int index)
 {
     double dq = bragg_invariant_at(&p->metric, (size_t)index, r->h, r->k, r->l);
-    change c = from_theta(s, s->dtheta_dq * dq);
+    change c = from_theta(s, s->dtheta_dq * dq), strain = bragg_refine_broadening_change(NULL, p, s, K_CELL, 0);
+    c.gauss += strain.gauss * dq;
+    c.lorentz += strain.lorentz * dq;
     c.intensity = s->dintensity_dtheta * s->dtheta_dq * dq;
     return c;
 }
@@ -242,11 +210,7 @@ static change full_change(const bragg_params *t, const histogram *h, const phase
         return cell_change(p, r, s, k->index);
     if (k->kind == K_DIJ)
         return strain_change(p, r, s, k->index);
-    if (k->kind == K_SIZE)
-        return (change){ .lorentz = -s->lorentz_size / t->at[p->size_row].value };
-    double strain = t->at[p->strain_row].value;
-    double slope = strain != 0 ? s->lorentz_strain / strain : 2 / BRAGG_PI * 4e-6 * tan(s->theta);
-    return (change){ .lorentz = slope };
+    return bragg_refine_broadening_change(t, p, s, k->kind, k->index);
 }
 
 /* d ln(intensity), or d F^2 for atoms, of an intensity-only row. */
@@ -340,27 +304,35 @@ static void sum_nodes(const axial_node *o, size_t n, peak *e)
             e->dcentre[d] += o[k].dweight[d] * o[k].shift + o[k].weight * o[k].dshift[d];
             e->dm2[d] += o[k].dweight[d] * u * u + wu * o[k].dshift[d];
         }
+        e->dm2_dwidth += wu * o[k].dshift_dwidth;
     }
 }
 
 static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
                              const bragg_params *t, bragg_error *err)
 {
-    spot s = { .q = invd2_in(t, p, m, refl) };
+    spot s = { .q = invd2_in(t, p, m, refl), .reflection = refl, .line = line };
     s.wavelength = h->radiation.wavelength_ang[line] * h->value[WAVELENGTH] / h->radiation.wavelength_ang[0];
     if (!(s.q > 0 && s.wavelength * sqrt(s.q) < 1.9999)) /* beyond back-scattering */
         return BRAGG_OK;
     place_peak(h, &s);
-    widen_peak(t, h, p, &s);
+    bragg_refine_widen(t, h, p, &s);
     double reach = reach_of(&s.tch), pull = 0;
-    axial_node nodes[MAX_NODES] = { { 0, 1, { 0 }, { 0 } } };
+    axial_node one[MAX_NODES] = { { .weight = 1 } }, boxed[MAX_NODES * MAX_BOX], *nodes = one;
     size_t n_nodes = 1;
     if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
         n_nodes = bragg_refine_axial_nodes(s.position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s.tch.fwhm, nodes);
+    double c2 = cos(s.position), pixel = h->value[PIXEL] * c2 * c2, width = hypot(h->value[BOX], pixel);
+    if (width > 0) {
+        n_nodes = bragg_refine_box_nodes(one, n_nodes, width, -4 * pixel * pixel / width * tan(s.position) / 2, s.tch.fwhm, boxed);
+        nodes = boxed;
+    }
     for (size_t k = 0; k < n_nodes; k++)
         pull = fmax(pull, fabs(nodes[k].shift));
     peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .n_nodes = n_nodes, .node = h->n_nodes,
                .coefficient = h->n_coefficients, .phase = (size_t)(p - model->phase), .reflection = refl };
+    e.dwidth[0] = width > 0 ? h->value[BOX] / width * BRAGG_DEG : 0;
+    e.dwidth[1] = width > 0 ? pixel / width * c2 * c2 * BRAGG_DEG : 0;
     e.first = lower_bound(h->x, h->n, s.position - reach - pull);
     e.last = lower_bound(h->x, h->n, s.position + reach + pull);
     if (e.first == e.last)
@@ -372,7 +344,7 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     sum_nodes(nodes, n_nodes, &e);
     memcpy(e.mix, (const double[4]){ s.tch.dfwhm_dg, s.tch.dfwhm_dl, s.tch.deta_dg, s.tch.deta_dl }, sizeof e.mix);
     march_factor(t, p, refl, &s);
-    brighten_peak(t, h, p, m, refl, h->radiation.ratio[line], &s);
+    brighten_peak(t, h, p, m, refl, line == 1 ? h->value[RATIO] : h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
     e.own_column = -1;
     if (p->pawley && model->layout && model->layout->n_variables) {
@@ -429,6 +401,7 @@ static bragg_status update_histogram(bragg_model *model, size_t which, const bra
     for (int k = 0; k < N_INSTRUMENT; k++)
         h->value[k] = inside(k, t->at[h->row[k]].value);
     h->n_peaks = h->n_nodes = h->n_coefficients = 0;
+    bragg_refine_prepare_absorption(h);
     bragg_status st = BRAGG_OK;
     for (size_t i = 0; i < model->n_phases; i++) {
         phase *p = &model->phase[i];
@@ -475,6 +448,11 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
         add_term(l, t, true, m->strain_row[k], K_DIJ, (int)k, -1);
     add_term(l, t, true, p->size_row, K_SIZE, 0, -1);
     add_term(l, t, true, p->strain_row, K_STRAIN, 0, -1);
+    add_term(l, t, true, p->size_axial_row, K_SIZE, 1, -1);
+    add_term(l, t, true, p->strain_axial_row, K_STRAIN, 1, -1);
+    for (size_t k = 0; k < p->quartic.n; k++)
+        add_term(l, t, true, p->stephens_row + k, K_STEPHENS, (int)k, -1);
+    add_term(l, t, true, p->lorentz_row, K_LORENTZ, 0, -1);
     add_term(l, t, false, m->scale_row, K_SCALE, 0, -1);
     add_term(l, t, false, p->march_row, K_MARCH, 0, -1);
     for (size_t j = 0; j < p->structure->n_atoms; j++)
@@ -504,7 +482,7 @@ bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, con
  * position, fwhm, eta (later Gaussian and Lorentzian width), S/L and H/L. */
 typedef struct shapes {
     double p[BRAGG_LSQ_BLOCK], position[BRAGG_LSQ_BLOCK], fwhm[BRAGG_LSQ_BLOCK], eta[BRAGG_LSQ_BLOCK];
-    double axial[2][BRAGG_LSQ_BLOCK];
+    double axial[2][BRAGG_LSQ_BLOCK], width[BRAGG_LSQ_BLOCK];
 } shapes;
 
 static shapes_at from(shapes *s, size_t i, bool axial)
@@ -538,6 +516,34 @@ static void shape_peak(const histogram *h, const peak *e, size_t first, size_t l
     to = from(s, b - first, axial);
     if (last > b)
         bragg_shape_far(h->x + b, last - b, e->centre, e->m2, e->dcentre, e->dm2, e->fwhm, e->eta, per_centidegree, &to);
+}
+
+/* The derivative with the width of the box alone, into s->width: the loops of an
+ * axial derivative with the box in its place. */
+static void shape_width(const histogram *h, const peak *e, size_t first, size_t last, shapes *s)
+{
+    shapes spare;
+    size_t n = last - first, a = within(e->near_first, first, last), b = within(e->near_last, first, last);
+    static const double none[3] = { 0, 0, 0 };
+    const double dm2[3] = { 0, e->dm2_dwidth, 0 };
+    memset(spare.axial, 0, sizeof spare.axial);
+    memset(s->width, 0, n * sizeof(double));
+    shapes_at to = { spare.p, spare.position, spare.fwhm, spare.eta, { s->width, spare.axial[1] } };
+    memset(spare.p, 0, sizeof spare.p);
+    memset(spare.position, 0, sizeof spare.position);
+    memset(spare.fwhm, 0, sizeof spare.fwhm);
+    memset(spare.eta, 0, sizeof spare.eta);
+    if (a > first)
+        bragg_shape_far(h->x + first, a - first, e->centre, e->m2, none, dm2, e->fwhm, e->eta, per_centidegree, &to);
+    to.axial[0] = s->width + (a - first);
+    for (size_t k = 0; b > a && k < e->n_nodes; k++) {
+        const axial_node *o = &h->node[e->node + k];
+        const double dx0[3] = { 0, o->dshift_dwidth, 0 };
+        bragg_shape_near(h->x + a, b - a, e->position + o->shift, o->weight, dx0, none, e->fwhm, e->eta, per_centidegree, &to);
+    }
+    to.axial[0] = s->width + (b - first);
+    if (last > b)
+        bragg_shape_far(h->x + b, last - b, e->centre, e->m2, none, dm2, e->fwhm, e->eta, per_centidegree, &to);
 }
 
 void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p)
@@ -610,6 +616,10 @@ static void differentiate_peak(const bragg_model *model, const histogram *h, siz
         if (column >= 0)
             add_scaled(jacobian + (size_t)column * BRAGG_LSQ_BLOCK, s->axial[d], n,
                        e->intensity * model->layout->weight[h->row[AXIAL_S + d]]);
+        column = model->layout->column[h->row[BOX + d]];
+        if (column >= 0)
+            add_scaled(jacobian + (size_t)column * BRAGG_LSQ_BLOCK, s->width, n,
+                       e->intensity * e->dwidth[d] * model->layout->weight[h->row[BOX + d]]);
     }
 }
 
@@ -638,6 +648,7 @@ static void calculate_block(const bragg_model *model, size_t which, size_t first
     const bragg_lsq_layout *l = model->layout;
     bool slopes = jacobian && l && l->n_variables;
     bool axial = slopes && (l->column[h->row[AXIAL_S]] >= 0 || l->column[h->row[AXIAL_H]] >= 0);
+    bool width = slopes && (l->column[h->row[BOX]] >= 0 || l->column[h->row[PIXEL]] >= 0);
     shapes s;
     for (size_t i = first; i < last; i++)
         y[i - first] = bragg_refine_background(model, h, i);
@@ -650,6 +661,8 @@ static void calculate_block(const bragg_model *model, size_t which, size_t first
         if (slopes) {
             shape_peak(h, e, a, b, axial, &s);
             turn_to_widths(&s, b - a, e->mix);
+            if (width)
+                shape_width(h, e, a, b, &s);
             add_scaled(y + (a - first), s.p, b - a, e->intensity);
             differentiate_peak(model, h, which, e, &s, b - a, jacobian + (a - first));
         } else {

@@ -59,9 +59,9 @@ static bragg_status read_mount(const bragg_yaml *node, target *to, bragg_error *
     bragg_status st = bragg_yaml_text(node, &text, err);
     if (st < 0)
         return st;
-    if (strcmp(text, "debye-scherrer") && strcmp(text, "bragg-brentano"))
-        return bragg_yaml_fail(node, err, "mount: expected debye-scherrer or bragg-brentano, found '%s'", text);
-    to->histogram.mount = *text == 'b' ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
+    if (strcmp(text, "debye-scherrer") && strcmp(text, "bragg-brentano") && strcmp(text, "transmission"))
+        return bragg_yaml_fail(node, err, "mount: expected debye-scherrer, bragg-brentano or transmission, found '%s'", text);
+    to->histogram.mount = *text == 'b' ? BRAGG_BRAGG_BRENTANO : *text == 't' ? BRAGG_TRANSMISSION : BRAGG_DEBYE_SCHERRER;
     return BRAGG_OK;
 }
 

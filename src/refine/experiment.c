@@ -273,6 +273,8 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
     }
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         st = add_phase(m, &x->phase[k], err);
+    for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
+        st = bragg_model_broaden(m, x->phase[k].name, x->phase[k].uniaxial ? x->phase[k].axis : NULL, x->phase[k].stephens, err);
     if (st == BRAGG_OK)
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK)

@@ -28,7 +28,7 @@ static int stage_of(const char *name)
     if (strstr(name, ".cell.") || strstr(name, ".dij.") || ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"))
         return 1;
     if (ends_with(name, "instrument.w") || ends_with(name, "instrument.x") || ends_with(name, "instrument.y") ||
-        ends_with(name, ".size") || ends_with(name, ".strain"))
+        ends_with(name, ".size") || ends_with(name, ".strain") || ends_with(name, ".axial") || strstr(name, ".stephens.") || ends_with(name, ".lorentz"))
         return 2;
     if (strstr(name, "instrument."))
         return 3;
@@ -421,9 +421,9 @@ static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
 static void start_samples(bragg_params *t, const bool *wanted)
 {
     for (size_t i = 0; i < t->n; i++) {
-        if (wanted[i] && ends_with(t->at[i].name, ".size") && t->at[i].value >= 1e5)
+        if (wanted[i] && (ends_with(t->at[i].name, ".size") || ends_with(t->at[i].name, ".size.axial")) && t->at[i].value >= 1e5)
             t->at[i].value = 200;
-        if (wanted[i] && ends_with(t->at[i].name, ".strain") && t->at[i].value == 0)
+        if (wanted[i] && (ends_with(t->at[i].name, ".strain") || ends_with(t->at[i].name, ".strain.axial")) && t->at[i].value == 0)
             t->at[i].value = 300;
         if (wanted[i] && ends_with(t->at[i].name, "instrument.sl") && t->at[i].value == 0)
             t->at[i].value = 0.01;
@@ -443,6 +443,9 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
         return st;
     if (r->opt->stages)
         start_samples(t, wanted);
+    for (size_t i = 0; i < r->model->n_phases; i++)
+        if (r->model->phase[i].quartic.n && wanted[r->model->phase[i].stephens_row] && t->at[r->model->phase[i].stephens_row].value == 0)
+            bragg_refine_start_stephens(t, &r->model->phase[i], 300);
     for (int stage = r->opt->stages ? 0 : N_STAGES - 1; stage < N_STAGES; stage++) {
         if (stage == 1 && (st = capture_cells(r, wanted, err)) < 0)
             return st;

@@ -20,7 +20,7 @@ static const struct { const char *name; int row; } rows[BRAGG_INSTRUMENT_ROWS] =
     [BRAGG_INSTRUMENT_ZERO] = { "zero", ZERO }, [BRAGG_INSTRUMENT_U] = { "u", CAGLIOTI_U }, [BRAGG_INSTRUMENT_V] = { "v", CAGLIOTI_V },
     [BRAGG_INSTRUMENT_W] = { "w", CAGLIOTI_W }, [BRAGG_INSTRUMENT_P] = { "p", CAGLIOTI_P }, [BRAGG_INSTRUMENT_X] = { "x", LORENTZ_X },
     [BRAGG_INSTRUMENT_Y] = { "y", LORENTZ_Y }, [BRAGG_INSTRUMENT_Z] = { "z", LORENTZ_Z }, [BRAGG_INSTRUMENT_SL] = { "sl", AXIAL_S },
-    [BRAGG_INSTRUMENT_HL] = { "hl", AXIAL_H },
+    [BRAGG_INSTRUMENT_HL] = { "hl", AXIAL_H }, [BRAGG_INSTRUMENT_BOX] = { "box", BOX }, [BRAGG_INSTRUMENT_PIXEL] = { "pixel", PIXEL },
 };
 
 static void clear(bragg_instrument *x)
@@ -43,6 +43,8 @@ void bragg_instrument_of(const bragg_model *m, size_t which, bragg_instrument *o
     double first = m->params.at[h->row[WAVELENGTH]].value;
     for (size_t k = 0; k < h->radiation.n_lines; k++) /* refined: all lines keep their ratio to the first */
         out->radiation.wavelength_ang[k] *= first / h->radiation.wavelength_ang[0];
+    if (h->radiation.n_lines > 1)
+        out->radiation.ratio[1] = m->params.at[h->row[RATIO]].value;
     for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
         out->value[k] = m->params.at[h->row[rows[k].row]].value;
 }
@@ -88,7 +90,7 @@ bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path,
     if (isfinite(x->radiation.polarization))
         fprintf(to, "polarization: %s\n", bragg_number_print(text, x->radiation.polarization));
     if (x->has_mount)
-        fprintf(to, "mount: %s\n", x->mount == BRAGG_BRAGG_BRENTANO ? "bragg-brentano" : "debye-scherrer");
+        fprintf(to, "mount: %s\n", x->mount == BRAGG_BRAGG_BRENTANO ? "bragg-brentano" : x->mount == BRAGG_TRANSMISSION ? "transmission" : "debye-scherrer");
     if (isfinite(x->radius_m))
         fprintf(to, "radius_mm: %s\n", bragg_number_print(text, 1000 * x->radius_m));
     for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
@@ -119,7 +121,7 @@ static bragg_status read_lines(const bragg_yaml *map, bragg_radiation *r, bragg_
 static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_error *err)
 {
     static const char *const keys[] = { "type", "wavelength", "ratios", "polarization", "mount", "radius_mm",
-                                        "zero", "u", "v", "w", "p", "x", "y", "z", "sl", "hl" };
+                                        "zero", "u", "v", "w", "p", "x", "y", "z", "sl", "hl", "box", "pixel" };
     const bragg_yaml *node;
     const char *text;
     if (map->kind != BRAGG_YAML_MAP)
@@ -134,9 +136,9 @@ static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mount")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         x->has_mount = true;
-        x->mount = !strcmp(text, "bragg-brentano") ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
+        x->mount = !strcmp(text, "bragg-brentano") ? BRAGG_BRAGG_BRENTANO : !strcmp(text, "transmission") ? BRAGG_TRANSMISSION : BRAGG_DEBYE_SCHERRER;
         if (x->mount == BRAGG_DEBYE_SCHERRER && strcmp(text, "debye-scherrer"))
-            st = bragg_yaml_fail(node, err, "mount: expected debye-scherrer or bragg-brentano, found '%s'", text);
+            st = bragg_yaml_fail(node, err, "mount: expected debye-scherrer, bragg-brentano or transmission, found '%s'", text);
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))
         st = bragg_yaml_number(node, &x->radiation.polarization, err);

@@ -238,6 +238,51 @@ bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_
     return BRAGG_OK;
 }
 
+static double cos2_to_axis(const double g[6], const int h[3], const int axis[3])
+{
+    double dot = g[0] * h[0] * axis[0] + g[1] * h[1] * axis[1] + g[2] * h[2] * axis[2] +
+                 g[3] * (h[1] * axis[2] + h[2] * axis[1]) + g[4] * (h[0] * axis[2] + h[2] * axis[0]) +
+                 g[5] * (h[0] * axis[1] + h[1] * axis[0]);
+    return dot * dot / (bragg_cell_invd2(g, h[0], h[1], h[2]) * bragg_cell_invd2(g, axis[0], axis[1], axis[2]));
+}
+
+/* An axis that the symmetry turns away would make equivalent reflections differ. */
+static bragg_status check_axis(const phase *p, const int axis[3], bragg_error *err)
+{
+    const bragg_symmetry *s = &p->structure->symmetry;
+    double g[6];
+    bragg_cell_reciprocal(&p->structure->cell, g);
+    if (!axis[0] && !axis[1] && !axis[2])
+        return bragg_fail(err, BRAGG_EINVAL, "phase %s: axis 0 0 0 is no direction", p->name);
+    for (size_t o = 0; o < s->n_ops; o++) {
+        int h[3];
+        for (int j = 0; j < 3; j++)
+            h[j] = axis[0] * s->op[o].r[0][j] + axis[1] * s->op[o].r[1][j] + axis[2] * s->op[o].r[2][j];
+        if (cos2_to_axis(g, h, axis) < 1 - 1e-6)
+            return bragg_fail(err, BRAGG_EDATA, "phase %s: expected an axis that the symmetry %s leaves alone, found %d %d %d, which it turns to %d %d %d",
+                              p->name, s->hm, axis[0], axis[1], axis[2], h[0], h[1], h[2]);
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_model_broaden(bragg_model *m, const char *name, const int axis[3], bool stephens, bragg_error *err)
+{
+    for (size_t i = 0; i < m->n_phases; i++) {
+        phase *p = &m->phase[i];
+        if (strcmp(p->name, name))
+            continue;
+        if (p->spacings && (axis || stephens))
+            return bragg_fail(err, BRAGG_EDATA, "phase %s: a list of spacings has no directions", name);
+        bragg_status st = axis ? check_axis(p, axis, err) : BRAGG_OK;
+        p->uniaxial = axis != NULL;
+        p->wants_stephens = stephens;
+        if (axis)
+            memcpy(p->axis, axis, sizeof p->axis);
+        return st;
+    }
+    return bragg_fail(err, BRAGG_EINVAL, "phase %s: not in the model", name);
+}
+
 bragg_status bragg_model_add_pawley(bragg_model *m, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry, bool positive,
                                     bragg_error *err)
 {
@@ -274,14 +319,6 @@ static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
     return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
 }
 
-static double cos2_to_axis(const double g[6], const int h[3], const int axis[3])
-{
-    double dot = g[0] * h[0] * axis[0] + g[1] * h[1] * axis[1] + g[2] * h[2] * axis[2] +
-                 g[3] * (h[1] * axis[2] + h[2] * axis[1]) + g[4] * (h[0] * axis[2] + h[2] * axis[0]) +
-                 g[5] * (h[0] * axis[1] + h[1] * axis[0]);
-    return dot * dot / (bragg_cell_invd2(g, h[0], h[1], h[2]) * bragg_cell_invd2(g, axis[0], axis[1], axis[2]));
-}
-
 /* cos^2 between each equivalent of a reflection and the texture axis. */
 static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
 {
@@ -307,11 +344,33 @@ static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
     return BRAGG_OK;
 }
 
+/* What anisotropic widths need of each reflection. */
+static bragg_status make_broadening(bragg_model *m, phase *p, bragg_error *err)
+{
+    const bragg_symmetry *s = &p->structure->symmetry;
+    double g[6];
+    bragg_cell_reciprocal(&p->structure->cell, g);
+    if (p->wants_stephens)
+        bragg_symmetry_invariants(s, 4, &p->quartic);
+    p->quartic_at = bragg_arena_alloc(m->arena, p->n_reflections * p->quartic.n + 1, sizeof *p->quartic_at);
+    p->axis_cos2 = bragg_arena_alloc(m->arena, p->n_reflections + 1, sizeof *p->axis_cos2);
+    if (!p->quartic_at || !p->axis_cos2)
+        return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for widths", p->name);
+    for (size_t r = 0; r < p->n_reflections; r++) {
+        const int hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
+        for (size_t k = 0; k < p->quartic.n; k++)
+            p->quartic_at[r * p->quartic.n + k] = bragg_invariant_at(&p->quartic, k, hkl[0], hkl[1], hkl[2]);
+        if (p->uniaxial)
+            p->axis_cos2[r] = cos2_to_axis(g, hkl, p->axis);
+    }
+    return BRAGG_OK;
+}
+
 static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error *err)
 {
     mix *x = &p->mix[which];
     const histogram *h = &m->histogram[which];
-    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 22 + atoms * N_ATOM;
+    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 120 + atoms * N_ATOM;
     x->scatterer = bragg_arena_alloc(m->arena, p->structure->n_scatterers + 1, sizeof *x->scatterer);
     x->f2 = bragg_arena_alloc(m->arena, 2 * n + 1, sizeof *x->f2);
     x->df2 = bragg_arena_alloc(m->arena, n * atoms + 1, sizeof *x->df2);
@@ -355,11 +414,38 @@ bragg_status bragg_refine_add_row(bragg_model *m, const char *prefix, const char
     return st;
 }
 
+static void hold(bragg_model *m, size_t row) { m->params.at[row].lower = m->params.at[row].upper = m->params.at[row].value; }
+
+/* What this mount or radiation does not know. */
+static void hold_absent(bragg_model *m, histogram *h)
+{
+    bool flat = h->mount == BRAGG_BRAGG_BRENTANO, radius = h->radius_m > 0;
+    if (!flat || !radius) {
+        hold(m, h->row[DISPLACEMENT]);
+        hold(m, h->row[TRANSPARENCY]);
+    }
+    if (flat || !radius) {
+        hold(m, h->row[SHIFT_X]);
+        hold(m, h->row[SHIFT_Y]);
+    }
+    if (h->radiation.n_lines < 2)
+        hold(m, h->row[RATIO]);
+}
+
 static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error *err)
 {
     static const struct { const char *name, *unit; double lower, value; } rows[N_INSTRUMENT] = {
         [ZERO] = { "instrument.zero", "deg", -5, 0 },
         [DISPLACEMENT] = { "instrument.displacement", "mm", -10, 0 },
+        [TRANSPARENCY] = { "instrument.transparency", "mm", 0, 0 },
+        [SHIFT_X] = { "instrument.shift_x", "mm", -20, 0 },
+        [SHIFT_Y] = { "instrument.shift_y", "mm", -20, 0 },
+        [RATIO] = { "instrument.ratio", "", 0, 0.5 },
+        [ABSORPTION] = { "instrument.absorption", "", 0, 0 },
+        [ROUGHNESS_P] = { "instrument.roughness_p", "", 0, 1 },
+        [ROUGHNESS_Q] = { "instrument.roughness_q", "", 0, 0 },
+        [BOX] = { "instrument.box", "deg", 0, 0 },
+        [PIXEL] = { "instrument.pixel", "deg", 0, 0 },
         [WAVELENGTH] = { "instrument.wavelength", "angstrom", 0.01, 1 },
         [CAGLIOTI_U] = { "instrument.u", "deg^2", -INFINITY, 0 },
         [CAGLIOTI_V] = { "instrument.v", "deg^2", -INFINITY, 0 },
@@ -381,12 +467,12 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
             h->background_row = row;
     }
     for (int k = 0; k < N_INSTRUMENT && st == BRAGG_OK; k++) {
-        double upper = rows[k].lower == 0 ? (k >= AXIAL_S ? 1 : 10) : -rows[k].lower;
-        st = bragg_refine_add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : rows[k].value,
+        double upper = rows[k].lower == 0 ? (k == AXIAL_S || k == AXIAL_H || k == ROUGHNESS_P ? 1 : 10) : -rows[k].lower;
+        st = bragg_refine_add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : k == RATIO && h->radiation.n_lines > 1 ? h->radiation.ratio[1] : rows[k].value,
                      rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
-    if (st == BRAGG_OK && h->mount != BRAGG_BRAGG_BRENTANO) /* no such thing in this mount */
-        m->params.at[h->row[DISPLACEMENT]].lower = m->params.at[h->row[DISPLACEMENT]].upper = 0;
+    if (st == BRAGG_OK)
+        hold_absent(m, h);
     /* sample and slit are usually of one height; who knows better unties them */
     return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
 }
@@ -494,6 +580,22 @@ static bragg_status add_strain_rows(bragg_model *m, phase *p, size_t which, brag
     return st;
 }
 
+/* S_HKL that the Laue class leaves, named by the first monomial of each. */
+static bragg_status add_stephens_rows(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < p->quartic.n && st == BRAGG_OK; k++) {
+        const int *power = p->quartic.power[p->quartic.pivot[k]];
+        char name[40];
+        size_t row;
+        snprintf(name, sizeof name, "stephens.s%d%d%d", power[0], power[1], power[2]);
+        st = bragg_refine_add_row(m, prefix, name, "1e-12 invang^4", 0, -INFINITY, INFINITY, &row, err);
+        if (k == 0)
+            p->stephens_row = row;
+    }
+    return st == BRAGG_OK ? bragg_refine_add_row(m, prefix, "lorentz", "", 1, 0, 1, &p->lorentz_row, err) : st;
+}
+
 static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
 {
     char prefix[100], name[160];
@@ -515,6 +617,13 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
         st = bragg_refine_add_row(m, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
     if (st == BRAGG_OK)
         st = bragg_refine_add_row(m, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
+    p->size_axial_row = p->strain_axial_row = p->lorentz_row = NO_ROW;
+    if (st == BRAGG_OK && p->uniaxial)
+        st = bragg_refine_add_row(m, prefix, "size.axial", "nm", 1e5, 0.5, 1e6, &p->size_axial_row, err);
+    if (st == BRAGG_OK && p->uniaxial)
+        st = bragg_refine_add_row(m, prefix, "strain.axial", "1e-6", 0, 0, 1e6, &p->strain_axial_row, err);
+    if (st == BRAGG_OK && p->wants_stephens)
+        st = add_stephens_rows(m, p, prefix, err);
     p->march_row = NO_ROW;
     if (st == BRAGG_OK && p->has_march)
         st = bragg_refine_add_row(m, prefix, "march", "", 1, 0.05, 20, &p->march_row, err);
@@ -553,6 +662,8 @@ bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
         st = p->mix ? make_reflections(m, p, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", p->name);
         if (st == BRAGG_OK && p->has_march)
             st = make_march(m, p, err);
+        if (st == BRAGG_OK)
+            st = make_broadening(m, p, err);
         for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
             st = make_mix(m, p, h, err);
         if (st == BRAGG_OK)

@@ -13,9 +13,11 @@
  */
 
 enum instrument_row {
-    ZERO, DISPLACEMENT, WAVELENGTH, CAGLIOTI_U, CAGLIOTI_V, CAGLIOTI_W, CAGLIOTI_P, LORENTZ_X,
-    LORENTZ_Y, LORENTZ_Z, AXIAL_S, AXIAL_H, N_INSTRUMENT
+    ZERO, DISPLACEMENT, TRANSPARENCY, SHIFT_X, SHIFT_Y, WAVELENGTH, RATIO, CAGLIOTI_U, CAGLIOTI_V, CAGLIOTI_W, CAGLIOTI_P, LORENTZ_X,
+    LORENTZ_Y, LORENTZ_Z, ABSORPTION, ROUGHNESS_P, ROUGHNESS_Q, AXIAL_S, AXIAL_H, BOX, PIXEL, N_INSTRUMENT
 };
+
+enum { N_ABSORPTION = 16 }; /* terms of the series of a capillary's absorption */
 
 #define NO_ROW ((size_t)-1)
 
@@ -24,7 +26,7 @@ enum atom_row { ATOM_X, ATOM_Y, ATOM_Z, ATOM_OCCUPANCY, ATOM_UISO, ATOM_U11, N_A
 /* A quadrature node of the axial divergence: 2phi - 2theta, its weight, and their
  * derivatives with respect to 2theta, S/L and H/L. */
 typedef struct axial_node {
-    double shift, weight, dshift[3], dweight[3];
+    double shift, weight, dshift[3], dweight[3], dshift_dwidth; /* of the box */
 } axial_node;
 
 /* One reflection of one line.  Its derivatives stand in the histogram's
@@ -35,11 +37,12 @@ typedef struct peak {
     size_t first, near_first, near_last, last; /* points it reaches; between, those that see its nodes one by one */
     size_t node, n_nodes;
     double mix[4];              /* d fwhm / d Gaussian, Lorentzian width; d eta */
-    double centre, m2, dcentre[3], dm2[3]; /* the nodes' mean place and variance, for the rest */
+    double centre, m2, dcentre[3], dm2[3], dm2_dwidth; /* the nodes' mean place and variance, for the rest */
     size_t coefficient;
     size_t phase, reflection;
     ptrdiff_t own_column;       /* of its intensity (Pawley), or -1 */
     double own_slope;
+    double dwidth[2];           /* of the box with box and pixel */
 } peak;
 
 /* Which columns a phase's peaks move in a histogram, and through what.  A term
@@ -80,6 +83,7 @@ typedef struct histogram {
     size_t n_background;
     double *chebyshev;          /* n_background rows of n */
     size_t background_row, row[N_INSTRUMENT];
+    double tabulated, ln_absorption[N_ABSORPTION], slope_absorption[N_ABSORPTION];
     double value[N_INSTRUMENT]; /* inside units, at the last prepare */
     size_t n_peaks, room_peaks, n_nodes, room_nodes, n_coefficients, room_coefficients;
     peak *peak;
@@ -95,6 +99,11 @@ typedef struct phase {
     size_t n_reflections;
     bragg_reflection *reflection;
     size_t cell_row[6], size_row, strain_row, march_row, atom_row;
+    bool uniaxial, wants_stephens;
+    int axis[3];
+    double *axis_cos2, *quartic_at; /* of the reflections: cos^2 to the axis; values of the polynomials */
+    size_t size_axial_row, strain_axial_row, stephens_row, lorentz_row;
+    bragg_invariants quartic;   /* n 0: none wanted */
     bragg_invariants metric;    /* what symmetry leaves of D_ij */
     bool has_march, extracted;  /* extracted: intensities from the pattern, no atoms */
     bool pawley, positive;      /* intensities are rows; extracted until they are freed */
@@ -193,6 +202,9 @@ void bragg_refine_restrain(const bragg_model *model, size_t first, size_t last, 
 /* known.c: |F|^2 of the reflections */
 void bragg_refine_known_intensities(const histogram *h, const phase *p, double *f2);
 
+/* broaden.c */
+void bragg_refine_start_stephens(bragg_params *t, const phase *p, double strain);
+
 /* model.c */
 bragg_status bragg_refine_add_row(bragg_model *model, const char *prefix, const char *name, const char *unit, double value, double lower,
                                   double upper, size_t *row, bragg_error *err);
@@ -202,7 +214,10 @@ double bragg_refine_invd2(const phase *p, size_t reflection);
 double bragg_refine_mass(const phase *p);
 
 /* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
-enum { MAX_NODES = 96 };
+enum { MAX_NODES = 96, MAX_BOX = 9 };
+/* the nodes, each drawn out to a box of this width (d width / d 2theta given) into
+ * out[MAX_NODES * MAX_BOX]; how many */
+size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width_rad, double dwidth_dx, double fwhm_rad, axial_node *out);
 size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, axial_node *out);
 
 #pragma GCC visibility pop

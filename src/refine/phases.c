@@ -96,10 +96,26 @@ static bragg_status read_known(const loading *l, const bragg_yaml *map, bragg_ex
     return st;
 }
 
+static bragg_status read_widths(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *uniaxial = bragg_yaml_get(map, "uniaxial"), *stephens = bragg_yaml_get(map, "stephens");
+    double axis[3];
+    bragg_status st = stephens ? bragg_yaml_bool(stephens, &p->stephens, err) : BRAGG_OK;
+    if (st < 0 || !uniaxial || (st = bragg_yaml_numbers(uniaxial, axis, 3, err)) < 0)
+        return st;
+    p->uniaxial = true;
+    for (int k = 0; k < 3; k++) {
+        p->axis[k] = (int)lrint(axis[k]);
+        if (axis[k] != p->axis[k])
+            return bragg_yaml_fail(uniaxial, err, "uniaxial: expected whole numbers h, k, l, found %g", axis[k]);
+    }
+    return BRAGG_OK;
+}
+
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group", "positive",
-                                        "peaks", "intensities", "mass", "wavelength" };
+                                        "peaks", "intensities", "mass", "wavelength", "uniaxial", "stephens" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     bool has_cell = bragg_yaml_get(map, "cell"), has_peaks = bragg_yaml_get(map, "peaks");
@@ -124,6 +140,8 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
         st = read_known(l, map, p, err);
     if (st == BRAGG_OK && has_cell)
         st = read_cell(l, map, p, err);
+    if (st == BRAGG_OK)
+        st = read_widths(map, p, err);
     double march[3];
     const bragg_yaml *axis = bragg_yaml_get(map, "march");
     if (st == BRAGG_OK && axis && (st = bragg_yaml_numbers(axis, march, 3, err)) == BRAGG_OK) {

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef REFINE_SPOT_H
+#define REFINE_SPOT_H
+
+#include "model.h"
+
+/* Where a reflection of one line stands, how wide and how bright it is, with what
+ * that depends on.  Angles in radians. */
+typedef struct spot {
+    size_t reflection, line;
+    double q, theta, position, dposition_dtheta, dtheta_dq, wavelength;
+    double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta, dgauss_dvariance;
+    double lorentz_size, size_change[2], strain_change[2];          /* with equator and axis */
+    double stephens, stephens_lorentz, dstephens_dsum, dstephens_dlnq; /* FWHM of the anisotropic strain */
+    double intensity, per_scale, per_f2, dln_df2, dintensity_dq, dintensity_dtheta, lp;
+    double march, dmarch, dln_change[3];      /* ln intensity with absorption and both roughnesses */
+    bragg_tch tch;
+} spot;
+
+/* Change of intensity, position, Gaussian and Lorentzian width with one row. */
+typedef struct change {
+    double intensity, position, gauss, lorentz;
+} change;
+
+/* 8 ln 2: FWHM^2 of a Gaussian in units of its variance */
+#define FWHM2_PER_VARIANCE 5.5451774444795625
+
+#pragma GCC visibility push(hidden)
+
+/* broaden.c */
+void bragg_refine_widen(const bragg_params *t, const histogram *h, const phase *p, spot *s);
+change bragg_refine_broadening_change(const bragg_params *t, const phase *p, const spot *s, int kind, int index);
+
+/* absorb.c: factor of the intensity, its d ln with theta and with the three rows */
+double bragg_refine_absorption(const histogram *h, double theta, double *dln_dtheta, double dln_drow[3]);
+/* once a cycle */
+void bragg_refine_prepare_absorption(histogram *h);
+
+#pragma GCC visibility pop
+
+enum { K_CELL = N_INSTRUMENT, K_DIJ, K_SIZE, K_STRAIN, K_STEPHENS, K_LORENTZ, K_SCALE, K_MARCH, K_MARCH_PART, K_HARMONIC, K_EXTINCTION, K_ATOM };
+
+#endif
