@@ -476,6 +476,120 @@ START_TEST(stephens_of_an_isotropic_strain_is_that_strain)
 }
 END_TEST
 
+/* Two axes, harmonics to order 6, extinction, every kind of background, restraints. */
+START_TEST(texture_extinction_background_and_restraints_have_true_derivatives)
+{
+    static const bragg_background kinds[] = { BRAGG_BACKGROUND_CHEBYSHEV, BRAGG_BACKGROUND_LINEAR, BRAGG_BACKGROUND_COSINE, BRAGG_BACKGROUND_LOG };
+    for (int k = 0; k < 4; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_model *m = bragg_model_new();
+        bragg_histogram_options o = k % 2 ? lab(NULL) : neutrons(NULL);
+        const double empty_x[3] = { 0.3, 0.7, 1.6 }, empty[3] = { 30, 47, 21 }, debye[2] = { 1.61, 2.73 }, humps[1][2] = { { 47, 9 } };
+        o.background = kinds[k];
+        o.background_terms = 5;
+        o.n_container = 3;
+        o.container_rad = empty_x;
+        o.container = empty;
+        o.n_debye = 2;
+        o.debye_ang = debye;
+        o.n_humps = 1;
+        o.hump_deg = humps;
+        add_pattern(m, &o, 31.7, 0.067, 700);
+        add_structure(m, "A", triclinic());
+        add_structure(m, "B", rhombohedral());
+        const int axes[3][3] = { { 0, 1, 2 }, { 1, 0, 0 }, { 1, 1, 3 } };
+        ck_assert_int_eq(bragg_model_texture(m, "A", axes, 3, 2, &err), BRAGG_OK);
+        ck_assert_int_eq(bragg_model_texture(m, "B", NULL, 0, 6, &err), BRAGG_OK);
+        ck_assert_int_eq(bragg_model_texture(m, "B", NULL, 0, 5, &err), BRAGG_EDATA);
+        ck_assert_int_eq(bragg_model_extinction(m, "A", &err), BRAGG_OK);
+        build(m);
+        static const struct { const char *name; double value; } values[] = { { "instrument.w", 0.083 }, { "phase.A.march", 0.71 }, { "phase.A.march.r2", 1.31 },
+            { "phase.A.march.part2", 0.21 }, { "phase.A.march.part3", 0.13 }, { "phase.A.harmonics.c2_1", 0.31 }, { "phase.A.harmonics.c2_4", -0.23 },
+            { "phase.B.harmonics.c2_1", 0.41 }, { "phase.B.harmonics.c4_2", -0.27 }, { "phase.A.extinction", 37 }, { "background.0", 31 },
+            { "background.3", 7 }, { "background.container", 0.7 }, { "background.debye1.a", 17 }, { "phase.A.scale", 0.37 } };
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+            *value_of(m, values[v].name) = values[v].value;
+        if (!(k % 2))
+            *value_of(m, "phase.A.extinction") = 3;
+        static const char *const bond[] = { "Bi1", "S1" }, *const corner[] = { "S1", "Bi1", "S1" };
+        const size_t rows[2] = { (size_t)bragg_params_find(bragg_model_params(m), "phase.A.atom.Bi1.occupancy"),
+                                 (size_t)bragg_params_find(bragg_model_params(m), "phase.A.atom.S1.occupancy") };
+        ck_assert_msg(bragg_model_restrain_atoms(m, "A", bond, 2, 2.9, 0.03, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_msg(bragg_model_restrain_atoms(m, "A", corner, 3, 97, 2, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_msg(bragg_model_restrain_sum(m, rows, 2, 1.7, 0.01, &err) == BRAGG_OK, "%s", err.text);
+        static const char *const nobody[] = { "Bi1", "Xx9" };
+        ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", nobody, 2, 2.9, 0.03, &err), BRAGG_EDATA);
+        ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", bond, 2, 2.9, 0, &err), BRAGG_EDATA);
+        ck_assert_uint_eq(m->problem.n - m->problem.padding, 703);
+        static const char *const names[] = { "background", "phase.*.march", "phase.*.harmonics", "phase.A.extinction", "phase.*.cell", "phase.*.scale",
+                                             "phase.A.atom", "instrument.wavelength" };
+        for (size_t v = 0; v < sizeof names / sizeof *names; v++)
+            ck_assert_msg(bragg_model_select(m, names[v], true) > 0, "%s", names[v]);
+        ck_assert_uint_gt(check_derivatives(m, 1e-3, 0.05), 45);
+        /* the restraints alone: three residuals behind the points, each to 1e-6 */
+        bragg_model_select(m, "*", false);
+        bragg_model_select(m, "phase.A.cell", true);
+        bragg_model_select(m, "phase.A.atom.*.[xyz]", true);
+        bragg_params *t = bragg_model_params(m);
+        derivatives d = derivatives_of(m);
+        double *r = calloc(3 * d.n, sizeof *r), *up = r + d.n, *slope = up + d.n;
+        for (size_t row = 0; row < t->n; row++) {
+            if (!t->at[row].refine)
+                continue;
+            double kept = t->at[row].value, h = 1e-6 * fmax(fabs(kept), 0.1);
+            evaluate_residuals(&d, r, d.column[row], slope);
+            t->at[row].value = kept + h;
+            evaluate_residuals(&d, up, 0, NULL);
+            t->at[row].value = kept - h;
+            evaluate_residuals(&d, r, 0, NULL);
+            t->at[row].value = kept;
+            for (size_t i = m->first_restraint; i < m->first_restraint + 2; i++)
+                ck_assert_double_eq_tol((up[i] - r[i]) / (2 * h), slope[i], 1e-5 * fmax(fabs(slope[i]), 1));
+        }
+        free_derivatives(&d);
+        free(r);
+        bragg_model_free(m);
+    }
+}
+END_TEST
+
+/* Powder means: a texture shares intensity out among reflections and makes none. */
+START_TEST(harmonics_of_a_cube_begin_at_order_four)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_symmetry s;
+    static const struct { const char *group; size_t n[4]; } cases[] = { /* orders 2 4 6 8 */
+        { "P m -3 m", { 0, 1, 1, 1 } }, { "P m -3", { 0, 1, 2, 1 } }, { "P 6/m m m", { 1, 1, 2, 2 } }, { "P 6/m", { 1, 1, 3, 3 } }, { "R -3 m:H", { 1, 2, 3, 3 } },
+        { "R -3:H", { 1, 3, 5, 5 } }, { "P 4/m m m", { 1, 2, 2, 3 } }, { "P 4/m", { 1, 3, 3, 5 } }, { "P m m m", { 2, 3, 4, 5 } },
+        { "P 1 2/m 1", { 3, 5, 7, 9 } }, { "P -1", { 5, 9, 13, 17 } } };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        ck_assert_int_eq(bragg_symmetry_from_symbol(cases[c].group, &s, &err), BRAGG_OK);
+        bragg_structure *p = triclinic();
+        int tie[6];
+        bragg_symmetry_cell_ties(&s, tie);
+        double *v = &p->cell.a;
+        for (int i = 0; i < 6; i++) {
+            v[i] = tie[i] >= 0 ? v[tie[i]] : tie[i] == BRAGG_CELL_FIXED ? BRAGG_PI / 2 : v[i];
+            if (i == 5 && tie[5] == BRAGG_CELL_FIXED && (s.system == BRAGG_TRIGONAL || s.system == BRAGG_HEXAGONAL))
+                v[i] = 2 * BRAGG_PI / 3;
+        }
+        p->symmetry = s;
+        bragg_model *m = bragg_model_new();
+        bragg_histogram_options o = lab(NULL);
+        add_pattern(m, &o, 31.7, 0.067, 100);
+        add_structure(m, "A", p);
+        ck_assert_int_eq(bragg_model_texture(m, "A", NULL, 0, 8, &err), BRAGG_OK);
+        build(m);
+        size_t found[4] = { 0 };
+        for (size_t k = 0; k < m->phase[0].n_harmonics; k++)
+            found[m->phase[0].harmonic_order[k] / 2 - 1]++;
+        for (int k = 0; k < 4; k++)
+            ck_assert_msg(found[k] == cases[c].n[k], "%s: %zu of order %d", cases[c].group, found[k], 2 * k + 2);
+        bragg_model_free(m);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
@@ -490,6 +604,8 @@ int main(void)
     tcase_add_test(all, capillary_absorption_is_the_mean_over_its_section);
     tcase_add_test(all, a_box_is_the_mean_over_its_width);
     tcase_add_test(all, stephens_of_an_isotropic_strain_is_that_strain);
+    tcase_add_test(all, texture_extinction_background_and_restraints_have_true_derivatives);
+    tcase_add_test(all, harmonics_of_a_cube_begin_at_order_four);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -21,7 +21,10 @@
  *  (1969) 65; A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748.
  *
  *  Parameters and their units in the table (all may be refined):
- *      background.K                      intensity, Chebyshev terms over the fit's range
+ *      background.K                      intensity, functions over the fit's range
+ *      background.container              factor of an empty container's counts
+ *      background.debyeK.a r u           a sin(Qr)/(Qr) exp(-u Q^2/2), angstrom
+ *      background.peakK.area position fwhm   broad Gaussian, deg
  *      instrument.zero                   deg, added to every 2theta
  *      instrument.displacement           mm, Bragg-Brentano: -2 s cos(theta) / R
  *      instrument.wavelength             angstrom (the first line; others follow)
@@ -50,6 +53,9 @@
  *                                        Gaussian
  *      phase.NAME.march                  March-Dollase r (W. A. Dollase, J. Appl.
  *                                        Cryst. 19 (1986) 267)
+ *      phase.NAME.march.rK partK         of further axes
+ *      phase.NAME.harmonics.cL_K         texture index 1 + sum C^2 / (2L + 1)
+ *      phase.NAME.extinction             um^2, squared size of the blocks
  *      phase.NAME.atom.LABEL.x y z occupancy uiso u11 … u12
  *      phase.NAME.dij.d11 …              1/angstrom^2, added to 1/d^2 of the cell in this
  *                                        pattern; those that symmetry leaves
@@ -69,6 +75,14 @@ typedef struct bragg_radiation {
     double polarization;                /**< p of P above */
 } bragg_radiation;
 
+/** Functions of 2theta with a factor each; LINEAR and LOG go straight between as many
+ *  points, equally spaced in 2theta or its logarithm. */
+typedef enum bragg_background {
+    BRAGG_BACKGROUND_CHEBYSHEV, BRAGG_BACKGROUND_LINEAR, BRAGG_BACKGROUND_COSINE, BRAGG_BACKGROUND_LOG
+} bragg_background;
+
+enum { BRAGG_MAX_BACKGROUND = 64, BRAGG_MAX_HARMONICS = 12, BRAGG_HARMONICS = 100 };
+
 typedef struct bragg_histogram_options {
     const char *name;                   /**< prefix of its parameters; NULL for the only pattern */
     bragg_radiation radiation;
@@ -78,11 +92,16 @@ typedef struct bragg_histogram_options {
     const double (*exclude_rad)[2];     /**< regions left out */
     size_t n_exclude;
     size_t background_terms;
+    bragg_background background;
+    size_t n_container, n_debye, n_humps;
+    const double *container_rad, *container; /**< an empty container's counts: one more function */
+    const double *debye_ang;            /**< distances of Debye terms, where they start */
+    const double (*hump_deg)[2];        /**< position and width of broad peaks, where they start */
     double weight;                      /**< of its chi^2 beside other patterns' */
 } bragg_histogram_options;
 
 #define BRAGG_HISTOGRAM_OPTIONS_INIT                                                              \
-    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, 1 }
+    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, BRAGG_BACKGROUND_CHEBYSHEV, 0, 0, 0, NULL, NULL, NULL, NULL, 1 }
 
 bragg_model *bragg_model_new(void);
 void bragg_model_free(bragg_model *model);
@@ -129,6 +148,19 @@ bragg_status bragg_model_add_list(bragg_model *model, const char *name, const br
  *  strain uniaxial along that reciprocal direction, which symmetry must leave alone;
  *  stephens adds the anisotropic strain of its Laue class. */
 bragg_status bragg_model_broaden(bragg_model *model, const char *name, const int axis[3], bool stephens, bragg_error *err);
+/** Before _build: texture of a phase.  Several March-Dollase axes share it: parts 2, 3 …
+ *  are rows, the first has the rest; harmonics are symmetrized, of even orders up to
+ *  `order` (0: none) for a sample of cylindrical symmetry (M. Jarvinen, J. Appl. Cryst.
+ *  26 (1993) 525; R. B. Von Dreele, ibid. 30 (1997) 517). */
+bragg_status bragg_model_texture(bragg_model *model, const char *name, const int (*axes)[3], size_t n, int order, bragg_error *err);
+/** Before _build: extinction in a phase, T. M. Sabine, Acta Cryst. A44 (1988) 368. */
+bragg_status bragg_model_extinction(bragg_model *model, const char *name, bragg_error *err);
+/** After _build: a distance of two atoms (the image nearest to it) or the angle at the
+ *  second of three is known: angstrom or degrees, with a sigma. */
+bragg_status bragg_model_restrain_atoms(bragg_model *model, const char *phase, const char *const *labels, size_t n, double value,
+                                        double sigma, bragg_error *err);
+/** After _build: the sum of rows of the table is known, as that of the occupancies of a site. */
+bragg_status bragg_model_restrain_sum(bragg_model *model, const size_t *rows, size_t n, double value, double sigma, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 

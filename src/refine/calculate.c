@@ -87,24 +87,6 @@ static bragg_status update_phase(const bragg_params *t, bragg_model *model, phas
 
 /* ----------------------------------------------------------- one peak */
 
-/* March & Dollase: mean over equivalents of (r^2 cos^2 + sin^2 / r)^(-3/2). */
-static void march_factor(const bragg_params *t, const phase *p, size_t refl, spot *s)
-{
-    s->march = 1;
-    s->dmarch = 0;
-    if (!p->has_march)
-        return;
-    double r = t->at[p->march_row].value, sum = 0, slope = 0;
-    size_t first = p->march_start[refl], last = p->march_start[refl + 1];
-    for (size_t k = first; k < last; k++) {
-        double c2 = p->march_cos2[k], b = r * r * c2 + (1 - c2) / r;
-        sum += pow(b, -1.5);
-        slope += -1.5 * pow(b, -2.5) * (2 * r * c2 - (1 - c2) / (r * r));
-    }
-    s->march = sum / (double)(last - first);
-    s->dmarch = slope / (double)(last - first);
-}
-
 static void place_peak(const histogram *h, spot *s)
 {
     double sine = s->wavelength * sqrt(s->q) / 2;
@@ -125,6 +107,20 @@ static void place_peak(const histogram *h, spot *s)
     }
 }
 
+/* Extinction y; *dx is d ln y / d ln x, *dtheta d ln y / d theta. */
+static double extinguish(const bragg_params *t, const histogram *h, const phase *p, double f2, spot *s, double *dx, double *dtheta)
+{
+    *dx = *dtheta = s->extinction = 0;
+    if (!p->extinguishes)
+        return 1;
+    s->extinction = bragg_refine_extinction_unit(h->radiation.neutron, s->wavelength, f2, p->volume);
+    double x = s->extinction * t->at[p->extinction_row].value, y = bragg_refine_extinction(x, s->theta, dx, dtheta);
+    s->extinction *= *dx / y; /* d ln y with the row */
+    *dx *= x / y;
+    *dtheta /= y;
+    return y;
+}
+
 static void brighten_peak(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
                           size_t refl, double ratio, spot *s)
 {
@@ -136,12 +132,17 @@ static void brighten_peak(const bragg_params *t, const histogram *h, const phase
     double dln_dtheta, absorbed = bragg_refine_absorption(h, s->theta, &dln_dtheta, s->dln_change);
     dln += dln_dtheta;
     s->lp = lorentz * polar * absorbed;
-    double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->march / p->volume;
+    double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->texture / p->volume;
+    double dx, dtheta, y = extinguish(t, h, p, m->f2[refl], s, &dx, &dtheta);
+    per_f2 *= y;
+    dln += dtheta;
+    s->dln_dx = dx;
+    s->dln_df2 = 1 + dx;
     double base = s->per_f2 = t->at[m->scale_row].value * per_f2;
     s->per_scale = per_f2 * m->f2[refl];
     s->intensity = base * m->f2[refl];
     s->dintensity_dtheta = s->intensity * dln;
-    s->dintensity_dq = s->dintensity_dtheta * s->dtheta_dq + base * m->df2_dq[refl];
+    s->dintensity_dq = s->dintensity_dtheta * s->dtheta_dq + base * s->dln_df2 * m->df2_dq[refl];
 }
 
 /* ------------------------------------------------------- coefficients */
@@ -165,7 +166,7 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
         double dtheta = tan(s->theta) / h->value[WAVELENGTH];
         change c = from_theta(s, dtheta);
         c.lorentz += s->lorentz_size / h->value[WAVELENGTH];
-        c.intensity = s->dintensity_dtheta * dtheta;
+        c.intensity = s->dintensity_dtheta * dtheta + s->intensity * 2 * s->dln_dx / h->value[WAVELENGTH];
         return c;
     }
     case CAGLIOTI_U: case CAGLIOTI_V: case CAGLIOTI_W: case CAGLIOTI_P:
@@ -186,7 +187,7 @@ static change cell_change(const phase *p, const bragg_reflection *r, const spot 
     change c = from_theta(s, s->dtheta_dq * dq), strain = bragg_refine_broadening_change(NULL, p, s, K_CELL, 0);
     c.gauss += strain.gauss * dq;
     c.lorentz += strain.lorentz * dq;
-    c.intensity = s->dintensity_dq * dq - s->intensity * p->dvolume[axis] / p->volume;
+    c.intensity = s->dintensity_dq * dq - s->intensity * (1 + 2 * s->dln_dx) * p->dvolume[axis] / p->volume;
     return c;
 }
 
@@ -219,12 +220,17 @@ static double intensity_change(const mix *m, size_t refl, size_t n_atoms,
 {
     if (k->kind == K_SCALE)
         return s->per_scale;
-    if (k->kind == K_MARCH)
-        return s->intensity * s->dmarch / s->march;
+    double per = s->texture != 0 ? s->intensity / s->texture : 0;
+    switch (k->kind) {
+    case K_MARCH: return per * s->slopes->march[k->index];
+    case K_MARCH_PART: return per * s->slopes->part[k->index];
+    case K_HARMONIC: return per * s->slopes->harmonic[k->index];
+    case K_EXTINCTION: return s->intensity * s->extinction;
+    }
     const bragg_factor_derivative *d = &m->df2[refl * n_atoms + (size_t)k->atom];
     double df2 = k->index < ATOM_OCCUPANCY ? d->x[k->index] : k->index == ATOM_OCCUPANCY ? d->occupancy
                : k->index == ATOM_UISO ? d->uiso : d->u[k->index - ATOM_U11];
-    return m->f2[refl] > 0 ? s->intensity / m->f2[refl] * df2 : 0;
+    return m->f2[refl] > 0 ? s->intensity / m->f2[refl] * s->dln_df2 * df2 : 0;
 }
 
 static void write_coefficients(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
@@ -343,7 +349,9 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     e.near_last = e.near_first + lower_bound(h->x + e.near_first, e.last - e.near_first, s.position + near);
     sum_nodes(nodes, n_nodes, &e);
     memcpy(e.mix, (const double[4]){ s.tch.dfwhm_dg, s.tch.dfwhm_dl, s.tch.deta_dg, s.tch.deta_dl }, sizeof e.mix);
-    march_factor(t, p, refl, &s);
+    texture_slopes slopes;
+    s.slopes = &slopes;
+    s.texture = bragg_refine_texture(t, h, p, refl, &slopes);
     brighten_peak(t, h, p, m, refl, line == 1 ? h->value[RATIO] : h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
     e.own_column = -1;
@@ -454,7 +462,13 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
         add_term(l, t, true, p->stephens_row + k, K_STEPHENS, (int)k, -1);
     add_term(l, t, true, p->lorentz_row, K_LORENTZ, 0, -1);
     add_term(l, t, false, m->scale_row, K_SCALE, 0, -1);
-    add_term(l, t, false, p->march_row, K_MARCH, 0, -1);
+    for (size_t k = 0; k < p->n_march; k++) {
+        add_term(l, t, false, p->march_row[k], K_MARCH, (int)k, -1);
+        add_term(l, t, false, p->part_row[k], K_MARCH_PART, (int)k, -1);
+    }
+    for (size_t k = 0; k < p->n_harmonics; k++)
+        add_term(l, t, false, p->harmonic_row + k, K_HARMONIC, (int)k, -1);
+    add_term(l, t, false, p->extinction_row, K_EXTINCTION, 0, -1);
     for (size_t j = 0; j < p->structure->n_atoms; j++)
         for (int k = 0; k < N_ATOM; k++)
             add_term(l, t, false, p->atom_row + j * N_ATOM + (size_t)k, K_ATOM, k, (int)j);
@@ -628,12 +642,13 @@ double bragg_refine_background(const bragg_model *model, const histogram *h, siz
     double y = 0;
     for (size_t k = 0; k < h->n_background; k++)
         y += model->params.at[h->background_row + k].value * h->chebyshev[k * h->n + i];
-    return y;
+    return h->n_debye + h->n_humps ? y + bragg_refine_own_terms(model, h, i) : y;
 }
 
 static void differentiate_background(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian)
 {
     const bragg_lsq_layout *l = model->layout;
+    bragg_refine_own_slopes(model, h, first, n, jacobian);
     for (size_t k = 0; k < h->n_background; k++)
         if (l->column[h->background_row + k] >= 0)
             add_scaled(jacobian + (size_t)l->column[h->background_row + k] * BRAGG_LSQ_BLOCK,

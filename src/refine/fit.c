@@ -32,7 +32,7 @@ static int stage_of(const char *name)
         return 2;
     if (strstr(name, "instrument."))
         return 3;
-    if (ends_with(name, ".uiso") || ends_with(name, ".march"))
+    if (ends_with(name, ".uiso") || strstr(name, ".march") || strstr(name, ".harmonics.") || ends_with(name, ".extinction"))
         return 4;
     return 5;
 }

@@ -105,22 +105,36 @@ static bragg_status check_radiation(const bragg_radiation *r, bragg_error *err)
     return BRAGG_OK;
 }
 
-/* Chebyshev polynomials over the points' range, a row of points each. */
-static void fill_chebyshev(histogram *h)
-{
-    double first = h->x[0], last = h->x[h->n - 1], row[64];
-    for (size_t i = 0; i < h->n; i++) {
-        bragg_chebyshev_row((2 * h->x[i] - first - last) / (last - first), h->n_background, row);
-        for (size_t k = 0; k < h->n_background; k++)
-            h->chebyshev[k * h->n + i] = row[k];
-    }
-}
-
 void bragg_refine_scale_points(histogram *h)
 {
     double step = (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1);
     h->variance_floor = 0.01 * step * step;
-    fill_chebyshev(h);
+    bragg_refine_fill_background(h);
+}
+
+static double *keep(bragg_model *m, const double *v, size_t n)
+{
+    double *copy = bragg_arena_alloc(m->arena, n + 1, sizeof *copy);
+    if (copy && n)
+        memcpy(copy, v, n * sizeof *v);
+    return copy;
+}
+
+static bragg_status keep_background(bragg_model *m, histogram *h, const bragg_histogram_options *o, bragg_error *err)
+{
+    if (o->background_terms > BRAGG_MAX_BACKGROUND)
+        return bragg_fail(err, BRAGG_EINVAL, "background: expected at most %d terms, got %zu", BRAGG_MAX_BACKGROUND, o->background_terms);
+    h->background = o->background;
+    h->n_functions = o->background_terms;
+    h->n_background = o->background_terms + (o->n_container > 0);
+    h->n_container = o->n_container;
+    h->n_debye = o->n_debye;
+    h->n_humps = o->n_humps;
+    h->container_x = keep(m, o->container_rad, o->n_container);
+    h->container_y = keep(m, o->container, o->n_container);
+    h->debye_ang = keep(m, o->debye_ang, o->n_debye);
+    h->hump_deg = (double(*)[2])keep(m, o->hump_deg ? &o->hump_deg[0][0] : NULL, 2 * o->n_humps);
+    return h->container_x && h->container_y && h->debye_ang && h->hump_deg ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a background");
 }
 
 static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pattern *p,
@@ -149,11 +163,11 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
         most = fmax(most, fabs(h->y[i]));
     if (!(most > 0) && o->background_terms) /* a model without background is a simulation */
         return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
-    if (o->background_terms > 64)
-        return bragg_fail(err, BRAGG_EINVAL, "background: expected at most 64 terms, got %zu", o->background_terms);
+    bragg_status kept = keep_background(m, h, o, err);
+    if (kept < 0)
+        return kept;
     h->first_rad = o->first_rad;
     h->last_rad = o->last_rad;
-    h->n_background = o->background_terms;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     h->chebyshev = bragg_arena_alloc(m->arena, p->n * h->n_background + 1, sizeof *v);
     h->block_start = bragg_arena_alloc(m->arena, p->n / BRAGG_LSQ_BLOCK + 3, sizeof *h->block_start);
@@ -202,9 +216,9 @@ bragg_status bragg_model_add_phase(bragg_model *m, const char *name, const bragg
     if (!p->name || !p->structure)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
     m->n_phases++;
-    p->has_march = march_hkl != NULL;
+    p->n_march = march_hkl != NULL;
     if (march_hkl)
-        memcpy(p->march_hkl, march_hkl, sizeof p->march_hkl);
+        memcpy(p->march_axis[0], march_hkl, sizeof p->march_axis[0]);
     st = bragg_structure_check(p->structure, err);
     return st < 0 ? bragg_context(err, st, "phase %s", name) : st;
 }
@@ -265,22 +279,61 @@ static bragg_status check_axis(const phase *p, const int axis[3], bragg_error *e
     return BRAGG_OK;
 }
 
+static bragg_status find_phase(bragg_model *m, const char *name, phase **out, bragg_error *err)
+{
+    for (size_t i = 0; i < m->n_phases; i++)
+        if (!strcmp(m->phase[i].name, name)) {
+            *out = &m->phase[i];
+            return BRAGG_OK;
+        }
+    return bragg_fail(err, BRAGG_EINVAL, "phase %s: not in the model", name);
+}
+
+bragg_status bragg_model_texture(bragg_model *m, const char *name, const int (*axes)[3], size_t n, int order, bragg_error *err)
+{
+    phase *p = NULL;
+    bragg_status st = find_phase(m, name, &p, err);
+    if (st < 0)
+        return st;
+    if (n > MAX_MARCH)
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected at most %d axes of texture, found %zu", name, MAX_MARCH, n);
+    if (order < 0 || order > BRAGG_MAX_HARMONICS || order % 2)
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected harmonics of an even order up to %d, found %d", name, BRAGG_MAX_HARMONICS, order);
+    if (p->spacings && (n || order))
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: a list of spacings has no directions", name);
+    if (n)
+        memcpy(p->march_axis, axes, n * sizeof *axes);
+    p->n_march = n;
+    p->harmonics = order;
+    return BRAGG_OK;
+}
+
+bragg_status bragg_model_extinction(bragg_model *m, const char *name, bragg_error *err)
+{
+    phase *p = NULL;
+    bragg_status st = find_phase(m, name, &p, err);
+    if (st == BRAGG_OK && !p->structure->n_atoms)
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: extinction needs a structure", name);
+    if (st == BRAGG_OK)
+        p->extinguishes = true;
+    return st;
+}
+
 bragg_status bragg_model_broaden(bragg_model *m, const char *name, const int axis[3], bool stephens, bragg_error *err)
 {
-    for (size_t i = 0; i < m->n_phases; i++) {
-        phase *p = &m->phase[i];
-        if (strcmp(p->name, name))
-            continue;
-        if (p->spacings && (axis || stephens))
-            return bragg_fail(err, BRAGG_EDATA, "phase %s: a list of spacings has no directions", name);
-        bragg_status st = axis ? check_axis(p, axis, err) : BRAGG_OK;
-        p->uniaxial = axis != NULL;
-        p->wants_stephens = stephens;
-        if (axis)
-            memcpy(p->axis, axis, sizeof p->axis);
+    phase *p = NULL;
+    bragg_status st = find_phase(m, name, &p, err);
+    if (st == BRAGG_OK && p->spacings && (axis || stephens))
+        st = bragg_fail(err, BRAGG_EDATA, "phase %s: a list of spacings has no directions", name);
+    if (st == BRAGG_OK && axis)
+        st = check_axis(p, axis, err);
+    if (st < 0)
         return st;
-    }
-    return bragg_fail(err, BRAGG_EINVAL, "phase %s: not in the model", name);
+    p->uniaxial = axis != NULL;
+    p->wants_stephens = stephens;
+    if (axis)
+        memcpy(p->axis, axis, sizeof p->axis);
+    return BRAGG_OK;
 }
 
 bragg_status bragg_model_add_pawley(bragg_model *m, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry, bool positive,
@@ -319,29 +372,29 @@ static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
     return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
 }
 
-/* cos^2 between each equivalent of a reflection and the texture axis. */
+/* cos^2 between each equivalent of a reflection and the texture's axes. */
 static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
 {
     const bragg_symmetry *s = &p->structure->symmetry;
-    p->march_start = bragg_arena_alloc(m->arena, p->n_reflections + 1, sizeof *p->march_start);
-    p->march_cos2 = bragg_arena_alloc(m->arena, p->n_reflections * s->n_ops + 1, sizeof *p->march_cos2);
-    if (!p->march_start || !p->march_cos2)
+    p->march_cos2 = bragg_arena_alloc(m->arena, p->n_march * p->n_reflections * s->n_ops + 1, sizeof *p->march_cos2);
+    if (!p->march_cos2)
         return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for texture", p->name);
-    double g[6];
+    double g[6], *out = p->march_cos2;
     bragg_cell_reciprocal(&p->structure->cell, g);
-    if (!(bragg_cell_invd2(g, p->march_hkl[0], p->march_hkl[1], p->march_hkl[2]) > 0))
-        return bragg_fail(err, BRAGG_EINVAL, "phase %s: March-Dollase axis 0 0 0 is no direction", p->name);
-    for (size_t r = 0; r < p->n_reflections; r++) {
-        const int hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
-        for (size_t o = 0; o < s->n_ops; o++) {
-            int h[3];
-            for (int j = 0; j < 3; j++)
-                h[j] = hkl[0] * s->op[o].r[0][j] + hkl[1] * s->op[o].r[1][j] + hkl[2] * s->op[o].r[2][j];
-            p->march_cos2[r * s->n_ops + o] = cos2_to_axis(g, h, p->march_hkl);
+    for (size_t a = 0; a < p->n_march; a++) {
+        if (!(bragg_cell_invd2(g, p->march_axis[a][0], p->march_axis[a][1], p->march_axis[a][2]) > 0))
+            return bragg_fail(err, BRAGG_EINVAL, "phase %s: March-Dollase axis 0 0 0 is no direction", p->name);
+        for (size_t r = 0; r < p->n_reflections; r++) {
+            const int hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
+            for (size_t o = 0; o < s->n_ops; o++) {
+                int h[3];
+                for (int j = 0; j < 3; j++)
+                    h[j] = hkl[0] * s->op[o].r[0][j] + hkl[1] * s->op[o].r[1][j] + hkl[2] * s->op[o].r[2][j];
+                *out++ = cos2_to_axis(g, h, p->march_axis[a]);
+            }
         }
-        p->march_start[r + 1] = (r + 1) * s->n_ops;
     }
-    return BRAGG_OK;
+    return bragg_refine_make_harmonics(m, p, err);
 }
 
 /* What anisotropic widths need of each reflection. */
@@ -457,15 +510,7 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         [AXIAL_S] = { "instrument.sl", "", 0, 0 },
         [AXIAL_H] = { "instrument.hl", "", 0, 0 },
     };
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < h->n_background && st == BRAGG_OK; k++) {
-        char name[32];
-        size_t row;
-        snprintf(name, sizeof name, "background.%zu", k);
-        st = bragg_refine_add_row(m, h->name, name, "", 0, -INFINITY, INFINITY, &row, err);
-        if (k == 0)
-            h->background_row = row;
-    }
+    bragg_status st = bragg_refine_add_background_rows(m, h, err);
     for (int k = 0; k < N_INSTRUMENT && st == BRAGG_OK; k++) {
         double upper = rows[k].lower == 0 ? (k == AXIAL_S || k == AXIAL_H || k == ROUGHNESS_P ? 1 : 10) : -rows[k].lower;
         st = bragg_refine_add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : k == RATIO && h->radiation.n_lines > 1 ? h->radiation.ratio[1] : rows[k].value,
@@ -596,6 +641,29 @@ static bragg_status add_stephens_rows(bragg_model *m, phase *p, const char *pref
     return st == BRAGG_OK ? bragg_refine_add_row(m, prefix, "lorentz", "", 1, 0, 1, &p->lorentz_row, err) : st;
 }
 
+static bragg_status add_texture_rows(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    size_t row, number = 1;
+    char name[40];
+    for (size_t k = 0; k < p->n_march && st == BRAGG_OK; k++) {
+        p->part_row[k] = NO_ROW;
+        snprintf(name, sizeof name, k ? "march.r%zu" : "march", k + 1);
+        st = bragg_refine_add_row(m, prefix, name, "", 1, 0.05, 20, &p->march_row[k], err);
+        snprintf(name, sizeof name, "march.part%zu", k + 1);
+        if (st == BRAGG_OK && k) /* the first axis has the rest */
+            st = bragg_refine_add_row(m, prefix, name, "", 1. / (double)p->n_march, 0, 1, &p->part_row[k], err);
+    }
+    for (size_t k = 0; k < p->n_harmonics && st == BRAGG_OK; k++) {
+        number = k && p->harmonic_order[k] == p->harmonic_order[k - 1] ? number + 1 : 1;
+        snprintf(name, sizeof name, "harmonics.c%d_%zu", p->harmonic_order[k], number);
+        st = bragg_refine_add_row(m, prefix, name, "", 0, -20, 20, &row, err);
+        if (k == 0)
+            p->harmonic_row = row;
+    }
+    return st;
+}
+
 static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
 {
     char prefix[100], name[160];
@@ -624,9 +692,11 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
         st = bragg_refine_add_row(m, prefix, "strain.axial", "1e-6", 0, 0, 1e6, &p->strain_axial_row, err);
     if (st == BRAGG_OK && p->wants_stephens)
         st = add_stephens_rows(m, p, prefix, err);
-    p->march_row = NO_ROW;
-    if (st == BRAGG_OK && p->has_march)
-        st = bragg_refine_add_row(m, prefix, "march", "", 1, 0.05, 20, &p->march_row, err);
+    if (st == BRAGG_OK)
+        st = add_texture_rows(m, p, prefix, err);
+    p->extinction_row = NO_ROW;
+    if (st == BRAGG_OK && p->extinguishes)
+        st = bragg_refine_add_row(m, prefix, "extinction", "um^2", 0, 0, 1e6, &p->extinction_row, err);
     p->atom_row = m->params.n;
     for (size_t j = 0; j < p->structure->n_atoms && st == BRAGG_OK; j++)
         st = add_atom_rows(m, p, j, err);
@@ -660,7 +730,7 @@ bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
         phase *p = &m->phase[i];
         p->mix = bragg_arena_alloc(m->arena, m->n_histograms, sizeof *p->mix);
         st = p->mix ? make_reflections(m, p, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", p->name);
-        if (st == BRAGG_OK && p->has_march)
+        if (st == BRAGG_OK)
             st = make_march(m, p, err);
         if (st == BRAGG_OK)
             st = make_broadening(m, p, err);

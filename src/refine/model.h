@@ -19,6 +19,8 @@ enum instrument_row {
 
 enum { N_ABSORPTION = 16 }; /* terms of the series of a capillary's absorption */
 
+enum { MAX_MARCH = 4 };
+
 #define NO_ROW ((size_t)-1)
 
 enum atom_row { ATOM_X, ATOM_Y, ATOM_Z, ATOM_OCCUPANCY, ATOM_UISO, ATOM_U11, N_ATOM = ATOM_U11 + 6 };
@@ -80,7 +82,10 @@ typedef struct histogram {
     double listed_first_rad, listed_last_rad;
     size_t n, room, offset;     /* points, room for them; first residual */
     double *x, *y, *weight;     /* radians; 1/sigma */
-    size_t n_background;
+    size_t n_background, n_functions; /* with a factor each; the container's is the last */
+    bragg_background background;
+    size_t n_container, n_debye, n_humps, debye_row, hump_row;
+    double *container_x, *container_y, *debye_ang, (*hump_deg)[2];
     double *chebyshev;          /* n_background rows of n */
     size_t background_row, row[N_INSTRUMENT];
     double tabulated, ln_absorption[N_ABSORPTION], slope_absorption[N_ABSORPTION];
@@ -98,35 +103,47 @@ typedef struct phase {
     bragg_structure *structure;
     size_t n_reflections;
     bragg_reflection *reflection;
-    size_t cell_row[6], size_row, strain_row, march_row, atom_row;
+    size_t cell_row[6], size_row, strain_row, atom_row;
+    size_t n_march, march_row[MAX_MARCH], part_row[MAX_MARCH]; /* axes of texture; part_row[0] is the rest */
+    int march_axis[MAX_MARCH][3];
+    int harmonics, harmonic_order[BRAGG_HARMONICS]; /* highest order; of each function */
+    size_t n_harmonics, harmonic_row, extinction_row;
+    bool extinguishes;
+    double *harmonic_at;        /* BRAGG_HARMONICS a reflection */
     bool uniaxial, wants_stephens;
     int axis[3];
     double *axis_cos2, *quartic_at; /* of the reflections: cos^2 to the axis; values of the polynomials */
     size_t size_axial_row, strain_axial_row, stephens_row, lorentz_row;
     bragg_invariants quartic;   /* n 0: none wanted */
     bragg_invariants metric;    /* what symmetry leaves of D_ij */
-    bool has_march, extracted;  /* extracted: intensities from the pattern, no atoms */
+    bool extracted;  /* extracted: intensities from the pattern, no atoms */
     bool pawley, positive;      /* intensities are rows; extracted until they are freed */
     bool spacings;              /* a list of d: reflections without indices */
     size_t n_known;             /* intensities given, in place of atoms */
     bragg_known_peak *known;
     double card_wavelength_ang, mass; /* mass: calibrated, in place of the atoms' */
     bool off;                   /* takes no part for the time being */
-    int march_hkl[3];
-    size_t *march_start;        /* cos^2 of the angles to the axis, a run a reflection */
-    double *march_cos2;
+    double *march_cos2;         /* of the equivalents to the axis: [axis][reflection][operation] */
     double g[6], dg[6][6], volume, dvolume[6];
     mix *mix;                   /* one a histogram */
 } phase;
 
-enum restraint_kind { RESTRAINT_DIFFERENCE };
+enum restraint_kind { RESTRAINT_DIFFERENCE, RESTRAINT_SUM, RESTRAINT_DISTANCE, RESTRAINT_ANGLE };
+
+/* An atom of the cell or its image r x + shift. */
+typedef struct site_image {
+    size_t atom;
+    double r[3][3], shift[3];
+} site_image;
 
 /* A number that is known to sigma, beside the patterns. */
 typedef struct restraint {
     enum restraint_kind kind;
     bool passing;               /* made by a fit for itself */
     double value, sigma;
-    size_t row[2];
+    size_t row[2], phase, n_rows;
+    const size_t *rows;         /* of a sum */
+    site_image site[3];         /* the ends of a distance; an angle's vertex in the middle */
 } restraint;
 
 struct bragg_model {
@@ -201,6 +218,16 @@ void bragg_refine_restrain(const bragg_model *model, size_t first, size_t last, 
 
 /* known.c: |F|^2 of the reflections */
 void bragg_refine_known_intensities(const histogram *h, const phase *p, double *f2);
+
+/* background.c: rows of the functions; terms with parameters of their own at point i,
+ * and their slopes; rows of the table */
+void bragg_refine_fill_background(histogram *h);
+double bragg_refine_own_terms(const bragg_model *model, const histogram *h, size_t i);
+void bragg_refine_own_slopes(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian);
+bragg_status bragg_refine_add_background_rows(bragg_model *model, histogram *h, bragg_error *err);
+
+/* texture.c */
+bragg_status bragg_refine_make_harmonics(bragg_model *model, phase *p, bragg_error *err);
 
 /* broaden.c */
 void bragg_refine_start_stephens(bragg_params *t, const phase *p, double strain);

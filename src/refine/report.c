@@ -101,7 +101,7 @@ static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, const hi
     put_text(to, "_pd_proc_ls_background_function", text);
     bool march = false;
     for (size_t i = 0; i < m->n_phases; i++)
-        march = march || m->phase[i].has_march;
+        march = march || m->phase[i].n_march;
     put_text(to, "_pd_proc_ls_pref_orient_corr", march ? "March-Dollase, J. Appl. Cryst. 19 (1986) 267" : "none");
     if (f->report && *f->report)
         put_text(to, "_pd_proc_ls_special_details", f->report);

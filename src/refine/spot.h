@@ -13,14 +13,20 @@ typedef struct spot {
     double lorentz_size, size_change[2], strain_change[2];          /* with equator and axis */
     double stephens, stephens_lorentz, dstephens_dsum, dstephens_dlnq; /* FWHM of the anisotropic strain */
     double intensity, per_scale, per_f2, dln_df2, dintensity_dq, dintensity_dtheta, lp;
-    double march, dmarch, dln_change[3];      /* ln intensity with absorption and both roughnesses */
+    double texture, extinction, dln_dx, dln_change[3];      /* ln intensity with absorption and both roughnesses */
     bragg_tch tch;
+    struct texture_slopes *slopes;
 } spot;
 
 /* Change of intensity, position, Gaussian and Lorentzian width with one row. */
 typedef struct change {
     double intensity, position, gauss, lorentz;
 } change;
+
+/* Change of the texture factor with its rows. */
+typedef struct texture_slopes {
+    double march[MAX_MARCH], part[MAX_MARCH], harmonic[BRAGG_HARMONICS];
+} texture_slopes;
 
 /* 8 ln 2: FWHM^2 of a Gaussian in units of its variance */
 #define FWHM2_PER_VARIANCE 5.5451774444795625
@@ -33,6 +39,11 @@ change bragg_refine_broadening_change(const bragg_params *t, const phase *p, con
 
 /* absorb.c: factor of the intensity, its d ln with theta and with the three rows */
 double bragg_refine_absorption(const histogram *h, double theta, double *dln_dtheta, double dln_drow[3]);
+/* texture.c */
+double bragg_refine_texture(const bragg_params *t, const histogram *h, const phase *p, size_t reflection, texture_slopes *slopes);
+/* extinction.c: Sabine's y, its slopes; x for blocks of 1 um */
+double bragg_refine_extinction(double x, double theta, double *dx, double *dtheta);
+double bragg_refine_extinction_unit(bool neutron, double wavelength_ang, double f2, double volume_ang3);
 /* once a cycle */
 void bragg_refine_prepare_absorption(histogram *h);
 
