@@ -148,6 +148,9 @@ START_TEST(nonsense_is_refused_with_its_place)
         { "data: {patterns: [{name: phase, file: x.xy}]}", "has a meaning of its own" },
         { "data: {patterns: [{file: x.xy}]}", "expected a name and a file, found no name" },
         { "data: {patterns: [{name: a, file: x.xy, weight: 0}]}", "weight: expected a positive number" },
+        { "data: {pattern: x.xy}\nrefine: {background: {type: spline}}", "expected type chebyshev, linear, cosine or log" },
+        { "data: {pattern: x.xy}\nrefine: {background: {debye: [-1]}}", "distances of 0.5 to 50" },
+        { "data: {pattern: x.xy}\nrefine: {background: {peaks: [[20, 0]]}}", "positive width" },
         { "data: {pattern: x.xy}\nrefine: {cycles: -5}", "cycles: expected 1 to 10000, found -5" },
         { "data: {pattern: x.xy}\nrefine: {background: {terms: 0}}", "terms: expected 1 to 40" },
     };
@@ -166,6 +169,12 @@ START_TEST(nonsense_is_refused_with_its_place)
         { "bounds: {instrument.x: [2, 1]}", "bounds that rise" },
         { "bounds: {instrument.q: [1, 2]}", "is no parameter" },
         { "values: {instrument.x: -1}", "expected 0 to" },
+        { "restraints: [{phase: Si, distance: [Si1], value: 2, sigma: 1}]", "expected a phase and 2 atoms, found 1" },
+        { "restraints: [{phase: Si, distance: [Si1, O7], value: 2, sigma: 1}]", "has no atom 'O7'" },
+        { "restraints: [{phase: Si, distance: [Si1, Si1], value: 2}]", "positive sigma" },
+        { "restraints: [{sum: [phase.Si.nothing], value: 2, sigma: 1}]", "is no parameter" },
+        { "standard: {phase: Ge, weight_fraction: 0.2}", "phase Ge: not in the model" },
+        { "standard: {phase: Si, weight_fraction: 1.2}", "between 0 and 1" },
         { "parameters: [instrument.nothing]", "no parameter has this name" },
     };
     write_data();
@@ -182,6 +191,39 @@ START_TEST(nonsense_is_refused_with_its_place)
 }
 END_TEST
 
+START_TEST(a_model_has_what_its_file_asks_for)
+{
+    write_data();
+    bragg_experiment *x = experiment(
+        "radiation: {wavelength: 1.5}\n"
+        "data: {pattern: x.xy, mount: transmission}\n"
+        "phases:\n"
+        "  - {name: Si, card: Si.cif, march: [[1, 0, 0], [1, 1, 1]], harmonics: 6, extinction: true, stephens: true, refine: [scale, march, harmonics, stephens]}\n"
+        "  - {name: L, peaks: [[3.1, 100], [1.9, 55]], wavelength: 1.54, mass: 120, refine: [scale, cell.a]}\n"
+        "refine:\n"
+        "  background: {type: linear, terms: 7, container: x.xy, debye: [2.1], peaks: [[33, 8]]}\n"
+        "  restraints: [{phase: Si, distance: [Si1, Si1], value: 2.35, sigma: 0.01}, {sum: [phase.Si.atom.Si1.occupancy, phase.L.scale], value: 1.3, sigma: 0.1}]\n"
+        "  standard: {phase: Si, weight_fraction: 0.2}\n");
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+    static const char *const names[] = { "phase.Si.march", "phase.Si.march.r2", "phase.Si.march.part2", "phase.Si.harmonics.c4_1", "phase.Si.harmonics.c6_1",
+                                         "phase.Si.stephens.s400", "phase.Si.stephens.s220", "background.6", "background.container", "background.debye1.r",
+                                         "background.peak1.fwhm", "phase.L.cell.a" };
+    const bragg_params *t = bragg_model_params(m);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        ptrdiff_t row = bragg_params_find(t, names[k]);
+        ck_assert_msg(row >= 0 && t->at[row].refine, "%s", names[k]);
+    }
+    ck_assert_int_lt(bragg_params_find(t, "phase.Si.harmonics.c2_1"), 0); /* a cube has none */
+    ck_assert_int_ge(bragg_params_find(t, "phase.Si.extinction"), 0);
+    const bragg_lsq_problem *p = bragg_model_problem(m);
+    ck_assert_uint_eq(p->n - p->padding, bragg_model_points(m, 0) + 2);
+    bragg_model_free(m);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -192,6 +234,7 @@ int main(void)
     tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
     tcase_add_test(all, tubes_follow_moseley);
     tcase_add_test(all, nonsense_is_refused_with_its_place);
+    tcase_add_test(all, a_model_has_what_its_file_asks_for);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

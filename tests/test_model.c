@@ -590,6 +590,43 @@ START_TEST(harmonics_of_a_cube_begin_at_order_four)
 }
 END_TEST
 
+/* A third of the sample scatters no lines: the standard tells. */
+START_TEST(a_standard_tells_the_amorphous_part)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    bragg_pattern *p = points(21.3, 0.053, 1200);
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    ck_assert_int_eq(bragg_model_standard(m, "B", 0.2, &err), BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.021;
+    *value_of(m, "background.0") = 91;
+    double ma = bragg_structure_mass(m->phase[0].structure), mb = bragg_structure_mass(m->phase[1].structure);
+    *value_of(m, "phase.A.scale") = 0.13;
+    *value_of(m, "phase.B.scale") = 0.13 * ma / mb * 0.2 / 0.47;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    for (size_t i = 0; i < p->n; i++) {
+        p->sigma[i] = sqrt(p->y[i]);
+        p->y[i] += p->sigma[i] * deviate();
+    }
+    ck_assert_msg(bragg_model_replace_pattern(m, 0, p, &err) == BRAGG_OK, "%s", err.text);
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_model_select(m, "background", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    assert_close(f->phase[1].absolute_fraction.value, 0.2, 1e-12);
+    ck_assert_double_eq_tol(f->phase[0].absolute_fraction.value, 0.47, 4 * f->phase[0].absolute_fraction.esd);
+    ck_assert_double_eq_tol(f->amorphous.value, 0.33, 4 * f->amorphous.esd);
+    ck_assert(f->amorphous.esd > 0 && f->amorphous.esd < 0.02);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
@@ -606,6 +643,7 @@ int main(void)
     tcase_add_test(all, stephens_of_an_isotropic_strain_is_that_strain);
     tcase_add_test(all, texture_extinction_background_and_restraints_have_true_derivatives);
     tcase_add_test(all, harmonics_of_a_cube_begin_at_order_four);
+    tcase_add_test(all, a_standard_tells_the_amorphous_part);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -21,8 +21,10 @@ typedef struct bragg_experiment_phase {
     const bragg_yaml *refine;
     bool uniaxial, stephens;         /**< anisotropic widths */
     int axis[3];
-    bool has_march;
-    int march_hkl[3];
+    size_t n_march;                  /**< axes of texture */
+    int march[4][3];
+    int harmonics;                   /**< highest order; 0: none */
+    bool extinction;
 } bragg_experiment_phase;
 
 typedef struct bragg_experiment_pattern {
@@ -32,6 +34,7 @@ typedef struct bragg_experiment_pattern {
     bragg_axis unit;                 /**< of the file's abscissa, when it does not say so itself */
     bragg_histogram_options histogram;
     bragg_instrument instrument;     /**< silent without one */
+    const char *container;           /**< file of an empty one; may be NULL */
     const bragg_yaml *refine;        /**< its own list of parameters; may be NULL */
 } bragg_experiment_pattern;
 

@@ -161,6 +161,9 @@ bragg_status bragg_model_restrain_atoms(bragg_model *model, const char *phase, c
                                         double sigma, bragg_error *err);
 /** After _build: the sum of rows of the table is known, as that of the occupancies of a site. */
 bragg_status bragg_model_restrain_sum(bragg_model *model, const size_t *rows, size_t n, double value, double sigma, bragg_error *err);
+/** A phase was weighed in as this fraction of the sample: the others' fractions become
+ *  absolute and what is missing is amorphous.  EDATA for a phase without mass. */
+bragg_status bragg_model_standard(bragg_model *model, const char *name, double weight_fraction, bragg_error *err);
 /** Make reflections and the table of parameters; after the last _add. */
 bragg_status bragg_model_build(bragg_model *model, bragg_error *err);
 
@@ -212,6 +215,7 @@ typedef struct bragg_fit_phase {
     const char *name;
     bragg_quantity cell[6];          /**< angstrom, deg */
     bragg_quantity volume_ang3, density, weight_fraction;
+    bragg_quantity absolute_fraction; /**< of the sample, amorphous part included; NAN without a standard */
     bragg_quantity size_nm, strain;
     double r_bragg;
 } bragg_fit_phase;
@@ -224,6 +228,7 @@ typedef struct bragg_fit {
     double durbin_watson;            /**< serial correlation of residuals; 2 = none */
     double serial_factor;            /**< by which serial correlation widens esds, 1 without it:
                                           J.-F. Berar & P. Lelann, J. Appl. Cryst. 24 (1991) 1 */
+    bragg_quantity amorphous;        /**< weight fraction; NAN without a standard */
     size_t n_phases;
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */

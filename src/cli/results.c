@@ -21,6 +21,8 @@ static json_t *phase_json(const bragg_fit_phase *f, const char *card)
     json_object_set_new(p, "cell", cell);
     json_object_set_new(p, "density", quantity(f->density, "g/cm^3"));
     json_object_set_new(p, "weight_fraction", quantity(f->weight_fraction, ""));
+    if (isfinite(f->absolute_fraction.value))
+        json_object_set_new(p, "absolute_fraction", quantity(f->absolute_fraction, ""));
     json_object_set_new(p, "size_nm", quantity(f->size_nm, "nm"));
     json_object_set_new(p, "strain", quantity(f->strain, ""));
     json_object_set_new(p, "rbragg", bragg_json_number(f->r_bragg));
@@ -50,6 +52,8 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     for (size_t k = 0; k < f->n_phases; k++)
         json_array_append_new(phases, phase_json(&f->phase[k], cards ? cards[k] : NULL));
     json_object_set_new(root, "phases", phases);
+    if (isfinite(f->amorphous.value))
+        json_object_set_new(root, "amorphous", quantity(f->amorphous, ""));
     json_object_set_new(root, "report", json_string(f->report ? f->report : ""));
     json_object_set_new(root, "correlations", json_string(f->correlations ? f->correlations : ""));
     return root;
@@ -88,6 +92,8 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
         print_quantity(to, "density", p->density, "g/cm^3");
     if (isfinite(p->weight_fraction.esd))
         print_quantity(to, "weight fraction", p->weight_fraction, "");
+    if (isfinite(p->absolute_fraction.value))
+        print_quantity(to, "of the sample", p->absolute_fraction, "");
     if (isfinite(p->size_nm.esd))
         print_size(to, p->size_nm);
     if (isfinite(p->strain.esd))
@@ -105,6 +111,8 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
         fprintf(to, "residuals err together: esds times %.1f with it (Berar & Lelann 1991)\n", f->serial_factor);
     for (size_t k = 0; k < f->n_phases; k++)
         print_phase(to, &f->phase[k]);
+    if (isfinite(f->amorphous.value))
+        print_quantity(to, "amorphous", f->amorphous, "");
     for (size_t k = 0; k < t->n; k++)
         if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".intensity.") && !said_with_its_phase(t->at[k].name))
             fprintf(to, "  %-34s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);

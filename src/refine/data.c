@@ -65,20 +65,89 @@ static bragg_status read_mount(const bragg_yaml *node, target *to, bragg_error *
     return BRAGG_OK;
 }
 
-static bragg_status read_background(const bragg_yaml *map, target *to, bragg_error *err)
+static bragg_status read_distances(const loading *l, const bragg_yaml *node, target *to, bragg_error *err)
 {
-    static const char *const keys[] = { "type", "terms" };
+    double *list = bragg_arena_alloc(l->arena, node->n_children + 1, sizeof *list);
+    bragg_status st = !list ? bragg_fail(err, BRAGG_ENOMEM, "no room for a background")
+                      : node->kind != BRAGG_YAML_SEQUENCE || node->n_children > 20 ? bragg_yaml_fail(node, err, "debye: expected a list of up to 20 distances")
+                      : bragg_yaml_numbers(node, list, node->n_children, err);
+    for (size_t k = 0; k < node->n_children && st == BRAGG_OK; k++)
+        if (!(list[k] >= 0.5 && list[k] <= 50))
+            st = bragg_yaml_fail(node, err, "debye: expected distances of 0.5 to 50 angstrom, found %g", list[k]);
+    to->histogram.debye_ang = list;
+    to->histogram.n_debye = node->n_children;
+    return st;
+}
+
+static bragg_status read_humps(const loading *l, const bragg_yaml *node, target *to, bragg_error *err)
+{
+    double(*list)[2] = bragg_arena_alloc(l->arena, node->n_children + 1, sizeof *list);
+    bragg_status st = !list ? bragg_fail(err, BRAGG_ENOMEM, "no room for a background")
+                      : node->kind != BRAGG_YAML_SEQUENCE || node->n_children > 20 ? bragg_yaml_fail(node, err, "peaks: expected a list of up to 20 pairs [position, width]")
+                      : BRAGG_OK;
+    size_t n = 0;
+    for (const bragg_yaml *c = node->child; c && st == BRAGG_OK; c = c->next, n++) {
+        st = bragg_yaml_numbers(c, list[n], 2, err);
+        if (st == BRAGG_OK && !(list[n][1] > 0))
+            st = bragg_yaml_fail(c, err, "peaks: expected a positive width, found %g", list[n][1]);
+    }
+    to->histogram.hump_deg = (const double(*)[2])list;
+    to->histogram.n_humps = n;
+    return st;
+}
+
+static bragg_status read_background(const loading *l, const bragg_yaml *map, target *to, bragg_error *err)
+{
+    static const char *const keys[] = { "type", "terms", "container", "debye", "peaks" }, *const types[] = { "chebyshev", "linear", "cosine", "log" };
     const bragg_yaml *node;
     const char *text;
     long long n;
-    bragg_status st = bragg_yaml_check_keys(map, keys, 2, err);
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && strcmp(text, "chebyshev"))
-        st = bragg_yaml_fail(node, err, "background: expected type chebyshev, found '%s'", text);
+    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
+        int k = 0;
+        while (k < 4 && strcmp(text, types[k]))
+            k++;
+        if (k == 4)
+            return bragg_yaml_fail(node, err, "background: expected type chebyshev, linear, cosine or log, found '%s'", text);
+        to->histogram.background = (bragg_background)k;
+    }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "terms")) && (st = bragg_yaml_integer(node, &n, err)) == BRAGG_OK) {
         if (n < 1 || n > 40)
             return bragg_yaml_fail(node, err, "terms: expected 1 to 40, found %lld", n);
         to->histogram.background_terms = (size_t)n;
     }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "container")))
+        st = bragg_reading_path(l, node, &to->container, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "debye")))
+        st = read_distances(l, node, to, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "peaks")))
+        st = read_humps(l, node, to, err);
+    return st;
+}
+
+/* The empty container's counts over 2theta. */
+static bragg_status read_container(const loading *l, target *to, bragg_error *err)
+{
+    bragg_pattern *p = NULL;
+    if (!to->container)
+        return BRAGG_OK;
+    bragg_status st = bragg_pattern_read(to->container, 0, &p, err);
+    double *v = st == BRAGG_OK ? bragg_arena_alloc(l->arena, 2 * p->n + 1, sizeof *v) : NULL;
+    if (st == BRAGG_OK && !v)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    for (size_t i = 0; v && st == BRAGG_OK && i < p->n; i++) {
+        size_t from = p->axis == BRAGG_AXIS_D ? p->n - 1 - i : i;
+        v[i] = bragg_axis_convert(p->x[from], p->axis, BRAGG_AXIS_TTH, to->histogram.radiation.wavelength_ang[0]);
+        v[p->n + i] = p->y[from];
+        if (!isfinite(v[i]) || !isfinite(v[p->n + i]))
+            st = bragg_fail(err, BRAGG_EDATA, "'%s': expected angles and counts, found none at point %zu", to->container, from);
+    }
+    if (st == BRAGG_OK) {
+        to->histogram.n_container = p->n;
+        to->histogram.container_rad = v;
+        to->histogram.container = v + p->n;
+    }
+    bragg_pattern_free(p);
     return st;
 }
 
@@ -134,7 +203,7 @@ static bragg_status read_common(const loading *l, target *to, bragg_error *err)
     if (st == BRAGG_OK)
         st = read_measured(l, data, to, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(refine, "background")))
-        st = read_background(node, to, err);
+        st = read_background(l, node, to, err);
     return st;
 }
 
@@ -204,12 +273,14 @@ static bragg_status read_joint(const loading *l, const bragg_yaml *map, const ta
     if (st == BRAGG_OK && !(to->histogram.weight > 0 && to->histogram.weight < 1e6))
         st = bragg_yaml_fail(bragg_yaml_get(map, "weight"), err, "weight: expected a positive number, found %g", to->histogram.weight);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "background")))
-        st = read_background(node, to, err);
+        st = read_background(l, node, to, err);
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation"),
                                      &to->instrument, &to->histogram.radiation, err);
     to->histogram.name = to->name;
     to->refine = bragg_yaml_get(map, "refine");
+    if (st == BRAGG_OK)
+        st = read_container(l, to, err);
     return st == BRAGG_OK ? convert_ranges(l, to, err) : st;
 }
 
@@ -257,5 +328,7 @@ bragg_status bragg_reading_data(const loading *l, bragg_error *err)
         st = bragg_reading_path(l, list ? node->child : node, &to->file, err);
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, bragg_yaml_get(l->root, "radiation"), &to->instrument, &to->histogram.radiation, err);
+    if (st == BRAGG_OK)
+        st = read_container(l, to, err);
     return st == BRAGG_OK ? convert_ranges(l, to, err) : st;
 }

@@ -30,7 +30,7 @@ bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const 
 
 static bragg_status read_refine(const loading *l, bragg_error *err)
 {
-    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "bounds", "ties", "cycles", "start" };
+    static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "bounds", "ties", "restraints", "standard", "cycles", "start" };
     const bragg_yaml *map = bragg_yaml_get(l->root, "refine"), *node;
     long long n;
     const char *text;
@@ -116,7 +116,7 @@ static bragg_status add_phase(bragg_model *m, const bragg_experiment_phase *p, b
     if (p->extract || p->known)
         st = add_cell(m, p, &s->cell, &s->symmetry, err);
     else
-        st = bragg_model_add_phase(m, p->name, s, p->has_march ? p->march_hkl : NULL, err);
+        st = bragg_model_add_phase(m, p->name, s, NULL, err);
     bragg_structure_free(s);
     return st;
 }
@@ -198,6 +198,85 @@ static bragg_status set_ties(bragg_model *m, const bragg_yaml *map, bragg_error 
     return st;
 }
 
+/* {sum: [NAME, ...], value: 1, sigma: 0.001} */
+static bragg_status restrain_sum(bragg_model *m, const bragg_yaml *names, double value, double sigma, bragg_error *err)
+{
+    size_t rows[64], n = 0;
+    bragg_status st = BRAGG_OK;
+    if (names->kind != BRAGG_YAML_SEQUENCE || names->n_children > 64)
+        return bragg_yaml_fail(names, err, "sum: expected a list of up to 64 parameters");
+    for (const bragg_yaml *c = names->child; c && st == BRAGG_OK; c = c->next) {
+        const char *name;
+        if ((st = bragg_yaml_text(c, &name, err)) < 0)
+            break;
+        ptrdiff_t row = bragg_params_find(bragg_model_params(m), name);
+        if (row < 0)
+            return bragg_yaml_fail(c, err, "sum: '%s' is no parameter (bragg refine --parameters lists them)", name);
+        rows[n++] = (size_t)row;
+    }
+    return st == BRAGG_OK ? bragg_model_restrain_sum(m, rows, n, value, sigma, err) : st;
+}
+
+/* {phase: P, distance: [A, B], value: 2.1, sigma: 0.02}, or angle: [A, B, C]. */
+static bragg_status restrain_atoms(bragg_model *m, const bragg_yaml *map, const bragg_yaml *labels, size_t n, double value, double sigma, bragg_error *err)
+{
+    const bragg_yaml *owner = bragg_yaml_get(map, "phase");
+    const char *name, *label[3];
+    if (!owner || labels->kind != BRAGG_YAML_SEQUENCE || labels->n_children != n)
+        return bragg_yaml_fail(labels, err, "restraint: expected a phase and %zu atoms, found %zu%s", n, labels->n_children, owner ? "" : " and no phase");
+    bragg_status st = bragg_yaml_text(owner, &name, err);
+    size_t k = 0;
+    for (const bragg_yaml *c = labels->child; c && st == BRAGG_OK; c = c->next)
+        st = bragg_yaml_text(c, &label[k++], err);
+    bragg_error cause = BRAGG_ERROR_INIT;
+    if (st == BRAGG_OK && bragg_model_restrain_atoms(m, name, label, n, value, sigma, &cause) < 0)
+        st = bragg_yaml_fail(labels, err, "%s", cause.text);
+    return st;
+}
+
+static bragg_status set_restraints(bragg_model *m, const bragg_yaml *list, bragg_error *err)
+{
+    static const char *const keys[] = { "phase", "distance", "angle", "sum", "value", "sigma" };
+    bragg_status st = BRAGG_OK;
+    if (list && list->kind != BRAGG_YAML_SEQUENCE)
+        return bragg_yaml_fail(list, err, "restraints: expected a list");
+    for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
+        const bragg_yaml *distance = bragg_yaml_get(c, "distance"), *angle = bragg_yaml_get(c, "angle"), *sum = bragg_yaml_get(c, "sum");
+        double value = NAN, sigma = NAN;
+        st = bragg_yaml_check_keys(c, keys, sizeof keys / sizeof *keys, err);
+        if (st == BRAGG_OK)
+            st = bragg_reading_number(c, "value", &value, err);
+        if (st == BRAGG_OK)
+            st = bragg_reading_number(c, "sigma", &sigma, err);
+        if (st == BRAGG_OK && (!(sigma > 0) || !isfinite(value) || (distance != NULL) + (angle != NULL) + (sum != NULL) != 1))
+            st = bragg_yaml_fail(c, err, "restraint: expected one of distance, angle and sum with a value and a positive sigma");
+        if (st == BRAGG_OK)
+            st = sum ? restrain_sum(m, sum, value, sigma, err) : restrain_atoms(m, c, distance ? distance : angle, distance ? 2 : 3, value, sigma, err);
+    }
+    return st;
+}
+
+/* {phase: P, weight_fraction: 0.2}: what was weighed in. */
+static bragg_status set_standard(bragg_model *m, const bragg_yaml *map, bragg_error *err)
+{
+    static const char *const keys[] = { "phase", "weight_fraction" };
+    const char *name = "";
+    double fraction = NAN;
+    if (!map)
+        return BRAGG_OK;
+    bragg_status st = bragg_yaml_check_keys(map, keys, 2, err);
+    if (st == BRAGG_OK && (!bragg_yaml_get(map, "phase") || !bragg_yaml_get(map, "weight_fraction")))
+        return bragg_yaml_fail(map, err, "standard: expected a phase and its weight_fraction");
+    if (st == BRAGG_OK)
+        st = bragg_yaml_text(bragg_yaml_get(map, "phase"), &name, err);
+    if (st == BRAGG_OK)
+        st = bragg_reading_number(map, "weight_fraction", &fraction, err);
+    bragg_error cause = BRAGG_ERROR_INIT;
+    if (st == BRAGG_OK && bragg_model_standard(m, name, fraction, &cause) < 0)
+        st = bragg_yaml_fail(map, err, "standard: %s", cause.text);
+    return st;
+}
+
 static bragg_status set_values(bragg_model *m, const bragg_yaml *map, bragg_error *err)
 {
     bragg_params *t = bragg_model_params(m);
@@ -238,7 +317,11 @@ static bragg_status set_starts(const bragg_experiment *x, bragg_model *m, bragg_
         st = bragg_model_start(m, x->start, err);
     if (st == BRAGG_OK)
         st = set_values(m, bragg_yaml_get(refine, "values"), err);
-    return st == BRAGG_OK ? set_ties(m, bragg_yaml_get(refine, "ties"), err) : st;
+    if (st == BRAGG_OK)
+        st = set_ties(m, bragg_yaml_get(refine, "ties"), err);
+    if (st == BRAGG_OK)
+        st = set_restraints(m, bragg_yaml_get(refine, "restraints"), err);
+    return st == BRAGG_OK ? set_standard(m, bragg_yaml_get(refine, "standard"), err) : st;
 }
 
 static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m, bragg_error *err)
@@ -275,6 +358,12 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
         st = add_phase(m, &x->phase[k], err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         st = bragg_model_broaden(m, x->phase[k].name, x->phase[k].uniaxial ? x->phase[k].axis : NULL, x->phase[k].stephens, err);
+    for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
+        if (x->phase[k].n_march || x->phase[k].harmonics)
+            st = bragg_model_texture(m, x->phase[k].name, (const int(*)[3])x->phase[k].march, x->phase[k].n_march, x->phase[k].harmonics, err);
+    for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
+        if (x->phase[k].extinction)
+            st = bragg_model_extinction(m, x->phase[k].name, err);
     if (st == BRAGG_OK)
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK)

@@ -578,6 +578,37 @@ static void fill_fractions(const run *r, double *gradient, bragg_fit *f)
     }
 }
 
+/* With a phase weighed in: w = S M / (S_s M_s) w_s of each, and what is missing (A. G.
+ * De la Torre, S. Bruque & M. A. G. Aranda, J. Appl. Cryst. 34 (2001) 196). */
+static void fill_absolute(const run *r, double *gradient, bragg_fit *f)
+{
+    const bragg_model *m = r->model;
+    f->amorphous = (bragg_quantity){ NAN, NAN };
+    for (size_t i = 0; i < m->n_phases; i++)
+        f->phase[i].absolute_fraction = f->amorphous;
+    if (!(m->standard_fraction > 0))
+        return;
+    const phase *s = &m->phase[m->standard];
+    double scale = m->params.at[s->mix[0].scale_row].value, per = m->standard_fraction / (scale * bragg_refine_mass(s)), sum = 0;
+    for (size_t i = 0; i < m->n_phases; i++) {
+        const phase *p = &m->phase[i];
+        double w = m->params.at[p->mix[0].scale_row].value * bragg_refine_mass(p) * per;
+        sum += w;
+        memset(gradient, 0, m->params.n * sizeof *gradient);
+        if (i != m->standard) {
+            gradient[p->mix[0].scale_row] = bragg_refine_mass(p) * per;
+            gradient[s->mix[0].scale_row] = -w / scale;
+        }
+        f->phase[i].absolute_fraction = (bragg_quantity){ w, i == m->standard ? 0 : esd_of(r, gradient) };
+    }
+    memset(gradient, 0, m->params.n * sizeof *gradient);
+    for (size_t i = 0; i < m->n_phases; i++)
+        if (i != m->standard)
+            gradient[m->phase[i].mix[0].scale_row] = -bragg_refine_mass(&m->phase[i]) * per;
+    gradient[s->mix[0].scale_row] = (sum - m->standard_fraction) / scale;
+    f->amorphous = (bragg_quantity){ 1 - sum, esd_of(r, gradient) };
+}
+
 static bragg_status fill_r_bragg(const run *r, bragg_fit *f, bragg_error *err)
 {
     const bragg_model *m = r->model;
@@ -679,6 +710,7 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     for (size_t i = 0; i < m->n_phases; i++)
         fill_phase(r, i, gradient, &f->phase[i]);
     fill_fractions(r, gradient, f);
+    fill_absolute(r, gradient, f);
     free(gradient);
     f->correlations = list_correlations(r);
     bragg_status st = keep_covariance(r, f, err);

@@ -308,6 +308,21 @@ bragg_status bragg_model_texture(bragg_model *m, const char *name, const int (*a
     return BRAGG_OK;
 }
 
+bragg_status bragg_model_standard(bragg_model *m, const char *name, double fraction, bragg_error *err)
+{
+    phase *p = NULL;
+    bragg_status st = find_phase(m, name, &p, err);
+    if (st < 0)
+        return st;
+    if (!(fraction > 0 && fraction < 1))
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected a weight fraction between 0 and 1, found %g", name, fraction);
+    if (!(bragg_refine_mass(p) > 0))
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: a standard needs a structure or a calibrated mass", name);
+    m->standard = (size_t)(p - m->phase);
+    m->standard_fraction = fraction;
+    return BRAGG_OK;
+}
+
 bragg_status bragg_model_extinction(bragg_model *m, const char *name, bragg_error *err)
 {
     phase *p = NULL;

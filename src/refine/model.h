@@ -156,6 +156,8 @@ struct bragg_model {
     const bragg_lsq_layout *layout;
     bragg_lsq_problem problem;
     size_t n_observations;
+    size_t standard;            /* phase weighed in; n_phases without */
+    double standard_fraction;
     size_t n_restraints, room_restraints, first_restraint;
     restraint *restraint;
 };

@@ -96,26 +96,48 @@ static bragg_status read_known(const loading *l, const bragg_yaml *map, bragg_ex
     return st;
 }
 
+static bragg_status read_axis(const bragg_yaml *node, const char *key, int out[3], bragg_error *err)
+{
+    double axis[3];
+    bragg_status st = bragg_yaml_numbers(node, axis, 3, err);
+    for (int k = 0; k < 3 && st == BRAGG_OK; k++) {
+        out[k] = (int)lrint(axis[k]);
+        if (axis[k] != out[k])
+            return bragg_yaml_fail(node, err, "%s: expected whole numbers h, k, l, found %g", key, axis[k]);
+    }
+    return st;
+}
+
+static bragg_status read_texture(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *march = bragg_yaml_get(map, "march"), *order = bragg_yaml_get(map, "harmonics"), *extinction = bragg_yaml_get(map, "extinction");
+    const size_t most = sizeof p->march / sizeof *p->march;
+    bool several = march && march->child && march->child->kind == BRAGG_YAML_SEQUENCE;
+    bragg_status st = BRAGG_OK;
+    long long l = 0;
+    if (several && march->n_children > most)
+        return bragg_yaml_fail(march, err, "march: expected at most %zu axes, found %zu", most, march->n_children);
+    for (const bragg_yaml *c = several ? march->child : march; c && st == BRAGG_OK; c = several ? c->next : NULL)
+        st = read_axis(c, "march", p->march[p->n_march++], err);
+    if (st == BRAGG_OK && order && (st = bragg_yaml_integer(order, &l, err)) == BRAGG_OK && (l < 2 || l > BRAGG_MAX_HARMONICS || l % 2))
+        st = bragg_yaml_fail(order, err, "harmonics: expected an even order from 2 to %d, found %lld", BRAGG_MAX_HARMONICS, l);
+    p->harmonics = (int)l;
+    return st == BRAGG_OK && extinction ? bragg_yaml_bool(extinction, &p->extinction, err) : st;
+}
+
 static bragg_status read_widths(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     const bragg_yaml *uniaxial = bragg_yaml_get(map, "uniaxial"), *stephens = bragg_yaml_get(map, "stephens");
-    double axis[3];
     bragg_status st = stephens ? bragg_yaml_bool(stephens, &p->stephens, err) : BRAGG_OK;
-    if (st < 0 || !uniaxial || (st = bragg_yaml_numbers(uniaxial, axis, 3, err)) < 0)
-        return st;
-    p->uniaxial = true;
-    for (int k = 0; k < 3; k++) {
-        p->axis[k] = (int)lrint(axis[k]);
-        if (axis[k] != p->axis[k])
-            return bragg_yaml_fail(uniaxial, err, "uniaxial: expected whole numbers h, k, l, found %g", axis[k]);
-    }
-    return BRAGG_OK;
+    p->uniaxial = uniaxial != NULL;
+    return st == BRAGG_OK && uniaxial ? read_axis(uniaxial, "uniaxial", p->axis, err) : st;
 }
 
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group", "positive",
-                                        "peaks", "intensities", "mass", "wavelength", "uniaxial", "stephens" };
+                                        "peaks", "intensities", "mass", "wavelength", "uniaxial", "stephens",
+                                        "harmonics", "extinction" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     bool has_cell = bragg_yaml_get(map, "cell"), has_peaks = bragg_yaml_get(map, "peaks");
@@ -142,14 +164,7 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
         st = read_cell(l, map, p, err);
     if (st == BRAGG_OK)
         st = read_widths(map, p, err);
-    double march[3];
-    const bragg_yaml *axis = bragg_yaml_get(map, "march");
-    if (st == BRAGG_OK && axis && (st = bragg_yaml_numbers(axis, march, 3, err)) == BRAGG_OK) {
-        p->has_march = true;
-        for (int k = 0; k < 3; k++)
-            p->march_hkl[k] = (int)lrint(march[k]);
-    }
-    return st;
+    return st == BRAGG_OK ? read_texture(map, p, err) : st;
 }
 
 bragg_status bragg_reading_phases(const loading *l, bragg_error *err)
