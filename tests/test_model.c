@@ -605,8 +605,8 @@ START_TEST(a_standard_tells_the_amorphous_part)
     *value_of(m, "instrument.w") = 0.021;
     *value_of(m, "background.0") = 91;
     double ma = bragg_structure_mass(m->phase[0].structure), mb = bragg_structure_mass(m->phase[1].structure);
-    *value_of(m, "phase.A.scale") = 0.13;
-    *value_of(m, "phase.B.scale") = 0.13 * ma / mb * 0.2 / 0.47;
+    *value_of(m, "phase.A.scale") = 1.3;
+    *value_of(m, "phase.B.scale") = 1.3 * ma / mb * 0.2 / 0.47;
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
     for (size_t i = 0; i < p->n; i++) {
         p->sigma[i] = sqrt(p->y[i]);
