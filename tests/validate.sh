@@ -82,6 +82,8 @@ fi
 if [ -x "${TOP_BUILDDIR:-.}/tests/validation/cards" ]; then
     (cd "$work" && TOP_SRCDIR="$src" "$top/tests/validation/cards") >>"$out" || bad=1
 fi
+
+{ echo; "$src"/tests/twins.sh; } >>"$out"
 if [ -f "${TOP_BUILDDIR:-.}/bench.tsv" ]; then # of the last make bench here
     {
         printf '\n# Times\n\nThe last `make bench` on the same machine (ratio above 1: faster than the peer).\n\n'
