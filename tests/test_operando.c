@@ -317,6 +317,41 @@ START_TEST(a_wrong_sequence_section_is_told_with_its_line)
 }
 END_TEST
 
+/* ----------------------------------------------------------------- live */
+
+static bool stop_when_all(void *payload, size_t done, size_t total)
+{
+    return done < 9;
+    (void)payload, (void)total;
+}
+
+START_TEST(a_folder_is_followed_and_half_frames_are_waited_for)
+{
+    char command[600];
+    snprintf(command, sizeof command, "cd '%s' && rm -rf live && mkdir live && sed 's/run/live/' e.yaml >live.yaml", folder);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command,
+             "cd '%s' && (for k in 0 1 2 3 4 5 6 7; do cp run/f00$k.xye live/; sleep 0.05; done; "
+             "head -c 4000 run/f008.xye >live/f008.xye; sleep 0.03; tail -c +4001 run/f008.xye >>live/f008.xye) &", folder);
+    ck_assert_int_eq(system(command), 0);
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_observer all = { NULL, stop_when_all, NULL };
+    bragg_series_options o = { .follow = true, .idle_s = 20, .observer = &all };
+    ck_assert_msg(bragg_experiment_read(in_folder("live.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("live.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_fit(x, in_folder("live.yaml"), f, &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(s->n, 9);
+    for (size_t k = 0; k < 9; k++)
+        ck_assert_msg(s->step[k].status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(s->step[k].status));
+    bragg_series_free(s);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ log */
 
 /* 100 s of rest, then a discharge of 1 mV/s at 2 mA, a row a second; 10 frames of 90 s each. */
@@ -443,7 +478,7 @@ START_TEST(a_run_that_was_stopped_goes_on_to_the_same_result)
     bragg_series *whole = fit_well("e.yaml"), *part;
     for (size_t at = 1; at < FRAMES; at += 13) {
         bragg_observer stop = { NULL, stop_after, &at };
-        bragg_series_options o = { store, false, true, "who, when", &stop };
+        bragg_series_options o = { .store = store, .force = true, .provenance = "who, when", .observer = &stop };
         bragg_error err = BRAGG_ERROR_INIT;
         ck_assert_int_eq(fit("e.yaml", &o, &part, &err), BRAGG_STOPPED);
         bragg_series_free(part);
@@ -474,7 +509,7 @@ START_TEST(a_killed_run_goes_on_to_the_same_result)
             if (!child) {
                 bragg_series *s;
                 one_thread();
-                bragg_series_options o = { store, access(store, F_OK) == 0, false, NULL, NULL };
+                bragg_series_options o = { .store = store, .resume = access(store, F_OK) == 0, .force = false };
                 fit("e.yaml", &o, &s, &err);
                 _exit(0);
             }
@@ -519,7 +554,7 @@ START_TEST(a_store_is_neither_overwritten_nor_mixed)
     bragg_series *s = stored(store, false);
     bragg_series_free(s);
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_series_options o = { store, false, false, NULL, NULL };
+    bragg_series_options o = { .store = store, .resume = false, .force = false, .provenance = NULL, .observer = NULL };
     ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_EEXIST);
     ck_assert(strstr(err.text, "--resume") && strstr(err.text, "--force"));
     write_experiment("other.yaml", "sequence: {enter: 12}\n");
@@ -538,7 +573,7 @@ static bool look_in(void *payload, size_t done, size_t total)
 {
     bragg_series *s;
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_series_options o = { payload, true, false, NULL, NULL };
+    bragg_series_options o = { .store = payload, .resume = true, .force = false, .provenance = NULL, .observer = NULL };
     if (done != 5)
         return true;
     ck_assert_msg(bragg_store_read(payload, &s, &err) == BRAGG_OK, "%s", err.text); /* a reader is let in */
@@ -555,7 +590,7 @@ START_TEST(a_growing_store_has_readers_but_one_writer)
     bragg_observer look = { NULL, look_in, store };
     bragg_series *s;
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_series_options o = { store, false, false, NULL, &look };
+    bragg_series_options o = { .store = store, .resume = false, .force = false, .provenance = NULL, .observer = &look };
     ck_assert_int_eq(fit("e.yaml", &o, &s, &err), BRAGG_STOPPED);
     bragg_series_free(s);
     free(store);
@@ -570,7 +605,7 @@ START_TEST(a_full_disk_loses_nothing_that_was_done)
     if (!child) {
         bragg_series *s;
         bragg_error err = BRAGG_ERROR_INIT;
-        bragg_series_options o = { store, false, false, NULL, NULL };
+        bragg_series_options o = { .store = store, .resume = false, .force = false, .provenance = NULL, .observer = NULL };
         one_thread();
         /* the file is laid out whole; writes beyond this size fail as on a full disk */
         struct rlimit limit;
@@ -613,6 +648,10 @@ int main(void)
     tcase_add_test(t, a_phase_nobody_listed_is_an_alarm);
     tcase_add_test(t, bad_frames_cost_only_themselves);
     tcase_add_test(t, a_wrong_sequence_section_is_told_with_its_line);
+    suite_add_tcase(suite, t);
+    t = tcase_create("live");
+    tcase_set_timeout(t, 300);
+    tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
     suite_add_tcase(suite, t);
     t = tcase_create("log");
     tcase_set_timeout(t, 300);

@@ -115,6 +115,8 @@ typedef struct bragg_series {
     bool *refined;            /**< in at least one step */
     const char *const *phase;
     bragg_step *step;
+    double *rows;             /**< what the steps point into */
+    double points;            /**< of a pattern */
     bragg_log_table *log;     /**< may be NULL */
     size_t n_log_steps;
     bragg_log_step *log_steps;
@@ -139,12 +141,16 @@ typedef struct bragg_series_options {
     bool force;               /**< overwrite it */
     const char *provenance;   /**< text kept in it, may be NULL */
     const bragg_observer *observer;
+    bool follow;              /**< go on waiting for frames until the observer says stop */
+    double idle_s;            /**< or none has come for so long; 0: for ever */
 } bragg_series_options;
-#define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL }
+#define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL, false, 0 }
 
-/** Refine all; a frame that fails costs only itself.  STOPPED by the observer: what
- *  is done is in *out.  EDATA when not a single frame could be fitted. */
-bragg_status bragg_series_fit(const bragg_experiment *experiment, const char *experiment_path, const bragg_frames *frames,
+/** Refine all; a frame that fails costs only itself.  With `follow` frames are taken as
+ *  their files become complete; when they come faster than they can be fitted every
+ *  second, fourth … is taken first and the rest when there is time.  STOPPED by the
+ *  observer: what is done is in *out.  EDATA when not a single frame could be fitted. */
+bragg_status bragg_series_fit(const bragg_experiment *experiment, const char *experiment_path, bragg_frames *frames,
                               const bragg_series_options *options, bragg_series **out, bragg_error *err);
 /** The same for pattern files, without store and log. */
 bragg_status bragg_series_run(const bragg_experiment *experiment, const char *const *files, size_t n,
@@ -175,5 +181,27 @@ void bragg_store_curves_free(bragg_store_curves *curves);
 /** Time of frame k in seconds for an axis: the log's clock, else since the first
  *  frame; NAN when any frame's is unknown. */
 double bragg_series_time(const bragg_series *series, size_t k);
+
+/* -------------------------------------------------------------- account */
+
+typedef enum bragg_verdict {
+    BRAGG_VERDICT_UNKNOWN,        /**< too few frames */
+    BRAGG_VERDICT_NOTHING,        /**< neither amounts nor cells change */
+    BRAGG_VERDICT_TWO_PHASE,      /**< amounts change, cells stand still */
+    BRAGG_VERDICT_SOLID_SOLUTION, /**< cells change, amounts stand still */
+    BRAGG_VERDICT_BOTH
+} bragg_verdict;
+const char *bragg_verdict_name(bragg_verdict verdict);
+
+/** Frames first … last (both inside) with the same phases and the same step of the log. */
+typedef struct bragg_episode {
+    size_t first, last, n_phases;
+    bragg_verdict verdict;
+    double log_odds;              /**< natural logarithm of the odds of two-phase over solid solution */
+} bragg_episode;
+
+/** Cut a series into episodes; they live in the arena. */
+bragg_status bragg_series_episodes(const bragg_series *series, bragg_arena *arena, bragg_episode **out, size_t *n,
+                                   bragg_error *err);
 
 #endif

@@ -230,4 +230,9 @@ bragg_status bragg_plot_profiles(const bragg_plot_profile *panels, size_t n, siz
 bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
                                  bool force, bragg_error *err);
 
+/** One self-contained page with the figures (PNG and SVG inside), the account of what
+ *  happened, the table of episodes and of the frames that failed, and the settings. */
+bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const char *path, bool force,
+                               bragg_error *err);
+
 #endif

@@ -12,7 +12,8 @@
 
 typedef struct wish {
     const char *out;
-    bool json, force, resume, no_plots;
+    bool json, force, resume, follow, no_plots;
+    double idle_s;
 } wish;
 
 /* ----------------------------------------------------------- a clean end */
@@ -110,6 +111,8 @@ static bragg_status prepare(const wish *w, bragg_arena *arena, bragg_series_opti
     if (w->resume && !w->out)
         return bragg_fail(err, BRAGG_EINVAL, "--resume: expected -o DIR with the run to go on with, found none");
     bragg_status st = w->out ? bragg_path_make_folder(w->out, err) : BRAGG_OK;
+    o->follow = w->follow;
+    o->idle_s = w->idle_s;
     if (st < 0 || !w->out)
         return st;
     const char *csv = bragg_path_join(arena, w->out, "series.csv"), *store = bragg_path_join(arena, w->out, "series.h5");
@@ -133,7 +136,7 @@ static bragg_status operando(const wish *w, const char *path, bragg_error *err)
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? bragg_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     if (st == BRAGG_OK)
-        st = bragg_frames_open(x, path, false, &f, err);
+        st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
         st = prepare(w, arena, &o, err);
     if (st == BRAGG_OK) {
@@ -167,6 +170,8 @@ static int run(int argc, char **argv)
     const cli_option options[] = {
         { "output", 'o', CLI_TEXT, &w.out, "DIR", "write series.h5, series.csv, series.json and the figures here" },
         { "resume", 0, CLI_FLAG, &w.resume, NULL, "go on with the run that stands in DIR" },
+        { "follow", 0, CLI_FLAG, &w.follow, NULL, "go on waiting for frames until Ctrl-C or SIGTERM" },
+        { "idle", 0, CLI_NUMBER, &w.idle_s, "S", "with --follow: end when none has come for so many seconds" },
         { "no-figures", 0, CLI_FLAG, &w.no_plots, NULL, "write the tables only" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },

@@ -299,7 +299,7 @@ bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **
         (*out)->axis = f->x->pattern->unit;
     }
     if (st >= 0 && !f->raw && isfinite((*out)->counting_s))
-        *exposure_s = (*out)->counting_s * (double)(*out)->n;
+        *exposure_s = (*out)->counting_s; /* of a point of a step scan, or of all at once: see bragg_join_times */
     return st;
 }
 
@@ -352,6 +352,7 @@ void bragg_frames_free(bragg_frames *f)
     bragg_arena_free(f->arena);
 }
 
+bool bragg_frames_raw(const bragg_frames *f) { return f->raw; }
 size_t bragg_frames_count(const bragg_frames *f) { return f->n; }
 const bragg_frame_item *bragg_frames_item(const bragg_frames *f, size_t k) { return &f->item[k]; }
 

@@ -220,6 +220,20 @@ static void times_from_files(bragg_series *s)
         s->step[k].time_s = stat(s->step[k].file, &info) == 0 ? (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec : NAN;
 }
 
+/* Patterns of a step scan say how long each point was counted: as many times that as
+ * there is room for before the next pattern began. */
+static void scale_exposures(const bragg_frames *f, bragg_series *s)
+{
+    if (bragg_frames_raw(f))
+        return;
+    for (size_t k = 0; k < s->n; k++) {
+        bragg_step *a = &s->step[k];
+        double gap = k + 1 < s->n ? s->step[k + 1].time_s - a->time_s : k ? a->time_s - s->step[k - 1].time_s : NAN, all = a->exposure_s * s->points;
+        if (a->exposure_s > 0 && gap > 0 && all < 1.02 * gap)
+            a->exposure_s = all;
+    }
+}
+
 bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, bragg_series *s, bragg_error *err)
 {
     timing t;
@@ -235,6 +249,8 @@ bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, 
         times_from_rows(&t, s);
     else if (t.from == FROM_FILES)
         times_from_files(s);
+    if (t.from == FROM_HEADER && !isfinite(t.exposure_s))
+        scale_exposures(f, s);
     s->absolute = t.from == FROM_HEADER || t.from == FROM_FILES || (t.from == FROM_START && t.absolute);
     s->logged = s->log != NULL;
     double first = INFINITY;

@@ -43,6 +43,8 @@ static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->
 /* frames.c */
 bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
 
+bool bragg_frames_raw(const bragg_frames *f);
+
 /* fit.c: one frame after the other, on one thread */
 typedef struct seq_worker seq_worker;
 bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *plan, bragg_error *err);
@@ -69,8 +71,8 @@ void bragg_join_settle(bragg_series *s); /* timed or not */
 void bragg_join_note(bragg_series *s, const char *format, ...) BRAGG_PRINTF(2, 3);
 
 /* series.c */
-/* Room for n steps; rows[k * columns …] are theirs. */
-bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, double *rows, bragg_error *err);
+/* Names, and room for n steps. */
+bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err);
 bragg_status bragg_series_set_row(bragg_series *s, const seq_shape *shape, size_t k, double *row, const char *message, bragg_error *err);
 
 /* store.c */
@@ -91,6 +93,16 @@ bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const dou
 bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
 /* series NULL: as it stands; else with its log, in a file of its size. */
 bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err);
+
+/* follow.c */
+typedef struct seq_watch seq_watch;
+typedef enum bragg_whole { BRAGG_NOT_WHOLE_YET, BRAGG_WHOLE, BRAGG_NEVER_WHOLE } bragg_whole;
+double bragg_follow_now(void);
+bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *err);
+void bragg_watch_free(seq_watch *w);
+void bragg_watch_wait(seq_watch *w);
+/* Frame k as a pattern, when its file is complete; err says why it never will be. */
+bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bragg_pattern **p, double *exposure_s, bragg_error *err);
 
 #pragma GCC visibility pop
 

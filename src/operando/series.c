@@ -13,16 +13,18 @@
 
 typedef struct run {
     const bragg_experiment *x;
-    const bragg_frames *frames;
+    bragg_frames *frames;
     const bragg_series_options *o;
     seq_plan plan;
     bragg_series *s;
+    size_t n;                    /* frames known */
     bragg_pattern *template;     /* every worker is made with it */
     const seq_shape *shape;
     double usual;
     size_t n_blocks;
     size_t *anchor;              /* a block each: its first fitted position, or SIZE_MAX */
-    double *rows;                /* a frame each; status pending: to be done */
+    double *rows;                /* a frame each; status pending: to be done; of room frames */
+    size_t room;
     char (*message)[256];
     bool fresh;                  /* extracted intensities: a block depends on more than its rows */
     seq_store *store;
@@ -41,7 +43,7 @@ const char *bragg_frame_status_name(bragg_frame_status status)
 }
 
 /* Position in the sequence to number of the frame. */
-static size_t frame_at(const run *r, size_t position) { return r->plan.backward ? r->s->n - 1 - position : position; }
+static size_t frame_at(const run *r, size_t position) { return r->plan.backward ? r->n - 1 - position : position; }
 static double *row_at(const run *r, size_t position) { return r->rows + frame_at(r, position) * r->shape->columns; }
 static bool is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 static bool is_good(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_OK || row[ROW_STATUS] == BRAGG_FRAME_AT_BOUND; }
@@ -121,11 +123,11 @@ static bragg_status commit(run *r, size_t position, const double *row, const cha
         memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
         memcpy(r->message[k], message, sizeof r->message[k]);
         if (r->store)
-            st = bragg_store_put(r->store, k, r->s->step[k].file, row, message, c->observed, c->calculated, err);
+            st = bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c->observed, c->calculated, err);
         r->done++;
         if (*message)
-            bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", r->s->step[k].file, message);
-        if (!bragg_progress(r->o->observer, r->done, r->s->n))
+            bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", bragg_frames_item(r->frames, k)->file, message);
+        if (!bragg_progress(r->o->observer, r->done, r->n))
             r->stop = true;
     }
     return st;
@@ -177,7 +179,7 @@ static bragg_status make_curves(const run *r, curves *c, bragg_error *err)
 static size_t block_end(const run *r, size_t b)
 {
     size_t end = (b + 1) * r->plan.block;
-    return end < r->s->n ? end : r->s->n;
+    return end < r->n ? end : r->n;
 }
 
 /* The first frame of each block that can be fitted, one after the other, each from the last good one. */
@@ -407,7 +409,7 @@ static bragg_status look_around(run *r, bragg_error *err)
     return r->template ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", n, first.text);
 }
 
-bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, double *rows, bragg_error *err)
+bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err)
 {
     size_t p = shape->n_params, f = shape->n_phases;
     const char **names = bragg_arena_alloc(s->arena, 2 * p + f + 1, sizeof *names);
@@ -423,7 +425,28 @@ bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t
     s->unit = names + p;
     s->phase = names + 2 * p;
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
-    (void)rows;
+}
+
+/* Room for the rows of n frames; new ones are pending. */
+static bragg_status grow(run *r, size_t n, bragg_error *err)
+{
+    size_t columns = r->shape->columns, room = n > r->room ? n > 2 * r->room ? n : 2 * r->room : r->room;
+    bragg_status st = BRAGG_OK;
+    if (room > r->room) {
+        double *rows = realloc(r->rows, (room * columns + 1) * sizeof *rows);
+        r->rows = rows ? rows : r->rows;
+        char(*message)[256] = rows ? realloc(r->message, (room + 1) * sizeof *message) : NULL;
+        r->message = message ? message : r->message;
+        if (!message)
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
+        memset(rows + r->room * columns, 0, (room - r->room) * columns * sizeof *rows);
+        memset(message + r->room, 0, (room - r->room) * sizeof *message);
+        r->room = room;
+    }
+    if (r->store)
+        st = bragg_store_room(r->store, n, err);
+    r->n = n;
+    return st;
 }
 
 static bragg_status lay_out(run *r, bragg_error *err)
@@ -431,7 +454,6 @@ static bragg_status lay_out(run *r, bragg_error *err)
     bragg_arena *arena = bragg_arena_new();
     bragg_series *s = arena ? bragg_arena_alloc(arena, 1, sizeof *s) : NULL;
     const seq_shape *shape = bragg_seq_shape(r->idle[0]);
-    size_t n = bragg_frames_count(r->frames);
     if (!s) {
         bragg_arena_free(arena);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
@@ -439,25 +461,19 @@ static bragg_status lay_out(run *r, bragg_error *err)
     *s = (bragg_series){ .arena = arena, .clock = BRAGG_CLOCK_INIT };
     r->s = s;
     s->title = r->x->title ? bragg_arena_strdup(arena, r->x->title) : NULL;
-    r->rows = bragg_arena_alloc(arena, n * shape->columns + 1, sizeof(double));
-    r->message = calloc(n + 1, sizeof *r->message);
-    r->n_blocks = (n + r->plan.block - 1) / r->plan.block;
-    r->anchor = calloc(r->n_blocks + 1, sizeof *r->anchor);
+    bragg_status st = bragg_series_attach(s, shape, 0, err);
     seq_shape *own = bragg_arena_alloc(arena, 1, sizeof *own);
-    if (!own || !r->rows || !r->message || !r->anchor)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
-    bragg_status st = bragg_series_attach(s, shape, n, r->rows, err);
-    for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
-        const bragg_frame_item *item = bragg_frames_item(r->frames, k);
-        s->step[k] = (bragg_step){ .file = bragg_arena_strdup(arena, item->file), .index = item->index };
-        st = s->step[k].file ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);
-    }
+    if (st < 0 || !own)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     *own = *shape;
     own->name = s->name;
     own->unit = s->unit;
     own->phase = s->phase;
     r->shape = own;
-    return st;
+    st = grow(r, bragg_frames_count(r->frames), err);
+    r->n_blocks = (r->n + r->plan.block - 1) / r->plan.block;
+    r->anchor = calloc(r->n_blocks + 1, sizeof *r->anchor);
+    return st < 0 || r->anchor ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu blocks", r->n_blocks);
 }
 
 static bragg_status read_experiment(const char *path, char **text, bragg_error *err)
@@ -482,19 +498,19 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
         return BRAGG_OK;
     char *text = NULL;
     bragg_status st = read_experiment(experiment_path, &text, err);
-    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->s->n, r->n_grid, r->grid, r->shape, r->usual };
+    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->n, r->n_grid, r->grid, r->shape, r->usual };
     if (st == BRAGG_OK)
         st = bragg_store_open(&start, &r->store, err);
     free(text);
     char file[256];
-    for (size_t k = 0; st == BRAGG_OK && o->resume && k < r->s->n; k++) {
+    for (size_t k = 0; st == BRAGG_OK && o->resume && k < r->n; k++) {
         double *row = r->rows + k * r->shape->columns;
         if (!bragg_store_row(r->store, k, row, r->message[k], file)) {
             memset(row, 0, r->shape->columns * sizeof *row);
             continue;
         }
-        if (strcmp(file, r->s->step[k].file))
-            return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, r->s->step[k].file, file);
+        if (strcmp(file, bragg_frames_item(r->frames, k)->file))
+            return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, bragg_frames_item(r->frames, k)->file, file);
         r->done++;
     }
     for (size_t b = 0; st == BRAGG_OK && r->fresh && b < r->n_blocks; b++) /* those count only whole */
@@ -516,6 +532,170 @@ static bragg_status make_grid(run *r, bragg_error *err)
     bragg_model_free(m);
     return st;
     (void)h;
+}
+
+/* -------------------------------------------------------------- following */
+
+/* The nearest frame that is done, good ones only if asked, below k or above. */
+static const double *neighbour(const run *r, size_t k, bool good, bool above)
+{
+    for (size_t j = above ? k + 1 : k; above ? j < r->n : j-- > 0; j += above) {
+        const double *row = r->rows + j * r->shape->columns;
+        if (!is_pending(row) && is_done(row) && (!good || is_good(row)))
+            return row;
+    }
+    return NULL;
+}
+
+typedef struct queue {
+    size_t next;           /* first frame not looked at in passing */
+    size_t stride;
+    double last_s;         /* when a frame was last taken */
+} queue;
+
+/* Frames behind `next` were passed over; they are returned to when nothing is new. */
+static size_t choose(const run *r, queue *q, size_t *behind)
+{
+    while (q->next < r->n && !is_pending(r->rows + q->next * r->shape->columns))
+        q->next++;
+    *behind = r->n - q->next;
+    for (q->stride = 1; *behind / q->stride > 8; q->stride *= 2)
+        ;
+    if (*behind) {
+        size_t k = q->next + q->stride - 1;
+        return k < r->n ? k : r->n - 1;
+    }
+    for (size_t k = 0; k < r->n; k++)
+        if (is_pending(r->rows + k * r->shape->columns))
+            return k;
+    return SIZE_MAX;
+}
+
+/* Frames that are whole, fitted side by side, each from what was done before them. */
+typedef struct batch {
+    run *r;
+    size_t n, room;
+    struct batched { size_t k; bragg_pattern *p; double exposure; bragg_error cause; const double *good, *last, *hint; } *at;
+} batch;
+
+static bragg_status follow_one(run *r, seq_worker *w, const struct batched *b, bragg_error *err)
+{
+    char message[256] = "";
+    curves c;
+    double *row = malloc(r->shape->columns * sizeof *row);
+    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    if (st < 0) {
+        free(row);
+        return st;
+    }
+    if (!b->p)
+        corrupt_row(r, row, message, &b->cause);
+    else
+        st = bragg_seq_frame(w, b->p, b->exposure, b->good ? b->good : b->last ? b->last : b->hint, b->last, b->hint, r->usual, row, message, err);
+    take_curves(r, b->p && st >= 0 ? w : NULL, b->p, &c);
+    if (st >= 0)
+        st = commit(r, b->k, row, message, &c, err);
+    free(c.observed);
+    free(row);
+    return st;
+}
+
+static bragg_status run_batch(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    batch *b = payload;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = first; k < last && k < b->n && st == BRAGG_OK; k++) {
+        seq_worker *w;
+        if ((st = borrow_worker(b->r, &w, err)) == BRAGG_OK) {
+            st = follow_one(b->r, w, &b->at[k], err);
+            return_worker(b->r, w);
+        }
+    }
+    return st;
+}
+
+/* As many as there are threads, of those that are whole now. */
+static void gather(batch *b, seq_watch *watch, queue *q, size_t *told)
+{
+    run *r = b->r;
+    for (b->n = 0; b->n < b->room;) {
+        size_t behind = 0, k = choose(r, q, &behind);
+        if (q->stride > *told)
+            bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%zu frames behind: one of %zu is taken first, the rest when there is time", behind, q->stride);
+        *told = q->stride;
+        for (size_t j = 0; j < b->n; j++)
+            if (b->at[j].k == k)
+                return;
+        struct batched *one = &b->at[b->n];
+        *one = (struct batched){ .k = k, .cause = BRAGG_ERROR_INIT };
+        if (k == SIZE_MAX || bragg_watch_whole(watch, r->frames, k, &one->p, &one->exposure, &one->cause) == BRAGG_NOT_WHOLE_YET)
+            return;
+        q->next = k + 1 > q->next ? k + 1 : q->next;
+        b->n++;
+    }
+}
+
+static bragg_status follow(run *r, bragg_error *err)
+{
+    seq_watch *watch = NULL;
+    queue q = { 0, 1, bragg_follow_now() };
+    size_t told = 1, n = 0;
+    batch b = { .r = r, .room = (size_t)bragg_thread_count() };
+    b.at = calloc(b.room, sizeof *b.at);
+    bragg_status st = b.at ? bragg_watch_new(bragg_frames_folder(r->frames), &watch, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frames");
+    while (st == BRAGG_OK && !r->stop) {
+        st = bragg_frames_rescan(r->frames, &n, err);
+        if (st == BRAGG_OK && n > r->n)
+            st = grow(r, n, err);
+        if (st < 0)
+            break;
+        gather(&b, watch, &q, &told);
+        if (!b.n) {
+            if ((r->o->idle_s > 0 && bragg_follow_now() - q.last_s > r->o->idle_s) || !bragg_progress(r->o->observer, r->done, r->n))
+                break;
+            bragg_watch_wait(watch);
+            continue;
+        }
+        for (size_t k = 0; k < b.n; k++) { /* before any of them is written */
+            b.at[k].good = neighbour(r, b.at[k].k, true, false);
+            b.at[k].last = neighbour(r, b.at[k].k, false, false);
+            b.at[k].hint = neighbour(r, b.at[k].k, true, true);
+        }
+        st = bragg_parallel_for(b.n > 1 ? b.n : 2, 1, run_batch, &b, err); /* never one: fits share no threads then */
+        for (size_t k = 0; k < b.n; k++)
+            bragg_pattern_free(b.at[k].p);
+        q.last_s = bragg_follow_now();
+    }
+    bragg_watch_free(watch);
+    free(b.at);
+    return st;
+}
+
+/* Nothing can be laid out before the first frame is there. */
+static bragg_status await_first(run *r, bragg_error *err)
+{
+    seq_watch *watch;
+    bragg_status st = bragg_watch_new(bragg_frames_folder(r->frames), &watch, err);
+    double since = bragg_follow_now();
+    for (bool there = false; st == BRAGG_OK && !there;) {
+        size_t n;
+        st = bragg_frames_rescan(r->frames, &n, err);
+        for (size_t k = 0; st == BRAGG_OK && k < n && !there; k++) {
+            bragg_pattern *p = NULL;
+            double exposure;
+            bragg_error cause = BRAGG_ERROR_INIT;
+            there = bragg_watch_whole(watch, r->frames, k, &p, &exposure, &cause) == BRAGG_WHOLE && bragg_seq_total(r->x, p) > 0;
+            bragg_pattern_free(p);
+        }
+        if (there || st < 0)
+            break;
+        if (!bragg_progress(r->o->observer, 0, n) || (r->o->idle_s > 0 && bragg_follow_now() - since > r->o->idle_s))
+            st = bragg_fail(err, BRAGG_EDATA, "'%s': no frame has come", bragg_frames_folder(r->frames));
+        else
+            bragg_watch_wait(watch);
+    }
+    bragg_watch_free(watch);
+    return st;
 }
 
 /* --------------------------------------------------------------- ending */
@@ -644,9 +824,21 @@ static void estimate_clock(run *r)
 static bragg_status finish(run *r, const char *experiment_path, bragg_error *err)
 {
     bragg_series *s = r->s;
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++)
-        st = bragg_series_set_row(s, r->shape, k, r->rows + k * r->shape->columns, r->message[k], err);
+    bragg_status st = bragg_series_attach(s, r->shape, r->n, err);
+    s->rows = r->rows;
+    s->points = (double)r->n_grid;
+    r->rows = NULL;
+    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
+        const bragg_frame_item *item = bragg_frames_item(r->frames, k);
+        s->step[k].index = item->index;
+        if (!(s->step[k].file = bragg_arena_strdup(s->arena, item->file)))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
+    }
+    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
+        st = bragg_series_set_row(s, r->shape, k, s->rows + k * r->shape->columns, r->message[k], err);
+        if (r->o->follow && s->step[k].status == BRAGG_FRAME_PENDING)
+            s->step[k].status = BRAGG_FRAME_SKIPPED; /* the store keeps it pending, for --resume */
+    }
     if (st == BRAGG_OK)
         st = bragg_join_read(r->x, experiment_path, s, r->o->observer, err);
     if (st == BRAGG_OK)
@@ -670,6 +862,7 @@ static void tidy(run *r)
     free(r->idle);
     free(r->anchor);
     free(r->message);
+    free(r->rows);
     free(r->grid);
 }
 
@@ -690,7 +883,7 @@ static bragg_status check_first(const bragg_experiment *x, const char *experimen
     return st;
 }
 
-bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_path, const bragg_frames *frames,
+bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_path, bragg_frames *frames,
                               const bragg_series_options *options, bragg_series **out, bragg_error *err)
 {
     static const bragg_series_options usual = BRAGG_SERIES_OPTIONS_INIT;
@@ -699,6 +892,8 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
     for (size_t k = 0; k < x->n_phases; k++)
         r.fresh |= x->phase[k].extract;
     bragg_status st = check_first(x, experiment_path, &r.plan, err);
+    if (st == BRAGG_OK && r.o->follow)
+        st = await_first(&r, err);
     if (st == BRAGG_OK && !bragg_frames_count(frames))
         st = bragg_fail(err, BRAGG_EDATA, "series: expected patterns, found none");
     if (st == BRAGG_OK)
@@ -709,13 +904,15 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         st = make_grid(&r, err);
     if (st == BRAGG_OK)
         st = open_store(&r, experiment_path, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK && r.o->follow)
+        st = follow(&r, err);
+    if (st == BRAGG_OK && !r.o->follow)
         st = run_anchors(&r, err);
-    if (st == BRAGG_OK && !r.stop)
+    if (st == BRAGG_OK && !r.stop && !r.o->follow)
         st = bragg_parallel_for(r.n_blocks, 1, run_blocks, &r, err);
     if (st == BRAGG_OK)
         st = finish(&r, experiment_path, err);
-    bragg_status closed = r.store ? bragg_store_close(r.store, st < 0 || r.stop ? NULL : r.s, st < 0 ? NULL : err) : BRAGG_OK;
+    bragg_status closed = r.store ? bragg_store_close(r.store, st < 0 || (r.stop && !r.o->follow) ? NULL : r.s, st < 0 ? NULL : err) : BRAGG_OK;
     st = st < 0 ? st : closed;
     size_t good = 0;
     for (size_t k = 0; st == BRAGG_OK && k < r.s->n; k++)
@@ -727,7 +924,7 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         bragg_series_free(r.s);
     else
         *out = r.s;
-    return st < 0 ? st : r.stop ? BRAGG_STOPPED : BRAGG_OK;
+    return st < 0 ? st : r.stop && !r.o->follow ? BRAGG_STOPPED : BRAGG_OK;
 }
 
 bragg_status bragg_series_run(const bragg_experiment *x, const char *const *files, size_t n, const bragg_observer *observer, bragg_series **out, bragg_error *err)
@@ -749,5 +946,6 @@ void bragg_series_free(bragg_series *s)
         return;
     bragg_log_free(s->log);
     free(s->log_steps);
+    free(s->rows);
     bragg_arena_free(s->arena);
 }

@@ -686,7 +686,7 @@ bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error 
     }
     seq_shape shape = { view.n_params, view.n_phases, view.columns, view.name, view.unit, view.phase };
     double *rows = bragg_arena_alloc(arena, view.room * view.columns + 1, sizeof *rows);
-    st = rows ? bragg_series_attach(s, &shape, view.room, rows, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
+    st = rows ? bragg_series_attach(s, &shape, view.room, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
     char message[TEXT], name[TEXT];
     for (size_t k = 0; st == BRAGG_OK && k < view.room; k++) {
         double *row = rows + k * view.columns;
