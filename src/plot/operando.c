@@ -210,7 +210,7 @@ static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, t
 }
 
 static void take_fraction(const bragg_step *t, size_t i, double *v, double *e) { *v = 100 * t->fraction[i].value, *e = 100 * t->fraction[i].esd; }
-static void take_volume(const bragg_step *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
+static void take_volume(const bragg_step *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 && t->volume[i].esd > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
 static void take_param(const bragg_step *t, size_t k, double *v, double *e) { *v = isfinite(t->esd[k]) ? t->value[k] : NAN, *e = t->esd[k]; }
 static void take_voltage(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.voltage_v, *e = NAN; (void)k; }
 static void take_temperature(const bragg_step *t, size_t k, double *v, double *e) { *v = t->temperature_k, *e = NAN; (void)k; }
