@@ -77,7 +77,7 @@ static bragg_status print_json(const bragg_pdf *p, bragg_error *err)
     json_object_set_new(root, "points_q", json_integer((json_int_t)p->n));
     json_object_set_new(root, "points_r", json_integer((json_int_t)p->m));
     json_object_set_new(root, "errors", json_boolean(p->gr_sigma != NULL));
-    return bragg_json_write_take(root, NULL, false, err);
+    return bragg_json_print_take(root, err);
 }
 
 static void print_text(const bragg_pdf *p)
