@@ -411,7 +411,10 @@ static bool is_settled(const bragg_index_cell *cell, size_t n, const line_set *s
 {
     double usual = fmax(typical_sigma(s, s->n), 0.012 * BRAGG_DEG * scale_of(o));
     size_t spare = s->n >= 10 ? o->unindexed : 0;
-    return n && cell[0].indexed + spare >= s->n && cell[0].m > 20 && cell[0].evidence > fmax(25, 1.5 * (double)s->n) && cell[0].rms_rad < 1.5 * usual;
+    if (!n || !(cell[0].m > 20) || !(cell[0].rms_rad < 1.5 * usual))
+        return false;
+    double least = fmax(25, 1.5 * (double)s->n);
+    return cell[0].evidence > least && (cell[0].indexed + spare >= s->n || (cell[0].evidence > 1.5 * least && cell[0].indexed * 10 >= s->n * 8));
 }
 
 /* Shells of one form between two volumes at all zeros. */

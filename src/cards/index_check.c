@@ -95,6 +95,10 @@ bragg_status bragg_index_check(bragg_index_result *r, const bragg_pattern *patte
     c.last_rad = r->last_rad + 4 * c.width_rad;
     n = n < r->n ? n : r->n;
     for (size_t k = 0; k < n; k++) {
+        /* a superlattice of a better cell fits as well and says nothing; nor does chance */
+        bool above = r->cell[k].derivative_of && r->cell[k].sub > r->cell[k].super;
+        if (above || r->cell[k].evidence < r->cell[0].evidence - 50)
+            continue;
         check_one(&c, &r->cell[k]);
         if (r->cell[k].rwp < best)
             best = r->cell[k].rwp;
@@ -104,7 +108,8 @@ bragg_status bragg_index_check(bragg_index_result *r, const bragg_pattern *patte
     for (size_t k = 0; k < r->n && isfinite(best); k++) {
         bragg_index_cell *cell = &r->cell[k];
         /* every line once more, as a Gaussian of unknown width: -N ln Rwp */
-        cell->rwp_evidence = (double)cell->lines * log(best / (cell->rwp > 0 ? cell->rwp : 2 * best));
+        double rwp = cell->rwp > 0 ? cell->rwp : cell->derivative_of && r->cell[cell->derivative_of - 1].rwp > 0 ? r->cell[cell->derivative_of - 1].rwp : 2 * best;
+        cell->rwp_evidence = (double)cell->lines * log(best / rwp);
     }
     r->n = bragg_index_rank(r->cell, r->n, r->n);
     return BRAGG_OK;
