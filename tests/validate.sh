@@ -82,6 +82,13 @@ fi
 if [ -x "${TOP_BUILDDIR:-.}/tests/validation/cards" ]; then
     (cd "$work" && TOP_SRCDIR="$src" "$top/tests/validation/cards") >>"$out" || bad=1
 fi
+# unit cells from lists and patterns
+if [ -x "${TOP_BUILDDIR:-.}/tests/validation/index" ]; then
+    {
+        printf '\n# Indexing\n\n'
+        TOP_SRCDIR=$src "${TOP_BUILDDIR:-.}"/tests/validation/index
+    } >>"$out"
+fi
 
 { echo; "$src"/tests/twins.sh; } >>"$out"
 if [ -f "${TOP_BUILDDIR:-.}/bench.tsv" ]; then # of the last make bench here

@@ -373,7 +373,7 @@ static bragg_status add_derivatives(candidates *c, const bragg_index_cell *cell,
             bragg_cell axes;
             for (int i = 0; i < 9; i++) {
                 up[i / 3][i % 3] = m[i / 3][i % 3];
-                down[i / 3][i % 3] = adjoint(m, i / 3, i % 3) / index;
+                down[i / 3][i % 3] = adjoint(m, i % 3, i / 3) / index; /* of the transpose: each finer lattice once */
             }
             if (bragg_cell_transform(&cell->reduced, up, &axes, NULL) >= 0)
                 st = add_bravais(c, &axes, cell->zero_rad.value, err);

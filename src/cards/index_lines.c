@@ -126,7 +126,8 @@ bragg_status bragg_index_lines_from_pattern(const bragg_pattern *pattern, const 
         if (!(t > 0) || !(e->area > 0) || e->alpha2 || !(slope > 0))
             continue;
         width[out->n] = e->fwhm * slope;
-        out->at[out->n++] = (bragg_index_line){ t, e->x_esd * slope, e->height };
+        /* neighbours that hide below a peak pull it by some of its width */
+        out->at[out->n++] = (bragg_index_line){ t, hypot(e->x_esd, 0.05 * e->fwhm) * slope, e->height };
     }
     free(peak);
     if (st >= 0) {
