@@ -10,7 +10,7 @@ _bragg()
         mapfile -t COMPREPLY < <(compgen -W "$help --help --version" -- "$word")
         return
     fi
-    [[ $command == pdf && ${COMP_WORDS[2]} == fit ]] && command='pdf fit'
+    [[ $command == pdf && ${COMP_WORDS[2]} =~ ^(fit|difference|debye)$ ]] && command="pdf ${COMP_WORDS[2]}"
     [[ $command == cards && ${COMP_WORDS[2]} =~ ^(build|import|list|show)$ ]] && ((COMP_CWORD > 2)) && command="cards ${COMP_WORDS[2]}"
     # shellcheck disable=SC2086 # two words on purpose
     help=$("${COMP_WORDS[0]}" $command --help 2>/dev/null)

@@ -248,7 +248,7 @@ static double rw_of(const bragg_pdf *p, const char *path, double *scale)
     return sqrt(fmax(0, 1 - xy * xy / xx / yy));
 }
 
-static double reduced_again(const char *folder, const char *gr, double *scale)
+static double reduced_again(const char *folder, const char *gr, bool automatic, double *scale)
 {
     char name[256], path[512], value[200], other[200];
     bool swapped = strstr(gr, "TbDifference") != NULL; /* the files were renamed after its header was written */
@@ -267,8 +267,14 @@ static double reduced_again(const char *folder, const char *gr, double *scale)
     ck_assert_int_eq(bragg_composition_parse(setting(head, "composition", value), &c, &err), BRAGG_OK);
     bragg_pattern *sample = raw_pattern(folder, setting(head, swapped ? "backgroundfile" : "inputfile", value), axis);
     bragg_pattern *background = raw_pattern(folder, setting(head, swapped ? "inputfile" : "backgroundfile", other), axis);
+    if (automatic) {
+        o.background_scale = NAN;
+        o.remove_outliers = true;
+    }
     ck_assert_msg(bragg_pdf_reduce(sample, background, &c, &o, &p, &err) == BRAGG_OK, "%s: %s", gr, err.text);
     double rw = rw_of(p, path, scale);
+    if (automatic)
+        fprintf(stderr, "background x %.4f (%.4f there), %zu outliers; ", p->used.background_scale, number_setting(head, "bgscale"), p->n_outliers);
     fprintf(stderr, "%s: Rw %.2f %% after a scale of %.4f, low-r slope %.3f to %.2f\n", gr, 100 * rw, *scale, p->slope, p->slope_to_ang);
     bragg_pdf_free(p);
     bragg_pattern_free(sample);
@@ -286,10 +292,12 @@ START_TEST(reduction_agrees_with_the_processed_files)
         { "HZr", "HZr/pdfs/H-Zr_2-1_PP_TbDifferencePDF.gr" },
     };
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
-        double scale, rw = reduced_again(files[k][0], files[k][1], &scale);
+        double scale, rw = reduced_again(files[k][0], files[k][1], false, &scale);
         ck_assert_msg(rw < 0.02, "%s: Rw %g", files[k][1], rw);
         if (rw >= 0)
             assert_close(scale, 1, 0.01);
+        rw = reduced_again(files[k][0], files[k][1], true, &scale);
+        ck_assert_msg(rw < 0.1, "%s, automatic: Rw %g", files[k][1], rw);
     }
 }
 END_TEST
@@ -316,7 +324,7 @@ static bragg_pattern *synthetic(size_t n, double counts, uint64_t *seed)
 
 START_TEST(errors_of_g_are_the_scatter_of_repeated_measurements)
 {
-    enum { TRIALS = 300, M = 120 };
+    enum { TRIALS = 200, M = 120 };
     bragg_composition c;
     bragg_error err = BRAGG_ERROR_INIT;
     double sum[M] = { 0 }, sum2[M] = { 0 }, sigma[M], ratio = 0;
@@ -461,6 +469,334 @@ START_TEST(a_written_gr_reads_back)
     free(rows);
     bragg_pdf_free(p);
     bragg_pattern_free(s);
+}
+END_TEST
+
+static bragg_composition formula_of(const char *text)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_composition_parse(text, &c, &err) == BRAGG_OK, "%s", err.text);
+    return c;
+}
+
+/* The densities are those of the crystals; of the phosphonate it is the usual 2.2 g/cm^3. */
+START_TEST(the_physical_route_has_the_slope_of_the_density)
+{
+    static const struct { const char *folder, *sample, *background, *formula; double per_ang3, first; } cases[] = {
+        { "Ni", "Ni.chi", "kapton.chi", "Ni", 0.09137, NAN },
+        { "HZr", "aZrP.chi", "kapton_background.chi", "Zr H2 P2 O8 H2 O", 0.08698, 1.25 },
+        { "HZr", "H-Zr_1-0_PP.chi", "kapton_background.chi", "Zr0.34 O4.47 P1.68 C2.04 H5.24 O2", 0.0984, 1.25 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char name[256], path[512];
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+        bragg_pdf *p;
+        snprintf(name, sizeof name, "data/pdf/%s/%s", cases[k].folder, cases[k].sample);
+        if (!shared_file(path, name)) {
+            fprintf(stderr, "skipped: %s is absent\n", path);
+            return;
+        }
+        bragg_axis axis = k ? BRAGG_AXIS_QNM : BRAGG_AXIS_Q;
+        bragg_pattern *s = raw_pattern(cases[k].folder, cases[k].sample, axis), *b = raw_pattern(cases[k].folder, cases[k].background, axis);
+        bragg_composition c = formula_of(cases[k].formula);
+        o.background_scale = NAN;
+        o.wavelength_ang = 0.1836;
+        o.physical = true;
+        o.number_density = cases[k].per_ang3;
+        o.first_distance_ang = cases[k].first;
+        ck_assert_msg(bragg_pdf_reduce(s, b, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+        fprintf(stderr, "%s: slope %.4f, expected %.4f; S %.3f in the tail, Compton x %.2f\n", cases[k].sample, p->slope, p->slope_expected, p->sq_tail, p->compton_scale);
+        assert_close(p->slope, p->slope_expected, 0.05);
+        assert_close(p->sq_tail, 1, 0.03);
+        bragg_pdf_free(p);
+        o.number_density = NAN;
+        ck_assert_int_eq(bragg_pdf_reduce(s, b, &c, &o, &p, &err), BRAGG_EINVAL);
+        ck_assert_ptr_nonnull(strstr(err.text, "density"));
+        bragg_pattern_free(s);
+        bragg_pattern_free(b);
+    }
+}
+END_TEST
+
+/* A background left to be found, a spike, and noise that ends the transform early. */
+START_TEST(what_is_left_open_is_found)
+{
+    uint64_t seed = 815;
+    bragg_pattern *s = synthetic(700, 2.1, &seed), *b = bragg_pattern_new(700, BRAGG_AXIS_Q);
+    bragg_composition c = formula_of("Ni");
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p;
+    o.background_scale = NAN;
+    o.auto_qmax = o.remove_outliers = true;
+    for (size_t i = 0; i < s->n; i++) {
+        double q = b->x[i] = s->x[i], seen = q < 1.7 ? 0.02 : 1; /* a crystal scatters little before its first peak */
+        b->y[i] = 3000 * exp(-q / 9);
+        b->sigma[i] = 1;
+        s->y[i] = s->y[i] * seen + 0.73 * b->y[i];
+    }
+    s->y[432] *= 31;
+    ck_assert_msg(bragg_pdf_reduce(s, b, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+    fprintf(stderr, "found: background x %.3f (0.73), Qmax %.2f of %.2f, %zu outliers, the first at %.3f\n", p->used.background_scale, p->used.qmax_invang,
+            p->used.qmaxinst_invang, p->n_outliers, p->outlier_q[0]);
+    assert_close(p->used.background_scale, 0.73, 0.05);
+    ck_assert_uint_eq(p->n_outliers, 1);
+    assert_close(p->outlier_q[0], s->x[432], 1e-9);
+    ck_assert(p->qmax_found && p->background_found && p->used.qmax_invang > 8 && p->used.qmax_invang < 29);
+    bragg_pdf_free(p);
+    bragg_pattern_free(s);
+    bragg_pattern_free(b);
+}
+END_TEST
+
+START_TEST(covariances_are_those_of_repeated_measurements)
+{
+    enum { TRIALS = 250, M = 30, BAND = 12 };
+    bragg_composition c = formula_of("Ni");
+    bragg_error err = BRAGG_ERROR_INIT;
+    double g[TRIALS][M], mean[M] = { 0 }, sum = 0, norm = 0, s = 0, s_norm = 0, sq[TRIALS][2], sq_mean[2] = { 0 };
+    uint64_t seed = 99;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p = NULL;
+    o.rmin_ang = 1.5;
+    o.rstep_ang = 0.103;
+    o.rmax_ang = o.rmin_ang + (M - 1) * o.rstep_ang;
+    o.band = BAND;
+    for (int t = 0; t < TRIALS; t++) {
+        bragg_pattern *a = synthetic(300, 3.7, &seed);
+        bragg_pdf_free(p);
+        ck_assert_msg(bragg_pdf_reduce(a, NULL, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+        for (int j = 0; j < M; j++) {
+            g[t][j] = p->gr[j];
+            mean[j] += p->gr[j] / TRIALS;
+        }
+        for (int j = 0; j < 2; j++) {
+            sq[t][j] = p->sq[1 + j]; /* the polynomial holds neighbours together where Q is small */
+            sq_mean[j] += sq[t][j] / TRIALS;
+        }
+        bragg_pattern_free(a);
+    }
+    for (int lag = 0; lag <= BAND; lag += 3) { /* found over calculated, all points of a lag */
+        double found = 0, expected = 0, variance = 0;
+        for (int j = 0; j + lag < M; j++) {
+            for (int t = 0; t < TRIALS; t++)
+                found += (g[t][j] - mean[j]) * (g[t][j + lag] - mean[j + lag]) / (TRIALS - 1);
+            expected += p->gr_covariance[j * (BAND + 1) + lag];
+            variance += p->gr_covariance[j * (BAND + 1)];
+        }
+        ck_assert_msg(fabs(found - expected) < 0.08 * variance, "lag %d: %g, expected %g of %g", lag, found, expected, variance);
+        sum += fabs(found - expected);
+        norm += variance;
+    }
+    for (int t = 0; t < TRIALS; t++) {
+        s += (sq[t][0] - sq_mean[0]) * (sq[t][0] - sq_mean[0]) / (TRIALS - 1);
+        s_norm += (sq[t][0] - sq_mean[0]) * (sq[t][1] - sq_mean[1]) / (TRIALS - 1);
+    }
+    fprintf(stderr, "covariance of G off by %.1f %% of the variance; S: %.3g found %.3g, beside %.3g found %.3g\n", 100 * sum / norm,
+            p->sq_covariance[BAND + 1], s, p->sq_covariance[BAND + 2], s_norm);
+    ck_assert(fabs(s / p->sq_covariance[BAND + 1] - 1) < 0.25);
+    for (int j = 0; j < M; j++)
+        assert_close(sqrt(p->gr_covariance[j * (BAND + 1)]), p->gr_sigma[j], 1e-6);
+    bragg_pdf_free(p);
+}
+END_TEST
+
+/* .cov beside .gr: read with it, and the esds of a fit change. */
+START_TEST(a_covariance_is_written_and_read_back)
+{
+    bragg_pattern *a = synthetic(300, 3.7, NULL);
+    bragg_composition c = formula_of("Ni");
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    const bragg_pdf_names names = { "a.chi", NULL, "Ni" };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf *p;
+    bragg_pdf_data *d;
+    char path[3][64];
+    o.rstep_ang = 0.05;
+    o.band = 7;
+    ck_assert_int_eq(bragg_pdf_reduce(a, NULL, &c, &o, &p, &err), BRAGG_OK);
+    for (int k = 0; k < 3; k++) {
+        snprintf(path[k], sizeof path[k], "test_pdf_%d.%s", (int)getpid(), k == 0 ? "gr" : k == 1 ? "cov" : "sqcov");
+        ck_assert_msg(bragg_pdf_write(p, &names, path[k], true, &err) == BRAGG_OK, "%s", err.text);
+    }
+    ck_assert_msg(bragg_pdf_data_read(path[0], &d, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(d->band, 7);
+    for (size_t i = 0; i + 7 < d->n; i++)
+        for (size_t k = 0; k <= 7; k++)
+            ck_assert_msg(fabs(d->covariance[i * 8 + k] - p->gr_covariance[i * 8 + k]) <= 1e-6 * fabs(p->gr_covariance[i * 8 + k]), "point %zu lag %zu", i, k);
+    bragg_pdf_data_free(d);
+    FILE *to = fopen(path[1], "w");
+    fputs("# points 601 band 3\n0 1 2 3 4\n", to);
+    fclose(to);
+    ck_assert_int_eq(bragg_pdf_data_read(path[0], &d, &err), BRAGG_EDATA);
+    ck_assert_ptr_null(d);
+    for (int k = 0; k < 3; k++)
+        remove(path[k]);
+    o.band = 0;
+    bragg_pdf_free(p);
+    ck_assert_int_eq(bragg_pdf_reduce(a, NULL, &c, &o, &p, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_pdf_write(p, &names, path[1], true, NULL), BRAGG_EINVAL);
+    bragg_pdf_free(p);
+    bragg_pattern_free(a);
+}
+END_TEST
+
+START_TEST(windows_calm_the_ripples)
+{
+    static const char *const names[] = { "none", "lorch", "soper-lorch", "cosine" };
+    bragg_pattern *s = synthetic(300, 3.7, NULL);
+    bragg_composition c = formula_of("Ni");
+    double ripple[4];
+    for (int k = 0; k < 4; k++) {
+        bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+        bragg_pdf *p;
+        ck_assert(bragg_pdf_window_parse(names[k], &o.window));
+        ck_assert_str_eq(bragg_pdf_window_name(o.window), names[k]);
+        o.rmin_ang = 4;
+        ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, NULL), BRAGG_OK);
+        ripple[k] = 0;
+        for (size_t j = 0; j < p->m; j++)
+            ripple[k] += p->gr[j] * p->gr[j];
+        bragg_pdf_free(p);
+    }
+    fprintf(stderr, "ripples: %.3g %.3g %.3g %.3g\n", ripple[0], ripple[1], ripple[2], ripple[3]);
+    bragg_pdf_window other;
+    ck_assert(!bragg_pdf_window_parse("hann", &other));
+    ck_assert(ripple[1] < 0.1 * ripple[0] && ripple[2] < 0.15 * ripple[0] && ripple[3] < 0.1 * ripple[0]);
+    bragg_pattern_free(s);
+}
+END_TEST
+
+START_TEST(partial_weights_add_up_to_one)
+{
+    bragg_composition c = formula_of("BiSnSb");
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    double w[6], sum = 0;
+    bragg_pdf_partial_weights(&c, &o, 0, w);
+    for (int k = 0; k < 6; k++)
+        sum += w[k];
+    assert_close(sum, 1, 1e-12);
+    assert_close(w[0], 83.0 * 83 / ((83 + 50 + 51) * (83 + 50 + 51)), 1e-3); /* f(0) = Z */
+    assert_close(w[5], 51.0 * 51 / ((83 + 50 + 51) * (83 + 50 + 51)), 1e-3);
+    c = formula_of("[7]Li2O");
+    o.neutron = true;
+    bragg_pdf_partial_weights(&c, &o, 5, w);
+    assert_close(w[1], 4 * -2.22 * 5.805 / ((2 * -2.22 + 5.805) * (2 * -2.22 + 5.805)), 1e-3);
+}
+END_TEST
+
+/* What changed, whatever the scale. */
+START_TEST(a_difference_shows_what_has_changed)
+{
+    enum { M = 500 };
+    double r[M], a[M], b[M], sigma[M], scale = NAN;
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (int i = 0; i < M; i++) {
+        r[i] = 0.02 * i;
+        b[i] = sin(7 * r[i]);
+        a[i] = 0.83 * b[i] + (fabs(r[i] - 5.1) < 0.2 ? 0.3 : 0);
+        sigma[i] = 0.01 + 0.001 * r[i];
+    }
+    bragg_pdf_data x = { .n = M, .r = r, .g = a, .sigma = sigma, .qmax_invang = 24 }, y = { .n = M, .r = r, .g = b, .sigma = sigma, .qmax_invang = 24 }, *d;
+    ck_assert_msg(bragg_pdf_difference(&x, &y, 1, 9, &scale, &d, &err) == BRAGG_OK, "%s", err.text);
+    assert_close(scale, 0.83, 0.03); /* what changed pulls at it, too */
+    ck_assert(fabs(d->g[255] - 0.3) < 0.03 && fabs(d->g[100]) < 0.03);
+    assert_close(d->sigma[100], sigma[100] * sqrt(1 + scale * scale), 1e-12);
+    bragg_pdf_data_free(d);
+    y.qmax_invang = 20;
+    ck_assert_int_eq(bragg_pdf_difference(&x, &y, 1, 9, &scale, &d, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "qmax"));
+}
+END_TEST
+
+/* ------------------------------------------------------------- particles */
+
+/* The model of the infinite crystal in a sphere, against the sum over the sphere's
+ * atoms; below the sphere's own scattering nothing is transformed. */
+START_TEST(the_debye_sum_is_the_periodic_model_in_a_large_sphere)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *ni = nickel();
+    bragg_particle *p;
+    bragg_debye *d;
+    bragg_debye_options o = BRAGG_DEBYE_OPTIONS_INIT;
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    const double diameter = 71.3;
+    o.qmin_invang = 1.1;
+    o.qmax_invang = 23;
+    o.qdamp_invang = 0.02;
+    o.rmax_ang = 20;
+    ck_assert_msg(bragg_particle_cut(ni, BRAGG_CUT_SPHERE, diameter, NAN, &p, &err) == BRAGG_OK, "%s", err.text);
+    assert_close((double)p->n, 4 * BRAGG_PI / 3 * pow(diameter / 2 / 3.524, 3) * 4, 0.01);
+    ck_assert_msg(bragg_debye_sum(p, &o, &d, &err) == BRAGG_OK, "%s", err.text);
+    shape.n = d->m + 1000; /* away from the end of the model's range */
+    shape.qmin_invang = 1.1;
+    shape.qmax_invang = 23;
+    shape.qdamp_invang = 0.02;
+    shape.spdiameter_ang = diameter;
+    double *g = calloc(shape.n, sizeof *g), worst = 0, most = 0;
+    ck_assert_msg(bragg_pdf_model(ni, &shape, g, NULL, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t i = 150; i < d->m; i++) {
+        most = fmax(most, fabs(g[i]));
+        worst = fmax(worst, fabs(g[i] - d->gr[i]));
+    }
+    fprintf(stderr, "%zu atoms: Debye sum and periodic model within %.2f %% of the maximum\n", p->n, 100 * worst / most);
+    ck_assert_double_lt(worst / most, 0.01);
+    free(g);
+    bragg_debye_free(d);
+    bragg_particle_free(p);
+    bragg_structure_free(ni);
+}
+END_TEST
+
+/* Two atoms: f^2 (1 + sin(Q r) / (Q r)) an atom, in closed form. */
+START_TEST(two_atoms_scatter_as_debye_wrote)
+{
+    static const char text[] = "2\na pair\nNi 0.1 0.2 0.3\nNi  0.1 2.6013 0.3 extra\n";
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_debye_options o = BRAGG_DEBYE_OPTIONS_INIT;
+    bragg_particle *p;
+    bragg_debye *d;
+    char path[64];
+    snprintf(path, sizeof path, "test_pdf_%d.xyz", (int)getpid());
+    FILE *to = fopen(path, "w");
+    fputs(text, to);
+    fclose(to);
+    ck_assert_msg(bragg_particle_read_xyz(path, &p, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_debye_sum(p, &o, &d, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t i = 0; i < d->n; i += 17) {
+        double q = d->q[i], f = bragg_scatterer_f0(&p->kind[0], q / (4 * BRAGG_PI)), x = q * 2.4013;
+        ck_assert_msg(fabs(d->iq[i] / (f * f) - 1 - sin(x) / x) < 1e-4, "Q = %g: %g, expected %g", q, d->iq[i] / (f * f), 1 + sin(x) / x);
+    }
+    bragg_debye_free(d);
+    bragg_particle_free(p);
+    static const char *const bad[] = { "", "two\n\nNi 0 0 0\n", "3\n\nNi 0 0 0\nNi 1 1 1\n", "2\n\nNi 0 0\nNi 1 1 1\n", "2\n\nXx 0 0 0\nNi 1 1 1\n", "2\n\nNi 0 0 nan\nNi 1 1 1\n" };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        to = fopen(path, "w");
+        fputs(bad[k], to);
+        fclose(to);
+        ck_assert_msg(bragg_particle_read_xyz(path, &p, &err) == BRAGG_EDATA, "'%s' was read", bad[k]);
+        ck_assert_ptr_null(p);
+    }
+    remove(path);
+}
+END_TEST
+
+/* A rod and a plate hold the cells that fit in, half-filled sites half their atoms. */
+START_TEST(rods_and_plates_are_cut)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *s = bismuth_antimony(2);
+    bragg_particle *p;
+    ck_assert_msg(bragg_particle_cut(s, BRAGG_CUT_ROD, 31, 73, &p, &err) == BRAGG_OK, "%s", err.text);
+    assert_close((double)p->n, BRAGG_PI / 4 * 31 * 31 * 73 / bragg_cell_volume(&s->cell) * 6, 0.06); /* the surface is rough */
+    ck_assert_uint_eq(p->n_kinds, 2);
+    assert_close((double)p->first[1], (double)p->n / 2, 0.1);
+    bragg_particle_free(p);
+    ck_assert_int_eq(bragg_particle_cut(s, BRAGG_CUT_PLATE, 31, NAN, &p, &err), BRAGG_EINVAL);
+    ck_assert_ptr_null(p);
+    bragg_structure_free(s);
 }
 END_TEST
 
@@ -811,6 +1147,52 @@ START_TEST(a_gr_is_read_whatever_its_header_holds)
 }
 END_TEST
 
+/* A written experiment: two sets of two files each, windows, values, ties. */
+START_TEST(an_experiment_file_makes_its_studies)
+{
+    static const char text[] = "title: two\n"
+                               "data:\n  range: [2, 12]\n  sets:\n"
+                               "    - {name: a, gr: [test_pdf_x.gr, test_pdf_y.gr], type: neutron}\n    - {name: b, gr: test_pdf_x.gr, qmax: 21, weight: 2}\n"
+                               "phases:\n  - {name: N, card: Ni, displacement: isotropic, refine: [scale, cell, uiso, positions]}\n"
+                               "refine: {parameters: [qdamp, b.instrument.qbroad], values: {a.instrument.qdamp: 0.02}, ties: {b.phase.N.scale: 2 * a.phase.N.scale}, cycles: 7}\n"
+                               "sequence: {window: 6, step: 4}\n";
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_experiment *x;
+    bragg_pdf_study *s, *next;
+    for (int k = 0; k < 3; k++) {
+        FILE *to = fopen(k == 0 ? "test_pdf_x.gr" : k == 1 ? "test_pdf_y.gr" : "test_pdf_x.yaml", "w");
+        for (int i = 1; k < 2 && i < 700; i++)
+            fprintf(to, "%g %g\n", 0.02 * i, sin(0.1 * i * (k + 1)));
+        if (k == 2)
+            fputs(text, to);
+        fclose(to);
+    }
+    ck_assert_msg(bragg_pdf_experiment_read("test_pdf_x.yaml", &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(bragg_pdf_experiment_steps(x), 4);
+    ck_assert_int_eq(bragg_pdf_experiment_cycles(x), 7);
+    ck_assert_str_eq(bragg_pdf_experiment_title(x), "two");
+    ck_assert_str_eq(bragg_pdf_experiment_label(x, 3), "test_pdf_y.gr 6 to 12 angstrom");
+    ck_assert_str_eq(bragg_pdf_experiment_input(x, 2), "test_pdf_y.gr");
+    ck_assert_ptr_null(bragg_pdf_experiment_input(x, 5));
+    ck_assert_msg(bragg_pdf_experiment_study(x, 3, NULL, &s, &err) == BRAGG_OK, "%s", err.text);
+    bragg_params *t = bragg_pdf_study_params(s);
+    assert_close(t->at[bragg_params_find(t, "a.instrument.qdamp")].value, 0.02, 1e-15);
+    ck_assert(t->at[bragg_params_find(t, "b.instrument.qbroad")].refine && !t->at[bragg_params_find(t, "a.instrument.qbroad")].refine);
+    ck_assert(t->at[bragg_params_find(t, "a.phase.N.scale")].refine && !t->at[bragg_params_find(t, "b.phase.N.scale")].refine);
+    ck_assert(t->at[bragg_params_find(t, "phase.N.cell.a")].refine && !t->at[bragg_params_find(t, "phase.N.cell.b")].refine);
+    t->at[bragg_params_find(t, "phase.N.cell.a")].value = 3.61;
+    ck_assert_int_eq(bragg_pdf_experiment_study(x, 2, s, &next, &err), BRAGG_OK);
+    t = bragg_pdf_study_params(next);
+    assert_close(t->at[bragg_params_find(t, "phase.N.cell.a")].value, 3.61, 1e-15); /* taken over */
+    bragg_pdf_study_free(next);
+    bragg_pdf_study_free(s);
+    bragg_pdf_experiment_free(x);
+    remove("test_pdf_x.gr");
+    remove("test_pdf_y.gr");
+    remove("test_pdf_x.yaml");
+}
+END_TEST
+
 START_TEST(a_fit_that_makes_no_sense_is_refused)
 {
     double r[20], g[20];
@@ -898,6 +1280,16 @@ int main(void)
     tcase_add_test(reduction, reduction_agrees_with_the_processed_files);
     tcase_add_test(reduction, errors_of_g_are_the_scatter_of_repeated_measurements);
     tcase_add_test(reduction, a_known_structure_comes_back);
+    tcase_add_test(reduction, the_physical_route_has_the_slope_of_the_density);
+    tcase_add_test(reduction, what_is_left_open_is_found);
+    tcase_add_test(reduction, covariances_are_those_of_repeated_measurements);
+    tcase_add_test(reduction, a_covariance_is_written_and_read_back);
+    tcase_add_test(reduction, windows_calm_the_ripples);
+    tcase_add_test(reduction, partial_weights_add_up_to_one);
+    tcase_add_test(reduction, a_difference_shows_what_has_changed);
+    tcase_add_test(model, the_debye_sum_is_the_periodic_model_in_a_large_sphere);
+    tcase_add_test(model, two_atoms_scatter_as_debye_wrote);
+    tcase_add_test(model, rods_and_plates_are_cut);
     tcase_add_test(reduction, what_cannot_be_reduced_is_explained);
     tcase_add_test(reduction, two_theta_and_q_give_the_same_g);
     tcase_add_test(reduction, a_written_gr_reads_back);
@@ -913,6 +1305,7 @@ int main(void)
     tcase_add_test(fit, measured_perovskite_is_fitted_with_positions);
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
     tcase_add_test(fit, a_gr_is_read_whatever_its_header_holds);
+    tcase_add_test(fit, an_experiment_file_makes_its_studies);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);
     SRunner *runner = srunner_create(suite);

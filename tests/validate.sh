@@ -91,6 +91,38 @@ if [ -x "${TOP_BUILDDIR:-.}/tests/validation/index" ]; then
 fi
 
 { echo; "$src"/tests/twins.sh; } >>"$out"
+{
+    printf '\n# Real space\n\nFits of measured G(r), `bragg pdf fit tests/validation/pdf/*.yaml`; Rw of all points in the range.\n\n'
+    echo "| case | Rw % | parameters | reference |"
+    echo "|---|---|---|---|"
+} >>"$out"
+for file in "$src"/tests/validation/pdf/*.yaml; do
+    name=$(basename "$file" .yaml)
+    if ! "${TOP_BUILDDIR:-.}"/bragg pdf fit "$file" >"$work/fit.txt" 2>"$work/err"; then
+        echo "| $name | | $(cat "$work/err") | |" >>"$out"
+        bad=1
+        continue
+    fi
+    awk -v name="$name" -v reference="$(sed -n '1s/^# reference: //p' "$file")" '
+        function flush() { if (rw != "") printf "| %s%s | %s | %s | %s |\n", name, label, rw, text, reference; text = "" }
+        / after [0-9]* cycles: / {
+            flush()
+            label = $1 ~ /converged/ ? "" : " " substr($1, 1, length($1) - 1)
+            rw = $0
+            sub(/.* variables, /, "", rw)
+            gsub(/Rw /, "", rw)
+            gsub(/ %/, "", rw)
+        }
+        /^  .*(cell|uiso|spdiameter|delta2)/ { key = $1; sub(/.*phase[.][^.]*[.]/, "", key); sub(/cell[.]|atom[.]/, "", key); text = text (text ? ", " : "") key " " $2 }
+        END { flush() }
+    ' "$work/fit.txt" >>"$out"
+done
+{
+    printf '\n# Errors of G(r)\n\n'
+    echo '```'
+    "${TOP_BUILDDIR:-.}"/tests/pdf_pulls 400 || bad=1
+    echo '```'
+} >>"$out"
 if [ -f "${TOP_BUILDDIR:-.}/bench.tsv" ]; then # of the last make bench here
     {
         printf '\n# Times\n\nThe last `make bench` on the same machine (ratio above 1: faster than the peer).\n\n'

@@ -143,6 +143,9 @@ typedef struct bragg_scatterer {
  *  neutral element (*exact false).  "D" is known.  EDATA for an unknown one. */
 bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, bool *exact,
                                   bragg_error *err);
+/** Make it one isotope by mass number: neutron length and (to 1e-3) weight.  EDATA
+ *  when the table has no such isotope. */
+bragg_status bragg_scatterer_set_isotope(bragg_scatterer *scatterer, int mass_number, bragg_error *err);
 /** Set f1 and f2 for X-rays of the wavelength (xraylib). */
 bragg_status bragg_scatterer_set_anomalous(bragg_scatterer *scatterer, double wavelength_ang,
                                            bragg_error *err);

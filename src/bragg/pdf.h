@@ -27,13 +27,40 @@ bragg_status bragg_composition_parse(const char *formula, bragg_composition *out
 /** Mean weight of an atom, g/mol. */
 double bragg_composition_weight(const bragg_composition *composition);
 
+/* --------------------------------------------------------------- G(r) */
+
+/** A measured G(r) as PDFgetX2/X3, PDFgetN or bragg_pdf_write left it: r G [dr dG]. */
+typedef struct bragg_pdf_data {
+    size_t n;
+    double *r, *g, *sigma;    /**< sigma NULL unless every point has one */
+    double qmax_invang;       /**< of the header; NAN when it is silent */
+    bool neutron;             /**< the header says so */
+    size_t band;              /**< covariance[i (band + 1) + k] of points i and i + k; NULL: unknown */
+    double *covariance;
+} bragg_pdf_data;
+
+/** Also reads the covariance from NAME.cov beside NAME.gr when it is there. */
+bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err);
+void bragg_pdf_data_free(bragg_pdf_data *data);
+
 /* ---------------------------------------------------------- reduction */
 
-typedef enum bragg_pdf_window { BRAGG_PDF_WINDOW_NONE, BRAGG_PDF_WINDOW_LORCH } bragg_pdf_window;
+typedef enum bragg_pdf_window {
+    BRAGG_PDF_WINDOW_NONE,
+    BRAGG_PDF_WINDOW_LORCH,   /**< sin x / x, x = pi Q / Qmax: E. Lorch, J. Phys. C 2 (1969) 229 */
+    BRAGG_PDF_WINDOW_SOPER,   /**< 3 (sin x - x cos x) / x^3: A. K. Soper & E. R. Barney, J. Appl. Cryst. 44 (2011) 714 */
+    BRAGG_PDF_WINDOW_COSINE   /**< cos(x / 2) */
+} bragg_pdf_window;
+/** "none", "lorch", "soper-lorch", "cosine"; false when unknown. */
+bool bragg_pdf_window_parse(const char *name, bragg_pdf_window *window);
+const char *bragg_pdf_window_name(bragg_pdf_window window);
+
+/** What the sample stands in. */
+typedef enum bragg_pdf_mount { BRAGG_PDF_CYLINDER, BRAGG_PDF_PLATE } bragg_pdf_mount;
 
 typedef struct bragg_pdf_options {
     double wavelength_ang;       /**< NAN: the pattern's; only 2theta needs it */
-    double background_scale;
+    double background_scale;     /**< NAN: found, see bragg_pdf_reduce */
     double qmin_invang;          /**< the transform begins here */
     double qmax_invang;          /**< and ends here; NAN: qmaxinst */
     double qmaxinst_invang;      /**< data beyond are not used at all; NAN: the last */
@@ -46,10 +73,27 @@ typedef struct bragg_pdf_options {
                                   *   unpolarized beam, 1 for none to correct; NAN: done already */
     double mu_r;                 /**< absorption of a cylinder, mu times radius; 0: none */
     double number_density;       /**< atoms/angstrom^3; NAN when unknown */
+    bool auto_qmax;              /**< choose qmax where noise outweighs signal */
+    bool remove_outliers;        /**< replace points that stand alone far from their neighbours */
+    bool anomalous;              /**< f' and f'' in <f> (needs the wavelength) */
+    size_t band;                 /**< covariances of S(Q) and G(r) to this many points apart; 0: none */
+    /* physical route */
+    bool physical;               /**< corrections from the experiment instead of a polynomial; needs density and wavelength */
+    bragg_pdf_mount mount;
+    double size_mm;              /**< radius of the cylinder or thickness of the plate; 0: no absorption, no multiple scattering */
+    double packing;              /**< fraction of the volume that is sample */
+    double wall_mm;              /**< of the container, one side; 0: none */
+    double wall_mu_per_mm;       /**< its attenuation */
+    double first_distance_ang;   /**< G(r) is -4 pi rho0 r below; NAN: seen in an ad hoc G(r) */
+    double compton_window_ang;   /**< integral width of an energy window (W. Ruland, Br. J. Appl. Phys. 15 (1964) 1301); 0: open */
+    bool multiple, fluorescence, efficiency; /**< let the low-r fit find these: multiple scattering about what is calculated,
+                                  *   a constant, a quadratic drift of the detector */
 } bragg_pdf_options;
 
-#define BRAGG_PDF_OPTIONS_INIT \
-    { NAN, 1, 0, NAN, NAN, 0.9, 0, 30, 0.01, BRAGG_PDF_WINDOW_NONE, false, false, NAN, 0, NAN }
+#define BRAGG_PDF_OPTIONS_INIT                                                                                    \
+    { .wavelength_ang = NAN, .background_scale = 1, .qmax_invang = NAN, .qmaxinst_invang = NAN, .rpoly_ang = 0.9, \
+      .rmax_ang = 30, .rstep_ang = 0.01, .polarization = NAN, .number_density = NAN, .packing = 0.6, .first_distance_ang = NAN,             \
+      .multiple = true, .fluorescence = true, .efficiency = true }
 
 /** From intensities to G(r).  The sigmas are NULL when the data have none.
  *
@@ -61,20 +105,50 @@ typedef struct bragg_pdf {
     size_t n, m;
     double *q, *iq, *iq_sigma, *sq, *sq_sigma, *fq, *fq_sigma;
     double *r, *gr, *gr_sigma;
+    double *sq_covariance, *gr_covariance; /**< rows of band + 1 as in bragg_pdf_data; NULL unless asked for */
     double scale;                /**< intensity times this is <f^2> (+ Compton) in the mean */
     double slope, slope_esd;     /**< of G(r) below the first distance, angstrom^-3 */
     double slope_to_ang;         /**< which r it was taken to */
     double slope_expected;       /**< -4 pi rho0; NAN without density */
+    double sq_tail;              /**< mean of S(Q) over the last fifth of the data */
+    bool background_found, qmax_found;
+    size_t n_outliers;           /**< points replaced, the first of them: */
+    double outlier_q[8];
+    /* physical route: what its fit found, with esds from the misfit */
+    double compton_scale, multiple_ratio, multiple_scale, fluorescence, drift[2], mu_t;
 } bragg_pdf;
 
 /** Ad hoc route of P. Juhas, T. Davis, C. L. Farrow & S. J. L. Billinge, J. Appl.
  *  Cryst. 46 (2013) 560: background off, divided by <f>^2, a polynomial of degree
  *  rpoly qmaxinst / pi taken from F(Q).  background may be NULL; it is brought to
- *  the sample's axis and must cover it up to qmaxinst. */
+ *  the sample's axis and must cover it up to qmaxinst.
+ *
+ *  Physical route: background less attenuated by the sample (H. H. Paalman & C. J.
+ *  Pings, J. Appl. Phys. 33 (1962) 2635), absorption, polarization, Compton with
+ *  recoil and window, multiple scattering (I. A. Blech & B. L. Averbach, Phys. Rev.
+ *  137 (1965) A1113; isotropic geometry, independent atoms), fluorescence; scale and
+ *  what is known badly from the least squares of G(r) + 4 pi rho0 r below the first
+ *  distance, of which the Krogh-Moe-Norman and the high-Q normalization are limits.
+ *
+ *  A background scale left open is the largest that leaves the sample's Compton
+ *  scattering below Q = 4 and nothing negative beyond, in the mean over windows of
+ *  0.05 /angstrom.  EDATA when intensities do not follow
+ *  <f^2> within a factor of five: a wrong wavelength or unit. */
 bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *background,
                               const bragg_composition *composition, const bragg_pdf_options *options,
                               bragg_pdf **out, bragg_error *err);
 void bragg_pdf_free(bragg_pdf *pdf);
+
+/** Weight of each pair of elements in S(Q) at Q, c_i c_j f_i f_j / <f>^2 (twice that for
+ *  i != j): rows i <= j of out[], n (n + 1) / 2 of them. */
+void bragg_pdf_partial_weights(const bragg_composition *composition, const bragg_pdf_options *options, double q_invang, double *out);
+
+/** What changes between two states on one grid: a - scale b, the scale the least-squares
+ *  one between rmin and rmax unless given (not NAN).  out has a's points; sigma too where
+ *  both have it. */
+bragg_status bragg_pdf_difference(const bragg_pdf_data *a, const bragg_pdf_data *b, double rmin_ang, double rmax_ang, double *scale,
+                                  bragg_pdf_data **out, bragg_error *err);
+bragg_status bragg_pdf_data_write(const bragg_pdf_data *data, const char *comment, const char *path, bool force, bragg_error *err);
 
 /** Names for the header of the files; each may be NULL. */
 typedef struct bragg_pdf_names {
@@ -110,21 +184,49 @@ typedef struct bragg_pdf_shape {
 bragg_status bragg_pdf_model(const bragg_structure *structure, const bragg_pdf_shape *shape, double *g, double *rdf,
                              bragg_error *err);
 
+/* --------------------------------------------------- finite particles */
+
+/** Atoms in space, sorted by kind. */
+typedef struct bragg_particle {
+    size_t n, n_kinds;
+    double (*x)[3];              /**< angstrom */
+    size_t first[BRAGG_COMPOSITION_ELEMENTS + 1]; /**< atoms first[k] … first[k + 1] - 1 are of kind k */
+    bragg_scatterer kind[BRAGG_COMPOSITION_ELEMENTS];
+    double uiso_ang2[BRAGG_COMPOSITION_ELEMENTS];
+} bragg_particle;
+
+typedef enum bragg_cut { BRAGG_CUT_SPHERE, BRAGG_CUT_ROD, BRAGG_CUT_PLATE } bragg_cut;
+
+/** .xyz: number of atoms, a comment, then "Ni 0.0 1.7 3.5" a line. */
+bragg_status bragg_particle_read_xyz(const char *path, bragg_particle **out, bragg_error *err);
+/** Cut from a crystal about the centre of its cell: a sphere of the diameter; a rod of
+ *  that diameter along c of the length; a plate of that diameter across c of the
+ *  length, its thickness.  Partly occupied sites are filled by a fixed random choice. */
+bragg_status bragg_particle_cut(const bragg_structure *structure, bragg_cut cut, double diameter_ang, double length_ang,
+                                bragg_particle **out, bragg_error *err);
+void bragg_particle_free(bragg_particle *particle);
+
+typedef struct bragg_debye_options {
+    double qmin_invang, qmax_invang, qstep_invang; /**< I(Q) and S(Q); G(r) is transformed over them */
+    double rmin_ang, rmax_ang, rstep_ang;
+    double qdamp_invang;
+    bool neutron;
+    double bin_ang;              /**< of the histogram of distances */
+} bragg_debye_options;
+#define BRAGG_DEBYE_OPTIONS_INIT { 0.5, 25, 0.01, 0, 30, 0.01, 0, false, 0.004 }
+
+/** Scattering of a particle, per atom.
+ *      I(Q) = sum_ij f_i f_j sin(Q r_ij) / (Q r_ij) exp(-Q^2 (u_i + u_j) / 2) / N
+ *  P. Debye, Ann. Phys. 351 (1915) 809, through histograms of the distances between
+ *  each two kinds. */
+typedef struct bragg_debye {
+    size_t n, m;
+    double *q, *iq, *sq, *fq, *r, *gr;
+} bragg_debye;
+bragg_status bragg_debye_sum(const bragg_particle *particle, const bragg_debye_options *options, bragg_debye **out, bragg_error *err);
+void bragg_debye_free(bragg_debye *debye);
+
 /* ---------------------------------------------------------------- fit */
-
-/** A measured G(r) as PDFgetX2/X3, PDFgetN or bragg_pdf_write left it: r G [dr dG]. */
-typedef struct bragg_pdf_data {
-    size_t n;
-    double *r, *g, *sigma;    /**< sigma NULL unless every point has one */
-    double qmax_invang;       /**< of the header; NAN when it is silent */
-    bool neutron;             /**< the header says so */
-    size_t band;              /**< covariance[i (band + 1) + k] of points i and i + k; NULL: unknown */
-    double *covariance;
-} bragg_pdf_data;
-
-/** Also reads the covariance from NAME.cov beside NAME.gr when it is there. */
-bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_error *err);
-void bragg_pdf_data_free(bragg_pdf_data *data);
 
 /** Structures and measured G(r) of one real-space fit: several phases, several data
  *  sets of X-rays and neutrons.  G(r) of a set is the sum over phases of scale times
@@ -156,7 +258,7 @@ void bragg_pdf_study_free(bragg_pdf_study *study);
 /** Points and structure are copied.  Only every k-th point is fitted, k the most that
  *  keeps steps below pi / Qmax: between them the data say nothing new (C. L. Farrow et
  *  al., Phys. Rev. B 84 (2011) 134105), and esds of all points would be too small.
- *  Where the covariance is known residuals are whitened with it. */
+ *  Where the covariance is known esds take it into account. */
 bragg_status bragg_pdf_study_add_set(bragg_pdf_study *study, const bragg_pdf_data *data, const bragg_pdf_set_options *options, bragg_error *err);
 /** Atoms without displacement start from 0.005 angstrom^2. */
 bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *study, const char *name, const bragg_structure *structure, bragg_error *err);
@@ -174,7 +276,7 @@ typedef struct bragg_pdf_fit_set {
     double *r, *observed, *sigma, *calculated; /**< sigma NULL without */
     double rw;                /**< sqrt(sum (o - c)^2 / sum o^2) over the n points */
     double rw_weighted;       /**< the same weighted by 1 / sigma^2; NAN without sigma */
-    bool whitened;
+    bool covariance;          /**< esds with the covariance of its points */
 } bragg_pdf_fit_set;
 
 /** What came out, beside the study's table with its esds. */

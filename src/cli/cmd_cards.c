@@ -223,7 +223,7 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     }
     free(ids);
     if (st == BRAGG_OK && json)
-        return bragg_json_print_take(json_pack("{s:o}", "cards", all), err);
+        return bragg_json_write_take(json_pack("{s:o}", "cards", all), NULL, false, err);
     if (st == BRAGG_OK)
         printf("%zu of %zu cards\n", n, bragg_cards_count(set));
     return st;
@@ -400,7 +400,7 @@ static bragg_status show(const bragg_cards *set, const char *name, double wavele
     if (st == BRAGG_OK && n > 1 && strcmp(c->name, name))
         fprintf(stderr, "%zu cards match '%s': the first is shown\n", n, name);
     if (st == BRAGG_OK && json)
-        st = bragg_json_print_take(card_json(c, true), err);
+        st = bragg_json_write_take(card_json(c, true), NULL, false, err);
     else if (st == BRAGG_OK)
         print_card(c, wavelength, all ? c->n_lines : 40);
     if (st == BRAGG_OK && figure)

@@ -101,6 +101,18 @@ bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, boo
     return BRAGG_OK;
 }
 
+bragg_status bragg_scatterer_set_isotope(bragg_scatterer *s, int mass_number, bragg_error *err)
+{
+    char element[3] = { s->name[0], s->name[1] >= 'a' && s->name[1] <= 'z' ? s->name[1] : 0, 0 };
+    for (int k = 0; k < N_NEUTRON; k++)
+        if (!strcmp(neutron_lengths[k].element, element) && neutron_lengths[k].isotope == mass_number) {
+            s->neutron_fm = neutron_lengths[k].b_fm;
+            s->weight = mass_number;
+            return BRAGG_OK;
+        }
+    return bragg_fail(err, BRAGG_EDATA, "isotope %d of %s: not in the table of scattering lengths", mass_number, element);
+}
+
 bragg_status bragg_scatterer_set_anomalous(bragg_scatterer *s, double wavelength_ang, bragg_error *err)
 {
     if (!(wavelength_ang > 0))

@@ -6,6 +6,7 @@
 #include <bragg/number.h>
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DEEPEST = 16 };
@@ -45,31 +46,61 @@ static bragg_status take_count(formula *f, double *count, bragg_error *err)
     return BRAGG_OK;
 }
 
-static bragg_status take_element(formula *f, bragg_error *err)
+/* The row of an element (or isotope, [7]Li) in the composition, new if need be. */
+static bragg_status find_row(formula *f, const char *name, int isotope, size_t *row, bragg_error *err)
 {
     bragg_composition *c = f->out;
-    char name[3] = { f->at[0], 0, 0 };
-    size_t k;
+    bragg_scatterer found;
     bool exact;
-    if (islower((unsigned char)f->at[1]))
-        name[1] = f->at[1];
-    for (k = 0; k < c->n && strcmp(c->scatterer[k].name, name); k++)
+    bragg_status st = bragg_scatterer_find(name, &found, &exact, err);
+    snprintf(found.name, sizeof found.name, "%s", name);
+    if (st == BRAGG_OK && isotope) {
+        st = bragg_scatterer_set_isotope(&found, isotope, err);
+        snprintf(found.name, sizeof found.name, "[%d]%s", isotope, name);
+    }
+    if (st < 0)
+        return bragg_context(err, st, "composition '%.80s'", f->text);
+    for (*row = 0; *row < c->n && strcmp(c->scatterer[*row].name, found.name); ++*row)
         ;
-    if (k == BRAGG_COMPOSITION_ELEMENTS)
+    if (*row == BRAGG_COMPOSITION_ELEMENTS)
         return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': more than %d elements", f->text, BRAGG_COMPOSITION_ELEMENTS);
-    if (k == c->n) {
-        bragg_status st = bragg_scatterer_find(name, &c->scatterer[k], &exact, err);
-        if (st < 0)
-            return bragg_context(err, st, "composition '%.80s'", f->text);
-        memcpy(c->scatterer[k].name, name, sizeof name);
-        c->count[k] = 0;
+    if (*row == c->n) {
+        c->scatterer[*row] = found;
+        c->count[*row] = 0;
         c->n++;
     }
-    f->at += strlen(name);
+    return BRAGG_OK;
+}
+
+static bragg_status take_element(formula *f, int isotope, bragg_error *err)
+{
+    char name[3] = { f->at[0], 0, 0 };
+    size_t k;
     double count;
-    bragg_status st = take_count(f, &count, err);
-    c->count[k] += count;
+    if (islower((unsigned char)f->at[1]))
+        name[1] = f->at[1];
+    bragg_status st = find_row(f, name, isotope, &k, err);
+    if (st < 0)
+        return st;
+    f->at += strlen(name);
+    st = take_count(f, &count, err);
+    f->out->count[k] += count;
     return st;
+}
+
+/* "[7]Li": the mass number of an isotope before its element, or 0. */
+static int take_isotope(formula *f)
+{
+    size_t digits = f->at[0] == '[' ? strspn(f->at + 1, "0123456789") : 0;
+    long long number;
+    char text[8];
+    if (!digits || digits > 3 || f->at[1 + digits] != ']' || !isupper((unsigned char)f->at[2 + digits]))
+        return 0;
+    snprintf(text, sizeof text, "%.*s", (int)digits, f->at + 1);
+    if (!bragg_integer_parse(text, &number))
+        return 0;
+    f->at += digits + 2;
+    return (int)number;
 }
 
 static bragg_status take_sequence(formula *f, char until, bragg_error *err);
@@ -116,8 +147,9 @@ static bragg_status take_sequence(formula *f, char until, bragg_error *err)
     bragg_status st = BRAGG_OK;
     const char *start = f->at;
     for (skip_blanks(f); st == BRAGG_OK && *f->at && *f->at != until; skip_blanks(f)) {
-        if (isupper((unsigned char)*f->at))
-            st = take_element(f, err);
+        int isotope = take_isotope(f);
+        if (isotope || isupper((unsigned char)*f->at))
+            st = take_element(f, isotope, err);
         else if (strchr("([{", *f->at))
             st = take_bracket(f, err);
         else if (!until && f->at > start && is_dot(f))

@@ -192,3 +192,64 @@ void bragg_pdf_data_free(bragg_pdf_data *d)
     free(d->covariance);
     free(d);
 }
+
+/* ----------------------------------------------------------- difference */
+
+static bragg_status same_grid(const bragg_pdf_data *a, const bragg_pdf_data *b, bragg_error *err)
+{
+    if (a->n != b->n)
+        return bragg_fail(err, BRAGG_EDATA, "difference: expected G(r) on one grid, found %zu and %zu points", a->n, b->n);
+    for (size_t i = 0; i < a->n; i++)
+        if (fabs(a->r[i] - b->r[i]) > 1e-6)
+            return bragg_fail(err, BRAGG_EDATA, "difference: expected G(r) on one grid, found r = %g beside %g at point %zu", a->r[i], b->r[i], i + 1);
+    if (a->qmax_invang > 0 && b->qmax_invang > 0 && fabs(a->qmax_invang - b->qmax_invang) > 1e-6)
+        return bragg_fail(err, BRAGG_EDATA, "difference: expected one qmax, found %g and %g: their ripples differ", a->qmax_invang, b->qmax_invang);
+    return BRAGG_OK;
+}
+
+static double fitted_scale(const bragg_pdf_data *a, const bragg_pdf_data *b, double rmin, double rmax)
+{
+    double xy = 0, xx = 0;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->r[i] >= rmin && a->r[i] <= rmax) {
+            double w = a->sigma && b->sigma ? 1 / (a->sigma[i] * a->sigma[i] + b->sigma[i] * b->sigma[i]) : 1;
+            xy += w * a->g[i] * b->g[i];
+            xx += w * b->g[i] * b->g[i];
+        }
+    return xy / xx;
+}
+
+bragg_status bragg_pdf_difference(const bragg_pdf_data *a, const bragg_pdf_data *b, double rmin, double rmax, double *scale, bragg_pdf_data **out,
+                                  bragg_error *err)
+{
+    bragg_status st = same_grid(a, b, err);
+    *out = NULL;
+    if (st == BRAGG_OK && isnan(*scale))
+        *scale = fitted_scale(a, b, rmin, rmax);
+    if (st == BRAGG_OK && !isfinite(*scale))
+        st = bragg_fail(err, BRAGG_EDATA, "difference: no scale can be found between %g and %g angstrom", rmin, rmax);
+    if (st < 0)
+        return st;
+    bragg_pdf_data *d = calloc(1, sizeof *d);
+    bool errors = a->sigma && b->sigma;
+    if (d) {
+        d->r = calloc(a->n, sizeof *d->r);
+        d->g = calloc(a->n, sizeof *d->g);
+        d->sigma = errors ? calloc(a->n, sizeof *d->sigma) : NULL;
+    }
+    if (!d || !d->r || !d->g || (errors && !d->sigma)) {
+        bragg_pdf_data_free(d);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", a->n);
+    }
+    d->n = a->n;
+    d->qmax_invang = a->qmax_invang;
+    d->neutron = a->neutron;
+    for (size_t i = 0; i < d->n; i++) {
+        d->r[i] = a->r[i];
+        d->g[i] = a->g[i] - *scale * b->g[i];
+        if (errors)
+            d->sigma[i] = sqrt(a->sigma[i] * a->sigma[i] + *scale * *scale * b->sigma[i] * b->sigma[i]);
+    }
+    *out = d;
+    return BRAGG_OK;
+}

@@ -28,7 +28,7 @@ typedef struct set {
     bragg_pdf_set_options o;
     size_t n_data, first, every, n, wide, offset; /* fitted points: first + i every */
     double *r, *g, *sigma;        /* of the data between the limits: wide points */
-    double *weight, *factor;      /* 1 / sigma, or Cholesky factor of the covariance */
+    double *weight, *covariance;  /* 1 / sigma; of the fitted points, NULL when unknown */
     size_t qdamp_row, qbroad_row, *scale_row;
 } set;
 
@@ -47,6 +47,7 @@ struct bragg_pdf_study {
     bool built;
     double *residual, *jacobian;  /* n; one row of n a variable */
     size_t room;
+    const bragg_lsq_layout *layout;
 };
 
 /* ---------------------------------------------------------- sets, phases */
@@ -96,44 +97,19 @@ static bragg_status choose_points(set *t, const bragg_pdf_data *d, bragg_error *
     return BRAGG_OK;
 }
 
-/* Lower factor L of the covariance of the fitted points, L L' = C; false when it is
- * not positive. */
-static bool factorize(double *c, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++) {
-            double sum = c[i * n + j];
-            for (size_t k = 0; k < j; k++)
-                sum -= c[i * n + k] * c[j * n + k];
-            if (i == j && !(sum > 1e-12 * c[i * n + i]))
-                return false;
-            c[i * n + j] = i == j ? sqrt(sum) : sum / c[j * n + j];
-        }
-    return true;
-}
-
-static void solve_lower(const double *l, size_t n, double *v)
-{
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < i; k++)
-            v[i] -= l[i * n + k] * v[k];
-        v[i] /= l[i * n + i];
-    }
-}
-
+/* Covariance of the fitted points; 0 beyond the band. */
 static bragg_status take_covariance(bragg_pdf_study *s, set *t, const bragg_pdf_data *d, bragg_error *err)
 {
     if (!d->covariance)
         return BRAGG_OK;
-    double *c = bragg_arena_alloc(s->arena, t->n * t->n, sizeof *c);
+    double *c = t->covariance = bragg_arena_alloc(s->arena, t->n * t->n, sizeof *c);
     if (!c)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu points", t->n);
     for (size_t i = 0; i < t->n; i++)
-        for (size_t j = 0; j <= i; j++) {
-            size_t lag = (i - j) * t->every;
-            c[i * t->n + j] = lag <= d->band ? d->covariance[(t->first + j * t->every) * (d->band + 1) + lag] : 0;
+        for (size_t j = 0; j < t->n; j++) {
+            size_t low = i < j ? i : j, lag = (i < j ? j - i : i - j) * t->every;
+            c[i * t->n + j] = lag <= d->band ? d->covariance[(t->first + low * t->every) * (d->band + 1) + lag] : 0;
         }
-    t->factor = factorize(c, t->n) ? c : NULL;
     return BRAGG_OK;
 }
 
@@ -521,10 +497,8 @@ bragg_status bragg_pdf_study_calculate(bragg_pdf_study *s, size_t k, double *g, 
 
 static void weigh(const set *t, double *v)
 {
-    if (t->factor)
-        solve_lower(t->factor, t->n, v);
     for (size_t i = 0; i < t->n; i++)
-        v[i] *= t->factor ? t->o.weight : t->weight[i * t->every];
+        v[i] *= t->weight[i * t->every];
 }
 
 static bragg_status prepare_set(bragg_pdf_study *s, const set *t, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)
@@ -554,6 +528,7 @@ static bragg_status prepare(void *payload, const bragg_params *params, const bra
             return bragg_fail(err, BRAGG_ENOMEM, "no room for derivatives");
     }
     s->room = layout->n_variables;
+    s->layout = layout;
     move_structures(s, params->at);
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++)
@@ -639,7 +614,7 @@ static void report_sampling(const bragg_pdf_study *s, bragg_pdf_fit *f)
             say(f, "warning: steps of %.4g angstrom are wider than pi / qmax = %.4g: the data have lost information\n", step, nyquist);
         else
             say(f, "every %zu. point is fitted, steps of %.4g angstrom are within pi / qmax = %.4g%s\n", t->every, (double)t->every * step, nyquist,
-                t->factor ? "; whitened with the covariance" : "");
+                t->covariance ? "; esds with the covariance" : "");
     }
 }
 
@@ -661,7 +636,7 @@ static bragg_status show_set(bragg_pdf_study *s, const set *t, bragg_pdf_fit_set
     double miss = 0, all = 0, weighted = 0, whole = 0, *v = calloc(4 * t->wide, sizeof *v);
     if (!v)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", t->wide);
-    *out = (bragg_pdf_fit_set){ t->name, t->wide, t->n, v, v + t->wide, t->sigma ? v + 2 * t->wide : NULL, v + 3 * t->wide, NAN, NAN, t->factor != NULL };
+    *out = (bragg_pdf_fit_set){ t->name, t->wide, t->n, v, v + t->wide, t->sigma ? v + 2 * t->wide : NULL, v + 3 * t->wide, NAN, NAN, t->covariance != NULL };
     bragg_status st = calculate(s, t, s->params.at, 1, out->calculated, NULL, 0, NULL, err);
     for (size_t i = 0; st == BRAGG_OK && i < t->wide; i++) {
         double d = t->g[i] - out->calculated[i], w = t->sigma ? 1 / (t->sigma[i] * t->sigma[i]) : NAN;
@@ -706,6 +681,80 @@ static bragg_status check_selection(const bragg_pdf_study *s, bragg_error *err)
     return BRAGG_OK;
 }
 
+/* out = J' W C W J of weighted derivatives, the identity for W C W of sets whose
+ * covariance is unknown. */
+static void spread_noise(const bragg_pdf_study *s, double *out)
+{
+    size_t m = s->room;
+    memset(out, 0, m * m * sizeof *out);
+    for (size_t k = 0; k < s->n_sets; k++) {
+        const set *t = &s->set[k];
+        for (size_t a = 0; a < m; a++)
+            for (size_t i = 0; i < t->n; i++) {
+                double row = t->covariance ? 0 : s->jacobian[a * s->n + t->offset + i];
+                for (size_t j = 0; t->covariance && j < t->n; j++)
+                    row += s->jacobian[a * s->n + t->offset + j] * t->weight[j * t->every] * t->covariance[i * t->n + j] * t->weight[i * t->every];
+                for (size_t b = 0; b < m; b++)
+                    out[a * m + b] += row * s->jacobian[b * s->n + t->offset + i];
+            }
+    }
+}
+
+/* Inverse of a positive matrix in place, Gauss-Jordan on its scaled form; false when it
+ * has none. */
+static bool invert(double *a, size_t m)
+{
+    for (size_t k = 0; k < m; k++) {
+        double pivot = a[k * m + k];
+        if (!(fabs(pivot) > 1e-300))
+            return false;
+        a[k * m + k] = 1;
+        for (size_t j = 0; j < m; j++)
+            a[k * m + j] /= pivot;
+        for (size_t i = 0; i < m; i++) {
+            double by = a[i * m + k];
+            if (i == k)
+                continue;
+            a[i * m + k] = 0;
+            for (size_t j = 0; j < m; j++)
+                a[i * m + j] -= by * a[k * m + j];
+        }
+    }
+    return true;
+}
+
+/* Points weighted each by itself are fitted, which the misfit of a model bears best; what
+ * their noise, correlated as it is, does to the parameters is H J'W C W J H with H the
+ * inverse of J'W W J (P. J. Huber, Proc. 5th Berkeley Symp. 1 (1967) 221).  No esd becomes
+ * smaller than the misfit allows. */
+static bragg_status correlated_esds(bragg_pdf_study *s, double chi2, bragg_error *err)
+{
+    size_t m = s->room;
+    bool known = false;
+    for (size_t k = 0; k < s->n_sets; k++)
+        known = known || s->set[k].covariance;
+    if (!known || !m)
+        return BRAGG_OK;
+    double *h = calloc(2 * m * m + m, sizeof *h), *noise = h ? h + m * m : NULL, *variance = h ? noise + m * m : NULL;
+    bragg_status st = h ? prepare(s, &s->params, s->layout, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for esds");
+    for (size_t a = 0; st == BRAGG_OK && a < m; a++)
+        for (size_t b = 0; b < m; b++)
+            for (size_t i = 0; i < s->n; i++)
+                h[a * m + b] += s->jacobian[a * s->n + i] * s->jacobian[b * s->n + i];
+    if (st == BRAGG_OK && invert(h, m)) {
+        spread_noise(s, noise);
+        for (size_t k = 0; k < m; k++)
+            for (size_t a = 0; a < m; a++)
+                for (size_t b = 0; b < m; b++)
+                    variance[k] += h[k * m + a] * noise[a * m + b] * h[b * m + k];
+        for (size_t row = 0; row < s->params.n; row++)
+            if (s->layout->column[row] >= 0)
+                s->params.at[row].esd = fabs(s->layout->weight[row]) * sqrt(fmax(variance[s->layout->column[row]], 0) * fmax(chi2, 1));
+    }
+    free(h);
+    return st;
+}
+
 /* Without sigmas of the data esds come from the misfit. */
 static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, bragg_pdf_fit *f, bragg_error *err)
 {
@@ -724,8 +773,11 @@ static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, br
     f->cycles = lsq ? bragg_lsq_cycles(lsq) : 0;
     f->variables = lsq ? bragg_lsq_variables(lsq) : 0;
     f->chi2 = lsq && options.counting_esds && s->n > f->variables ? bragg_lsq_chi2(lsq) / (double)(s->n - f->variables) : NAN;
-    if (lsq && (st >= 0 || st == BRAGG_ENOCONV))
+    if (lsq && (st >= 0 || st == BRAGG_ENOCONV)) {
         report_lsq(s, lsq, f);
+        if (options.counting_esds && correlated_esds(s, f->chi2, st < 0 ? NULL : err) < 0)
+            st = st < 0 ? st : BRAGG_ENOMEM;
+    }
     bragg_lsq_free(lsq);
     return st > 0 ? BRAGG_OK : st;
 }

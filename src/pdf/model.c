@@ -144,18 +144,24 @@ static void subtract_baseline(const crystal *c, double r0, double step, size_t n
 
 /* -------------------------------------------------------- termination */
 
+/* A bin of Q counts by the share of it that lies between qmin and qmax. */
+static double share_of(double q, double q_step, const bragg_pdf_shape *shape)
+{
+    double low = fmax(fabs(q) - q_step / 2, shape->qmin_invang), high = fmin(fabs(q) + q_step / 2, shape->qmax_invang);
+    return fmax(high - low, 0) / q_step;
+}
+
 static void keep_band(double *z, size_t n, double q_step, const bragg_pdf_shape *shape)
 {
     size_t half = n / 2;
-    double first = ceil(shape->qmin_invang / q_step), last = ceil(shape->qmax_invang / q_step);
     for (size_t k = 0; k < n; k++) {
-        double index = k <= half ? (double)k : (double)(n - k);
         double q = q_step * (k < half ? (double)k : (double)k - 2 * (double)half), re = z[2 * k], im = z[2 * k + 1];
-        if (index < first || index >= last) {
+        double share = share_of(q, q_step, shape);
+        if (!(share > 0)) {
             z[2 * k] = z[2 * k + 1] = 0;
             continue;
         }
-        double c = cos(q * shape->rmin_ang), s = sin(q * shape->rmin_ang);
+        double c = share * cos(q * shape->rmin_ang), s = share * sin(q * shape->rmin_ang);
         z[2 * k] = re * c - im * s;
         z[2 * k + 1] = re * s + im * c;
     }

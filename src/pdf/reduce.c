@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Intensities to S(Q), F(Q) and G(r). */
 #include "config.h"
-#include <bragg/pdf.h>
+#include "reduce.h"
 
 #include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xraylib.h>
 
 enum { MOST_R = 1 << 22, MOST_DEGREE = 60 };
-
-/* A measurement on Q; sigma2 is NULL when it has none. */
-typedef struct curve {
-    size_t n;
-    double *q, *y, *sigma2;
-} curve;
 
 static void close_curve(curve *c)
 {
@@ -118,43 +111,16 @@ static bragg_status fill_options(bragg_pdf_options *o, const curve *s, bragg_err
         return bragg_fail(err, BRAGG_EINVAL, "r grid: expected 0 <= rmin < rmax and a step, found %g, %g, %g", o->rmin_ang, o->rmax_ang, o->rstep_ang);
     if (!(o->rpoly_ang >= 0) || o->rpoly_ang * o->qmaxinst_invang / BRAGG_PI > MOST_DEGREE)
         return bragg_fail(err, BRAGG_EINVAL, "rpoly: expected 0 to %.3g angstrom, found %g", MOST_DEGREE * BRAGG_PI / o->qmaxinst_invang, o->rpoly_ang);
-    if (!isfinite(o->background_scale))
+    if (isinf(o->background_scale))
         return bragg_fail(err, BRAGG_EINVAL, "background scale: expected a number, found %g", o->background_scale);
     if (!(o->mu_r >= 0) || o->mu_r > 10)
         return bragg_fail(err, BRAGG_EINVAL, "mu r: expected 0 to 10, found %g", o->mu_r);
-    if ((o->compton || isfinite(o->polarization) || o->mu_r > 0) && !(o->wavelength_ang > 0))
-        return bragg_fail(err, BRAGG_EINVAL, "Compton, polarization and absorption need the wavelength, found none");
+    if ((o->compton || isfinite(o->polarization) || o->mu_r > 0 || o->anomalous) && !(o->wavelength_ang > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "Compton, polarization, anomalous scattering and absorption need the wavelength, found none");
     return BRAGG_OK;
 }
 
 /* ---------------------------------------------------- what atoms scatter */
-
-typedef struct weights {
-    double mean2, square, compton; /* <f>^2, <f^2>, incoherent; electron units an atom */
-} weights;
-
-/* Incoherent scattering with the Breit-Dirac recoil factor squared (as a detector
- * counts photons; R. J. Temkin, V. E. Henrich & D. Turnbull, J. Phys. F 5 (1975)). */
-static double compton_of(const bragg_scatterer *s, double q, double wavelength_ang)
-{
-    const double compton_wavelength_ang = 0.0242631023867;
-    double s_invang = q / (4 * BRAGG_PI), sine = fmin(s_invang * wavelength_ang, 1);
-    double recoil = 1 + 2 * compton_wavelength_ang / wavelength_ang * sine * sine;
-    return SF_Compt(s->z, fmax(s_invang, 1e-6), NULL) / (recoil * recoil);
-}
-
-static weights weights_at(const bragg_composition *c, const bragg_pdf_options *o, double q)
-{
-    double atoms = 0, sum = 0, square = 0, compton = 0;
-    for (size_t k = 0; k < c->n; k++) {
-        double f = o->neutron ? c->scatterer[k].neutron_fm : bragg_scatterer_f0(&c->scatterer[k], q / (4 * BRAGG_PI));
-        atoms += c->count[k];
-        sum += c->count[k] * f;
-        square += c->count[k] * f * f;
-        compton += o->compton ? c->count[k] * compton_of(&c->scatterer[k], q, o->wavelength_ang) : 0;
-    }
-    return (weights){ sum * sum / (atoms * atoms), square / atoms, compton / atoms };
-}
 
 static bragg_status check_composition(const bragg_composition *c, const bragg_pdf_options *o, bragg_error *err)
 {
@@ -164,48 +130,47 @@ static bragg_status check_composition(const bragg_composition *c, const bragg_pd
         if (o->neutron && !isfinite(c->scatterer[k].neutron_fm))
             return bragg_fail(err, BRAGG_EDATA, "composition: no neutron scattering length is known for %s", c->scatterer[k].name);
     }
-    if (!(atoms > 0) || !(weights_at(c, o, 1).mean2 > 0))
+    if (!(atoms > 0) || !(bragg_pdf_weights_at(c, o, 1).mean2 > 0))
         return bragg_fail(err, BRAGG_EDATA, "composition: expected atoms that scatter, found none");
     return BRAGG_OK;
 }
 
-/* Transmission of a cylinder bathed in the beam, by the mean path over its disc:
- * numerical on a fixed grid of points and exit directions. */
-static double cylinder_transmission(double mu_r, double two_theta_rad)
-{
-    enum { RINGS = 12, SPOKES = 24 };
-    double sum = 0, c = cos(two_theta_rad), s = sin(two_theta_rad);
-    for (int i = 0; i < RINGS; i++)
-        for (int j = 0; j < SPOKES; j++) {
-            double r = sqrt((i + 0.5) / RINGS), a = 2 * BRAGG_PI * (j + 0.5) / SPOKES, x = r * cos(a), y = r * sin(a);
-            double in = x + sqrt(fmax(1 - y * y, 0)), along = x * c + y * s, across = x * s - y * c;
-            double out = sqrt(fmax(1 - across * across, 0)) - along;
-            sum += exp(-mu_r * (in + out));
-        }
-    return sum / (RINGS * SPOKES);
-}
+static double angle_of(const bragg_pdf_options *o, double q) { return 2 * asin(fmin(q * o->wavelength_ang / (4 * BRAGG_PI), 1)); }
 
-static double instrument_factor(const bragg_pdf_options *o, double q)
+/* Polarization and absorption; the latter relative to straight ahead on the ad hoc
+ * route, which has no absolute scale. */
+static absorption instrument_factor(const bragg_pdf_options *o, double mu, double q)
 {
-    double sine = fmin(q * o->wavelength_ang / (4 * BRAGG_PI), 1), tth = 2 * asin(sine), c = cos(tth), factor = 1;
+    absorption f = { 1, 1 };
+    if (!(o->wavelength_ang > 0))
+        return f;
+    double tth = angle_of(o, q), c = cos(tth);
+    bragg_pdf_options round = *o;
+    if (o->mu_r > 0) {
+        round.mount = BRAGG_PDF_CYLINDER;
+        round.size_mm = 1;
+        round.wall_mm = 0;
+        f.sample = bragg_pdf_absorption(&round, o->mu_r, tth).sample / bragg_pdf_absorption(&round, o->mu_r, 0).sample;
+    } else if (o->physical && o->size_mm > 0)
+        f = bragg_pdf_absorption(o, mu * o->packing, tth);
     if (isfinite(o->polarization))
-        factor *= (1 + o->polarization) / 2 + (1 - o->polarization) / 2 * c * c;
-    if (o->mu_r > 0)
-        factor *= cylinder_transmission(o->mu_r, tth) / cylinder_transmission(o->mu_r, 0);
-    return fmax(factor, 1e-6);
+        f.sample *= (1 + o->polarization) / 2 + (1 - o->polarization) / 2 * c * c;
+    f.sample = fmax(f.sample, 1e-6);
+    return f;
 }
 
 /* -------------------------------------------------------- S(Q) and F(Q) */
 
 /* Ad hoc scale: intensity over <f^2> is 1 in the least-squares sense over all data,
- * as the processed files of PDFgetX3 have it. */
+ * as the processed files of PDFgetX3 have it; the squares less what noise adds to them,
+ * which would make the scale too small. */
 static double unit_scale(const bragg_pdf *p, const weights *w)
 {
     double xy = 0, xx = 0;
     for (size_t i = 0; i < p->n; i++) {
-        double x = p->iq[i] / w[i].square;
+        double x = p->iq[i] / w[i].square, noise = p->iq_sigma ? p->iq_sigma[i] / w[i].square : 0;
         xy += x;
-        xx += x * x;
+        xx += x * x - noise * noise;
     }
     return xx > 0 ? xy / xx : NAN;
 }
@@ -259,11 +224,70 @@ static void close_low_q(bragg_pdf *p)
         p->fq[i] = -p->q[i];
 }
 
+/* The polynomial that was taken off: F' = (1 - B c B'W) F, B orthonormal under W, c 1
+ * but for a last term that counts in part; inner = c B'W V W B c. */
+typedef struct polynomial {
+    size_t degree;
+    double *basis, *w, part[MOST_DEGREE + 2], inner[MOST_DEGREE + 2][MOST_DEGREE + 2];
+} polynomial;
+
+static void find_inner(const bragg_pdf *p, polynomial *b)
+{
+    for (size_t a = 0; a < b->degree; a++)
+        for (size_t k = 0; k < b->degree; k++) {
+            double sum = 0;
+            for (size_t i = 0; i < p->n; i++)
+                sum += b->basis[a * p->n + i] * b->basis[k * p->n + i] * b->w[i] * b->w[i] * p->fq_sigma[i] * p->fq_sigma[i];
+            b->inner[a][k] = b->part[a] * sum * b->part[k];
+        }
+}
+
+/* What the polynomial does to the covariance of points i and j of any linear image of F:
+ * t rows the image of B, u that of V W B. */
+static double polynomial_covariance(const polynomial *b, const double *t, const double *u, size_t stride, size_t i, size_t j)
+{
+    double sum = 0;
+    for (size_t a = 0; a < b->degree; a++) {
+        sum -= b->part[a] * (t[a * stride + i] * u[a * stride + j] + u[a * stride + i] * t[a * stride + j]);
+        for (size_t k = 0; k < b->degree; k++)
+            sum += t[a * stride + i] * b->inner[a][k] * t[k * stride + j];
+    }
+    return sum;
+}
+
+/* V W B, a row a term. */
+static double *noisy_basis(const bragg_pdf *p, const polynomial *b)
+{
+    double *u = calloc(b->degree * p->n + 1, sizeof *u);
+    for (size_t a = 0; u && a < b->degree; a++)
+        for (size_t i = 0; i < p->n; i++)
+            u[a * p->n + i] = p->fq_sigma[i] * p->fq_sigma[i] * b->w[i] * b->basis[a * p->n + i];
+    return u;
+}
+
+static bragg_status sq_covariance(bragg_pdf *p, const polynomial *b, bragg_error *err)
+{
+    size_t n = p->n, band = p->used.band;
+    double *u = noisy_basis(p, b);
+    p->sq_covariance = calloc(n * (band + 1), sizeof *p->sq_covariance);
+    if (!p->sq_covariance || !u) {
+        free(u);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu points", n);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k <= band && i + k < n; k++) {
+            double sum = (k ? 0 : p->fq_sigma[i] * p->fq_sigma[i]) + polynomial_covariance(b, b->basis, u, n, i, i + k);
+            p->sq_covariance[i * (band + 1) + k] = p->q[i] > 0 && p->q[i + k] > 0 ? sum / (p->q[i] * p->q[i + k]) : 0;
+        }
+    free(u);
+    return BRAGG_OK;
+}
+
 /* F less its least-squares polynomial q P_{n-1}(q), n = rpoly qmaxinst / pi: what
  * varies slower than structure beyond rpoly can (Juhas et al. 2013).  For a broken
  * n the last term counts in part, so that G(r) moves smoothly with rpoly.
  * Gram-Schmidt, twice, from q T_k(2 q / qmax - 1). */
-static bragg_status subtract_polynomial(bragg_pdf *p, bragg_error *err)
+static bragg_status subtract_polynomial(bragg_pdf *p, polynomial *of, bragg_error *err)
 {
     double exact = p->used.rpoly_ang * p->used.qmaxinst_invang / BRAGG_PI;
     size_t degree = (size_t)ceil(exact), n = p->n;
@@ -284,27 +308,96 @@ static bragg_status subtract_polynomial(bragg_pdf *p, bragg_error *err)
         double norm = 1 / sqrt(dot(b, b, w, n));
         for (size_t i = 0; i < n; i++)
             b[i] *= norm;
-        take_away(p->fq, b, w, n, k + 1 == degree ? exact + 1 - (double)degree : 1);
+        of->part[k] = k + 1 == degree ? exact + 1 - (double)degree : 1;
+        take_away(p->fq, b, w, n, of->part[k]);
     }
-    free(basis);
-    free(w);
+    of->degree = degree;
+    of->basis = basis;
+    of->w = w;
+    if (st == BRAGG_OK && p->used.band && p->sq_sigma) {
+        find_inner(p, of);
+        st = sq_covariance(p, of, err);
+    }
     return st;
 }
 
 /* ----------------------------------------------------------------- G(r) */
 
-/* Lorch, J. Phys. C 2 (1969) 229. */
+static const char *const window_names[] = { "none", "lorch", "soper-lorch", "cosine" };
+
+bool bragg_pdf_window_parse(const char *name, bragg_pdf_window *window)
+{
+    for (int k = 0; k < 4; k++)
+        if (!strcmp(name, window_names[k])) {
+            *window = (bragg_pdf_window)k;
+            return true;
+        }
+    return false;
+}
+
+const char *bragg_pdf_window_name(bragg_pdf_window w) { return window_names[w]; }
+
 static double window_at(const bragg_pdf_options *o, double q)
 {
     double x = BRAGG_PI * q / o->qmax_invang;
-    return o->window == BRAGG_PDF_WINDOW_LORCH && x > 0 ? sin(x) / x : 1;
+    if (!(x > 1e-6))
+        return 1;
+    return o->window == BRAGG_PDF_WINDOW_LORCH ? sin(x) / x
+         : o->window == BRAGG_PDF_WINDOW_SOPER ? 3 * (sin(x) - x * cos(x)) / (x * x * x)
+         : o->window == BRAGG_PDF_WINDOW_COSINE ? cos(x / 2) : 1;
 }
 
-static bragg_status transform(bragg_pdf *p, bragg_error *err)
+/* Images of B and V W B in G(r): rows of m. */
+static bragg_status image(const bragg_pdf *p, const polynomial *of, size_t first, const double *w, size_t n, double *t, double *u, bragg_error *err)
+{
+    double *noisy = noisy_basis(p, of);
+    bragg_status st = noisy ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a covariance");
+    for (size_t a = 0; a < of->degree && st == BRAGG_OK; a++) {
+        st = bragg_sine_transform(p->q + first, of->basis + a * p->n + first, w, NULL, n, p->r, p->m, t + a * p->m, NULL, err);
+        if (st == BRAGG_OK)
+            st = bragg_sine_transform(p->q + first, noisy + a * p->n + first, w, NULL, n, p->r, p->m, u + a * p->m, NULL, err);
+    }
+    free(noisy);
+    return st;
+}
+
+/* cov(i, i + k) = 1/2 sum v (cos q(r_i+k - r_i) - cos q(r_i+k + r_i)), v = w^2 variance:
+ * two cosine transforms serve all pairs; and what the polynomial takes of the noise at
+ * low r.  The sigmas of G(r) become those of its diagonal. */
+static bragg_status gr_covariance(bragg_pdf *p, const polynomial *of, size_t first, const double *w, const double *variance, size_t n, bragg_error *err)
+{
+    size_t band = p->used.band, many = 2 * p->m + band + 1, rows = of->degree * p->m;
+    double step = p->used.rstep_ang, *x = calloc(4 * many + n + 2 * rows, sizeof *x), *w2 = x ? x + 4 * many : NULL, *t = x ? w2 + n : NULL;
+    p->gr_covariance = calloc(p->m * (band + 1), sizeof *p->gr_covariance);
+    if (!x || !p->gr_covariance) {
+        free(x);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu points", p->m);
+    }
+    for (size_t i = 0; i < many; i++) {
+        x[i] = (double)i * step;
+        x[many + i] = 2 * p->used.rmin_ang + (double)i * step;
+    }
+    for (size_t i = 0; i < n; i++)
+        w2[i] = w[i] * w[i];
+    bragg_status st = bragg_cosine_transform(p->q + first, variance, w2, NULL, n, x, many, x + 2 * many, NULL, err);
+    if (st == BRAGG_OK)
+        st = bragg_cosine_transform(p->q + first, variance, w2, NULL, n, x + many, many, x + 3 * many, NULL, err);
+    if (st == BRAGG_OK)
+        st = image(p, of, first, w, n, t, t + rows, err);
+    for (size_t i = 0; st == BRAGG_OK && i < p->m; i++) {
+        for (size_t k = 0; k <= band && i + k < p->m; k++)
+            p->gr_covariance[i * (band + 1) + k] = (x[2 * many + k] - x[3 * many + 2 * i + k]) / 2 + polynomial_covariance(of, t, t + rows, p->m, i, i + k);
+        p->gr_sigma[i] = sqrt(fmax(p->gr_covariance[i * (band + 1)], 0));
+    }
+    free(x);
+    return st;
+}
+
+static bragg_status transform(bragg_pdf *p, const polynomial *of, bragg_error *err)
 {
     size_t first = 0, last = p->n;
     const bragg_pdf_options *o = &p->used;
-    while (first < p->n && p->q[first] < o->qmin_invang - 1e-9)
+    while (!o->physical && first < p->n && p->q[first] < o->qmin_invang - 1e-9) /* else S is 0 there, and counts */
         first++;
     while (last > first && p->q[last - 1] > o->qmax_invang + 1e-9)
         last--;
@@ -324,16 +417,17 @@ static bragg_status transform(bragg_pdf *p, bragg_error *err)
         st = bragg_sine_transform(p->q + first, p->fq + first, w, variance, n, p->r, p->m, p->gr, p->gr_sigma, err);
     for (size_t j = 0; st == BRAGG_OK && variance && j < p->m; j++)
         p->gr_sigma[j] = sqrt(p->gr_sigma[j]);
+    if (st == BRAGG_OK && variance && o->band)
+        st = gr_covariance(p, of, first, w, variance, n, err);
     free(w);
     free(variance);
     return st;
 }
 
-/* Slope of the line through the origin from where the polynomial no longer acts to
- * where the first peak begins to rise. */
-static void low_r_slope(bragg_pdf *p)
+/* From where the polynomial no longer acts to where the first peak begins to rise. */
+double bragg_pdf_low_end(const bragg_pdf *p)
 {
-    double top = 0, from = fmax(p->used.rpoly_ang, 0.3), xy = 0, xx = 0, vv = 0;
+    double top = 0, from = fmax(p->used.rpoly_ang, 0.3);
     size_t first = 0, end;
     while (first < p->m && p->r[first] < from)
         first++;
@@ -343,8 +437,18 @@ static void low_r_slope(bragg_pdf *p)
         ;
     while (end > first && p->gr[end - 1] > 0) /* back to the foot, then half a ripple further */
         end--;
-    p->slope_to_ang = end > first ? p->r[end - 1] - BRAGG_PI / (2 * p->used.qmax_invang) : NAN;
-    for (size_t j = first; j < end && p->r[j] <= p->slope_to_ang; j++) {
+    return end > first ? p->r[end - 1] - BRAGG_PI / (2 * p->used.qmax_invang) : NAN;
+}
+
+/* Slope of the line through the origin up to there. */
+static void low_r_slope(bragg_pdf *p)
+{
+    double xy = 0, xx = 0, vv = 0, from = fmax(p->used.rpoly_ang, 0.3);
+    if (!p->used.physical && !(p->slope_to_ang > 0))
+        p->slope_to_ang = bragg_pdf_low_end(p);
+    for (size_t j = 0; j < p->m && p->r[j] <= p->slope_to_ang; j++) {
+        if (p->r[j] < from)
+            continue;
         xy += p->r[j] * p->gr[j];
         xx += p->r[j] * p->r[j];
         vv += p->gr_sigma ? p->r[j] * p->r[j] * p->gr_sigma[j] * p->gr_sigma[j] : NAN;
@@ -352,6 +456,14 @@ static void low_r_slope(bragg_pdf *p)
     p->slope = xx > 0 ? xy / xx : NAN;
     p->slope_esd = xx > 0 ? sqrt(vv) / xx : NAN;
     p->slope_expected = -4 * BRAGG_PI * p->used.number_density;
+}
+
+static void mean_tail(bragg_pdf *p)
+{
+    double sum = 0, count = 0;
+    for (size_t i = 4 * p->n / 5; i < p->n; i++, count++)
+        sum += p->sq[i];
+    p->sq_tail = sum / count;
 }
 
 /* ------------------------------------------------------------------ all */
@@ -384,70 +496,249 @@ static bragg_status make_pdf(const curve *s, const bragg_pdf_options *o, bragg_p
     return ok ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points of Q and %zu of r", p->n, p->m);
 }
 
-static bragg_status reduce(bragg_pdf *p, const curve *s, const bragg_composition *c, bragg_error *err)
+/* Intensities of a sample in electron units follow <f^2> + Compton slowly; on a wrong
+ * scale of Q they do not.  Means over sixteenths of the data from a quarter on. */
+static bragg_status check_match(const bragg_pdf *p, const bragg_composition *c, bragg_error *err)
+{
+    const double most = 5;
+    double low = INFINITY, high = 0, q_low = 0, q_high = 0, at_low = p->q[p->n - 1] / 4;
+    for (int k = 0; k < 12; k++) {
+        double from = at_low * (1 + k / 4.0), to = at_low * (1 + (k + 1) / 4.0), found = 0, expected = 0;
+        for (size_t i = 0; i < p->n; i++)
+            if (p->q[i] >= from && p->q[i] < to) {
+                found += p->iq[i];
+                expected += bragg_pdf_weights_at(c, &p->used, p->q[i]).square + bragg_pdf_compton_at(c, &p->used, p->q[i]);
+            }
+        if (!(expected > 0) || p->used.neutron)
+            continue;
+        double ratio = found / expected;
+        if (ratio > high)
+            high = ratio, q_high = (from + to) / 2;
+        if (ratio < low)
+            low = ratio, q_low = (from + to) / 2;
+    }
+    if (high > 0 && !(high < most * low))
+        return bragg_fail(err, BRAGG_EDATA, "intensity: cannot be matched to <f^2>: their ratio is %.3g at Q = %.3g and %.3g at %.3g /angstrom, expected a factor "
+                          "below %g; are wavelength, unit, composition and background scale right?", high, q_high, low, q_low, most);
+    return BRAGG_OK;
+}
+
+static bragg_status check_positive(const bragg_pdf *p, bragg_error *err)
+{
+    size_t negative = 0, first = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->iq[i] < 0 && p->q[i] >= p->used.qmin_invang) {
+            first = negative ? first : i;
+            negative++;
+        }
+    if (5 * negative > p->n)
+        return bragg_fail(err, BRAGG_EDATA, "intensity: negative at %zu of %zu points after %g x background, first at Q = %.4g /angstrom; lower its scale", negative,
+                          p->n, p->used.background_scale, p->q[first]);
+    return BRAGG_OK;
+}
+
+static bragg_status structure_ad_hoc(bragg_pdf *p, const weights *w, polynomial *of, bragg_error *err)
+{
+    p->scale = p->used.compton ? krogh_moe_norman_scale(p, w) : unit_scale(p, w);
+    if (!(p->scale > 0))
+        return bragg_fail(err, BRAGG_EDATA, "intensity: nothing is left at high Q after %g x background; is its scale right?", p->used.background_scale);
+    structure_functions(p, w);
+    close_low_q(p);
+    return subtract_polynomial(p, of, err);
+}
+
+static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_end, bragg_error *err)
 {
     weights *w = calloc(p->n, sizeof *w);
+    polynomial of = { .degree = 0 };
     if (!w)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
-    for (size_t i = 0; i < p->n; i++) {
-        double factor = instrument_factor(&p->used, s->q[i]);
-        p->q[i] = s->q[i];
-        p->iq[i] = s->y[i] / factor;
-        if (s->sigma2)
-            p->iq_sigma[i] = sqrt(s->sigma2[i]) / factor;
-        w[i] = weights_at(c, &p->used, s->q[i]);
-    }
+    for (size_t i = 0; i < p->n; i++)
+        w[i] = bragg_pdf_weights_at(c, &p->used, p->q[i]);
     for (size_t j = 0; j < p->m; j++)
         p->r[j] = p->used.rmin_ang + (double)j * p->used.rstep_ang;
-    p->scale = p->used.compton ? krogh_moe_norman_scale(p, w) : unit_scale(p, w);
-    bragg_status st = p->scale > 0 ? BRAGG_OK
-                                   : bragg_fail(err, BRAGG_EDATA, "intensity: nothing is left at high Q after %g x background; is its scale right?",
-                                                p->used.background_scale);
-    if (st == BRAGG_OK) {
-        structure_functions(p, w);
-        close_low_q(p);
-    }
-    if (st == BRAGG_OK)
-        st = subtract_polynomial(p, err);
+    p->slope_to_ang = low_end;
+    bragg_status st = p->used.physical ? bragg_pdf_physical(p, c, w, low_end, err) : structure_ad_hoc(p, w, &of, err);
     for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
         p->sq[i] = p->q[i] > 0 ? 1 + p->fq[i] / p->q[i] : 1;
+    if (st == BRAGG_OK && p->used.auto_qmax) {
+        p->used.qmax_invang = fmax(bragg_pdf_choose_qmax(p), p->used.qmin_invang + 1);
+        p->qmax_found = true;
+    }
     if (st == BRAGG_OK)
-        st = transform(p, err);
-    if (st == BRAGG_OK)
+        st = transform(p, &of, err);
+    if (st == BRAGG_OK) {
         low_r_slope(p);
+        mean_tail(p);
+    }
+    free(of.basis);
+    free(of.w);
     free(w);
+    return st;
+}
+
+/* What a reduction works on: the patterns on Q, and what they are made of. */
+typedef struct job {
+    curve s, b;
+    bool has_background;
+    const bragg_composition *composition;
+} job;
+
+static bragg_status open_job(job *k, const bragg_pattern *sample, const bragg_pattern *background, bragg_pdf_options *o, bragg_pdf *notes,
+                             bragg_error *err)
+{
+    bragg_status st = to_q(sample, o->wavelength_ang, "sample", &k->s, err);
+    if (st == BRAGG_OK)
+        st = fill_options(o, &k->s, err);
+    if (st == BRAGG_OK)
+        st = check_composition(k->composition, o, err);
+    while (st == BRAGG_OK && k->s.n > 16 && k->s.q[k->s.n - 1] > o->qmaxinst_invang + 1e-9)
+        k->s.n--;
+    if (st == BRAGG_OK && background)
+        st = to_q(background, o->wavelength_ang, "background", &k->b, err);
+    k->has_background = background != NULL;
+    if (st == BRAGG_OK && o->remove_outliers)
+        notes->n_outliers = bragg_pdf_remove_outliers(&k->s, notes->outlier_q, 8);
+    if (st == BRAGG_OK && isnan(o->background_scale)) {
+        o->background_scale = background ? bragg_pdf_background_scale(&k->s, &k->b, k->composition, o) : 1;
+        notes->background_found = background != NULL;
+        if (!isfinite(o->background_scale))
+            st = bragg_fail(err, BRAGG_EDATA, "background scale: found no region to compare sample and background in; give it");
+    }
+    return st;
+}
+
+/* Sample and background in the same units; the background behind the sample is weaker
+ * by the container's factor. */
+static bragg_status fill_intensities(const job *k, bragg_pdf *p, bragg_error *err)
+{
+    curve s = { 0 };
+    double mu = bragg_pdf_attenuation(k->composition, &p->used);
+    s.n = k->s.n;
+    s.q = k->s.q;
+    s.y = malloc(s.n * sizeof *s.y);
+    s.sigma2 = k->s.sigma2 ? malloc(s.n * sizeof *s.sigma2) : NULL;
+    if (!s.y || (k->s.sigma2 && !s.sigma2)) {
+        free(s.y);
+        free(s.sigma2);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s.n);
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        double container = instrument_factor(&p->used, mu, s.q[i]).container; /* divided here, multiplied below */
+        s.y[i] = k->s.y[i] / container;
+        if (s.sigma2)
+            s.sigma2[i] = k->s.sigma2[i] / (container * container);
+    }
+    bragg_status st = k->has_background ? subtract(&s, &k->b, p->used.background_scale, err) : BRAGG_OK;
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++) {
+        absorption f = instrument_factor(&p->used, mu, s.q[i]);
+        p->q[i] = s.q[i];
+        p->iq[i] = s.y[i] * f.container / f.sample;
+        if (p->iq_sigma)
+            p->iq_sigma[i] = s.sigma2 ? sqrt(s.sigma2[i]) * f.container / f.sample : NAN;
+    }
+    free(s.y);
+    free(s.sigma2);
+    return st;
+}
+
+static bragg_status one_route(const job *k, const bragg_pdf_options *o, double low_end, bragg_pdf **out, bragg_error *err)
+{
+    bool sigmas = k->s.sigma2 && (!k->has_background || k->b.sigma2);
+    curve like = { k->s.n, k->s.q, k->s.y, sigmas ? k->s.sigma2 : NULL };
+    bragg_status st = make_pdf(&like, o, out, err);
+    if (st == BRAGG_OK)
+        st = fill_intensities(k, *out, err);
+    if (st == BRAGG_OK)
+        st = check_positive(*out, err);
+    if (st == BRAGG_OK)
+        st = check_match(*out, k->composition, err);
+    return st == BRAGG_OK ? reduce(*out, k->composition, low_end, err) : st;
+}
+
+static bragg_status check_physical(const bragg_pdf_options *o, bragg_error *err)
+{
+    if (!o->physical)
+        return BRAGG_OK;
+    if (!(o->number_density > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "physical route: expected a density or number density, found none; the ad hoc route needs none");
+    if (!(o->wavelength_ang > 0) && !o->neutron)
+        return bragg_fail(err, BRAGG_EINVAL, "physical route: expected the wavelength, found none");
+    if (!(o->size_mm >= 0) || !(o->wall_mm >= 0) || !(o->wall_mu_per_mm >= 0) || !(o->packing > 0 && o->packing <= 1) || !(o->compton_window_ang >= 0))
+        return bragg_fail(err, BRAGG_EINVAL, "physical route: expected sizes not below 0 and a packing of 0 to 1, found %g, %g, %g and %g", o->size_mm, o->wall_mm,
+                          o->wall_mu_per_mm, o->packing);
+    return BRAGG_OK;
+}
+
+/* Where the low-r region of the physical route ends is read from an ad hoc G(r). */
+static bragg_status find_low_end(const job *k, const bragg_pdf_options *o, double *to, bragg_error *err)
+{
+    bragg_pdf *first = NULL;
+    bragg_pdf_options plain = *o;
+    plain.physical = plain.auto_qmax = false;
+    plain.rpoly_ang = 0.9;
+    plain.rmin_ang = 0;
+    plain.rmax_ang = 8;
+    plain.rstep_ang = 0.02;
+    plain.band = 0;
+    plain.window = BRAGG_PDF_WINDOW_NONE;
+    bragg_status st = one_route(k, &plain, NAN, &first, err);
+    if (st == BRAGG_OK && !isfinite(*to = first->slope_to_ang))
+        st = bragg_fail(err, BRAGG_EDATA, "physical route: no first distance is seen in G(r) below 6 angstrom");
+    bragg_pdf_free(first);
+    return st;
+}
+
+static void copy_notes(bragg_pdf *to, const bragg_pdf *from)
+{
+    to->background_found = from->background_found;
+    to->n_outliers = from->n_outliers;
+    memcpy(to->outlier_q, from->outlier_q, sizeof to->outlier_q);
+}
+
+static bragg_status set_anomalous(bragg_composition *c, const bragg_pdf_options *o, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    if (!o->anomalous || o->neutron)
+        return BRAGG_OK;
+    for (size_t k = 0; k < c->n && st == BRAGG_OK; k++)
+        if (c->scatterer[k].f1 == 0 && c->scatterer[k].f2 == 0) /* whoever set them knows better */
+            st = bragg_scatterer_set_anomalous(&c->scatterer[k], o->wavelength_ang, err);
     return st;
 }
 
 bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *background, const bragg_composition *composition,
                               const bragg_pdf_options *options, bragg_pdf **out, bragg_error *err)
 {
-    curve s = { 0 }, b = { 0 };
+    bragg_composition own = *composition;
+    job k = { .composition = &own };
     bragg_pdf_options o = *options;
+    bragg_pdf notes = { 0 };
+    double low_end = NAN;
     *out = NULL;
     if (!(o.wavelength_ang > 0))
         o.wavelength_ang = sample->wavelength_ang;
-    bragg_status st = to_q(sample, o.wavelength_ang, "sample", &s, err);
+    bragg_status st = check_physical(&o, err);
+    if (o.physical)
+        o.rpoly_ang = 0;
     if (st == BRAGG_OK)
-        st = fill_options(&o, &s, err);
+        st = set_anomalous(&own, &o, err);
     if (st == BRAGG_OK)
-        st = check_composition(composition, &o, err);
-    while (st == BRAGG_OK && s.n > 16 && s.q[s.n - 1] > o.qmaxinst_invang + 1e-9)
-        s.n--;
-    if (st == BRAGG_OK && background)
-        st = to_q(background, o.wavelength_ang, "background", &b, err);
-    if (st == BRAGG_OK && background)
-        st = subtract(&s, &b, o.background_scale, err);
+        st = open_job(&k, sample, background, &o, &notes, err);
+    if (o.first_distance_ang > 0)
+        low_end = o.first_distance_ang;
+    else if (st == BRAGG_OK && o.physical)
+        st = find_low_end(&k, &o, &low_end, err);
     if (st == BRAGG_OK)
-        st = make_pdf(&s, &o, out, err);
+        st = one_route(&k, &o, low_end, out, err);
     if (st == BRAGG_OK)
-        st = reduce(*out, &s, composition, err);
+        copy_notes(*out, &notes);
     if (st < 0) {
         bragg_pdf_free(*out);
         *out = NULL;
     }
-    close_curve(&s);
-    close_curve(&b);
+    close_curve(&k.s);
+    close_curve(&k.b);
     return st;
 }
 
@@ -455,7 +746,7 @@ void bragg_pdf_free(bragg_pdf *p)
 {
     if (!p)
         return;
-    double *const all[] = { p->q, p->iq, p->iq_sigma, p->sq, p->sq_sigma, p->fq, p->fq_sigma, p->r, p->gr, p->gr_sigma };
+    double *const all[] = { p->q, p->iq, p->iq_sigma, p->sq, p->sq_sigma, p->fq, p->fq_sigma, p->r, p->gr, p->gr_sigma, p->sq_covariance, p->gr_covariance };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         free(all[k]);
     free(p);

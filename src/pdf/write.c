@@ -33,7 +33,8 @@ static void write_settings(FILE *to, const bragg_pdf *p, const bragg_pdf_names *
     put(to, "rmin", o->rmin_ang);
     put(to, "rmax", o->rmax_ang);
     put(to, "rstep", o->rstep_ang);
-    fprintf(to, "\n# beyond PDFgetX3\nwindow = %s\ncompton = %s\n", o->window == BRAGG_PDF_WINDOW_LORCH ? "lorch" : "none", o->compton ? "yes" : "no");
+    fprintf(to, "\n# beyond PDFgetX3\nroute = %s\nwindow = %s\ncompton = %s\nanomalous = %s\n", o->physical ? "physical" : "ad hoc",
+            bragg_pdf_window_name(o->window), o->compton || o->physical ? "yes" : "no", o->anomalous ? "yes" : "no");
     put(to, "polarization", o->polarization);
     put(to, "mu_r", o->mu_r);
     put(to, "number_density", o->number_density);
@@ -55,12 +56,49 @@ static void write_points(FILE *to, const double *x, const double *y, const doubl
 
 static const char *type_of(const char *path)
 {
-    static const char *const types[] = { "iq", "sq", "fq", "gr" };
+    static const char *const types[] = { "iq", "sq", "fq", "gr", "cov", "sqcov" };
     const char *dot = strrchr(path, '.');
-    for (size_t k = 0; dot && k < 4; k++)
+    for (size_t k = 0; dot && k < sizeof types / sizeof *types; k++)
         if (!strcmp(dot + 1, types[k]))
             return types[k];
     return NULL;
+}
+
+/* A row a point: x, its variance, its covariances with the points after it. */
+static bragg_status write_covariance(const bragg_pdf *p, const char *type, const char *path, bool force, bragg_error *err)
+{
+    const double *c = *type == 'c' ? p->gr_covariance : p->sq_covariance, *x = *type == 'c' ? p->r : p->q;
+    size_t n = *type == 'c' ? p->m : p->n, band = p->used.band;
+    char text[BRAGG_NUMBER_TEXT];
+    bragg_output *out = NULL;
+    if (!c)
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': no covariance was asked for, or the data have no errors", path);
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "# covariance of %s: x, then of the point with itself and those after it\n# points %zu band %zu\n", *type == 'c' ? "G(r)" : "S(Q)", n, band);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(to, "%s", bragg_number_print_digits(text, x[i], 9));
+        for (size_t k = 0; k <= band; k++)
+            fprintf(to, " %s", bragg_number_print_digits(text, c[i * (band + 1) + k], 7));
+        fprintf(to, "\n");
+    }
+    return bragg_output_commit(out, err);
+}
+
+bragg_status bragg_pdf_data_write(const bragg_pdf_data *d, const char *comment, const char *path, bool force, bragg_error *err)
+{
+    bragg_output *out = NULL;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "[DEFAULT]\n\nversion = bragg %s\n%s\nmode = %s\n", PACKAGE_VERSION, comment ? comment : "", d->neutron ? "neutron" : "xray");
+    put(to, "qmax", d->qmax_invang);
+    fprintf(to, "\n#### start data\n\n#S 1\n#L r(A)  G(A^{-2})%s\n", d->sigma ? "  dr(A)  dG(A^{-2})" : "");
+    write_points(to, d->r, d->g, d->sigma, d->n, true);
+    return bragg_output_commit(out, err);
 }
 
 bragg_status bragg_pdf_write(const bragg_pdf *p, const bragg_pdf_names *names, const char *path, bool force, bragg_error *err)
@@ -68,7 +106,9 @@ bragg_status bragg_pdf_write(const bragg_pdf *p, const bragg_pdf_names *names, c
     const char *type = type_of(path);
     bragg_output *out = NULL;
     if (!type)
-        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a name in .gr, .fq, .sq or .iq", path);
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a name in .gr, .fq, .sq, .iq, .cov or .sqcov", path);
+    if (!strcmp(type, "cov") || !strcmp(type, "sqcov"))
+        return write_covariance(p, type, path, force, err);
     bragg_status st = bragg_output_open(path, force, &out, err);
     if (st < 0)
         return st;

@@ -377,6 +377,94 @@ static void transform(void *payload)
     bragg_sine_transform(t->q, t->f, t->w, t->v, 3000, t->r, 6000, t->g, t->e, NULL);
 }
 
+/* R-3m Bi-Sb, 12 sites, G(r) to 100 angstrom with termination. */
+static void model(void *payload)
+{
+    static double g[10000];
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    shape.n = 10000;
+    shape.qmax_invang = 27;
+    shape.qdamp_invang = 0.01;
+    if (bragg_pdf_model(payload, &shape, g, NULL, NULL) < 0)
+        exit(1);
+}
+
+static void debye(void *payload)
+{
+    bragg_debye_options o = BRAGG_DEBYE_OPTIONS_INIT;
+    bragg_debye *d;
+    if (bragg_debye_sum(payload, &o, &d, NULL) < 0)
+        exit(1);
+    bragg_debye_free(d);
+}
+
+/* A pattern of 1500 points with errors, its background, to 3000 points of G(r). */
+static bragg_status reduce_some(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    bragg_pattern *const *p = payload;
+    bragg_composition c;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_status st = bragg_composition_parse("BiSnSb", &c, err);
+    o.auto_qmax = o.remove_outliers = true;
+    for (size_t k = first; k < last && st == BRAGG_OK; k++) {
+        bragg_pdf *out = NULL;
+        st = bragg_pdf_reduce(p[0], p[1], &c, &o, &out, err);
+        bragg_pdf_free(out);
+    }
+    return st;
+}
+
+static void reduce_many(void *payload)
+{
+    if (bragg_parallel_for(100, 1, reduce_some, payload, NULL) < 0)
+        exit(1);
+}
+
+static void bench_structures(FILE *to)
+{
+    char path[1024];
+    bragg_structure *s;
+    bragg_particle *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    const char *folder = getenv("BRAGG_DATADIR") ? getenv("BRAGG_DATADIR") : ".";
+    snprintf(path, sizeof path, "%s/cif/BiSb_50_50.cif", folder);
+    if (bragg_structure_read_cif(path, NULL, &s, NULL, 0, &err) < 0) {
+        printf("skipped: %s\n", err.text);
+        return;
+    }
+    for (size_t a = 0; a < s->n_atoms; a++) {
+        s->atom[a].anisotropic = false;
+        s->atom[a].uiso_ang2 = 0.0101;
+    }
+    double t = median(model, s);
+    row(to, "pdf.model.bisb.100A", t, "s", "libdiffpy PDFCalculator 4.1 s", 4.1 / t);
+    if (bragg_particle_cut(s, BRAGG_CUT_SPHERE, 181, NAN, &p, &err) == BRAGG_OK) {
+        char name[64];
+        double start = now();
+        debye(p);
+        t = now() - start;
+        snprintf(name, sizeof name, "pdf.debye.%zuk", p->n / 1000);
+        row(to, name, t, "s", "pairs/s", (double)p->n * (double)p->n / 2 / t);
+        bragg_particle_free(p);
+    }
+    bragg_structure_free(s);
+}
+
+static void bench_batch(FILE *to)
+{
+    bragg_pattern *p[2] = { bragg_pattern_new(1500, BRAGG_AXIS_Q), bragg_pattern_new(1500, BRAGG_AXIS_Q) };
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 1500; i++) {
+            double q = p[k]->x[i] = 0.5 + 0.017 * i;
+            p[k]->y[i] = (k ? 20 : 3000 * exp(-q / 7) * (1 + sin(3 * q) / (3 * q)) + 60);
+            p[k]->sigma[i] = sqrt(p[k]->y[i]);
+        }
+    double t = median(reduce_many, p);
+    row(to, "pdf.batch", 100 / t, "patterns/s", "target 200", 100 / t / 200);
+    bragg_pattern_free(p[0]);
+    bragg_pattern_free(p[1]);
+}
+
 static void bench_pdf(FILE *to)
 {
     total *t = malloc(sizeof *t);
@@ -391,6 +479,8 @@ static void bench_pdf(FILE *to)
     double s = median(transform, t);
     row(to, "pdf.transform.3000x6000", s, "s", "target 5 ms", 0.005 / s);
     free(t);
+    bench_batch(to);
+    bench_structures(to);
 }
 
 /* ---------------------------------------------------------------- cards */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the atoms of a composition scatter and absorb. */
+#include "config.h"
+#include "reduce.h"
+
+#include <bragg/units.h>
+#include <math.h>
+#include <xraylib.h>
+
+/* Incoherent scattering with the Breit-Dirac recoil factor squared (as a detector
+ * counts photons; R. J. Temkin, V. E. Henrich & D. Turnbull, J. Phys. F 5 (1975)),
+ * through an energy window of integral width b: exp(-pi (dlambda / b)^2), Ruland 1964.
+ * Without a wavelength recoil is left out. */
+static double compton_of(const bragg_scatterer *s, const bragg_pdf_options *o, double q)
+{
+    const double compton_wavelength_ang = 0.0242631023867;
+    double s_invang = q / (4 * BRAGG_PI), base = SF_Compt(s->z, fmax(s_invang, 1e-6), NULL);
+    if (!(o->wavelength_ang > 0))
+        return base;
+    double sine = fmin(s_invang * o->wavelength_ang, 1), shift_ang = 2 * compton_wavelength_ang * sine * sine;
+    double recoil = 1 + shift_ang / o->wavelength_ang, x = o->compton_window_ang > 0 ? shift_ang / o->compton_window_ang : 0;
+    return base / (recoil * recoil) * exp(-BRAGG_PI * x * x);
+}
+
+static void amplitude(const bragg_scatterer *s, const bragg_pdf_options *o, double q, double *re, double *im)
+{
+    *re = o->neutron ? s->neutron_fm : bragg_scatterer_f0(s, q / (4 * BRAGG_PI));
+    *im = 0;
+    if (!o->neutron && o->anomalous) {
+        *re += s->f1;
+        *im = s->f2;
+    }
+}
+
+static double compton_mean(const bragg_composition *c, const bragg_pdf_options *o, double q)
+{
+    double atoms = 0, sum = 0;
+    for (size_t k = 0; k < c->n; k++) {
+        atoms += c->count[k];
+        sum += c->count[k] * compton_of(&c->scatterer[k], o, q);
+    }
+    return sum / atoms;
+}
+
+double bragg_pdf_compton_at(const bragg_composition *c, const bragg_pdf_options *o, double q) { return o->neutron ? 0 : compton_mean(c, o, q); }
+
+weights bragg_pdf_weights_at(const bragg_composition *c, const bragg_pdf_options *o, double q)
+{
+    double atoms = 0, re = 0, im = 0, square = 0;
+    for (size_t k = 0; k < c->n; k++) {
+        double a, b;
+        amplitude(&c->scatterer[k], o, q, &a, &b);
+        atoms += c->count[k];
+        re += c->count[k] * a;
+        im += c->count[k] * b;
+        square += c->count[k] * (a * a + b * b);
+    }
+    double compton = (o->compton || o->physical) && !o->neutron ? compton_mean(c, o, q) : 0;
+    return (weights){ (re * re + im * im) / (atoms * atoms), square / atoms, compton };
+}
+
+void bragg_pdf_partial_weights(const bragg_composition *c, const bragg_pdf_options *o, double q, double *out)
+{
+    double atoms = 0, whole = bragg_pdf_weights_at(c, o, q).mean2;
+    for (size_t k = 0; k < c->n; k++)
+        atoms += c->count[k];
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t j = i; j < c->n; j++) {
+            double a[2], b[2];
+            amplitude(&c->scatterer[i], o, q, &a[0], &a[1]);
+            amplitude(&c->scatterer[j], o, q, &b[0], &b[1]);
+            *out++ = (i == j ? 1 : 2) * c->count[i] * c->count[j] / (atoms * atoms) * (a[0] * b[0] + a[1] * b[1]) / whole;
+        }
+}
+
+double bragg_pdf_attenuation(const bragg_composition *c, const bragg_pdf_options *o)
+{
+    const double avogadro = 0.602214076; /* g/mol per cubic angstrom in g/cm^3 is its inverse */
+    double mass = 0, sum = 0;
+    if (o->neutron || !(o->wavelength_ang > 0) || !(o->number_density > 0))
+        return 0;
+    for (size_t k = 0; k < c->n; k++) {
+        mass += c->count[k] * c->scatterer[k].weight;
+        sum += c->count[k] * c->scatterer[k].weight * CS_Total(c->scatterer[k].z, BRAGG_HC_KEV_ANG / o->wavelength_ang, NULL);
+    }
+    return o->number_density * bragg_composition_weight(c) / avogadro * sum / mass / 10;
+}
