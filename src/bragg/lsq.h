@@ -96,8 +96,9 @@ int bragg_lsq_cycles(const bragg_lsq *lsq);
 size_t bragg_lsq_row(const bragg_lsq *lsq, size_t k);
 
 /** After _finish: variance of a quantity with the given derivatives with respect
- *  to the rows of the table; NAN when it is not determined. */
-double bragg_lsq_variance(const bragg_lsq *lsq, const double *d_rows);
+ *  to the rows of the table; NAN when it is not determined.  Works in the fit's own
+ *  room: not from two threads at once. */
+double bragg_lsq_variance(bragg_lsq *lsq, const double *d_rows);
 /** Covariance of variables i and j (NAN when not determined). */
 double bragg_lsq_covariance(const bragg_lsq *lsq, size_t i, size_t j);
 double bragg_lsq_correlation(const bragg_lsq *lsq, size_t i, size_t j);

@@ -35,6 +35,7 @@ struct bragg_lsq {
     size_t *row;              /* of each variable */
     sums now, trial;
     double *scale, *delta, *saved, *inverse;
+    double *d_variables;      /* of bragg_lsq_variance: derivatives by variable */
     char **singular;
     size_t n_singular;
     bool *undetermined;       /* variables */
@@ -638,18 +639,18 @@ double bragg_lsq_correlation(const bragg_lsq *l, size_t i, size_t j)
     return bragg_lsq_covariance(l, i, j) / sqrt(bragg_lsq_covariance(l, i, i) * bragg_lsq_covariance(l, j, j));
 }
 
-double bragg_lsq_variance(const bragg_lsq *l, const double *d_rows)
+double bragg_lsq_variance(bragg_lsq *l, const double *d_rows)
 {
-    double *d = calloc(l->m + 1, sizeof *d), sum = 0;
-    for (size_t i = 0; d && i < l->params->n; i++)
+    double *d = l->d_variables, sum = 0;
+    memset(d, 0, (l->m + 1) * sizeof *d);
+    for (size_t i = 0; i < l->params->n; i++)
         if (l->layout.column[i] >= 0 && d_rows[i] != 0)
             d[l->layout.column[i]] += l->layout.weight[i] * d_rows[i];
-    for (size_t i = 0; d && i < l->m; i++)
+    for (size_t i = 0; i < l->m; i++)
         for (size_t j = 0; j < l->m; j++)
             if (d[i] != 0 && d[j] != 0)
                 sum += d[i] * d[j] * bragg_lsq_covariance(l, i, j);
-    free(d);
-    return d ? sum : NAN;
+    return sum;
 }
 
 const char *bragg_lsq_singular(const bragg_lsq *l, size_t direction)
@@ -663,7 +664,7 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
 {
     size_t m = l->m, blocks = (l->problem->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     l->lanes = blocks < MAX_LANES ? blocks : MAX_LANES;
-    double *v = bragg_arena_alloc(l->arena, 5 * m + 3 * m * m + 1, sizeof *v);
+    double *v = bragg_arena_alloc(l->arena, 6 * m + 3 * m * m + 1, sizeof *v);
     l->lane = bragg_arena_alloc(l->arena, l->lanes * (1 + m + m * m), sizeof *l->lane);
     l->undetermined = bragg_arena_alloc(l->arena, m + 1, sizeof *l->undetermined);
     l->singular = bragg_arena_alloc(l->arena, m + 1, sizeof *l->singular);
@@ -675,6 +676,7 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
     l->now = (sums){ 0, v + 5 * m, v + 3 * m };
     l->trial = (sums){ 0, v + 5 * m + m * m, v + 4 * m };
     l->inverse = v + 5 * m + 2 * m * m;
+    l->d_variables = v + 5 * m + 3 * m * m;
     if (l->opt.form == BRAGG_LSQ_DENSE && m) {
         l->jacobian = gsl_matrix_alloc(l->problem->n, m);
         l->r = gsl_vector_alloc(l->problem->n);

@@ -484,37 +484,47 @@ static double run_sums(const double *r, size_t n)
     return total + sum * sum;
 }
 
-static void fill_r_factors(const run *r, bragg_fit *f)
+typedef struct misfit {
+    double difference, total, chi2, steps, runs; /* steps: of neighbours' residuals, squared */
+} misfit;
+
+static bragg_status add_misfit(bragg_model *m, size_t which, misfit *s, bragg_error *err)
 {
-    const bragg_model *m = r->model;
-    double difference = 0, total = 0, weighted = weighted_sum(m), chi2 = 0, steps = 0, runs = 0, before;
-    for (size_t k = 0; k < m->n_histograms; k++) {
-        const histogram *h = &m->histogram[k];
-        double *y = malloc(h->n * sizeof *y);
-        if (!y || bragg_model_calculate(r->model, k, NULL, NULL, NULL, y, NULL, NULL) < 0) {
-            free(y);
-            continue;
-        }
-        before = 0;
-        for (size_t i = 0; i < h->n; i++) {
-            double d = (h->y[i] - y[i]) * h->weight[i];
-            difference += fabs(h->y[i] - y[i]);
-            total += fabs(h->y[i]);
-            chi2 += d * d;
-            steps += i ? (d - before) * (d - before) : 0;
-            before = d;
-            y[i] = d;
-        }
-        runs += run_sums(y, h->n);
-        free(y);
+    const histogram *h = &m->histogram[which];
+    double *y = malloc((h->n + 1) * sizeof *y), before = 0;
+    bragg_status st = y ? bragg_model_calculate(m, which, NULL, NULL, NULL, y, NULL, err)
+                        : bragg_fail(err, BRAGG_ENOMEM, "no room for the R factors of %zu points", h->n);
+    for (size_t i = 0; i < h->n && st == BRAGG_OK; i++) {
+        double d = (h->y[i] - y[i]) * h->weight[i];
+        s->difference += fabs(h->y[i] - y[i]);
+        s->total += fabs(h->y[i]);
+        s->chi2 += d * d;
+        s->steps += i ? (d - before) * (d - before) : 0;
+        before = d;
+        y[i] = d;
     }
-    double freedom = (double)f->points - (double)f->variables;
-    f->rp = difference / total;
-    f->rwp = sqrt(chi2 / weighted);
+    if (st == BRAGG_OK)
+        s->runs += run_sums(y, h->n);
+    free(y);
+    return st;
+}
+
+static bragg_status fill_r_factors(const run *r, bragg_fit *f, bragg_error *err)
+{
+    misfit s = { 0 };
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < r->model->n_histograms && st == BRAGG_OK; k++)
+        st = add_misfit(r->model, k, &s, err);
+    if (st < 0)
+        return st;
+    double freedom = (double)f->points - (double)f->variables, weighted = weighted_sum(r->model);
+    f->rp = s.difference / s.total;
+    f->rwp = sqrt(s.chi2 / weighted);
     f->rexp = sqrt(freedom / weighted);
-    f->gof = sqrt(chi2 / freedom);
-    f->durbin_watson = steps / chi2;
-    f->serial_factor = sqrt(fmax(runs / chi2 / (1 + 4 / BRAGG_PI), 1));
+    f->gof = sqrt(s.chi2 / freedom);
+    f->durbin_watson = s.steps / s.chi2;
+    f->serial_factor = sqrt(fmax(s.runs / s.chi2 / (1 + 4 / BRAGG_PI), 1));
+    return BRAGG_OK;
 }
 
 static void count_reflections(const bragg_model *m, bragg_fit *f)
@@ -698,7 +708,11 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     f->points = m->n_observations;
     f->variables = bragg_lsq_variables(r->lsq);
     f->n_phases = m->n_phases;
-    fill_r_factors(r, f);
+    bragg_status st = fill_r_factors(r, f, err);
+    if (st < 0) {
+        free(gradient);
+        return st;
+    }
     count_reflections(m, f);
     bool any = false;
     for (size_t i = 0; i < m->n_phases; i++)
@@ -713,7 +727,7 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     fill_absolute(r, gradient, f);
     free(gradient);
     f->correlations = list_correlations(r);
-    bragg_status st = keep_covariance(r, f, err);
+    st = keep_covariance(r, f, err);
     if (st < 0)
         return st;
     return fill_r_bragg(r, f, err);
