@@ -9,7 +9,8 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *out;
+    const char *out, *scale;
+    cli_plot_look look;
     bool json, force, parameters;
 } wish;
 
@@ -38,9 +39,9 @@ static const char *file_of(const wish *w, const bragg_experiment *x, size_t k, c
 static bragg_status write_pattern(const wish *w, const bragg_experiment *x, bragg_model *m, size_t k, const bragg_fit *f, bragg_arena *arena, bragg_error *err)
 {
     bragg_instrument instrument;
-    bragg_status st = cli_plot_fit(m, k, f, x->title, file_of(w, x, k, "fit", ".svg", arena), w->force, err);
+    bragg_status st = cli_plot_fit(m, k, f, x->title, &w->look, file_of(w, x, k, "fit", ".svg", arena), w->force, err);
     if (st == BRAGG_OK)
-        st = cli_plot_fit(m, k, f, x->title, file_of(w, x, k, "fit", ".png", arena), true, err); /* its numbers are there already */
+        st = cli_plot_fit(m, k, f, x->title, &w->look, file_of(w, x, k, "fit", ".png", arena), true, err); /* its numbers are there already */
     bragg_instrument_of(m, k, &instrument);
     return st == BRAGG_OK ? bragg_instrument_write(&instrument, file_of(w, x, k, "instrument", ".instr", arena), w->force, err) : st;
 }
@@ -123,6 +124,8 @@ static int run(int argc, char **argv)
     const cli_option options[] = {
         { "output", 'o', CLI_TEXT, &w.out, "DIR", "write fit.json, fit.cif, tables, plots and instrument.instr here" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
+        { "scale", 's', CLI_TEXT, &w.scale, "HOW", "intensities of the plot: linear, sqrt or log [linear]" },
+        { "weighted", 'w', CLI_FLAG, &w.look.weighted, NULL, "difference of the plot over its uncertainty" },
         { "parameters", 0, CLI_FLAG, &w.parameters, NULL, "list all parameters at their start and exit" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
@@ -134,6 +137,8 @@ static int run(int argc, char **argv)
         return 0;
     if (st == BRAGG_OK && n != 1)
         st = bragg_fail(&err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml, found %d names", n);
+    if (st == BRAGG_OK && w.scale && !bragg_plot_scale_parse(w.scale, &w.look.scale))
+        st = bragg_fail(&err, BRAGG_EINVAL, "--scale: expected linear, sqrt or log, found '%s'", w.scale);
     if (st == BRAGG_OK)
         st = refine(&w, argv[0], &err);
     return cli_report(&cli_refine, st, &err);

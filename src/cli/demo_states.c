@@ -127,7 +127,7 @@ static bragg_status plot(const demo *d, bragg_model *m, const bragg_fit *f, cons
     static const char *const endings[] = { "-rietveld.svg", "-rietveld.png", "-rietveld.pdf" };
     bragg_status st = BRAGG_OK;
     for (int k = 0; k < 3 && st >= 0; k++)
-        st = cli_plot_fit(m, 0, f, title, file_of(d, name, endings[k]), d->force || k, err);
+        st = cli_plot_fit(m, 0, f, title, NULL, file_of(d, name, endings[k]), d->force || k, err);
     return st < 0 ? st : bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), file_of(d, name, ".json"), d->force, err);
 }
 

@@ -17,7 +17,8 @@ static size_t tick_positions(const bragg_model *m, size_t pattern, size_t phase,
     return found;
 }
 
-bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, const char *title, const char *path, bool force, bragg_error *err)
+bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, const char *title, const cli_plot_look *look, const char *path,
+                          bool force, bragg_error *err)
 {
     size_t n = bragg_model_points(m, pattern), n_peaks;
     (void)bragg_model_peaks(m, pattern, &n_peaks);
@@ -37,6 +38,8 @@ bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, co
         o.page.force = force;
         o.rwp_percent = 100 * f->rwp;
         o.gof = f->gof;
+        if (look)
+            o.scale = look->scale, o.weighted = look->weighted;
         st = bragg_plot_rietveld(&data, &o, path, err);
     }
     free(v);
