@@ -25,22 +25,31 @@ json_t *bragg_json_quantity(double value, double esd, const char *unit)
     return q;
 }
 
+static bragg_status dump(json_t *root, FILE *to, const char *name, bragg_error *err)
+{
+    if (json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) || fputc('\n', to) == EOF || fflush(to))
+        return bragg_fail(err, BRAGG_EIO, "%s: %s", name, strerror(errno));
+    return BRAGG_OK;
+}
+
 bragg_status bragg_json_write_take(json_t *root, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out = NULL;
     bragg_status st = root ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the results as JSON");
-    if (st == BRAGG_OK && path)
+    if (st == BRAGG_OK)
         st = bragg_output_open(path, force, &out, err);
-    if (st == BRAGG_OK) {
-        FILE *to = out ? bragg_output_stream(out) : stdout;
-        if (json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) || fputc('\n', to) == EOF || (!out && fflush(to)))
-            st = bragg_fail(err, BRAGG_EIO, "%s: %s", path ? path : "standard output", strerror(errno));
-    }
+    if (st == BRAGG_OK)
+        st = dump(root, bragg_output_stream(out), path, err);
     json_decref(root);
-    if (!out)
-        return st;
     if (st == BRAGG_OK)
         return bragg_output_commit(out, err);
     bragg_output_abandon(out);
+    return st;
+}
+
+bragg_status bragg_json_print_take(json_t *root, bragg_error *err)
+{
+    bragg_status st = root ? dump(root, stdout, "standard output", err) : bragg_fail(err, BRAGG_ENOMEM, "no room for the results as JSON");
+    json_decref(root);
     return st;
 }

@@ -12,8 +12,9 @@
 json_t *bragg_json_number(double value);
 /** {"value": …, "esd": …, "unit": …}, the shape of every refined quantity. */
 json_t *bragg_json_quantity(double value, double esd, const char *unit);
-/** Write to a file (whole or not at all), or to standard output for NULL.
- *  Consumes root. */
+/** Write to a file, whole or not at all.  Consumes root. */
 bragg_status bragg_json_write_take(json_t *root, const char *path, bool force, bragg_error *err);
+/** Write to standard output.  Consumes root. */
+bragg_status bragg_json_print_take(json_t *root, bragg_error *err);
 
 #endif

@@ -124,7 +124,7 @@ static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask
             printf("orientation %d  sharpness %8.3f%s\n", k + 1, s[k], k == at ? "   rings are sharpest" : "");
     }
     if (st >= 0 && json)
-        return bragg_json_write_take(json_pack("{s:i, s:o}", "orientation", at + 1, "sharpness", list), NULL, false, err);
+        return bragg_json_print_take(json_pack("{s:i, s:o}", "orientation", at + 1, "sharpness", list), err);
     json_decref(list);
     return st;
 }
@@ -271,7 +271,7 @@ static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
         if (st == BRAGG_OK && w->out)
             st = bragg_geometry_write_poni(&c->geometry, w->out, w->force, err);
         if (st == BRAGG_OK && w->json)
-            st = bragg_json_write_take(as_json(c), NULL, false, err);
+            st = bragg_json_print_take(as_json(c), err);
         else if (st == BRAGG_OK)
             print_calibration(c);
     }

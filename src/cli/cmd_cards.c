@@ -56,8 +56,8 @@ static bool count(void *payload, size_t done, size_t total)
 static void print_report(const bragg_cards *set, const bragg_cards_report *r, const char *path, bool json)
 {
     if (json) {
-        bragg_json_write_take(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "set", path, "cards", (json_int_t)bragg_cards_count(set), "added", (json_int_t)r->added,
-                                        "kept", (json_int_t)r->kept, "replaced", (json_int_t)r->replaced, "skipped", (json_int_t)r->skipped), NULL, false, NULL);
+        bragg_json_print_take(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "set", path, "cards", (json_int_t)bragg_cards_count(set), "added", (json_int_t)r->added,
+                                        "kept", (json_int_t)r->kept, "replaced", (json_int_t)r->replaced, "skipped", (json_int_t)r->skipped), NULL);
         return;
     }
     printf("%s: %zu cards (%zu added, %zu sources unchanged, %zu changed, %zu left out)\n", path, bragg_cards_count(set), r->added, r->kept, r->replaced, r->skipped);
@@ -223,7 +223,7 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     }
     free(ids);
     if (st == BRAGG_OK && json)
-        return bragg_json_write_take(json_pack("{s:o}", "cards", all), NULL, false, err);
+        return bragg_json_print_take(json_pack("{s:o}", "cards", all), err);
     if (st == BRAGG_OK)
         printf("%zu of %zu cards\n", n, bragg_cards_count(set));
     return st;
@@ -400,7 +400,7 @@ static bragg_status show(const bragg_cards *set, const char *name, double wavele
     if (st == BRAGG_OK && n > 1 && strcmp(c->name, name))
         fprintf(stderr, "%zu cards match '%s': the first is shown\n", n, name);
     if (st == BRAGG_OK && json)
-        st = bragg_json_write_take(card_json(c, true), NULL, false, err);
+        st = bragg_json_print_take(card_json(c, true), err);
     else if (st == BRAGG_OK)
         print_card(c, wavelength, all ? c->n_lines : 40);
     if (st == BRAGG_OK && figure)

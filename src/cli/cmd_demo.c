@@ -170,7 +170,7 @@ static bragg_status run_wish(demo *d, bool list, bragg_error *err)
         return list_demos(d->arena, err);
     bragg_status st = run_demo(d, err);
     if (st >= 0 && d->json)
-        st = bragg_json_write_take(json_pack("{s:s, s:O, s:O}", "demo", d->name, "comparisons", d->comparisons, "summary", d->summary), NULL, false, err);
+        st = bragg_json_print_take(json_pack("{s:s, s:O, s:O}", "demo", d->name, "comparisons", d->comparisons, "summary", d->summary), err);
     return st;
 }
 

@@ -152,7 +152,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     if (st >= 0)
         st = bragg_identify(cards, p, &o, &r, err);
     if (st >= 0 && w->json)
-        st = bragg_json_write_take(as_json(r, (size_t)w->n), NULL, false, err);
+        st = bragg_json_print_take(as_json(r, (size_t)w->n), err);
     else if (st >= 0)
         print_answer(r, (size_t)w->n);
     bragg_identification_free(r);

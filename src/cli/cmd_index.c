@@ -297,7 +297,7 @@ static bragg_status answer(const wish *w, const char *path, bragg_error *err)
     if (st >= 0)
         st = find_cells(&j, err);
     if (st >= 0 && w->json)
-        st = bragg_json_write_take(as_json(&j), NULL, false, err);
+        st = bragg_json_print_take(as_json(&j), err);
     else if (st >= 0)
         print_answer(&j);
     if (st >= 0 && !j.result->n)

@@ -252,7 +252,7 @@ static bragg_status run_batch(const wish *w, item *list, size_t n, bragg_error *
         if (b.json[k])
             json_array_append_new(all, b.json[k]);
     if (st == BRAGG_OK && w->json)
-        st = bragg_json_write_take(json_pack("{s:O}", "patterns", all), NULL, false, err);
+        st = bragg_json_print_take(json_pack("{s:O}", "patterns", all), err);
     else if (st == BRAGG_OK)
         printf("%zu patterns to %s\n", n, w->out);
     json_decref(all);
@@ -271,7 +271,7 @@ static bragg_status run_one(const wish *w, item *x, bragg_error *err)
         json_t *root = pdf_json(w, x->pdf[0], NULL);
         if (x->pdf[1])
             json_object_set_new(root, "second", pdf_json(w, x->pdf[1], NULL));
-        st = bragg_json_write_take(root, NULL, false, err);
+        st = bragg_json_print_take(root, err);
     } else
         for (int route = 0; route < 2 && st == BRAGG_OK && x->pdf[route]; route++)
             print_text(x->pdf[route], NULL);

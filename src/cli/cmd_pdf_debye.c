@@ -106,8 +106,8 @@ static bragg_status sum(const wish *w, const char *source, bragg_error *err)
     if (st == BRAGG_OK && w->plot)
         st = plot(w, d, source, err);
     if (st == BRAGG_OK && w->json)
-        st = bragg_json_write_take(json_pack("{s:I, s:I, s:I, s:I}", "atoms", (json_int_t)p->n, "kinds", (json_int_t)p->n_kinds, "points_q", (json_int_t)d->n,
-                                             "points_r", (json_int_t)d->m), NULL, false, err);
+        st = bragg_json_print_take(json_pack("{s:I, s:I, s:I, s:I}", "atoms", (json_int_t)p->n, "kinds", (json_int_t)p->n_kinds, "points_q", (json_int_t)d->n,
+                                             "points_r", (json_int_t)d->m), err);
     else if (st == BRAGG_OK)
         printf("%zu atoms of %zu kinds\n", p->n, p->n_kinds);
     bragg_debye_free(d);

@@ -296,7 +296,7 @@ static bragg_status fit_plain(const wish *w, const char *path, bragg_error *err)
     if (f && w->out) /* also what did not converge is written and shown */
         last = write_curve(w->out, w->force, bragg_pdf_study_params(x), &f->set[0], path, st < 0 ? NULL : err);
     if (f && w->json)
-        last = last < 0 ? last : bragg_json_write_take(fit_json(f, bragg_pdf_study_params(x), NULL), NULL, false, st < 0 ? NULL : err);
+        last = last < 0 ? last : bragg_json_print_take(fit_json(f, bragg_pdf_study_params(x), NULL), st < 0 ? NULL : err);
     else if (f)
         print_text(f, bragg_pdf_study_params(x), NULL);
     bragg_pdf_fit_free(f);
@@ -379,7 +379,7 @@ static bragg_status fit_experiment(const wish *w, const char *path, bragg_error 
             last = write_series(bragg_path_join(arena, w->out, "series.csv"), w->force, steps, err);
     }
     if (root && w->json && last == BRAGG_OK && (st >= 0 || st == BRAGG_ENOCONV))
-        last = bragg_json_write_take(json_incref(root), NULL, false, err);
+        last = bragg_json_print_take(json_incref(root), err);
     json_decref(root);
     json_decref(steps);
     bragg_pdf_experiment_free(x);

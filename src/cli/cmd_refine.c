@@ -86,7 +86,7 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
 {
     bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
     if (st == BRAGG_OK && w->json)
-        return bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), NULL, false, err);
+        return bragg_json_print_take(cli_fit_json(f, bragg_model_params(m), NULL), err);
     if (!w->json)
         cli_print_fit(stdout, f, bragg_model_params(m));
     return st;
