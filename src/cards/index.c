@@ -242,7 +242,8 @@ static int by_score(const void *a, const void *b)
 static size_t thin_out(plan *p)
 {
     size_t kept = 0, of_form = 0;
-    qsort(p->pool, p->n_pool, sizeof *p->pool, by_score);
+    if (p->n_pool)
+        qsort(p->pool, p->n_pool, sizeof *p->pool, by_score);
     for (size_t k = 0; k < p->n_pool; k++) {
         const trial *t = &p->pool[k];
         if (kept && p->pool[kept - 1].form != t->form)
