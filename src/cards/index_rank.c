@@ -43,10 +43,10 @@ size_t bragg_index_families(const bragg_lattice *lattice, double q_max, calculat
     const bragg_cell *c = &lattice->cell;
     bragg_cell_reciprocal(c, g);
     /* |h| <= a / d, International Tables B, ch. 1.1 */
+    if (!(c->a * root < 200 && c->b * root < 200 && c->c * root < 200)) /* and no NaN */
+        return 0;
     int hm = (int)(c->a * root), km = (int)(c->b * root), lm = (int)(c->c * root);
     size_t n = 0;
-    if (hm > 200 || km > 200 || lm > 200)
-        return 0;
     for (int h = 0; h <= hm; h++)
         for (int k = -km; k <= km; k++)
             for (int l = -lm; l <= lm; l++) {

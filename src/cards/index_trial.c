@@ -112,10 +112,10 @@ static size_t enumerate(form f, const double *x, double q_max, hkl_q *out)
 {
     double g[6];
     bragg_index_metric(f, x, g);
-    if (!(g[2] > 0))
+    if (!(g[2] > 1e-7))
         return 0;
     double p11 = g[0] - g[4] * g[4] / g[2], p22 = g[1] - g[3] * g[3] / g[2], p12 = g[5] - g[4] * g[3] / g[2];
-    if (!(p22 > 0) || !(p11 - p12 * p12 / p22 > 1e-9))
+    if (!(p22 > 1e-7) || !(p11 - p12 * p12 / p22 > 1e-7))
         return 0;
     double r11 = p11 - p12 * p12 / p22;
     int h_max = (int)sqrt(q_max / r11);
