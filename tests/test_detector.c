@@ -465,6 +465,10 @@ START_TEST(the_range_is_that_of_the_pixels)
         ck_assert_int_eq(bragg_plan_integrate(plan, f, NULL, NULL, &p, NULL), BRAGG_OK);
         ck_assert_double_eq_tol(p->x[0], first[s], 1e-6);
         ck_assert_double_eq_tol(p->x[1], second[s], 1e-6);
+        /* a pixel counts over its width, and shared by area is spread over it again */
+        assert_close(p->pixel_rad, g.pixel_slow_m / g.distance_m * (s ? sqrt(2) : 1), 1e-12);
+        double middle = bragg_axis_convert(p->x[500], BRAGG_AXIS_Q, BRAGG_AXIS_TTH, g.wavelength_ang);
+        assert_close(p->bin_rad, (p->x[1] - p->x[0]) * g.wavelength_ang / (2 * BRAGG_PI) / cos(middle / 2), 1e-5);
         bragg_pattern_free(p);
         bragg_plan_free(plan);
     }

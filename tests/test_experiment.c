@@ -224,6 +224,45 @@ START_TEST(a_model_has_what_its_file_asks_for)
 }
 END_TEST
 
+/* of a model of the pattern with widths in its header: box and pixel in degrees */
+static void check_bins(const char *refine, double box, double pixel)
+{
+    char text[600];
+    snprintf(text, sizeof text, "radiation: {wavelength: 1.5}\ndata: {pattern: b.xy}\nphases: [{name: Si, card: Si.cif}]\nrefine: {%s}\n", refine);
+    bragg_experiment *x = experiment(text);
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+    const bragg_params *t = bragg_model_params(m);
+    const bragg_param *rows[2] = { &t->at[bragg_params_find(t, "instrument.box")], &t->at[bragg_params_find(t, "instrument.pixel")] };
+    ck_assert(!rows[0]->refine && !rows[1]->refine);
+    ck_assert_msg(fabs(rows[0]->value - box) < 1e-12, "%s: box %g", refine, rows[0]->value);
+    ck_assert_msg(fabs(rows[1]->value - pixel) < 1e-12, "%s: pixel %g", refine, rows[1]->value);
+    bragg_model_free(m);
+    bragg_experiment_free(x);
+}
+
+START_TEST(a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once)
+{
+    char text[40000];
+    size_t used = (size_t)snprintf(text, sizeof text, "# bin_width_deg: 0.0137\n# pixel_width_deg: 0.0291\n");
+    write_data();
+    for (int i = 0; i < 900; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%.3f %d\n", 20 + 0.1 * i, 100 + (i * 7919) % 13);
+    write_file("b.xy", text);
+    write_file("whole.instr", "w: 0.002\n");
+    write_file("zero.instr", "w: 0.002\nbox: 0\npixel: 0\n");
+    write_file("apart.instr", "w: 0.002\nbox: 0.05\npixel: 0.031\n");
+    write_file("zero_alone.instr", "zero: 0.01\n");
+    check_bins("cycles: 5", 0.0137, 0.0291);
+    check_bins("values: {instrument.box: 0, instrument.pixel: 0.02}", 0, 0.02);
+    check_bins("instrument: whole.instr", 0, 0); /* its w has them inside */
+    check_bins("instrument: zero.instr", 0, 0);
+    check_bins("instrument: apart.instr", 0.0137, 0.0291); /* of this pattern, not of the standard's */
+    check_bins("instrument: zero_alone.instr", 0.0137, 0.0291);
+}
+END_TEST
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -235,6 +274,7 @@ int main(void)
     tcase_add_test(all, tubes_follow_moseley);
     tcase_add_test(all, nonsense_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
+    tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

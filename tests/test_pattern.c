@@ -72,6 +72,8 @@ START_TEST(what_is_written_reads_back)
     for (int i = 0; i < 3; i++)
         p->x[i] = tth[i] * BRAGG_DEG, p->y[i] = 100.25 / (i + 1), p->sigma[i] = 1.5 + i;
     p->wavelength_ang = 1.540593;
+    p->bin_rad = 0.0082917 * BRAGG_DEG;
+    p->pixel_rad = 0.0146897 * BRAGG_DEG;
     bragg_error err = BRAGG_ERROR_INIT;
     unlink("pattern_out.tmp");
     ck_assert_int_eq(bragg_pattern_write_text(p, "pattern_out.tmp", false, &err), BRAGG_OK);
@@ -83,6 +85,8 @@ START_TEST(what_is_written_reads_back)
         assert_close(back->sigma[i], p->sigma[i], 1e-5);
     }
     ck_assert(back->wavelength_ang == 1.540593);
+    assert_close(back->bin_rad, p->bin_rad, 1e-7);
+    assert_close(back->pixel_rad, p->pixel_rad, 1e-7);
     unlink("pattern_out.tmp");
     bragg_pattern_free(back);
     bragg_pattern_free(p);

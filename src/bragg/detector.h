@@ -162,6 +162,11 @@ size_t bragg_plan_rings(const bragg_plan *plan);
 size_t bragg_plan_azimuths(const bragg_plan *plan);
 double bragg_plan_ring_centre(const bragg_plan *plan, size_t ring);
 double bragg_plan_azimuth_centre_rad(const bragg_plan *plan, size_t azimuth);
+/** Full widths in 2theta that a point is the mean over: that of a bin (in the middle of
+ *  a Q axis; NAN for d and r), and that at 2theta = 0 of a uniform density with the variance
+ *  of what a pixel does, which counts over its own width and is shared over it again. */
+double bragg_plan_bin_rad(const bragg_plan *plan);
+double bragg_plan_pixel_rad(const bragg_plan *plan);
 size_t bragg_plan_entries(const bragg_plan *plan);
 /** Sum of weight times correction of a bin (azimuth * n_bins + ring) when all its
  *  pixels count: intensity times this is the sum of its counts. */

@@ -25,6 +25,8 @@ typedef struct bragg_pattern {
     double time_s;            /**< start, seconds since 1970; a clock without a zone is taken as UTC */
     double counting_s;        /**< counting time of one point */
     double monitor;           /**< monitor counts the intensities refer to */
+    double bin_rad;           /**< 2theta that a point is the mean over */
+    double pixel_rad;         /**< the same of a flat detector's pixels, at 2theta = 0 */
     bool counts;              /**< y are raw counts: sqrt(y) is the sigma to use where sigma is NAN */
 } bragg_pattern;
 

@@ -378,6 +378,8 @@ static bragg_status write_texts(run *r, bragg_error *err)
         if (!p)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", r->bins);
         p->wavelength_ang = r->g.wavelength_ang;
+        p->bin_rad = bragg_plan_bin_rad(r->plan);
+        p->pixel_rad = bragg_plan_pixel_rad(r->plan);
         p->time_s = r->row[k].time_s;
         p->temperature_k = r->row[k].temperature_k;
         for (size_t b = 0; b < r->bins; b++)

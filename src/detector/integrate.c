@@ -123,6 +123,8 @@ bragg_status bragg_plan_integrate(const bragg_plan *p, const bragg_frame *frame,
     if (!pattern)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n_rings);
     pattern->wavelength_ang = p->wavelength_ang;
+    pattern->bin_rad = bragg_plan_bin_rad(p);
+    pattern->pixel_rad = p->pixel_rad;
     for (size_t k = 0; k < p->n_rings; k++)
         pattern->x[k] = bragg_plan_ring_centre(p, k);
     bragg_status st = integrate_one(p, frame, dark, variance, pattern->y, pattern->sigma, err);

@@ -466,6 +466,15 @@ static bragg_status check_shape(bragg_geometry *g, size_t rows, size_t columns, 
     return BRAGG_OK;
 }
 
+/* Along the radius a square pixel's variance is w^2/12 at any azimuth; its bounding box
+ * there is w (|cos| + |sin|) wide, squared on average 1 + 2/pi. */
+static double pixel_width(const bragg_geometry *g, bragg_split split)
+{
+    double shared = split == BRAGG_SPLIT_NONE ? 0 : split == BRAGG_SPLIT_FULL ? 1 : 1 + 2 / BRAGG_PI;
+    double one = sqrt((g->pixel_slow_m * g->pixel_slow_m + g->pixel_fast_m * g->pixel_fast_m) / 2) / g->distance_m;
+    return one * sqrt(1 + shared);
+}
+
 bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
                             const bragg_plan_options *options, bragg_plan **out, bragg_error *err)
 {
@@ -484,6 +493,7 @@ bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t 
     p->columns = columns;
     p->n_rings = options->n_bins;
     p->wavelength_ang = m.g.wavelength_ang;
+    p->pixel_rad = pixel_width(&m.g, options->split);
     set_azimuth(p);
     bragg_geometry_rotation(&m.g, m.r);
     bool upright = m.g.orientation > 4;
@@ -513,6 +523,19 @@ void bragg_plan_free(bragg_plan *p)
     free(p->norm);
     free(p->correction);
     free(p);
+}
+
+double bragg_plan_pixel_rad(const bragg_plan *p) { return p->pixel_rad; }
+
+double bragg_plan_bin_rad(const bragg_plan *p)
+{
+    double middle = bragg_plan_ring_centre(p, p->n_rings / 2), ends[2];
+    if (p->opt.axis == BRAGG_AXIS_D || p->opt.axis == BRAGG_AXIS_R)
+        return NAN;
+    for (int k = 0; k < 2; k++)
+        ends[k] = p->opt.axis == BRAGG_AXIS_TTH ? (k - 0.5) * p->step
+                : bragg_axis_convert(middle + (k - 0.5) * p->step, p->opt.axis, BRAGG_AXIS_TTH, p->wavelength_ang);
+    return ends[1] - ends[0];
 }
 
 size_t bragg_plan_entries(const bragg_plan *p)

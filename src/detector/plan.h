@@ -53,7 +53,7 @@ typedef struct norms {
 struct bragg_plan {
     bragg_plan_options opt;
     size_t rows, columns, n_rings, n_azimuth; /* bins = n_rings * n_azimuth */
-    double first, step, wavelength_ang;
+    double first, step, wavelength_ang, pixel_rad;
     double chi_first, chi_step;
     bool round;                               /* the azimuth bins close the circle */
     tile *tile;

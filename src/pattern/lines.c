@@ -136,6 +136,12 @@ static double own_time(const char *text, size_t length)
     return clock_iso(copy);
 }
 
+/* No bin or pixel is as wide as ten degrees. */
+static double width_rad(double deg)
+{
+    return deg > 0 && deg < 10 ? deg * BRAGG_DEG : NAN;
+}
+
 void header_fact(bragg_pattern *facts, const char *text, size_t length)
 {
     double wavelength = fact(text, length, "wavelength");
@@ -149,12 +155,14 @@ void header_fact(bragg_pattern *facts, const char *text, size_t length)
     set(&facts->time_s, scan_time(text, length));
     set(&facts->time_s, own_time(text, length));
     set(&facts->counting_s, fact(text, length, "counting_s"));
+    set(&facts->bin_rad, width_rad(fact(text, length, "bin_width_deg")));
+    set(&facts->pixel_rad, width_rad(fact(text, length, "pixel_width_deg")));
 }
 
 bragg_pattern no_facts(void)
 {
     return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN,
-                            .time_s = NAN, .counting_s = NAN, .monitor = NAN };
+                            .time_s = NAN, .counting_s = NAN, .monitor = NAN, .bin_rad = NAN, .pixel_rad = NAN };
 }
 
 void header_copy(bragg_pattern *to, const bragg_pattern *facts)
@@ -166,4 +174,6 @@ void header_copy(bragg_pattern *to, const bragg_pattern *facts)
     set(&to->time_s, facts->time_s);
     set(&to->counting_s, facts->counting_s);
     set(&to->monitor, facts->monitor);
+    set(&to->bin_rad, facts->bin_rad);
+    set(&to->pixel_rad, facts->pixel_rad);
 }

@@ -31,6 +31,10 @@ static void write_facts(FILE *f, const bragg_pattern *p)
         fprintf(f, "# temp (K): %s\n", bragg_number_print_digits(text, p->temperature_k, 7));
     if (isfinite(p->monitor))
         fprintf(f, "# monitor I0: %s\n", bragg_number_print_digits(text, p->monitor, 9));
+    if (p->bin_rad > 0)
+        fprintf(f, "# bin_width_deg: %s\n", bragg_number_print_digits(text, p->bin_rad / BRAGG_DEG, 7));
+    if (p->pixel_rad > 0)
+        fprintf(f, "# pixel_width_deg: %s\n", bragg_number_print_digits(text, p->pixel_rad / BRAGG_DEG, 7));
 }
 
 bragg_status bragg_pattern_write_text(const bragg_pattern *p, const char *path, bool force,

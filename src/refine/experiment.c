@@ -305,11 +305,26 @@ static void start_widths(bragg_model *m, size_t which)
     t->at[h->row[CAGLIOTI_W]].value = width * width;
 }
 
-static bragg_status set_starts(const bragg_experiment *x, bragg_model *m, bragg_error *err)
+/* The bins and pixels that a pattern tells of, unless an instrument's file has them
+ * inside its own widths: one that was fitted without. */
+static void set_bins(const bragg_instrument *known, const bragg_pattern *p, bragg_model *m, size_t which)
+{
+    const double rad[2] = { p->bin_rad, p->pixel_rad };
+    const double file[2] = { known->value[BRAGG_INSTRUMENT_BOX], known->value[BRAGG_INSTRUMENT_PIXEL] };
+    bool apart = file[0] > 0 || file[1] > 0, widths = isfinite(known->value[BRAGG_INSTRUMENT_W]);
+    for (int k = 0; k < 2; k++) {
+        bragg_param *row = &bragg_model_params(m)->at[m->histogram[which].row[k ? PIXEL : BOX]];
+        if (rad[k] > 0 && (apart || !widths))
+            row->value = fmin(rad[k] / BRAGG_DEG, row->upper);
+    }
+}
+
+static bragg_status set_starts(const bragg_experiment *x, const bragg_pattern *const *patterns, bragg_model *m, bragg_error *err)
 {
     for (size_t k = 0; k < x->n_patterns; k++) {
         start_widths(m, k);
         bragg_instrument_apply(&x->pattern[k].instrument, m, k);
+        set_bins(&x->pattern[k].instrument, patterns[k], m, k);
     }
     const bragg_yaml *refine = bragg_yaml_get(x->root, "refine");
     bragg_status st = set_bounds(m, bragg_yaml_get(refine, "bounds"), err);
@@ -367,7 +382,7 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
     if (st == BRAGG_OK)
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK)
-        st = set_starts(x, m, err);
+        st = set_starts(x, patterns, m, err);
     if (st == BRAGG_OK)
         st = select_parameters(x, m, err);
     if (st < 0) {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUBPIXELS = 3, SECTORS = 720, RINGS = 128, ROWS = 8, GRID_PER_PIXEL = 8, GRID_MOST = 60000 };
+enum { SECTORS = 720, RINGS = 128, ROWS = 8, GRID_PER_PIXEL = 8, GRID_MOST = 60000 };
 
 /* Where a pixel looks: in steps of the ideal pattern, with its two half-widths. */
 typedef struct view {
@@ -74,16 +74,16 @@ static double interpolate(const double *y, size_t n, double u)
     return y[k] + (u - (double)k) * (y[k + 1] - y[k]);
 }
 
-/* Mean over subpixels: a pixel is as wide as many a peak. */
+/* Mean over the pixel, which is as wide as many a peak: Gauss-Legendre points, as those
+ * in the middle of subpixels would make it narrower. */
 static double expected_counts(const camera *c, const view *v)
 {
+    static const double at[3] = { -0.7745966692414834, 0, 0.7745966692414834 }, weight[3] = { 5.0 / 18, 8.0 / 18, 5.0 / 18 };
     double ring = 0, flat = interpolate(c->flat_counts, c->n, v->at);
-    for (int a = 0; a < SUBPIXELS; a++)
-        for (int b = 0; b < SUBPIXELS; b++) {
-            double s = (2 * a + 1.0) / SUBPIXELS - 1, f = (2 * b + 1.0) / SUBPIXELS - 1;
-            ring += interpolate(c->ring_counts, c->n, v->at + s * v->slow + f * v->fast);
-        }
-    return (ring / (SUBPIXELS * SUBPIXELS) * c->grain[(size_t)v->ring * SECTORS + v->sector] + flat) * v->factor;
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++)
+            ring += weight[a] * weight[b] * interpolate(c->ring_counts, c->n, v->at + at[a] * v->slow + at[b] * v->fast);
+    return (ring * c->grain[(size_t)v->ring * SECTORS + v->sector] + flat) * v->factor;
 }
 
 /* Modules and what lies between them: Pilatus 195 x 487 with 17 and 7 pixels,
