@@ -8,6 +8,7 @@
 #include <bragg/pattern.h>
 #include <bragg/refine.h>
 #include <bragg/units.h>
+#include <cif.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -490,6 +491,118 @@ START_TEST(the_cif_of_a_refinement_reads_back)
 }
 END_TEST
 
+/* Every item of a CIF as cif_api reads it, a line "name value" each; errors are counted. */
+typedef struct cif_items {
+    FILE *to;
+    int errors;
+} cif_items;
+
+static void put_ascii(FILE *to, const UChar *text)
+{
+    for (; text && *text; text++)
+        fputc(*text < 128 ? (char)*text : '?', to);
+}
+
+static int keep_item(UChar *name, cif_value_tp *value, void *context)
+{
+    cif_items *items = context;
+    UChar *text = NULL;
+    put_ascii(items->to, name);
+    fputc(' ', items->to);
+    if (value && cif_value_get_text(value, &text) == CIF_OK)
+        put_ascii(items->to, text);
+    fputc('\n', items->to);
+    free(text);
+    return CIF_TRAVERSE_CONTINUE;
+}
+
+static int count_error(int code, size_t line, size_t column, const UChar *text, size_t length, void *data)
+{
+    (void)line, (void)column, (void)text, (void)length;
+    ((cif_items *)data)->errors++;
+    return code > CIF_OK ? CIF_OK : code;
+}
+
+static char *read_items(const char *path, int *errors)
+{
+    char *all = NULL;
+    size_t size;
+    cif_items items = { open_memstream(&all, &size), 0 };
+    cif_handler_tp handler = { .handle_item = keep_item };
+    struct cif_parse_opts_s *opts = NULL;
+    cif_tp *kept = NULL;
+    FILE *in = fopen(path, "r");
+    ck_assert(in && cif_parse_options_create(&opts) == CIF_OK);
+    opts->handler = &handler;
+    opts->error_callback = count_error;
+    opts->user_data = &items;
+    ck_assert_int_eq(cif_parse(in, opts, &kept), CIF_OK);
+    ck_assert_int_eq(cif_destroy(kept), CIF_OK);
+    free(opts);
+    fclose(in);
+    fclose(items.to);
+    *errors = items.errors;
+    return all;
+}
+
+START_TEST(the_cif_says_what_the_model_really_used)
+{
+    static const char *const says[] = {
+        "Cosine series in 2theta, terms: 4", "Debye scattering, a sin(QR)/(QR) exp(-U Q^2 / 2), 1 terms", "R 2.71 angstrom", "Broad Gaussian peaks, 1",
+        "March-Dollase along 0 1 0, r", "March-Dollase along 1 0 0, r", "harmonics to order 4", "Axial divergence after Finger",
+        "bin 0.013 deg", "_exptl_absorpt_correction_type cylinder", "mu R 0.37", "Stephens, J. Appl. Cryst. 32 (1999) 281", "T. M. Sabine",
+        "_refine_ls_extinction_coef 0.0031", "distances, 1", "sums of parameters, 1", "_refine_ls_number_restraints 2", "from 7.13 to 7.31",
+        "w = 1/sigma^2", "_refine_ls_shift/su_max 0", "Rietveld refinement, H. M. Rietveld", "_geom_bond_distance 2.", "_geom_angle 9",
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    char path[300];
+    static const double exclude[1][2] = { { 7.13 * BRAGG_DEG, 7.31 * BRAGG_DEG } }, hump[1][2] = { { 17.3, 4.1 } };
+    static const double debye[1] = { 2.71 };
+    static const int axes[2][3] = { { 0, 1, 0 }, { 1, 0, 0 } };
+    bragg_structure *s = monoclinic();
+    bragg_model *truth, *m = bragg_model_new();
+    bragg_pattern *p = simulate(s, &truth);
+    bragg_histogram_options o = synchrotron();
+    o.exclude_rad = exclude, o.n_exclude = 1, o.background_terms = 4, o.background = BRAGG_BACKGROUND_COSINE;
+    o.debye_ang = debye, o.n_debye = 1, o.hump_deg = hump, o.n_humps = 1;
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_add_phase(m, "M", s, NULL, &err), BRAGG_OK);
+    ck_assert_msg(bragg_model_texture(m, "M", axes, 2, 4, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_broaden(m, "M", NULL, true, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_extinction(m, "M", &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_restrain_atoms(m, "M", (const char *const[]){ "Bi1", "S1" }, 2, 2.77, 0.02, &err) == BRAGG_OK, "%s", err.text);
+    const size_t rows[2] = { (size_t)bragg_params_find(bragg_model_params(m), "phase.M.atom.Bi1.occupancy"),
+                             (size_t)bragg_params_find(bragg_model_params(m), "phase.M.atom.S1.occupancy") };
+    ck_assert_msg(bragg_model_restrain_sum(m, rows, 2, 1.97, 0.01, &err) == BRAGG_OK, "%s", err.text);
+    set_profile(m);
+    set(m, "instrument.sl", 0.011);
+    set(m, "instrument.box", 0.013);
+    set(m, "instrument.absorption", 0.37);
+    set(m, "phase.M.extinction", 0.0031);
+    set(m, "background.0", 130);
+    bragg_model_select(m, "background.[0-9]", true);
+    bragg_model_select(m, "phase.M.scale", true);
+    bragg_model_select(m, "phase.M.cell", true);
+    bragg_fit *f = NULL;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    ck_assert(f->shift_per_esd_max <= 0.01 && f->shift_per_esd_mean <= f->shift_per_esd_max);
+    ck_assert_msg(bragg_fit_write_cif(m, f, "a; title\n;with \xc3\xa9", in_folder(path, "used.cif"), false, &err) == BRAGG_OK, "%s", err.text);
+    int errors;
+    char *all = read_items(path, &errors);
+    ck_assert_int_eq(errors, 0);
+    for (size_t k = 0; k < sizeof says / sizeof *says; k++)
+        ck_assert_msg(strstr(all, says[k]) != NULL, "the CIF does not say '%s'", says[k]);
+    ck_assert(!strstr(all, "Chebyshev"));
+    free(all);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_model_free(truth);
+    bragg_pattern_free(p);
+    bragg_structure_free(s);
+}
+END_TEST
+
 static size_t lines_of(const char *path)
 {
     FILE *in = fopen(path, "r");
@@ -568,6 +681,7 @@ int main(void)
     tcase_add_test(all, instruments_of_gsas_are_read_in_our_units);
     tcase_add_test(all, what_is_no_instrument_is_refused_with_its_cause);
     tcase_add_test(all, the_cif_of_a_refinement_reads_back);
+    tcase_add_test(all, the_cif_says_what_the_model_really_used);
     tcase_add_test(all, tables_hold_every_parameter_and_peak);
     tcase_add_test(all, a_refinement_starts_from_an_earlier_result);
     suite_add_tcase(suite, all);

@@ -99,6 +99,9 @@ size_t bragg_lsq_row(const bragg_lsq *lsq, size_t k);
  *  to the rows of the table; NAN when it is not determined.  Works in the fit's own
  *  room: not from two threads at once. */
 double bragg_lsq_variance(bragg_lsq *lsq, const double *d_rows);
+/** After _finish: the step that is left from here to the minimum, in esds of each
+ *  variable; the largest and the mean (NULL allowed) of those that no bound holds. */
+void bragg_lsq_shift(const bragg_lsq *lsq, double *max_esd, double *mean_esd);
 /** Covariance of variables i and j (NAN when not determined). */
 double bragg_lsq_covariance(const bragg_lsq *lsq, size_t i, size_t j);
 double bragg_lsq_correlation(const bragg_lsq *lsq, size_t i, size_t j);

@@ -228,6 +228,7 @@ typedef struct bragg_fit {
     double durbin_watson;            /**< serial correlation of residuals; 2 = none */
     double serial_factor;            /**< by which serial correlation widens esds, 1 without it:
                                           J.-F. Berar & P. Lelann, J. Appl. Cryst. 24 (1991) 1 */
+    double shift_per_esd_max, shift_per_esd_mean; /**< of the step not taken at the end */
     bragg_quantity amorphous;        /**< weight fraction; NAN without a standard */
     size_t n_phases;
     bragg_fit_phase *phase;
@@ -253,7 +254,8 @@ void bragg_fit_free(bragg_fit *fit);
 
 /* --------------------------------------------------------------- results */
 
-/** pdCIF (CIF_POW): a block a phase with cell, operations, atoms and reflections,
+/** pdCIF (CIF_POW): a block a phase with cell, operations, atoms, reflections, distances
+ *  and angles,
  *  a block a pattern with R factors, weighting and the profile; title may be NULL.
  *  Refined values carry their esds in brackets. */
 bragg_status bragg_fit_write_cif(bragg_model *model, const bragg_fit *fit, const char *title, const char *path, bool force,

@@ -40,6 +40,7 @@ struct bragg_lsq {
     size_t n_singular;
     bool *undetermined;       /* variables */
     double mu, nu, chi2_first;
+    double widened;           /* covariance over the inverse of A */
     int cycles, crawls;       /* crawls: steps in a row that lowered chi2 by nothing that counts */
     bool evaluated, finished, cut;
     gsl_matrix *jacobian;     /* DENSE only */
@@ -593,6 +594,7 @@ bragg_status bragg_lsq_finish(bragg_lsq *l, bragg_error *err)
         factor = fmax(factor, 1);
     for (size_t i = 0; i < l->m * l->m; i++)
         l->inverse[i] *= factor;
+    l->widened = factor;
     l->finished = true;
     for (size_t i = 0; i < l->params->n; i++) {
         ptrdiff_t k = l->layout.column[i];
@@ -651,6 +653,26 @@ double bragg_lsq_variance(bragg_lsq *l, const double *d_rows)
             if (d[i] != 0 && d[j] != 0)
                 sum += d[i] * d[j] * bragg_lsq_covariance(l, i, j);
     return sum;
+}
+
+void bragg_lsq_shift(const bragg_lsq *l, double *max_esd, double *mean_esd)
+{
+    double most = 0, sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < l->m && l->finished; i++) {
+        double step = 0, esd = sqrt(bragg_lsq_covariance(l, i, i));
+        for (size_t j = 0; j < l->m; j++)
+            step -= is_held(l, j) ? 0 : l->inverse[i * l->m + j] * l->now.g[j] / l->widened;
+        if (is_held(l, i) || !(esd > 0))
+            continue;
+        most = fmax(most, fabs(step) / esd);
+        sum += fabs(step) / esd;
+        n++;
+    }
+    if (max_esd)
+        *max_esd = l->finished ? most : NAN;
+    if (mean_esd)
+        *mean_esd = !l->finished ? NAN : n ? sum / (double)n : 0;
 }
 
 const char *bragg_lsq_singular(const bragg_lsq *l, size_t direction)

@@ -708,6 +708,7 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     f->points = m->n_observations;
     f->variables = bragg_lsq_variables(r->lsq);
     f->n_phases = m->n_phases;
+    bragg_lsq_shift(r->lsq, &f->shift_per_esd_max, &f->shift_per_esd_mean);
     bragg_status st = fill_r_factors(r, f, err);
     if (st < 0) {
         free(gradient);

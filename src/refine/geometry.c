@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Distances and angles of the refined structures with esds from the full covariance. */
 #include "config.h"
-#include "model.h"
+#include "wording.h"
 
 #include <bragg/array.h>
-#include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -192,7 +191,44 @@ static void put_rows(FILE *to, const place *s, const bragg_fit *f, const contact
         }
 }
 
-static bragg_status put_phase(FILE *to, const bragg_model *m, size_t which, const bragg_fit *f, bragg_error *err)
+/* CIF's loops. */
+static void put_bonds(FILE *to, const place *s, const bragg_fit *f, const contact *list, size_t n)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    const bragg_atom *atom = s->p->structure->atom;
+    for (size_t k = 0; k < n; k++) {
+        bragg_quantity q = with_esd(s, f, &list[k], NULL);
+        fprintf(to, " ");
+        bragg_refine_put_word(to, atom[list[k].from].label);
+        fprintf(to, " ");
+        bragg_refine_put_word(to, atom[list[k].to].label);
+        put_symmetry(to, &list[k], " ");
+        fprintf(to, " %s ?\n", bragg_refine_esd_text(text, q.value, q.esd));
+    }
+}
+
+static void put_angles(FILE *to, const place *s, const bragg_fit *f, const contact *list, size_t n)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    const bragg_atom *atom = s->p->structure->atom;
+    for (size_t k = 0; k < n; k++)
+        for (size_t l = 0; l < k; l++) {
+            bragg_quantity q = with_esd(s, f, &list[l], &list[k]);
+            const char *labels[3] = { atom[list[l].to].label, atom[list[k].from].label, atom[list[k].to].label };
+            for (int i = 0; i < 3; i++) {
+                fprintf(to, " ");
+                bragg_refine_put_word(to, labels[i]);
+            }
+            put_symmetry(to, &list[l], " ");
+            put_symmetry(to, &list[k], " ");
+            fprintf(to, " %s ?\n", bragg_refine_esd_text(text, q.value, q.esd));
+        }
+}
+
+/* Writes what is known of the first shell of one atom. */
+typedef void put_shell(FILE *to, const place *s, const bragg_fit *f, const contact *list, size_t n);
+
+static bragg_status each_shell(FILE *to, const bragg_model *m, size_t which, const bragg_fit *f, put_shell *put, bragg_error *err)
 {
     const phase *p = &m->phase[which];
     size_t atoms = p->structure->n_atoms, n = 0, room = 0;
@@ -205,12 +241,22 @@ static bragg_status put_phase(FILE *to, const bragg_model *m, size_t which, cons
         n = 0;
         st = contacts_of(&s, from, &list, &n, &room, err);
         if (st == BRAGG_OK)
-            put_rows(to, &s, f, list, first_shell(list, n));
+            put(to, &s, f, list, first_shell(list, n));
     }
     free(list);
     free(s.v);
     free(s.gradient);
     return st;
+}
+
+bragg_status bragg_refine_put_geometry(FILE *to, const bragg_model *m, const bragg_fit *f, size_t which, bragg_error *err)
+{
+    fprintf(to, "loop_\n _geom_bond_atom_site_label_1\n _geom_bond_atom_site_label_2\n _geom_bond_site_symmetry_2\n"
+                " _geom_bond_distance\n _geom_bond_publ_flag\n");
+    bragg_status st = each_shell(to, m, which, f, put_bonds, err);
+    fprintf(to, "loop_\n _geom_angle_atom_site_label_1\n _geom_angle_atom_site_label_2\n _geom_angle_atom_site_label_3\n"
+                " _geom_angle_site_symmetry_1\n _geom_angle_site_symmetry_3\n _geom_angle\n _geom_angle_publ_flag\n");
+    return st == BRAGG_OK ? each_shell(to, m, which, f, put_angles, err) : st;
 }
 
 bragg_status bragg_fit_write_geometry(const bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
@@ -223,7 +269,7 @@ bragg_status bragg_fit_write_geometry(const bragg_model *m, const bragg_fit *f, 
     fprintf(to, "phase,atom,neighbour,second_neighbour,symmetry,second_symmetry,quantity,value,esd\n");
     for (size_t k = 0; k < m->n_phases && st == BRAGG_OK; k++)
         if (m->phase[k].structure->n_atoms)
-            st = put_phase(to, m, k, f, err);
+            st = each_shell(to, m, k, f, put_rows, err);
     if (st == BRAGG_OK)
         return bragg_output_commit(out, err);
     bragg_output_abandon(out);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a refinement leaves for others: pdCIF, and tables of parameters and reflections. */
 #include "config.h"
-#include "model.h"
+#include "wording.h"
 
-#include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/units.h>
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,23 +13,16 @@
 
 /* ------------------------------------------------------------ CIF words */
 
-static const char *esd_text(char buffer[BRAGG_NUMBER_TEXT], double value, double esd)
-{
-    if (!isfinite(value))
-        return "?";
-    return esd > 0 && isfinite(esd) ? bragg_number_print_esd(buffer, value, esd) : bragg_number_print_digits(buffer, value, 7);
-}
-
 static void put(FILE *to, const char *name, double value, double esd)
 {
     char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "%-40s %s\n", name, esd_text(text, value, esd));
+    fprintf(to, "%-40s %s\n", name, bragg_refine_esd_text(text, value, esd));
 }
 
 static void put_row(FILE *to, const bragg_model *m, size_t row)
 {
     char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, " %s", esd_text(text, m->params.at[row].value, m->params.at[row].esd));
+    fprintf(to, " %s", bragg_refine_esd_text(text, m->params.at[row].value, m->params.at[row].esd));
 }
 
 /* A text between semicolons; such a line inside would end it. */
@@ -41,13 +32,6 @@ static void put_text(FILE *to, const char *name, const char *text)
     for (; *text; text++)
         fprintf(to, *text == '\n' ? "\n " : "%c", (unsigned char)*text < 128 && *text != '\r' ? *text : '?');
     fprintf(to, "\n;\n");
-}
-
-/* A data block's or atom's name: no blanks, no quotes, ASCII. */
-static void put_word(FILE *to, const char *word)
-{
-    for (; *word; word++)
-        fputc(isalnum((unsigned char)*word) && (unsigned char)*word < 128 ? *word : strchr("+-_.'*()", *word) && word[1] != 0 ? *word : '_', to);
 }
 
 /* ------------------------------------------------------------- pattern */
@@ -82,29 +66,42 @@ static void put_excluded(FILE *to, const histogram *h)
     fprintf(to, ";\n");
 }
 
-static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, const histogram *h)
+/* Rows that follow refined ones, by symmetry or by a tie. */
+static size_t count_constraints(const bragg_model *m)
 {
-    char text[300];
+    size_t n = 0;
+    for (size_t k = 0; k < m->params.n; k++)
+        n += m->params.at[k].tie_to >= 0 && isfinite(m->params.at[k].esd);
+    return n;
+}
+
+static void put_weighting(FILE *to, const histogram *h)
+{
+    fprintf(to, "%-40s full\n%-40s Inet\n%-40s sigma\n", "_refine_ls_matrix_type", "_refine_ls_structure_factor_coef", "_refine_ls_weighting_scheme");
+    if (h->emphasis == 1)
+        fprintf(to, "%-40s 'w = 1/sigma^2'\n", "_refine_ls_weighting_details");
+    else
+        fprintf(to, "%-40s 'w = %.6g/sigma^2 beside the other patterns'\n", "_refine_ls_weighting_details", h->emphasis);
+}
+
+static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, size_t which)
+{
+    const histogram *h = &m->histogram[which];
     put(to, "_pd_proc_ls_prof_R_factor", f->rp, NAN);
     put(to, "_pd_proc_ls_prof_wR_factor", f->rwp, NAN);
     put(to, "_pd_proc_ls_prof_wR_expected", f->rexp, NAN);
     put(to, "_refine_ls_goodness_of_fit_all", f->gof, NAN);
-    fprintf(to, "%-40s full\n%-40s Inet\n", "_refine_ls_matrix_type", "_refine_ls_structure_factor_coef");
-    fprintf(to, "%-40s sigma\n%-40s 'w = 1/sigma^2'\n", "_refine_ls_weighting_scheme", "_refine_ls_weighting_details");
-    fprintf(to, "%-40s %zu\n%-40s 0\n", "_refine_ls_number_parameters", f->variables, "_refine_ls_number_restraints");
-    fprintf(to, "%-40s %s\n", "_refine_ls_shift/su_max_lt", f->converged ? "0.01" : "?");
+    put_weighting(to, h);
+    fprintf(to, "%-40s %zu\n%-40s %zu\n%-40s %zu\n", "_refine_ls_number_parameters", f->variables, "_refine_ls_number_restraints",
+            m->n_restraints, "_refine_ls_number_constraints", count_constraints(m));
+    put(to, "_refine_ls_shift/su_max", f->shift_per_esd_max, NAN);
+    put(to, "_refine_ls_shift/su_mean", f->shift_per_esd_mean, NAN);
     fprintf(to, "%-40s 0.0001\n", "_pd_proc_ls_peak_cutoff");
-    put_text(to, "_pd_proc_ls_profile_function",
-             "Pseudo-Voigt after Thompson, Cox & Hastings, J. Appl. Cryst. 20 (1987) 79, with axial\n"
-             "divergence after Finger, Cox & Jephcoat, J. Appl. Cryst. 27 (1994) 892");
-    snprintf(text, sizeof text, "Chebyshev polynomial of the first kind, %zu terms", h->n_background);
-    put_text(to, "_pd_proc_ls_background_function", text);
-    bool march = false;
-    for (size_t i = 0; i < m->n_phases; i++)
-        march = march || m->phase[i].n_march;
-    put_text(to, "_pd_proc_ls_pref_orient_corr", march ? "March-Dollase, J. Appl. Cryst. 19 (1986) 267" : "none");
-    if (f->report && *f->report)
-        put_text(to, "_pd_proc_ls_special_details", f->report);
+    bragg_refine_say_profile(to, m, h);
+    bragg_refine_say_background(to, m, h);
+    bragg_refine_say_orientation(to, m);
+    bragg_refine_say_absorption(to, m, h);
+    bragg_refine_say_details(to, m, f, which);
 }
 
 static bragg_status put_profile(FILE *to, bragg_model *m, size_t which, bragg_error *err)
@@ -132,21 +129,21 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
     const histogram *h = &m->histogram[which];
     char text[BRAGG_NUMBER_TEXT];
     fprintf(to, "\ndata_");
-    put_word(to, *h->name ? h->name : "pattern");
+    bragg_refine_put_word(to, *h->name ? h->name : "pattern");
     fprintf(to, "\n_pd_block_id ");
-    put_word(to, *h->name ? h->name : "pattern");
+    bragg_refine_put_word(to, *h->name ? h->name : "pattern");
     fprintf(to, "\n");
     if (title)
         put_text(to, "_pd_meas_special_details", title);
-    fprintf(to, "%-40s '%s'\n", "_pd_calc_method", bragg_refine_extracts(m) ? "Le Bail extraction" : "Rietveld refinement");
+    bragg_refine_say_method(to, m);
     put_radiation(to, m, h);
-    put_fit(to, m, f, h);
+    put_fit(to, m, f, which);
     fprintf(to, "loop_\n _pd_phase_id\n _pd_phase_block_id\n _pd_phase_mass_%%\n");
     for (size_t i = 0; i < m->n_phases; i++) {
         bragg_quantity w = f->phase[i].weight_fraction;
         fprintf(to, " %zu ", i + 1);
-        put_word(to, m->phase[i].name);
-        fprintf(to, " %s\n", m->n_phases > 1 ? esd_text(text, 100 * w.value, 100 * w.esd) : !m->phase[i].structure->n_atoms ? "?" : "100");
+        bragg_refine_put_word(to, m->phase[i].name);
+        fprintf(to, " %s\n", m->n_phases > 1 ? bragg_refine_esd_text(text, 100 * w.value, 100 * w.esd) : !m->phase[i].structure->n_atoms ? "?" : "100");
     }
     return put_profile(to, m, which, err);
 }
@@ -223,9 +220,9 @@ static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
         const bragg_atom *a = &s->atom[j];
         size_t row = p->atom_row + j * N_ATOM;
         fprintf(to, " ");
-        put_word(to, a->label);
+        bragg_refine_put_word(to, a->label);
         fprintf(to, " ");
-        put_word(to, s->scatterer[a->scatterer].name);
+        bragg_refine_put_word(to, s->scatterer[a->scatterer].name);
         for (int k = 0; k < 3; k++)
             put_row(to, m, row + ATOM_X + (size_t)k);
         put_row(to, m, row + ATOM_OCCUPANCY);
@@ -246,7 +243,7 @@ static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
         if (!s->atom[j].anisotropic)
             continue;
         fprintf(to, " ");
-        put_word(to, s->atom[j].label);
+        bragg_refine_put_word(to, s->atom[j].label);
         for (size_t k = 0; k < 6; k++)
             put_row(to, m, p->atom_row + j * N_ATOM + ATOM_U11 + k);
         fprintf(to, "\n");
@@ -269,13 +266,13 @@ static void put_reflections(FILE *to, const bragg_model *m, size_t i, const doub
     }
 }
 
-static void put_phase(FILE *to, const bragg_model *m, const bragg_fit *f, size_t i, const double *observed)
+static bragg_status put_phase(FILE *to, const bragg_model *m, const bragg_fit *f, size_t i, const double *observed, bragg_error *err)
 {
     const phase *p = &m->phase[i];
     fprintf(to, "\ndata_");
-    put_word(to, p->name);
+    bragg_refine_put_word(to, p->name);
     fprintf(to, "\n_pd_block_id ");
-    put_word(to, p->name);
+    bragg_refine_put_word(to, p->name);
     fprintf(to, "\n");
     if (p->structure->name && *p->structure->name)
         put_text(to, "_chemical_name_common", p->structure->name);
@@ -283,17 +280,13 @@ static void put_phase(FILE *to, const bragg_model *m, const bragg_fit *f, size_t
         fprintf(to, "%-40s '%s'\n", "_chemical_formula_sum", p->structure->formula);
     put_cell(to, m, f, i);
     put(to, "_refine_ls_R_I_factor", f->phase[i].r_bragg, NAN);
-    if (p->extracted)
-        put_text(to, "_refine_special_details", "Intensities extracted: Le Bail, Duroy & Fourquet, Mater. Res. Bull. 23 (1988) 447");
-    if (isfinite(f->phase[i].size_nm.esd) || isfinite(f->phase[i].strain.esd)) {
-        char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT], text[200];
-        snprintf(text, sizeof text, "volume-weighted column length %s nm, Stokes-Wilson strain %s", esd_text(a, f->phase[i].size_nm.value, f->phase[i].size_nm.esd),
-                 esd_text(b, f->phase[i].strain.value, f->phase[i].strain.esd));
-        put_text(to, "_pd_char_special_details", text);
-    }
+    bragg_refine_say_intensities(to, p);
+    bragg_refine_say_sample(to, m, p);
+    bragg_refine_say_extinction(to, m, p);
     if (p->structure->n_atoms)
         put_atoms(to, m, p);
     put_reflections(to, m, i, observed);
+    return p->structure->n_atoms ? bragg_refine_put_geometry(to, m, f, i, err) : BRAGG_OK;
 }
 
 bragg_status bragg_fit_write_cif(bragg_model *m, const bragg_fit *f, const char *title, const char *path, bool force, bragg_error *err)
@@ -318,7 +311,7 @@ bragg_status bragg_fit_write_cif(bragg_model *m, const bragg_fit *f, const char 
     if (st == BRAGG_OK)
         bragg_refine_partition(m, 0, observed);
     for (size_t i = 0; i < m->n_phases && st == BRAGG_OK; i++)
-        put_phase(to, m, f, i, observed);
+        st = put_phase(to, m, f, i, observed, err);
     for (size_t k = 0; k < m->n_histograms && st == BRAGG_OK; k++)
         st = put_pattern(to, m, f, k, title, err);
     free(observed);
