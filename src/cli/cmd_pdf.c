@@ -437,8 +437,7 @@ static bragg_status subtract(change *w, char **paths, bragg_error *err)
         st = bragg_pdf_data_write(d, comment, w->out, w->force, err);
     }
     if (st == BRAGG_OK && w->json)
-        st = bragg_json_write_take(json_pack("{s:o, s:o}", "scale", bragg_json_quantity(w->scale, NAN, ""), "changed", bragg_json_number(sqrt(left / all))), NULL,
-                                   false, err);
+        st = bragg_json_print_take(json_pack("{s:o, s:o}", "scale", bragg_json_quantity(w->scale, NAN, ""), "changed", bragg_json_number(sqrt(left / all))), err);
     else if (st == BRAGG_OK)
         printf("%s - %.6g x %s: %.2f %% of G(r) has changed\n", paths[0], w->scale, paths[1], 100 * sqrt(left / all));
     bragg_pdf_data_free(a);
