@@ -764,10 +764,34 @@ static bragg_status greedy_step(seq_worker *w, bragg_fit **f, double *limit, boo
     return st == BRAGG_OK ? try_exchange(w, best, f, err) : st;
 }
 
+/* Intensities that are extracted would take what belongs to phases that are not in yet:
+ * then all begin together, and let_out sends home what is not there. */
+static bool any_extracted(const seq_worker *w)
+{
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        if (w->x->phase[i].extract)
+            return true;
+    return false;
+}
+
+static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        param(w, k)->value = w->initial[k];
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        w->level[i] = 3;
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    apply_levels(w);
+    bragg_status st = refine(w, true, f, err);
+    return st == BRAGG_OK ? settle_levels(w, f, err) : st;
+}
+
 /* Without neighbour: phases one by one, the strongest first. */
 static bragg_status cold(seq_worker *w, bragg_fit **f, double *limit, bragg_error *err)
 {
     bool certain = false, came = true;
+    if (any_extracted(w))
+        return cold_together(w, f, err);
     for (size_t k = 0; k < w->shape.n_params; k++)
         param(w, k)->value = w->initial[k];
     for (size_t i = 0; i < w->shape.n_phases; i++) {
@@ -900,8 +924,12 @@ static void blank_row(const seq_shape *s, double *row)
         row[seq_unknown(s) + (size_t)k] = 0;
 }
 
+/* A fit worse than the last good one by this may have lost its way.  Extracted intensities
+ * hide most of what a new phase would leave: there little more than noise is told. */
+static double suspicious(const seq_worker *w) { return any_extracted(w) ? 1.05 : 1.33; }
+
 /* From the neighbour first; from the experiment's own start when that fails or ends
- * with a fit worse by a third than the last good one's, unless that was in vain for
+ * with a fit that is suspiciously worse than the last good one's, unless that was in vain for
  * the neighbour already. */
 static bragg_status fit(seq_worker *w, const double *from, const double *last, const double *hint, double *row, bragg_error *err)
 {
@@ -914,8 +942,8 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
         st = let_out(w, &f, &cause);
     if (st == BRAGG_OK && w->plan.appear)
         st = let_in(w, hint ? 5 : 17, &f, w->limit, &cause);
-    bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < 1.33 * last[ROW_GOF];
-    bool bad = st < 0 || !f->converged || f->gof > 1.33 * good;
+    bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
+    bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
     if (bad && !in_vain) {
         double before = f ? chi2_of(f) : INFINITY;
         bool had = st == BRAGG_OK && f && (st = calculate(w, &cause)) == BRAGG_OK;
