@@ -29,6 +29,8 @@ for command in $commands; do
 done
 for page in "$top"/man/*.[0-9]; do
     grep -qw "man/$(basename "$page")" "$top/man/Makefile.inc" || { echo "$page: not installed by man/Makefile.inc"; bad=1; }
+    [ "$page" = "$top/man/bragg.1" ] || grep -q "Xr $(basename "$page" | sed 's/\.\([0-9]\)$/ \1/;s/-cards-.*/-cards 1/')" "$top/man/bragg.1" ||
+        { echo "$page: not named in man/bragg.1"; bad=1; }
 done
 if command -v mandoc >/dev/null 2>&1; then
     mandoc -T lint -W warning "$top"/man/*.[0-9] || bad=1
