@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NQ = 1200, NR = 700, FINE = 9000 };
+enum { NQ = 1200, NR = 701, FINE = 9000 };
 static const double Q0 = 0.8, DQ = 0.02, COUNTS = 0.9, CELL = 3.5241, UISO = 0.0052;
 
 typedef struct study {
@@ -166,6 +166,10 @@ int main(int argc, char **argv)
     simulate(&s);
     bragg_pdf *quiet = measure(&s, 1e-4);
     quantity still = fit_cell(&s, quiet);
+    if (quiet->m != NR) {
+        printf("expected %d points of G(r), found %zu\n", NR, quiet->m);
+        return 1;
+    }
     for (int k = 0; k < trials; k++) {
         bragg_pdf *p = measure(&s, 1);
         quantity a = fit_cell(&s, p);
