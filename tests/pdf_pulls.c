@@ -17,7 +17,7 @@ static const double Q0 = 0.8, DQ = 0.02, COUNTS = 0.9, CELL = 3.5241, UISO = 0.0
 
 typedef struct study {
     double q[NQ], f2[NQ], compton[NQ], mean[NQ]; /* expected counts of the sample */
-    double empty[NQ], truth[NR];
+    double empty[NQ];
     bragg_structure *ni;
     bragg_composition formula;
     bragg_pdf_options o;
