@@ -4,6 +4,7 @@
 
 #include <bragg/arena.h>
 #include <bragg/error.h>
+#include <bragg/param.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -197,6 +198,35 @@ bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err)
 /** Mass of the cell's content, g/mol, and density, g/cm^3. */
 double bragg_structure_mass(const bragg_structure *structure);
 double bragg_structure_density(const bragg_structure *structure);
+
+/* ------------------------------------------------- rows of the table */
+
+/** Rows of an atom, one atom behind the other. */
+enum bragg_atom_row {
+    BRAGG_ATOM_X, BRAGG_ATOM_Y, BRAGG_ATOM_Z, BRAGG_ATOM_OCCUPANCY, BRAGG_ATOM_UISO, BRAGG_ATOM_U11,
+    BRAGG_ATOM_ROWS = BRAGG_ATOM_U11 + 6 /**< U11 U22 U33 U23 U13 U12 */
+};
+
+/** How far a fit may take a structure from where it starts. */
+typedef struct bragg_row_limits {
+    double edge;            /**< of a, b, c: a fraction of each */
+    double angle_deg;
+    double coordinate;      /**< fractional */
+    double u_least_ang2;    /**< of Uiso, U11, U22, U33 */
+} bragg_row_limits;
+
+/** Append PREFIX.cell.a … PREFIX.cell.gamma (angstrom, deg), tied and held as the symmetry
+ *  has it; *first is the first of the six rows. */
+bragg_status bragg_structure_add_cell_rows(const bragg_structure *structure, const char *prefix, const bragg_row_limits *limits, bragg_params *params,
+                                           size_t *first, bragg_error *err);
+/** Append BRAGG_ATOM_ROWS rows an atom, PREFIX.atom.LABEL.x …, tied as the site symmetry
+ *  has it; atoms that share a site share all but the occupancy.  The displacement that
+ *  an atom does not use (U_ij or Uiso) is held. */
+bragg_status bragg_structure_add_atom_rows(const bragg_structure *structure, const char *prefix, const bragg_row_limits *limits, bragg_params *params,
+                                           size_t *first, bragg_error *err);
+/** The way back: six rows of a cell, all rows of the atoms. */
+void bragg_structure_take_cell(bragg_structure *structure, const bragg_param *row);
+void bragg_structure_take_atoms(bragg_structure *structure, const bragg_param *row);
 
 /* ----------------------------------------------------------- reflections */
 

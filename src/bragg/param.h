@@ -32,6 +32,12 @@ typedef struct bragg_params {
 bragg_status bragg_params_add(bragg_params *params, const char *name, const char *unit,
                               double value, size_t *index, bragg_error *err);
 
+/** The same of PREFIX.NAME (NAME alone for an empty prefix) between two bounds. */
+bragg_status bragg_params_add_bounded(bragg_params *params, const char *prefix, const char *name, const char *unit, double value, double lower,
+                                      double upper, size_t *index, bragg_error *err);
+/** Bounds that meet at the present value: no fit moves the row. */
+void bragg_params_hold(bragg_params *params, size_t index);
+
 /** Row of a name, or -1. */
 ptrdiff_t bragg_params_find(const bragg_params *params, const char *name);
 

@@ -33,6 +33,28 @@ bragg_status bragg_params_add(bragg_params *params, const char *name, const char
     return BRAGG_OK;
 }
 
+bragg_status bragg_params_add_bounded(bragg_params *params, const char *prefix, const char *name, const char *unit, double value, double lower,
+                                      double upper, size_t *index, bragg_error *err)
+{
+    char full[300];
+    size_t row;
+    snprintf(full, sizeof full, "%s%s%s", prefix, *prefix ? "." : "", name);
+    bragg_status st = bragg_params_add(params, full, unit, value, &row, err);
+    if (st < 0)
+        return st;
+    params->at[row].lower = lower;
+    params->at[row].upper = upper;
+    if (index)
+        *index = row;
+    return st;
+}
+
+void bragg_params_hold(bragg_params *params, size_t index)
+{
+    bragg_param *row = &params->at[index];
+    row->lower = row->upper = row->value;
+}
+
 ptrdiff_t bragg_params_find(const bragg_params *params, const char *name)
 {
     for (size_t i = 0; i < params->n; i++)

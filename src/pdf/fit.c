@@ -21,7 +21,6 @@
 
 /* Rows of a phase behind its cell: shared by all sets. */
 enum { ROW_DELTA1, ROW_DELTA2, ROW_SRATIO, ROW_RCUT, ROW_SPDIAMETER, ROW_STEPCUT, N_PHASE_ROWS };
-enum { ATOM_X, ATOM_OCCUPANCY = 3, ATOM_UISO, ATOM_U11, N_ATOM = ATOM_U11 + 6 };
 
 typedef struct set {
     const char *name;
@@ -185,120 +184,24 @@ bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *s, const char *name, con
 
 /* ------------------------------------------------------------- the table */
 
-static bragg_status add_row(bragg_pdf_study *s, const char *prefix, const char *name, const char *unit, double value, double lower, double upper,
-                            size_t *row, bragg_error *err)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s%s%s", prefix, *prefix ? "." : "", name);
-    bragg_status st = bragg_params_add(&s->params, full, unit, value, row, err);
-    if (st == BRAGG_OK) {
-        s->params.at[*row].lower = lower;
-        s->params.at[*row].upper = upper;
-    }
-    return st;
-}
-
 static bragg_status add_set_rows(bragg_pdf_study *s, set *t, bragg_error *err)
 {
     char name[160];
     t->scale_row = bragg_arena_alloc(s->arena, s->n_phases + 1, sizeof *t->scale_row);
     if (!t->scale_row)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu scales", s->n_phases);
-    bragg_status st = add_row(s, t->name, "instrument.qdamp", "angstrom^-1", 0, 0, 0.5, &t->qdamp_row, err);
+    bragg_status st = bragg_params_add_bounded(&s->params, t->name, "instrument.qdamp", "angstrom^-1", 0, 0, 0.5, &t->qdamp_row, err);
     if (st == BRAGG_OK)
-        st = add_row(s, t->name, "instrument.qbroad", "angstrom^-1", 0, 0, 0.5, &t->qbroad_row, err);
+        st = bragg_params_add_bounded(&s->params, t->name, "instrument.qbroad", "angstrom^-1", 0, 0, 0.5, &t->qbroad_row, err);
     for (size_t k = 0; k < s->n_phases && st == BRAGG_OK; k++) {
         snprintf(name, sizeof name, "phase.%s.scale", s->phase[k].name);
-        st = add_row(s, t->name, name, "", 1, 0, INFINITY, &t->scale_row[k], err);
+        st = bragg_params_add_bounded(&s->params, t->name, name, "", 1, 0, INFINITY, &t->scale_row[k], err);
     }
     return st;
 }
 
-static bragg_status add_cell_rows(bragg_pdf_study *s, phase *p, const char *prefix, bragg_error *err)
-{
-    static const char *const names[6] = { "cell.a", "cell.b", "cell.c", "cell.alpha", "cell.beta", "cell.gamma" };
-    const double *cell = &p->structure->cell.a;
-    int tie[6];
-    bragg_status st = BRAGG_OK;
-    bragg_symmetry_cell_ties(&p->structure->symmetry, tie);
-    for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
-        double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
-        size_t row;
-        st = add_row(s, prefix, names[k], k < 3 ? "angstrom" : "deg", value, k < 3 ? 0.8 * value : value - 20, k < 3 ? 1.2 * value : value + 20, &row, err);
-        if (k == 0)
-            p->cell_row = row;
-        if (st == BRAGG_OK && tie[k] >= 0)
-            st = bragg_params_tie(&s->params, row, p->cell_row + (size_t)tie[k], 1, 0, err);
-        if (st == BRAGG_OK && tie[k] == BRAGG_CELL_FIXED)
-            s->params.at[row].lower = s->params.at[row].upper = value;
-    }
-    return st;
-}
-
-static size_t atom_row(const phase *p, size_t a, size_t what) { return p->atom_row + N_ATOM * a + what; }
-
-/* The first atom on the same place, or a itself. */
-static size_t first_on_site(const bragg_structure *s, size_t a)
-{
-    for (size_t b = 0; b < a; b++)
-        if (!memcmp(s->atom[a].x, s->atom[b].x, sizeof s->atom[a].x) && s->atom[a].anisotropic == s->atom[b].anisotropic)
-            return b;
-    return a;
-}
-
-/* Species that share a site share its displacement and move together. */
-static bragg_status share_site(bragg_pdf_study *s, const phase *p, size_t a, size_t with, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < N_ATOM && st == BRAGG_OK; k++)
-        if (k != ATOM_OCCUPANCY)
-            st = bragg_params_tie(&s->params, atom_row(p, a, k), atom_row(p, with, k), 1, 0, err);
-    return st;
-}
-
-static void hold(bragg_pdf_study *s, size_t row) { s->params.at[row].lower = s->params.at[row].upper = s->params.at[row].value; }
-
-static bragg_status constrain_atom(bragg_pdf_study *s, const phase *p, size_t a, bragg_error *err)
-{
-    const bragg_structure *x = p->structure;
-    double basis[3][3], adp[6][6];
-    size_t n, with = first_on_site(x, a);
-    for (size_t k = 0; !x->atom[a].anisotropic && k < 6; k++)
-        hold(s, atom_row(p, a, ATOM_U11 + k));
-    if (x->atom[a].anisotropic)
-        hold(s, atom_row(p, a, ATOM_UISO));
-    if (with < a)
-        return share_site(s, p, a, with, err);
-    bragg_site_directions(&x->symmetry, &x->cell, x->atom[a].x, basis, &n);
-    bragg_status st = bragg_params_tie_basis(&s->params, atom_row(p, a, ATOM_X), &basis[0][0], n, 3, err);
-    if (st == BRAGG_OK && x->atom[a].anisotropic) {
-        bragg_site_adp_basis(&x->symmetry, &x->cell, x->atom[a].x, adp, &n);
-        st = bragg_params_tie_basis(&s->params, atom_row(p, a, ATOM_U11), &adp[0][0], n, 6, err);
-    }
-    return st;
-}
-
-static bragg_status add_atom_rows(bragg_pdf_study *s, phase *p, size_t a, bragg_error *err)
-{
-    static const char *const names[N_ATOM] = { "x", "y", "z", "occupancy", "uiso", "u11", "u22", "u33", "u23", "u13", "u12" };
-    const bragg_atom *at = &p->structure->atom[a];
-    char prefix[120];
-    int same = 1;
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < a; k++)
-        same += !strcmp(p->structure->atom[k].label, at->label);
-    if (same == 1)
-        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s", p->name, at->label);
-    else
-        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s_%d", p->name, at->label, same);
-    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
-        double value = k < 3 ? at->x[k] : k == ATOM_OCCUPANCY ? at->occupancy : k == ATOM_UISO ? at->uiso_ang2 : at->u[k - ATOM_U11];
-        double lower = k < 3 ? value - 0.2 : k == ATOM_OCCUPANCY ? 0 : k > ATOM_U11 + 2 ? -1 : 1e-4;
-        size_t row;
-        st = add_row(s, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, fmin(lower, value), k < 3 ? value + 0.2 : k == ATOM_OCCUPANCY ? 2 : 1, &row, err);
-    }
-    return st == BRAGG_OK ? constrain_atom(s, p, a, err) : st;
-}
+/* Local order may differ from the average lattice: wide limits. */
+static const bragg_row_limits limits = { .edge = 0.2, .angle_deg = 20, .coordinate = 0.2, .u_least_ang2 = 1e-4 };
 
 static bragg_status add_phase_rows(bragg_pdf_study *s, phase *p, bragg_error *err)
 {
@@ -308,17 +211,14 @@ static bragg_status add_phase_rows(bragg_pdf_study *s, phase *p, bragg_error *er
         [ROW_SPDIAMETER] = { "spdiameter", "angstrom", 0, 0, 1e5 }, [ROW_STEPCUT] = { "stepcut", "angstrom", 0, 0, 1e5 } };
     char prefix[100];
     snprintf(prefix, sizeof prefix, "phase.%s", p->name);
-    bragg_status st = add_cell_rows(s, p, prefix, err);
+    bragg_status st = bragg_structure_add_cell_rows(p->structure, prefix, &limits, &s->params, &p->cell_row, err);
     for (int k = 0; k < N_PHASE_ROWS && st == BRAGG_OK; k++) {
         size_t row;
-        st = add_row(s, prefix, rows[k].name, rows[k].unit, rows[k].value, rows[k].lower, rows[k].upper, &row, err);
+        st = bragg_params_add_bounded(&s->params, prefix, rows[k].name, rows[k].unit, rows[k].value, rows[k].lower, rows[k].upper, &row, err);
         if (k == 0)
             p->shape_row = row;
     }
-    p->atom_row = s->params.n;
-    for (size_t a = 0; a < p->structure->n_atoms && st == BRAGG_OK; a++)
-        st = add_atom_rows(s, p, a, err);
-    return st;
+    return st == BRAGG_OK ? bragg_structure_add_atom_rows(p->structure, prefix, &limits, &s->params, &p->atom_row, err) : st;
 }
 
 bragg_status bragg_pdf_study_build(bragg_pdf_study *s, bragg_error *err)
@@ -347,19 +247,9 @@ size_t bragg_pdf_study_points(const bragg_pdf_study *s, size_t k) { return s->se
 
 static void move_structures(bragg_pdf_study *s, const bragg_param *at)
 {
-    for (size_t k = 0; k < s->n_phases; k++) {
-        phase *p = &s->phase[k];
-        for (size_t i = 0; i < 6; i++)
-            (&p->structure->cell.a)[i] = at[p->cell_row + i].value * (i < 3 ? 1 : BRAGG_DEG);
-        for (size_t a = 0; a < p->structure->n_atoms; a++) {
-            bragg_atom *atom = &p->structure->atom[a];
-            for (size_t i = 0; i < 3; i++)
-                atom->x[i] = at[atom_row(p, a, ATOM_X + i)].value;
-            atom->occupancy = at[atom_row(p, a, ATOM_OCCUPANCY)].value;
-            atom->uiso_ang2 = at[atom_row(p, a, ATOM_UISO)].value;
-            for (size_t i = 0; i < 6; i++)
-                atom->u[i] = at[atom_row(p, a, ATOM_U11 + i)].value;
-        }
+    for (phase *p = s->phase; p < s->phase + s->n_phases; p++) {
+        bragg_structure_take_cell(p->structure, at + p->cell_row);
+        bragg_structure_take_atoms(p->structure, at + p->atom_row);
     }
 }
 
@@ -402,11 +292,11 @@ static bool add_motion(const bragg_pdf_study *s, const set *t, size_t p, size_t 
         to->shape[shape_of_row[row - x->shape_row]] += by;
         return true;
     }
-    if (row < x->atom_row || row >= x->atom_row + N_ATOM * x->structure->n_atoms)
+    if (row < x->atom_row || row >= x->atom_row + BRAGG_ATOM_ROWS * x->structure->n_atoms)
         return false;
-    size_t what = (row - x->atom_row) % N_ATOM;
-    atom_motion *a = &to->atom[(row - x->atom_row) / N_ATOM];
-    *(what < 3 ? &a->x[what] : what == ATOM_OCCUPANCY ? &a->occupancy : what == ATOM_UISO ? &a->uiso : &a->u[what - ATOM_U11]) += by;
+    size_t what = (row - x->atom_row) % BRAGG_ATOM_ROWS;
+    atom_motion *a = &to->atom[(row - x->atom_row) / BRAGG_ATOM_ROWS];
+    *(what < 3 ? &a->x[what] : what == BRAGG_ATOM_OCCUPANCY ? &a->occupancy : what == BRAGG_ATOM_UISO ? &a->uiso : &a->u[what - BRAGG_ATOM_U11]) += by;
     return true;
 }
 

@@ -139,7 +139,7 @@ static bragg_status add_term(bragg_model *m, const histogram *h, const char *kin
         char name[60];
         size_t row;
         snprintf(name, sizeof name, "background.%s%zu.%s", kind, k + 1, names[d]);
-        st = bragg_refine_add_row(m, h->name, name, units[d], values[d], lower[d], upper[d], &row, err);
+        st = bragg_params_add_bounded(&m->params, h->name, name, units[d], values[d], lower[d], upper[d], &row, err);
         if (k == 0 && d == 0)
             *first = row;
     }
@@ -157,7 +157,7 @@ bragg_status bragg_refine_add_background_rows(bragg_model *m, histogram *h, brag
         size_t row;
         bool container = k >= h->n_functions;
         snprintf(name, sizeof name, container ? "background.container" : "background.%zu", k);
-        st = bragg_refine_add_row(m, h->name, name, "", container ? 1 : 0, container ? 0 : -INFINITY, INFINITY, &row, err);
+        st = bragg_params_add_bounded(&m->params, h->name, name, "", container ? 1 : 0, container ? 0 : -INFINITY, INFINITY, &row, err);
         if (k == 0)
             h->background_row = row;
     }

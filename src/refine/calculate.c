@@ -30,34 +30,17 @@ static double inside(int kind, double value)
 
 static void update_cell(const bragg_params *t, phase *p)
 {
-    double v[6];
-    for (int i = 0; i < 6; i++)
-        v[i] = t->at[p->cell_row[i]].value * (i < 3 ? 1 : BRAGG_DEG);
-    bragg_cell cell = { v[0], v[1], v[2], v[3], v[4], v[5] };
-    p->structure->cell = cell;
-    bragg_cell_reciprocal(&cell, p->g);
-    bragg_cell_reciprocal_derivatives(&cell, p->dg);
-    p->volume = bragg_cell_volume(&cell);
+    const double *v = &p->structure->cell.a;
+    bragg_structure_take_cell(p->structure, &t->at[p->cell_row]);
+    bragg_cell_reciprocal(&p->structure->cell, p->g);
+    bragg_cell_reciprocal_derivatives(&p->structure->cell, p->dg);
+    p->volume = bragg_cell_volume(&p->structure->cell);
     for (int i = 0; i < 3; i++)
         p->dvolume[i] = p->volume / v[i];
     double c[3] = { cos(v[3]), cos(v[4]), cos(v[5]) };
     double abc = v[0] * v[1] * v[2];
     for (int i = 0; i < 3; i++) /* V^2 = (abc)^2 (1 - sum cos^2 + 2 prod cos) */
         p->dvolume[3 + i] = abc * abc / p->volume * sin(v[3 + i]) * (c[i] - c[(i + 1) % 3] * c[(i + 2) % 3]);
-}
-
-static void update_atoms(const bragg_params *t, phase *p)
-{
-    for (size_t j = 0; j < p->structure->n_atoms; j++) {
-        bragg_atom *a = &p->structure->atom[j];
-        const bragg_param *row = &t->at[p->atom_row + j * N_ATOM];
-        for (int k = 0; k < 3; k++)
-            a->x[k] = row[ATOM_X + k].value;
-        a->occupancy = row[ATOM_OCCUPANCY].value;
-        a->uiso_ang2 = row[ATOM_UISO].value;
-        for (int k = 0; k < 6; k++)
-            a->u[k] = row[ATOM_U11 + k].value;
-    }
 }
 
 static bragg_status update_factors(const bragg_params *t, phase *p, mix *m, bragg_error *err)
@@ -79,7 +62,7 @@ static bragg_status update_phase(const bragg_params *t, bragg_model *model, phas
 {
     update_cell(t, p);
     bragg_status st = bragg_cell_check(&p->structure->cell, err);
-    update_atoms(t, p);
+    bragg_structure_take_atoms(p->structure, &t->at[p->atom_row]);
     for (size_t h = 0; h < model->n_histograms && st == BRAGG_OK; h++)
         st = update_factors(t, p, &p->mix[h], err);
     return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
@@ -228,8 +211,8 @@ static double intensity_change(const mix *m, size_t refl, size_t n_atoms,
     case K_EXTINCTION: return s->intensity * s->extinction;
     }
     const bragg_factor_derivative *d = &m->df2[refl * n_atoms + (size_t)k->atom];
-    double df2 = k->index < ATOM_OCCUPANCY ? d->x[k->index] : k->index == ATOM_OCCUPANCY ? d->occupancy
-               : k->index == ATOM_UISO ? d->uiso : d->u[k->index - ATOM_U11];
+    double df2 = k->index < BRAGG_ATOM_OCCUPANCY ? d->x[k->index] : k->index == BRAGG_ATOM_OCCUPANCY ? d->occupancy
+               : k->index == BRAGG_ATOM_UISO ? d->uiso : d->u[k->index - BRAGG_ATOM_U11];
     return m->f2[refl] > 0 ? s->intensity / m->f2[refl] * s->dln_df2 * df2 : 0;
 }
 
@@ -451,7 +434,7 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
     for (int k = 0; k < AXIAL_S; k++)
         add_term(l, t, true, h->row[k], k, 0, -1);
     for (int k = 0; k < 6; k++)
-        add_term(l, t, true, p->cell_row[k], K_CELL, k, -1);
+        add_term(l, t, true, p->cell_row + k, K_CELL, k, -1);
     for (size_t k = 0; k < p->metric.n; k++)
         add_term(l, t, true, m->strain_row[k], K_DIJ, (int)k, -1);
     add_term(l, t, true, p->size_row, K_SIZE, 0, -1);
@@ -470,8 +453,8 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
         add_term(l, t, false, p->harmonic_row + k, K_HARMONIC, (int)k, -1);
     add_term(l, t, false, p->extinction_row, K_EXTINCTION, 0, -1);
     for (size_t j = 0; j < p->structure->n_atoms; j++)
-        for (int k = 0; k < N_ATOM; k++)
-            add_term(l, t, false, p->atom_row + j * N_ATOM + (size_t)k, K_ATOM, k, (int)j);
+        for (int k = 0; k < BRAGG_ATOM_ROWS; k++)
+            add_term(l, t, false, p->atom_row + j * BRAGG_ATOM_ROWS + (size_t)k, K_ATOM, k, (int)j);
 }
 
 bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout, bragg_error *err)

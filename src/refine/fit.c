@@ -553,10 +553,10 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
     const phase *p = &m->phase[i];
     f->name = p->name;
     for (int k = 0; k < 6; k++)
-        f->cell[k] = row_quantity(m, p->cell_row[k]);
+        f->cell[k] = row_quantity(m, p->cell_row + k);
     memset(gradient, 0, m->params.n * sizeof *gradient);
     for (int k = 0; k < 6; k++)
-        gradient[p->cell_row[k]] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
+        gradient[p->cell_row + k] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
     f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
     f->density.value = !p->structure->n_atoms ? NAN : bragg_structure_density(p->structure);
     f->density.esd = f->density.value * f->volume_ang3.esd / p->volume;

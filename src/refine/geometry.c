@@ -34,7 +34,7 @@ typedef struct place {
 
 static size_t row_of(const place *s, size_t k)
 {
-    return k < 6 ? s->p->cell_row[k] : s->p->atom_row + (k - 6) / 3 * N_ATOM + ATOM_X + (k - 6) % 3;
+    return k < 6 ? s->p->cell_row + k : s->p->atom_row + (k - 6) / 3 * BRAGG_ATOM_ROWS + BRAGG_ATOM_X + (k - 6) % 3;
 }
 
 static void between(const double *v, const contact *c, double f[3])

@@ -438,7 +438,7 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
 {
     mix *x = &p->mix[which];
     const histogram *h = &m->histogram[which];
-    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 120 + atoms * N_ATOM;
+    size_t n = p->n_reflections, atoms = p->structure->n_atoms, rows = N_INSTRUMENT + 120 + atoms * BRAGG_ATOM_ROWS;
     x->scatterer = bragg_arena_alloc(m->arena, p->structure->n_scatterers + 1, sizeof *x->scatterer);
     x->f2 = bragg_arena_alloc(m->arena, 2 * n + 1, sizeof *x->f2);
     x->df2 = bragg_arena_alloc(m->arena, n * atoms + 1, sizeof *x->df2);
@@ -469,35 +469,20 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
 
 /* ----------------------------------------------------------------- table */
 
-bragg_status bragg_refine_add_row(bragg_model *m, const char *prefix, const char *name, const char *unit, double value,
-                            double lower, double upper, size_t *row, bragg_error *err)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s%s%s", prefix, *prefix ? "." : "", name);
-    bragg_status st = bragg_params_add(&m->params, full, unit, value, row, err);
-    if (st == BRAGG_OK) {
-        m->params.at[*row].lower = lower;
-        m->params.at[*row].upper = upper;
-    }
-    return st;
-}
-
-static void hold(bragg_model *m, size_t row) { m->params.at[row].lower = m->params.at[row].upper = m->params.at[row].value; }
-
 /* What this mount or radiation does not know. */
 static void hold_absent(bragg_model *m, histogram *h)
 {
     bool flat = h->mount == BRAGG_BRAGG_BRENTANO, radius = h->radius_m > 0;
     if (!flat || !radius) {
-        hold(m, h->row[DISPLACEMENT]);
-        hold(m, h->row[TRANSPARENCY]);
+        bragg_params_hold(&m->params, h->row[DISPLACEMENT]);
+        bragg_params_hold(&m->params, h->row[TRANSPARENCY]);
     }
     if (flat || !radius) {
-        hold(m, h->row[SHIFT_X]);
-        hold(m, h->row[SHIFT_Y]);
+        bragg_params_hold(&m->params, h->row[SHIFT_X]);
+        bragg_params_hold(&m->params, h->row[SHIFT_Y]);
     }
     if (h->radiation.n_lines < 2)
-        hold(m, h->row[RATIO]);
+        bragg_params_hold(&m->params, h->row[RATIO]);
 }
 
 static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error *err)
@@ -528,99 +513,13 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
     bragg_status st = bragg_refine_add_background_rows(m, h, err);
     for (int k = 0; k < N_INSTRUMENT && st == BRAGG_OK; k++) {
         double upper = rows[k].lower == 0 ? (k == AXIAL_S || k == AXIAL_H || k == ROUGHNESS_P ? 1 : 10) : -rows[k].lower;
-        st = bragg_refine_add_row(m, h->name, rows[k].name, rows[k].unit, k == WAVELENGTH ? h->radiation.wavelength_ang[0] : k == RATIO && h->radiation.n_lines > 1 ? h->radiation.ratio[1] : rows[k].value,
-                     rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
+        double value = k == WAVELENGTH ? h->radiation.wavelength_ang[0] : k == RATIO && h->radiation.n_lines > 1 ? h->radiation.ratio[1] : rows[k].value;
+        st = bragg_params_add_bounded(&m->params, h->name, rows[k].name, rows[k].unit, value, rows[k].lower, k == WAVELENGTH ? 1e3 : upper, &h->row[k], err);
     }
     if (st == BRAGG_OK)
         hold_absent(m, h);
     /* sample and slit are usually of one height; who knows better unties them */
     return st == BRAGG_OK ? bragg_params_tie(&m->params, h->row[AXIAL_H], h->row[AXIAL_S], 1, 0, err) : st;
-}
-
-/* The first atom on the same place, or j itself: species that share a site share
- * its coordinates and displacements. */
-static size_t first_on_site(const bragg_structure *s, size_t j)
-{
-    for (size_t k = 0; k < j; k++) {
-        double far = 0;
-        for (int i = 0; i < 3; i++)
-            far = fmax(far, fabs(s->atom[k].x[i] - s->atom[j].x[i]));
-        if (far < 1e-4 && s->atom[k].anisotropic == s->atom[j].anisotropic)
-            return k;
-    }
-    return j;
-}
-
-static bragg_status share_site(bragg_model *m, const phase *p, size_t j, size_t with, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
-        size_t row = p->atom_row + j * N_ATOM + k, to = p->atom_row + with * N_ATOM + k;
-        if (k != ATOM_OCCUPANCY)
-            st = bragg_params_tie(&m->params, row, to, 1, 0, err);
-    }
-    return st;
-}
-
-static bragg_status add_atom_rows(bragg_model *m, phase *p, size_t j, bragg_error *err)
-{
-    static const char *const names[N_ATOM] = { "x", "y", "z", "occupancy", "uiso", "u11", "u22", "u33", "u23", "u13", "u12" };
-    const bragg_atom *a = &p->structure->atom[j];
-    const bragg_structure *s = p->structure;
-    char prefix[120];
-    int same = 1;
-    for (size_t k = 0; k < j; k++)
-        same += !strcmp(s->atom[k].label, a->label);
-    if (same == 1)
-        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s", p->name, a->label);
-    else
-        snprintf(prefix, sizeof prefix, "phase.%s.atom.%s_%d", p->name, a->label, same);
-    const double u0 = isnan(a->uiso_ang2) ? 0.01 : a->uiso_ang2;
-    bragg_status st = BRAGG_OK;
-    size_t row, first = m->params.n;
-    for (int k = 0; k < N_ATOM && st == BRAGG_OK; k++) {
-        double value = k < 3 ? a->x[k] : k == ATOM_OCCUPANCY ? a->occupancy : k == ATOM_UISO ? u0 : a->u[k - ATOM_U11];
-        double lower = k < 3 ? -INFINITY : k == ATOM_OCCUPANCY ? 0 : -0.2, upper = k < 3 ? INFINITY : k == ATOM_OCCUPANCY ? 2 : 1;
-        st = bragg_refine_add_row(m, prefix, names[k], k >= ATOM_UISO ? "angstrom^2" : "", value, lower, upper, &row, err);
-    }
-    if (st < 0)
-        return st;
-    size_t with = first_on_site(s, j);
-    if (with < j)
-        return share_site(m, p, j, with, err);
-    double basis[3][3], adp[6][6];
-    size_t n;
-    bragg_site_directions(&s->symmetry, &s->cell, a->x, basis, &n);
-    st = bragg_params_tie_basis(&m->params, first, &basis[0][0], n, 3, err);
-    bragg_site_adp_basis(&s->symmetry, &s->cell, a->x, adp, &n);
-    if (st == BRAGG_OK && a->anisotropic)
-        st = bragg_params_tie_basis(&m->params, first + ATOM_U11, &adp[0][0], n, 6, err);
-    if (a->anisotropic)
-        m->params.at[first + ATOM_UISO].lower = m->params.at[first + ATOM_UISO].upper = u0;
-    for (int k = ATOM_U11; !a->anisotropic && k < N_ATOM; k++)
-        m->params.at[first + (size_t)k].lower = m->params.at[first + (size_t)k].upper = m->params.at[first + (size_t)k].value;
-    return st;
-}
-
-static bragg_status add_cell_rows(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
-{
-    static const char *const names[6] = { "cell.a", "cell.b", "cell.c", "cell.alpha", "cell.beta", "cell.gamma" };
-    const double *cell = &p->structure->cell.a;
-    int tie[6];
-    bragg_status st = BRAGG_OK;
-    bragg_symmetry_cell_ties(&p->structure->symmetry, tie);
-    for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
-        double value = k < 3 ? cell[k] : cell[k] / BRAGG_DEG;
-        /* an alloy may lie some per cent from its card; beyond, it is another phase */
-        double lower = k < 3 ? 0.95 * value : value - 5, upper = k < 3 ? 1.05 * value : value + 5;
-        st = bragg_refine_add_row(m, prefix, names[k], k < 3 ? "angstrom" : "deg", value, lower, upper, &p->cell_row[k], err);
-        bragg_param *row = &m->params.at[p->cell_row[k]];
-        if (st == BRAGG_OK && tie[k] >= 0)
-            st = bragg_params_tie(&m->params, p->cell_row[k], p->cell_row[tie[k]], 1, 0, err);
-        if (st == BRAGG_OK && tie[k] == BRAGG_CELL_FIXED)
-            row->lower = row->upper = value;
-    }
-    return st;
 }
 
 /* Patterns after the first may see the lattice strained (another temperature, a
@@ -635,7 +534,7 @@ static bragg_status add_strain_rows(bragg_model *m, phase *p, size_t which, brag
     for (size_t k = 0; k < p->metric.n && which > 0 && st == BRAGG_OK; k++) {
         char name[160];
         snprintf(name, sizeof name, "phase.%s.dij.%s", p->name, names[p->metric.pivot[k]]);
-        st = bragg_refine_add_row(m, m->histogram[which].name, name, "invang^2", 0, -0.1, 0.1, &p->mix[which].strain_row[k], err);
+        st = bragg_params_add_bounded(&m->params, m->histogram[which].name, name, "invang^2", 0, -0.1, 0.1, &p->mix[which].strain_row[k], err);
     }
     return st;
 }
@@ -649,11 +548,11 @@ static bragg_status add_stephens_rows(bragg_model *m, phase *p, const char *pref
         char name[40];
         size_t row;
         snprintf(name, sizeof name, "stephens.s%d%d%d", power[0], power[1], power[2]);
-        st = bragg_refine_add_row(m, prefix, name, "1e-12 invang^4", 0, -INFINITY, INFINITY, &row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, name, "1e-12 invang^4", 0, -INFINITY, INFINITY, &row, err);
         if (k == 0)
             p->stephens_row = row;
     }
-    return st == BRAGG_OK ? bragg_refine_add_row(m, prefix, "lorentz", "", 1, 0, 1, &p->lorentz_row, err) : st;
+    return st == BRAGG_OK ? bragg_params_add_bounded(&m->params, prefix, "lorentz", "", 1, 0, 1, &p->lorentz_row, err) : st;
 }
 
 static bragg_status add_texture_rows(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
@@ -664,20 +563,23 @@ static bragg_status add_texture_rows(bragg_model *m, phase *p, const char *prefi
     for (size_t k = 0; k < p->n_march && st == BRAGG_OK; k++) {
         p->part_row[k] = NO_ROW;
         snprintf(name, sizeof name, k ? "march.r%zu" : "march", k + 1);
-        st = bragg_refine_add_row(m, prefix, name, "", 1, 0.05, 20, &p->march_row[k], err);
+        st = bragg_params_add_bounded(&m->params, prefix, name, "", 1, 0.05, 20, &p->march_row[k], err);
         snprintf(name, sizeof name, "march.part%zu", k + 1);
         if (st == BRAGG_OK && k) /* the first axis has the rest */
-            st = bragg_refine_add_row(m, prefix, name, "", 1. / (double)p->n_march, 0, 1, &p->part_row[k], err);
+            st = bragg_params_add_bounded(&m->params, prefix, name, "", 1. / (double)p->n_march, 0, 1, &p->part_row[k], err);
     }
     for (size_t k = 0; k < p->n_harmonics && st == BRAGG_OK; k++) {
         number = k && p->harmonic_order[k] == p->harmonic_order[k - 1] ? number + 1 : 1;
         snprintf(name, sizeof name, "harmonics.c%d_%zu", p->harmonic_order[k], number);
-        st = bragg_refine_add_row(m, prefix, name, "", 0, -20, 20, &row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, name, "", 0, -20, 20, &row, err);
         if (k == 0)
             p->harmonic_row = row;
     }
     return st;
 }
+
+/* An alloy may lie some per cent from its card; beyond, it is another phase. */
+static const bragg_row_limits limits = { .edge = 0.05, .angle_deg = 5, .coordinate = INFINITY, .u_least_ang2 = -0.2 };
 
 static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
 {
@@ -686,7 +588,7 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     snprintf(prefix, sizeof prefix, "phase.%s", p->name);
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++) {
         snprintf(name, sizeof name, "phase.%s.scale", p->name);
-        st = bragg_refine_add_row(m, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
+        st = bragg_params_add_bounded(&m->params, m->histogram[h].name, name, "", 1, p->extracted ? 1 : 0, p->extracted ? 1 : INFINITY, &p->mix[h].scale_row, err);
     }
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK && p->pawley; h++)
         st = bragg_refine_add_intensity_rows(m, p, h, p->positive, err);
@@ -695,27 +597,24 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     for (size_t h = 0; h < m->n_histograms && st == BRAGG_OK; h++)
         st = add_strain_rows(m, p, h, err);
     if (st == BRAGG_OK)
-        st = add_cell_rows(m, p, prefix, err);
+        st = bragg_structure_add_cell_rows(p->structure, prefix, &limits, &m->params, &p->cell_row, err);
     if (st == BRAGG_OK)
-        st = bragg_refine_add_row(m, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
     if (st == BRAGG_OK)
-        st = bragg_refine_add_row(m, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
     p->size_axial_row = p->strain_axial_row = p->lorentz_row = NO_ROW;
     if (st == BRAGG_OK && p->uniaxial)
-        st = bragg_refine_add_row(m, prefix, "size.axial", "nm", 1e5, 0.5, 1e6, &p->size_axial_row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, "size.axial", "nm", 1e5, 0.5, 1e6, &p->size_axial_row, err);
     if (st == BRAGG_OK && p->uniaxial)
-        st = bragg_refine_add_row(m, prefix, "strain.axial", "1e-6", 0, 0, 1e6, &p->strain_axial_row, err);
+        st = bragg_params_add_bounded(&m->params, prefix, "strain.axial", "1e-6", 0, 0, 1e6, &p->strain_axial_row, err);
     if (st == BRAGG_OK && p->wants_stephens)
         st = add_stephens_rows(m, p, prefix, err);
     if (st == BRAGG_OK)
         st = add_texture_rows(m, p, prefix, err);
     p->extinction_row = NO_ROW;
     if (st == BRAGG_OK && p->extinguishes)
-        st = bragg_refine_add_row(m, prefix, "extinction", "um^2", 0, 0, 1e6, &p->extinction_row, err);
-    p->atom_row = m->params.n;
-    for (size_t j = 0; j < p->structure->n_atoms && st == BRAGG_OK; j++)
-        st = add_atom_rows(m, p, j, err);
-    return st;
+        st = bragg_params_add_bounded(&m->params, prefix, "extinction", "um^2", 0, 0, 1e6, &p->extinction_row, err);
+    return st == BRAGG_OK ? bragg_structure_add_atom_rows(p->structure, prefix, &limits, &m->params, &p->atom_row, err) : st;
 }
 
 /* Where each pattern's residuals begin: on a block of its own. */

@@ -23,8 +23,6 @@ enum { MAX_MARCH = 4 };
 
 #define NO_ROW ((size_t)-1)
 
-enum atom_row { ATOM_X, ATOM_Y, ATOM_Z, ATOM_OCCUPANCY, ATOM_UISO, ATOM_U11, N_ATOM = ATOM_U11 + 6 };
-
 /* A quadrature node of the axial divergence: 2phi - 2theta, its weight, and their
  * derivatives with respect to 2theta, S/L and H/L. */
 typedef struct axial_node {
@@ -103,7 +101,7 @@ typedef struct phase {
     bragg_structure *structure;
     size_t n_reflections;
     bragg_reflection *reflection;
-    size_t cell_row[6], size_row, strain_row, atom_row;
+    size_t cell_row, size_row, strain_row, atom_row;
     size_t n_march, march_row[MAX_MARCH], part_row[MAX_MARCH]; /* axes of texture; part_row[0] is the rest */
     int march_axis[MAX_MARCH][3];
     int harmonics, harmonic_order[BRAGG_HARMONICS]; /* highest order; of each function */
@@ -234,9 +232,6 @@ bragg_status bragg_refine_make_harmonics(bragg_model *model, phase *p, bragg_err
 /* broaden.c */
 void bragg_refine_start_stephens(bragg_params *t, const phase *p, double strain);
 
-/* model.c */
-bragg_status bragg_refine_add_row(bragg_model *model, const char *prefix, const char *name, const char *unit, double value, double lower,
-                                  double upper, size_t *row, bragg_error *err);
 /* 1/d^2 of a reflection in the present cell (calculate.c), and the mass that its
  * scale stands for */
 double bragg_refine_invd2(const phase *p, size_t reflection);

@@ -19,7 +19,7 @@ bragg_status bragg_refine_add_intensity_rows(bragg_model *m, phase *p, size_t wh
         size_t row;
         const bragg_reflection *h = &p->reflection[r];
         snprintf(name, sizeof name, "phase.%s.intensity.%d_%d_%d", p->name, h->h, h->k, h->l);
-        st = bragg_refine_add_row(m, m->histogram[which].name, name, "", 1, positive ? 0 : -INFINITY, INFINITY, &row, err);
+        st = bragg_params_add_bounded(&m->params, m->histogram[which].name, name, "", 1, positive ? 0 : -INFINITY, INFINITY, &row, err);
         if (r == 0)
             x->intensity_row = row;
     }

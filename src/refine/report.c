@@ -218,19 +218,19 @@ static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
                 " _atom_site_occupancy\n _atom_site_site_symmetry_multiplicity\n _atom_site_adp_type\n _atom_site_U_iso_or_equiv\n");
     for (size_t j = 0; j < s->n_atoms; j++) {
         const bragg_atom *a = &s->atom[j];
-        size_t row = p->atom_row + j * N_ATOM;
+        size_t row = p->atom_row + j * BRAGG_ATOM_ROWS;
         fprintf(to, " ");
         bragg_refine_put_word(to, a->label);
         fprintf(to, " ");
         bragg_refine_put_word(to, s->scatterer[a->scatterer].name);
         for (int k = 0; k < 3; k++)
-            put_row(to, m, row + ATOM_X + (size_t)k);
-        put_row(to, m, row + ATOM_OCCUPANCY);
+            put_row(to, m, row + BRAGG_ATOM_X + (size_t)k);
+        put_row(to, m, row + BRAGG_ATOM_OCCUPANCY);
         fprintf(to, " %d %s", a->multiplicity, a->anisotropic ? "Uani" : "Uiso");
         if (a->anisotropic)
             fprintf(to, " %s\n", bragg_number_print_digits(text, equivalent(p, a), 5));
         else {
-            put_row(to, m, row + ATOM_UISO);
+            put_row(to, m, row + BRAGG_ATOM_UISO);
             fprintf(to, "\n");
         }
         any = any || a->anisotropic;
@@ -245,7 +245,7 @@ static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
         fprintf(to, " ");
         bragg_refine_put_word(to, s->atom[j].label);
         for (size_t k = 0; k < 6; k++)
-            put_row(to, m, p->atom_row + j * N_ATOM + ATOM_U11 + k);
+            put_row(to, m, p->atom_row + j * BRAGG_ATOM_ROWS + BRAGG_ATOM_U11 + k);
         fprintf(to, "\n");
     }
 }

@@ -106,8 +106,8 @@ static void dot_slopes(const bragg_model *m, const phase *p, const arm *u, const
             for (int j = 0; j < 3; j++)
                 by += e[i] * e[j] * c[i][j] * other->d[j];
             for (int k = 0; k < 3; k++) {
-                add_slope(m->layout, jacobian, at, p->atom_row + moved->to->atom * N_ATOM + (size_t)k, factor * by * moved->to->r[i][k]);
-                add_slope(m->layout, jacobian, at, p->atom_row + moved->from->atom * N_ATOM + (size_t)k, -factor * by * moved->from->r[i][k]);
+                add_slope(m->layout, jacobian, at, p->atom_row + moved->to->atom * BRAGG_ATOM_ROWS + (size_t)k, factor * by * moved->to->r[i][k]);
+                add_slope(m->layout, jacobian, at, p->atom_row + moved->from->atom * BRAGG_ATOM_ROWS + (size_t)k, -factor * by * moved->from->r[i][k]);
             }
         }
     }
@@ -115,10 +115,10 @@ static void dot_slopes(const bragg_model *m, const phase *p, const arm *u, const
         double by_edge = 0;
         for (int j = 0; j < 3; j++)
             by_edge += (u->d[i] * v->d[j] + u->d[j] * v->d[i]) * e[j] * c[i][j];
-        add_slope(m->layout, jacobian, at, p->cell_row[i], factor * by_edge);
+        add_slope(m->layout, jacobian, at, p->cell_row + i, factor * by_edge);
         int j = (i + 1) % 3, k = (i + 2) % 3;
         double by_angle = -(u->d[j] * v->d[k] + u->d[k] * v->d[j]) * e[j] * e[k] * sin(angle[i]);
-        add_slope(m->layout, jacobian, at, p->cell_row[3 + i], factor * by_angle * BRAGG_DEG);
+        add_slope(m->layout, jacobian, at, p->cell_row + 3 + i, factor * by_angle * BRAGG_DEG);
     }
 }
 

@@ -22,9 +22,9 @@ size_t bragg_refine_free_edges(const bragg_model *m, size_t which, size_t edges[
     const phase *p = &m->phase[which];
     size_t n = 0;
     for (int k = 0; k < 3; k++) {
-        const bragg_param *row = &m->params.at[p->cell_row[k]];
+        const bragg_param *row = &m->params.at[p->cell_row + k];
         if (row->tie_to < 0 && row->lower < row->upper)
-            edges[n++] = p->cell_row[k];
+            edges[n++] = p->cell_row + k;
     }
     return n;
 }
