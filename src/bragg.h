@@ -14,6 +14,7 @@
 #include <bragg/experiment.h>
 #include <bragg/frame.h>
 #include <bragg/hash.h>
+#include <bragg/hdf5.h>
 #include <bragg/index.h>
 #include <bragg/instrument.h>
 #include <bragg/json.h>

@@ -23,15 +23,13 @@ static bragg_status read_hdf5(const char *path, size_t index, bragg_frame **out,
 
 #else
 
+#include <bragg/hdf5.h>
 #include <bragg/number.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST_SETS = 10000 };
-
-/* HDF5 is not made for threads: one at a time, whoever calls. */
-#define ALONE _Pragma("omp critical(bragg_hdf5)")
 
 /* FILE:/path[first:last:step] taken apart; path empty: to be found. */
 typedef struct place {
@@ -238,44 +236,25 @@ static bragg_status read_one(const char *file, hid_t root, const char *name, hsi
     return st;
 }
 
-/* HDF5 prints its errors by itself unless it is told not to, for this thread and as
- * long as we ask it. */
-typedef struct quiet {
-    H5E_auto2_t function;
-    void *data;
-} quiet;
-
-static quiet hush(void)
-{
-    quiet q;
-    H5Eget_auto2(H5E_DEFAULT, &q.function, &q.data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    return q;
-}
-
 static bragg_status count(const char *spec, size_t *n, bragg_error *err)
-{
-    bragg_status st;
-    ALONE
-    {
-        place p;
-        sets s;
-        quiet q = hush();
-        st = open_sets(spec, &p, &s, err);
-        if (st == BRAGG_OK) {
-            *n = frames_in(&p, &s);
-            close_sets(&s);
-        }
-        H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
-    }
-    return st;
-}
-
-static bragg_status read_alone(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
 {
     place p;
     sets s;
-    quiet q = hush();
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = open_sets(spec, &p, &s, err);
+    if (st == BRAGG_OK) {
+        *n = frames_in(&p, &s);
+        close_sets(&s);
+    }
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
+{
+    place p;
+    sets s;
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = open_sets(spec, &p, &s, err);
     if (st == BRAGG_OK) {
         size_t have = frames_in(&p, &s);
@@ -291,14 +270,7 @@ static bragg_status read_alone(const char *spec, size_t index, bragg_frame **out
         }
         close_sets(&s);
     }
-    H5Eset_auto2(H5E_DEFAULT, q.function, q.data);
-    return st;
-}
-
-static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
-{
-    bragg_status st;
-    ALONE st = read_alone(spec, index, out, err);
+    bragg_hdf5_end(turn);
     return st;
 }
 

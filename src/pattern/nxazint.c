@@ -60,28 +60,10 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
 
 #else
 
+#include <bragg/hdf5.h>
 #include <hdf5.h>
 
 enum { NAME = 256, ROWS_A_CHUNK = 16 };
-
-/* HDF5 is not made for threads: one at a time, whoever calls.  It prints its errors
- * by itself unless it is told not to. */
-#define ALONE _Pragma("omp critical(bragg_hdf5)")
-
-typedef struct quiet {
-    H5E_auto2_t function;
-    void *data;
-} quiet;
-
-static quiet hush(void)
-{
-    quiet q;
-    H5Eget_auto2(H5E_DEFAULT, &q.function, &q.data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    return q;
-}
-
-static void speak(quiet q) { H5Eset_auto2(H5E_DEFAULT, q.function, q.data); }
 
 /* ----------------------------------------------------------------- writing */
 
@@ -292,14 +274,11 @@ bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxaz
     if (st < 0)
         return st;
     bool good = false;
-    ALONE
-    {
-        quiet q = hush();
-        hid_t file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-        good = file >= 0 && put_entry(file, h);
-        good = H5Fclose(file) >= 0 && good;
-        speak(q);
-    }
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    hid_t file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    good = file >= 0 && put_entry(file, h);
+    good = H5Fclose(file) >= 0 && good;
+    bragg_hdf5_end(turn);
     if (!good) {
         bragg_output_abandon(out);
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot be written", path);
@@ -379,16 +358,13 @@ bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *
                                   const double *sigma, bragg_error *err)
 {
     bool good = false;
-    ALONE
-    {
-        quiet q = hush();
-        hid_t file = open_patiently(path, H5F_ACC_RDWR);
-        hsize_t first = file >= 0 ? rows_of(file) : 0;
-        good = file >= 0 && add_facts(file, first, n, rows) && add_rows(file, "/entry/data/I_errors", H5T_NATIVE_DOUBLE, first, n, sigma) &&
-               add_rows(file, "/entry/data/I", H5T_NATIVE_DOUBLE, first, n, intensity);
-        good = file >= 0 && H5Fclose(file) >= 0 && good;
-        speak(q);
-    }
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    hid_t file = open_patiently(path, H5F_ACC_RDWR);
+    hsize_t first = file >= 0 ? rows_of(file) : 0;
+    good = file >= 0 && add_facts(file, first, n, rows) && add_rows(file, "/entry/data/I_errors", H5T_NATIVE_DOUBLE, first, n, sigma) &&
+           add_rows(file, "/entry/data/I", H5T_NATIVE_DOUBLE, first, n, intensity);
+    good = file >= 0 && H5Fclose(file) >= 0 && good;
+    bragg_hdf5_end(turn);
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %zu frames of %zu bins cannot be added: is the disk full, or another program writing to it?", path, n, h->n_rings);
 }
 
@@ -482,28 +458,25 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
     double *x = NULL, *chi = NULL;
     bool open = false, same = false;
     *last = '\0';
-    ALONE
-    {
-        quiet q = hush();
-        hid_t file = open_patiently(path, H5F_ACC_RDONLY);
-        if ((open = file >= 0)) {
-            *n = rows_of(file);
-            get_text(file, "/entry/reduction/input/settings", settings, sizeof settings);
-            get_text(file, "/entry/reduction/input/poni", poni, sizeof poni);
-            x = get_line(file, "/entry/data/radial_axis", &rings);
-            chi = get_line(file, "/entry/data/azimuthal_axis", &azimuths);
-            hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = text_type(NAME), one = H5Screate(H5S_SCALAR);
-            hsize_t start = *n ? *n - 1 : 0, count = 1;
-            if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
-                *last = '\0';
-            H5Sclose(one);
-            H5Tclose(type);
-            H5Sclose(space);
-            H5Dclose(set);
-            H5Fclose(file);
-        }
-        speak(q);
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    hid_t file = open_patiently(path, H5F_ACC_RDONLY);
+    if ((open = file >= 0)) {
+        *n = rows_of(file);
+        get_text(file, "/entry/reduction/input/settings", settings, sizeof settings);
+        get_text(file, "/entry/reduction/input/poni", poni, sizeof poni);
+        x = get_line(file, "/entry/data/radial_axis", &rings);
+        chi = get_line(file, "/entry/data/azimuthal_axis", &azimuths);
+        hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = text_type(NAME), one = H5Screate(H5S_SCALAR);
+        hsize_t start = *n ? *n - 1 : 0, count = 1;
+        if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
+            *last = '\0';
+        H5Sclose(one);
+        H5Tclose(type);
+        H5Sclose(space);
+        H5Dclose(set);
+        H5Fclose(file);
     }
+    bragg_hdf5_end(turn);
     if (open)
         same = rings == h->n_rings && azimuths == h->n_azimuth && x && fabs(x[0] * bragg_axis_factor(h->axis) - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
                fabs(x[rings - 1] * bragg_axis_factor(h->axis) - h->x[rings - 1]) < 1e-9 * fabs(h->x[rings - 1]) && !strcmp(settings, h->settings ? h->settings : "") &&
@@ -689,20 +662,17 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
     bragg_status st = parse_spec(spec, &w, err);
     if (st < 0)
         return st;
-    ALONE
-    {
-        quiet q = hush();
-        stack s;
-        st = open_stack(&w, &s, err);
-        if (st == BRAGG_OK && w.frame >= 0 && (hsize_t)w.frame >= s.frames)
-            st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame below %llu, found %lld asked for", spec, (unsigned long long)s.frames, w.frame);
-        hsize_t first = w.frame >= 0 ? (hsize_t)w.frame : 0, last = w.frame >= 0 ? first + 1 : s.frames;
-        for (hsize_t k = first; k < last && st == BRAGG_OK; k++)
-            for (hsize_t a = 0; a < s.azimuths && st == BRAGG_OK; a++)
-                st = get_pattern(&s, k, a, list, err);
-        close_stack(&s);
-        speak(q);
-    }
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    stack s;
+    st = open_stack(&w, &s, err);
+    if (st == BRAGG_OK && w.frame >= 0 && (hsize_t)w.frame >= s.frames)
+        st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame below %llu, found %lld asked for", spec, (unsigned long long)s.frames, w.frame);
+    hsize_t first = w.frame >= 0 ? (hsize_t)w.frame : 0, last = w.frame >= 0 ? first + 1 : s.frames;
+    for (hsize_t k = first; k < last && st == BRAGG_OK; k++)
+        for (hsize_t a = 0; a < s.azimuths && st == BRAGG_OK; a++)
+            st = get_pattern(&s, k, a, list, err);
+    close_stack(&s);
+    bragg_hdf5_end(turn);
     return st;
 }
 
