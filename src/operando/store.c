@@ -69,6 +69,7 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
 #include <bragg/units.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <bragg/hdf5.h>
 #include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
@@ -408,13 +409,14 @@ static bragg_status fill(seq_store *s, const seq_store_start *o, bragg_error *er
     return st;
 }
 
-bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
+static bragg_status make_room(seq_store *s, size_t frames, bragg_error *err);
+
+static bragg_status open_store(const seq_store_start *o, seq_store **out, bragg_error *err)
 {
     seq_store *s = malloc(sizeof *s);
     *out = NULL;
     if (!s)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a store");
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     bragg_status st = fill(s, o, err);
     bool there = st == BRAGG_OK && access(o->path, F_OK) == 0;
     if (st == BRAGG_OK)
@@ -428,7 +430,7 @@ bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_e
     if (st == BRAGG_OK)
         st = open_parts(s, err);
     if (st == BRAGG_OK && s->room < o->frames)
-        st = bragg_store_room(s, o->frames, err);
+        st = make_room(s, o->frames, err);
     if (st < 0)
         free_store(s);
     else
@@ -552,14 +554,14 @@ static bragg_status move_to(seq_store *s, size_t frames, const bragg_series *ser
     return st;
 }
 
-bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
+static bragg_status make_room(seq_store *s, size_t frames, bragg_error *err)
 {
     if (frames <= s->room)
         return BRAGG_OK;
     return move_to(s, frames > 2 * s->room ? frames : 2 * s->room, NULL, err);
 }
 
-bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+static bragg_status close_store(seq_store *s, const bragg_series *series, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     if (series) {
@@ -644,7 +646,6 @@ static void close_view(seq_store *s)
 /* A store to look at only; names live in the arena. */
 static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s, hid_t *file, bragg_error *err)
 {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     *s = (seq_store){ .fd = -1, .lock = -1 };
     bragg_status st = find_parts(s, path, err);
     if (st < 0)
@@ -667,7 +668,7 @@ static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of this version of bragg operando, found another", path);
 }
 
-bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err)
+static bragg_status read_store(const char *path, bragg_series **out, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_series *s = arena ? bragg_arena_alloc(arena, 1, sizeof *s) : NULL;
@@ -742,7 +743,7 @@ static bool average(const seq_store *s, int part, size_t first, size_t last, flo
     return any;
 }
 
-bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
+static bragg_status read_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
 {
     seq_store view;
     hid_t file;
@@ -775,6 +776,48 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
     close_view(&view);
     H5Fclose(file);
     bragg_arena_free(arena);
+    return st;
+}
+
+/* --------------------------------------------------- one at a time */
+
+bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = open_store(o, out, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = make_room(s, frames, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = close_store(s, series, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = read_store(path, out, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = read_patterns(path, rows, out, err);
+    bragg_hdf5_end(turn);
     return st;
 }
 
