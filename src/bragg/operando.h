@@ -160,7 +160,8 @@ void bragg_series_free(bragg_series *series);
 /** A row a frame: file, status, time, log, R factors, every refined parameter,
  *  volume and weight fraction with its esd. */
 bragg_status bragg_series_write_csv(const bragg_series *series, const char *path, bool force, bragg_error *err);
-/** The same as {"frames": […]}, row by row; to standard output for NULL. */
+/** The same as {"frames": […]}, row by row. */
+bragg_status bragg_series_print_json(const bragg_series *series, bragg_error *err);
 bragg_status bragg_series_write_json(const bragg_series *series, const char *path, bool force, bragg_error *err);
 
 /** A series as its store has it, also while it grows. */
@@ -169,7 +170,7 @@ bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error 
 /** The store's patterns: [row][point], rows of `frames` frames averaged. */
 typedef struct bragg_store_curves {
     size_t n, rows, frames;
-    double *x_rad, *observed, *calculated;
+    double *x_rad, *observed, *calculated, *sigma; /**< NAN where there is none */
 } bragg_store_curves;
 /** At most `rows` rows (0: all). */
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);

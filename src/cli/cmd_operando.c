@@ -154,7 +154,7 @@ static bragg_status operando(const wish *w, const char *path, bragg_error *err)
     if (st >= 0 && w->out)
         st = write_results(w, s, x, f, o.store, err);
     if (st >= 0 && w->json)
-        st = bragg_series_write_json(s, NULL, false, err);
+        st = bragg_series_print_json(s, err);
     else if (st >= 0)
         print_series(s);
     bragg_series_free(s);

@@ -43,7 +43,7 @@ struct seq_worker {
     size_t window;           /* of the high pass, points either way */
 };
 
-enum { X, OBSERVED, SIGMA, CALCULATED, BACKGROUND, RESIDUAL, UNIT, SUMS, N_COLUMNS };
+enum { X, OBSERVED, SIGMA, CALCULATED, BACKGROUND, RESIDUAL, UNIT, MEASURED, SUMS, N_COLUMNS };
 static double *column(const seq_worker *w, int k) { return w->points + (size_t)k * w->room; }
 
 /* ------------------------------------------------------------- the plan */
@@ -503,6 +503,7 @@ static bragg_status calculate(seq_worker *w, bragg_error *err)
         st = bragg_model_calculate(w->m, 0, column(w, X), column(w, OBSERVED), column(w, SIGMA), column(w, CALCULATED), column(w, BACKGROUND), err);
     if (st < 0)
         return st;
+    memcpy(column(w, MEASURED), column(w, SIGMA), w->n * sizeof(double));
     widen_sigmas(w);
     w->window = 8 * peak_points(w);
     w->misfit = residuals(w);
@@ -1013,12 +1014,13 @@ bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double expos
     return BRAGG_OK;
 }
 
-size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated)
+size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated, const double **sigma)
 {
     if (w->n) {
         *x_rad = column(w, X);
         *observed = column(w, OBSERVED);
         *calculated = column(w, CALCULATED);
+        *sigma = column(w, MEASURED);
     }
     return w->n;
 }

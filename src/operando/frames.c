@@ -413,14 +413,14 @@ bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *f
 
 /* ------------------------------------------------------------ all again */
 
-static void put_row(const bragg_pattern *p, const bragg_pattern *first, double *row)
+static void put_row(const bragg_pattern *p, const double *y, const bragg_pattern *first, double *row)
 {
     for (size_t i = 0, j = 0; i < first->n; i++) {
         while (j + 1 < p->n && p->x[j + 1] < first->x[i])
             j++;
         bool inside = j + 1 < p->n && first->x[i] >= p->x[0] && p->axis == first->axis;
         double u = inside ? (first->x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
-        row[i] = inside ? (1 - u) * p->y[j] + u * p->y[j + 1] : NAN;
+        row[i] = inside ? (1 - u) * y[j] + u * y[j + 1] : NAN;
     }
 }
 
@@ -434,21 +434,27 @@ bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *
         bragg_frames_read(f, k, &first, &exposure, NULL);
     if (!first)
         return bragg_fail(err, BRAGG_EDATA, "map: none of %zu frames can be read", f->n);
-    double *v = malloc((first->n * (2 * n + 1) + 1) * sizeof *v);
+    double *v = malloc((first->n * (3 * n + 1) + 1) * sizeof *v);
     if (!v) {
         bragg_pattern_free(first);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
     }
-    *out = (bragg_store_curves){ first->n, n, each, v, v + first->n, v + first->n * (n + 1) };
+    *out = (bragg_store_curves){ first->n, n, each, v, v + first->n, v + first->n * (n + 1), v + first->n * (2 * n + 1) };
     for (size_t i = 0; i < first->n; i++)
         v[i] = bragg_axis_convert(first->x[i], first->axis, BRAGG_AXIS_TTH, x->pattern->histogram.radiation.wavelength_ang[0]);
     for (size_t k = 0; k < n; k++) {
         bragg_pattern *p = NULL;
         double *row = out->observed + k * first->n;
         for (size_t i = 0; i < first->n; i++)
-            row[i] = out->calculated[k * first->n + i] = NAN;
-        if (bragg_frames_read(f, k * each, &p, &exposure, NULL) >= 0)
-            put_row(p, first, row);
+            row[i] = out->calculated[k * first->n + i] = out->sigma[k * first->n + i] = NAN;
+        if (bragg_frames_read(f, k * each, &p, &exposure, NULL) >= 0) {
+            put_row(p, p->y, first, row);
+            put_row(p, p->sigma, first, out->sigma + k * first->n);
+        }
+        for (size_t i = 0; p && p->counts && i < first->n; i++) {
+            double *sigma = &out->sigma[k * first->n + i];
+            *sigma = isfinite(*sigma) || !isfinite(row[i]) ? *sigma : sqrt(fmax(row[i], 1));
+        }
         bragg_pattern_free(p);
     }
     bragg_pattern_free(first);

@@ -60,8 +60,8 @@ const seq_shape *bragg_seq_shape(const seq_worker *w);
 bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
                              const double *hint, double usual_total, double *row, char *message, bragg_error *err);
 double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p);
-/* Points of the last frame: x, observed, calculated (borrowed); their number. */
-size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated);
+/* Points of the last frame: x, observed, calculated, sigma (borrowed); their number. */
+size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated, const double **sigma);
 
 /* join.c */
 bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err);
@@ -88,8 +88,12 @@ typedef struct seq_store_start {
 bragg_status bragg_store_open(const seq_store_start *start, seq_store **out, bragg_error *err);
 /* Row k when it is whole, false when it is to be computed. */
 bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[256], char file[256]);
-bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed,
-                             const float *calculated, bragg_error *err);
+/* Points of a frame each: NAN where there are none. */
+typedef struct seq_curves {
+    float *observed, *calculated, *sigma;
+} seq_curves;
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *curves,
+                             bragg_error *err);
 bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
 /* series NULL: as it stands; else with its log, in a file of its size. */
 bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err);

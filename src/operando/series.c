@@ -87,34 +87,32 @@ static void resample(const double *x, const double *y, size_t n, const double *g
     }
 }
 
-/* Rows of floats for the store: observed, calculated. */
-typedef struct curves {
-    float *observed, *calculated;
-} curves;
-
-static void take_curves(const run *r, const seq_worker *w, const bragg_pattern *p, curves *c)
+static void take_curves(const run *r, const seq_worker *w, const bragg_pattern *p, seq_curves *c)
 {
-    const double *x, *observed, *calculated;
+    const double *x, *observed, *calculated, *sigma;
     if (!c->observed)
         return;
-    size_t n = w ? bragg_seq_points(w, &x, &observed, &calculated) : 0;
+    size_t n = w ? bragg_seq_points(w, &x, &observed, &calculated, &sigma) : 0;
     bool same = n == r->n_grid;
     for (size_t i = 0; i < r->n_grid; i++)
-        c->observed[i] = c->calculated[i] = NAN;
+        c->observed[i] = c->calculated[i] = c->sigma[i] = NAN;
     for (size_t i = 0; same && i < n; i++) {
         c->observed[i] = (float)observed[i];
         c->calculated[i] = (float)calculated[i];
+        c->sigma[i] = (float)sigma[i];
     }
     if (!same && n) {
         resample(x, observed, n, r->grid, r->n_grid, c->observed);
         resample(x, calculated, n, r->grid, r->n_grid, c->calculated);
+        resample(x, sigma, n, r->grid, r->n_grid, c->sigma);
     }
     if (n || !p || p->axis != BRAGG_AXIS_TTH)
         return;
     resample(p->x, p->y, p->n, r->grid, r->n_grid, c->observed); /* no fit, but something to see */
+    resample(p->x, p->sigma, p->n, r->grid, r->n_grid, c->sigma);
 }
 
-static bragg_status commit(run *r, size_t position, const double *row, const char *message, const curves *c, bragg_error *err)
+static bragg_status commit(run *r, size_t position, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
     size_t k = frame_at(r, position);
     bragg_status st = BRAGG_OK;
@@ -123,7 +121,7 @@ static bragg_status commit(run *r, size_t position, const double *row, const cha
         memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
         memcpy(r->message[k], message, sizeof r->message[k]);
         if (r->store)
-            st = bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c->observed, c->calculated, err);
+            st = bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err);
         r->done++;
         if (*message)
             bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", bragg_frames_item(r->frames, k)->file, message);
@@ -145,7 +143,7 @@ static void corrupt_row(const run *r, double *row, char *message, const bragg_er
 }
 
 static bragg_status compute(run *r, seq_worker *w, size_t position, const double *from, const double *last, const double *hint,
-                            double *row, char message[256], curves *c, bragg_error *err)
+                            double *row, char message[256], seq_curves *c, bragg_error *err)
 {
     bragg_pattern *p = NULL;
     double exposure;
@@ -164,13 +162,14 @@ static bragg_status compute(run *r, seq_worker *w, size_t position, const double
     return st == BRAGG_ENOMEM ? st : BRAGG_OK;
 }
 
-static bragg_status make_curves(const run *r, curves *c, bragg_error *err)
+static bragg_status make_curves(const run *r, seq_curves *c, bragg_error *err)
 {
-    *c = (curves){ NULL, NULL };
+    *c = (seq_curves){ NULL, NULL, NULL };
     if (!r->store)
         return BRAGG_OK;
-    c->observed = malloc((2 * r->n_grid + 1) * sizeof(float));
-    c->calculated = c->observed + r->n_grid;
+    c->observed = malloc((3 * r->n_grid + 1) * sizeof(float));
+    c->calculated = c->observed ? c->observed + r->n_grid : NULL;
+    c->sigma = c->observed ? c->calculated + r->n_grid : NULL;
     return c->observed ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
 }
 
@@ -189,7 +188,7 @@ static bragg_status run_anchors(run *r, bragg_error *err)
     const double *good = NULL, *last = NULL;
     char message[256];
     seq_worker *w = NULL;
-    curves c;
+    seq_curves c;
     bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
     if (st == BRAGG_OK)
         st = borrow_worker(r, &w, err);
@@ -219,7 +218,7 @@ static bragg_status run_anchors(run *r, bragg_error *err)
 }
 
 /* From left to right; rows that are known already are stepped over. */
-static bragg_status forward(run *r, seq_worker *w, size_t b, curves *c, double *row, bragg_error *err)
+static bragg_status forward(run *r, seq_worker *w, size_t b, seq_curves *c, double *row, bragg_error *err)
 {
     const double *last = row_at(r, r->anchor[b]), *good = last, *hint = NULL;
     if (b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX)
@@ -271,7 +270,7 @@ static bool better(const seq_shape *s, const double *a, const double *b, size_t 
 typedef struct both_ways {
     double *rows;             /* to and fro, a position of the block each */
     char (*message)[256];
-    curves *c;
+    seq_curves *c;
 } both_ways;
 
 static void free_both(both_ways *t, size_t n)
@@ -341,7 +340,7 @@ static bragg_status run_block(run *r, size_t b, bragg_error *err)
     if (r->anchor[b] == SIZE_MAX || r->stop || block_is_whole(r, b))
         return BRAGG_OK;
     seq_worker *w;
-    curves c;
+    seq_curves c;
     bragg_status st = borrow_worker(r, &w, err);
     if (st < 0)
         return st;
@@ -581,7 +580,7 @@ typedef struct batch {
 static bragg_status follow_one(run *r, seq_worker *w, const struct batched *b, bragg_error *err)
 {
     char message[256] = "";
-    curves c;
+    seq_curves c;
     double *row = malloc(r->shape->columns * sizeof *row);
     bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
     if (st < 0) {

@@ -8,7 +8,7 @@
  * plain pwrite.
  *
  *      /series/table[frame][column]    /patterns/observed[frame][point]
- *      /series/file, message, check    /patterns/calculated[frame][point]
+ *      /series/file, message, check    /patterns/calculated, sigma[frame][point]
  *      /series/status[frame]           last of all: a row counts when its status is not 0
  *                                      and the check (XXH3-64 of the rest) is right
  *
@@ -33,10 +33,10 @@ bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[256
     (void)s, (void)k, (void)row, (void)message, (void)file;
 }
 
-bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed, const float *calculated, bragg_error *err)
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *curves, bragg_error *err)
 {
     return BRAGG_OK;
-    (void)s, (void)k, (void)file, (void)row, (void)message, (void)observed, (void)calculated, (void)err;
+    (void)s, (void)k, (void)file, (void)row, (void)message, (void)curves, (void)err;
 }
 
 bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
@@ -81,10 +81,10 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
 #include <xxhash.h>
 
 enum { TEXT = 256, NAME = 128 };
-enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, LOG, CHECK, STATUS, PARTS };
+enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, SIGMA, LOG, CHECK, STATUS, PARTS };
 enum { LOG_COLUMNS = sizeof(bragg_step_log) / sizeof(double) };
 static const char *const part_names[PARTS] = { "/series/table", "/series/file", "/series/message", "/patterns/observed", "/patterns/calculated",
-                                               "/series/log", "/series/check", "/series/status" };
+                                               "/patterns/sigma", "/series/log", "/series/check", "/series/status" };
 
 struct seq_store {
     char *path, *lock_path;
@@ -104,7 +104,7 @@ static const char *const text_names[4] = { "/title", "/provenance", "/experiment
 static void size_parts(seq_store *s)
 {
     const size_t size[PARTS] = { [TABLE] = s->columns * sizeof(double), [FILES] = TEXT, [MESSAGES] = TEXT, [OBSERVED] = s->points * sizeof(float),
-                                 [CALCULATED] = s->points * sizeof(float), [LOG] = LOG_COLUMNS * sizeof(double), [CHECK] = sizeof(uint64_t), [STATUS] = 1 };
+                                 [CALCULATED] = s->points * sizeof(float), [SIGMA] = s->points * sizeof(float), [LOG] = LOG_COLUMNS * sizeof(double), [CHECK] = sizeof(uint64_t), [STATUS] = 1 };
     memcpy(s->size, size, sizeof size);
 }
 
@@ -187,9 +187,9 @@ static bool put_columns(hid_t file, const seq_store *s)
 static bool put_parts(hid_t file, const seq_store *s)
 {
     const hsize_t dims[PARTS][2] = { [TABLE] = { s->room, s->columns }, [FILES] = { s->room }, [MESSAGES] = { s->room }, [OBSERVED] = { s->room, s->points },
-                                     [CALCULATED] = { s->room, s->points }, [LOG] = { s->room, LOG_COLUMNS }, [CHECK] = { s->room }, [STATUS] = { s->room } };
+                                     [CALCULATED] = { s->room, s->points }, [SIGMA] = { s->room, s->points }, [LOG] = { s->room, LOG_COLUMNS }, [CHECK] = { s->room }, [STATUS] = { s->room } };
     hid_t text = fixed_text(TEXT);
-    const hid_t type[PARTS] = { H5T_NATIVE_DOUBLE, text, text, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_UINT64, H5T_NATIVE_UINT8 };
+    const hid_t type[PARTS] = { H5T_NATIVE_DOUBLE, text, text, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, H5T_NATIVE_UINT64, H5T_NATIVE_UINT8 };
     bool good = true;
     for (int k = 0; k < PARTS && good; k++)
         good = put_set(file, part_names[k], type[k], dims[k][1] ? 2 : 1, dims[k], NULL);
@@ -447,24 +447,26 @@ static bool read_part(const seq_store *s, int part, size_t k, void *to)
     return pread(s->fd, to, s->size[part], place(s, part, k)) == (ssize_t)s->size[part];
 }
 
-static uint64_t check_of(const double *row, size_t columns, const char *file, const char *message, const float *observed, const float *calculated, size_t points)
+static uint64_t check_of(const double *row, size_t columns, const char *file, const char *message, const seq_curves *c, size_t points)
 {
     XXH64_hash_t h = XXH3_64bits(row, columns * sizeof *row);
     h = XXH3_64bits_withSeed(file, TEXT, h);
     h = XXH3_64bits_withSeed(message, TEXT, h);
-    h = XXH3_64bits_withSeed(observed, points * sizeof *observed, h);
-    return XXH3_64bits_withSeed(calculated, points * sizeof *calculated, h);
+    h = XXH3_64bits_withSeed(c->observed, points * sizeof *c->observed, h);
+    h = XXH3_64bits_withSeed(c->calculated, points * sizeof *c->calculated, h);
+    return XXH3_64bits_withSeed(c->sigma, points * sizeof *c->sigma, h);
 }
 
 bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEXT], char file[TEXT])
 {
     uint8_t status = 0;
     uint64_t check = 0;
-    float *curves = malloc((2 * s->points + 1) * sizeof *curves);
-    bool good = curves && k < s->room && read_part(s, STATUS, k, &status) && status && read_part(s, TABLE, k, row) && read_part(s, MESSAGES, k, message) &&
-                read_part(s, FILES, k, file) && read_part(s, OBSERVED, k, curves) && read_part(s, CALCULATED, k, curves + s->points) && read_part(s, CHECK, k, &check) &&
-                check == check_of(row, s->columns, file, message, curves, curves + s->points, s->points) && status == (uint8_t)row[ROW_STATUS];
-    free(curves);
+    float *room = malloc((3 * s->points + 1) * sizeof *room);
+    seq_curves c = { room, room ? room + s->points : NULL, room ? room + 2 * s->points : NULL };
+    bool good = room && k < s->room && read_part(s, STATUS, k, &status) && status && read_part(s, TABLE, k, row) && read_part(s, MESSAGES, k, message) &&
+                read_part(s, FILES, k, file) && read_part(s, OBSERVED, k, c.observed) && read_part(s, CALCULATED, k, c.calculated) && read_part(s, SIGMA, k, c.sigma) && read_part(s, CHECK, k, &check) &&
+                check == check_of(row, s->columns, file, message, &c, s->points) && status == (uint8_t)row[ROW_STATUS];
+    free(room);
     return good;
 }
 
@@ -482,7 +484,7 @@ static bool write_part(const seq_store *s, int part, size_t k, const void *from)
     return true;
 }
 
-bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const float *observed, const float *calculated, bragg_error *err)
+bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
     char name[TEXT] = "", text[TEXT] = "";
     uint8_t status = (uint8_t)row[ROW_STATUS], none = 0;
@@ -491,9 +493,9 @@ bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const dou
     snprintf(text, sizeof text, "%s", message);
     memset(name + strlen(name), 0, TEXT - strlen(name));
     memset(text + strlen(text), 0, TEXT - strlen(text));
-    uint64_t check = check_of(row, s->columns, name, text, observed, calculated, s->points);
+    uint64_t check = check_of(row, s->columns, name, text, c, s->points);
     bool good = write_part(s, STATUS, k, &none) && write_part(s, TABLE, k, row) && write_part(s, FILES, k, name) && write_part(s, MESSAGES, k, text) &&
-                write_part(s, OBSERVED, k, observed) && write_part(s, CALCULATED, k, calculated) && write_part(s, CHECK, k, &check) && write_part(s, STATUS, k, &status);
+                write_part(s, OBSERVED, k, c->observed) && write_part(s, CALCULATED, k, c->calculated) && write_part(s, SIGMA, k, c->sigma) && write_part(s, CHECK, k, &check) && write_part(s, STATUS, k, &status);
     return good ? BRAGG_OK
                 : bragg_fail(err, BRAGG_EIO, "'%s': frame %zu cannot be written: %s; --resume goes on when there is room", s->path, k, strerror(errno));
 }
@@ -719,10 +721,10 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     return st;
 }
 
-/* Rows of the map: of more frames than `rows` neighbours are averaged. */
-static bool average(const seq_store *s, int part, size_t first, size_t last, float *row, double *to)
+/* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those
+ * of a mean. */
+static void average(const seq_store *s, int part, size_t first, size_t last, float *row, double *to)
 {
-    bool any = false;
     for (size_t i = 0; i < s->points; i++)
         to[i] = 0;
     size_t n = 0;
@@ -734,13 +736,11 @@ static bool average(const seq_store *s, int part, size_t first, size_t last, flo
         for (size_t i = 0; i < s->points; i++)
             has |= isfinite(row[i]);
         for (size_t i = 0; i < s->points && has; i++)
-            to[i] += row[i];
+            to[i] += part == SIGMA ? row[i] * row[i] : row[i];
         n += has;
-        any |= has;
     }
     for (size_t i = 0; i < s->points; i++)
-        to[i] = n ? to[i] / (double)n : NAN;
-    return any;
+        to[i] = n ? (part == SIGMA ? sqrt(to[i]) : to[i]) / (double)n : NAN;
 }
 
 static bragg_status read_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
@@ -755,10 +755,10 @@ static bragg_status read_patterns(const char *path, size_t rows, bragg_store_cur
         return st;
     }
     size_t each = rows && view.room > rows ? (view.room + rows - 1) / rows : 1, n = (view.room + each - 1) / each;
-    out->x_rad = malloc((view.points + 1 + 2 * n * view.points) * sizeof(double));
+    out->x_rad = malloc((view.points + 1 + 3 * n * view.points) * sizeof(double));
     float *row = malloc((view.points + 1) * sizeof *row);
     if (out->x_rad && row) {
-        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points };
+        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points, out->x_rad + view.points + 2 * n * view.points };
         hid_t set = H5Dopen2(file, "/patterns/two_theta_deg", H5P_DEFAULT);
         H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->x_rad);
         H5Dclose(set);
@@ -768,6 +768,7 @@ static bragg_status read_patterns(const char *path, size_t rows, bragg_store_cur
             size_t last = (k + 1) * each < view.room ? (k + 1) * each : view.room;
             average(&view, OBSERVED, k * each, last, row, out->observed + k * view.points);
             average(&view, CALCULATED, k * each, last, row, out->calculated + k * view.points);
+            average(&view, SIGMA, k * each, last, row, out->sigma + k * view.points);
         }
     } else {
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);

@@ -179,13 +179,15 @@ static void print_json(FILE *to, const bragg_series *s)
     fputs("\n  ]\n}\n", to);
 }
 
+bragg_status bragg_series_print_json(const bragg_series *s, bragg_error *err)
+{
+    print_json(stdout, s);
+    return fflush(stdout) || ferror(stdout) ? bragg_fail(err, BRAGG_EIO, "standard output: cannot be written") : BRAGG_OK;
+}
+
 bragg_status bragg_series_write_json(const bragg_series *s, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
-    if (!path) {
-        print_json(stdout, s);
-        return fflush(stdout) || ferror(stdout) ? bragg_fail(err, BRAGG_EIO, "standard output: cannot be written") : BRAGG_OK;
-    }
     bragg_status st = bragg_output_open(path, force, &out, err);
     if (st < 0)
         return st;
