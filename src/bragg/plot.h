@@ -224,6 +224,28 @@ typedef struct bragg_plot_profile {
 bragg_status bragg_plot_profiles(const bragg_plot_profile *panels, size_t n, size_t columns, const bragg_plot_page *page,
                                  const char *path, bragg_error *err);
 
+/** Integral breadths of a phase's lines and of the instrument at the same angles. */
+typedef struct bragg_plot_breadth {
+    const char *name;
+    size_t n;
+    const double *two_theta_rad, *breadth_rad, *instrument_rad;
+    double wavelength_ang;
+} bragg_plot_breadth;
+
+/** Williamson-Hall plot, a panel a phase (G. K. Williamson & W. H. Hall, Acta Metall.
+ *  1 (1953) 22): beta cos theta / lambda against 2 sin theta / lambda. */
+bragg_status bragg_plot_breadths(const bragg_plot_breadth *phases, size_t n, const bragg_plot_page *page, const char *path, bragg_error *err);
+
+/** n x n correlations from -1 to 1 (NAN: not determined) with their names. */
+typedef struct bragg_plot_matrix {
+    size_t n;
+    const char *const *names;
+    const double *correlation;
+} bragg_plot_matrix;
+
+/** The matrix as a picture; NAME.csv holds it. */
+bragg_status bragg_plot_correlations(const bragg_plot_matrix *matrix, const bragg_plot_page *page, const char *path, bragg_error *err);
+
 /** The figures of a run into a folder, each as SVG and PNG: map (square root), map-linear,
  *  map-log, difference, waterfall, fractions, volumes, cells, widths; time is upright
  *  beside the log. */

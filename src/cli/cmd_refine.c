@@ -71,6 +71,15 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
         st = bragg_fit_write_reflections(m, bragg_path_join(arena, w->out, "reflections.csv"), w->force, err);
     if (st == BRAGG_OK)
         st = bragg_fit_write_geometry(m, f, bragg_path_join(arena, w->out, "geometry.csv"), w->force, err);
+    static const char *const endings[] = { ".svg", ".png" };
+    for (int k = 0; k < 2 && st == BRAGG_OK; k++) { /* the numbers of the second are there already */
+        char name[2][40];
+        snprintf(name[0], sizeof name[0], "breadth%s", endings[k]);
+        snprintf(name[1], sizeof name[1], "correlations%s", endings[k]);
+        st = cli_plot_breadths(m, f, bragg_path_join(arena, w->out, name[0]), w->force || k, err);
+        if (st == BRAGG_OK && f->variables)
+            st = cli_plot_correlations(m, f, bragg_path_join(arena, w->out, name[1]), w->force || k, err);
+    }
     bragg_arena_free(arena);
     return st;
 }

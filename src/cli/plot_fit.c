@@ -46,3 +46,73 @@ bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, co
     free(rows);
     return st;
 }
+
+/* Integral breadth of the pseudo-Voigt that stands for both widths. */
+static double breadth_of(double gauss, double lorentz)
+{
+    if (!(gauss > 0) && !(lorentz > 0))
+        return 0;
+    bragg_tch t = bragg_tch_mix(gauss, lorentz);
+    return t.fwhm * BRAGG_PI / 2 / (t.eta + (1 - t.eta) * sqrt(BRAGG_PI * log(2)));
+}
+
+static double instrument_breadth(const bragg_instrument *x, double theta)
+{
+    const double *v = x->value;
+    double t = tan(theta), c = cos(theta);
+    double g2 = v[BRAGG_INSTRUMENT_U] * t * t + v[BRAGG_INSTRUMENT_V] * t + v[BRAGG_INSTRUMENT_W] + v[BRAGG_INSTRUMENT_P] / (c * c);
+    double l = v[BRAGG_INSTRUMENT_X] / c + v[BRAGG_INSTRUMENT_Y] * t + v[BRAGG_INSTRUMENT_Z];
+    return breadth_of(sqrt(fmax(g2, 0)) * BRAGG_DEG, fmax(l, 0) * BRAGG_DEG);
+}
+
+bragg_status cli_plot_breadths(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
+{
+    size_t n, shown = 0, at = 0;
+    const bragg_model_peak *peaks = bragg_model_peaks(m, 0, &n);
+    bragg_instrument x;
+    bragg_instrument_of(m, 0, &x);
+    double *v = malloc((3 * n + 1) * sizeof *v), *beta = v + n, *own = v + 2 * n;
+    bragg_plot_breadth *phases = calloc(f->n_phases + 1, sizeof *phases);
+    bragg_status st = v && phases ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu breadths", n);
+    for (size_t i = 0; i < f->n_phases && st == BRAGG_OK; i++) {
+        size_t first = at;
+        for (size_t k = 0; k < n; k++)
+            if (peaks[k].phase == i && peaks[k].line == 0) {
+                v[at] = peaks[k].two_theta_rad;
+                beta[at] = breadth_of(peaks[k].gauss_fwhm_rad, peaks[k].lorentz_fwhm_rad);
+                own[at++] = instrument_breadth(&x, peaks[k].two_theta_rad / 2);
+            }
+        if (at > first)
+            phases[shown++] = (bragg_plot_breadth){ f->phase[i].name, at - first, v + first, beta + first, own + first, x.radiation.wavelength_ang[0] };
+    }
+    bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
+    page.width_mm = shown > 1 ? 170 : 85;
+    page.force = force;
+    if (st == BRAGG_OK)
+        st = bragg_plot_breadths(phases, shown, &page, path, err);
+    free(v);
+    free(phases);
+    return st;
+}
+
+bragg_status cli_plot_correlations(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
+{
+    size_t n = f->variables;
+    const bragg_params *t = bragg_model_params(m);
+    double *c = malloc((n * n + 1) * sizeof *c);
+    const char **names = malloc((n + 1) * sizeof *names);
+    bragg_status st = c && names ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu correlations", n * n);
+    for (size_t i = 0; i < n && st == BRAGG_OK; i++) {
+        names[i] = t->at[f->row[i]].name;
+        for (size_t j = 0; j < n; j++)
+            c[i * n + j] = f->covariance[i * n + j] / sqrt(f->covariance[i * n + i] * f->covariance[j * n + j]);
+    }
+    bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
+    page.width_mm = 170;
+    page.force = force;
+    if (st == BRAGG_OK)
+        st = bragg_plot_correlations(&(bragg_plot_matrix){ n, names, c }, &page, path, err);
+    free(c);
+    free(names);
+    return st;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a fit is judged by: breadths against sin theta, and correlations. */
+#include "config.h"
+#include "figure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --------------------------------------------------------- Williamson-Hall */
+
+/* A panel a phase: G. K. Williamson & W. H. Hall, Acta Metall. 1 (1953) 22.  Breadths
+ * in reciprocal space, beta cos theta / lambda, against s = 2 sin theta / lambda: size
+ * lifts the line by 1/L, strain turns it by 2 e. */
+static size_t fill(const bragg_plot_breadth *b, double *x, double *sample, double *line)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        double theta = b->two_theta_rad[i] / 2, to = 1000 * cos(theta) / b->wavelength_ang;
+        x[i] = 2 * sin(theta) / b->wavelength_ang;
+        sample[i] = b->breadth_rad[i] * to;
+        line[i] = b->instrument_rad[i] * to;
+    }
+    return b->n;
+}
+
+bragg_status bragg_plot_breadths(const bragg_plot_breadth *phases, size_t n, const bragg_plot_page *page, const char *path, bragg_error *err)
+{
+    size_t total = 0, at = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (!(phases[k].wavelength_ang > 0))
+            return bragg_fail(err, BRAGG_EINVAL, "breadths of %s: expected a wavelength, found %g", phases[k].name, phases[k].wavelength_ang);
+        total += phases[k].n;
+    }
+    if (!total)
+        return bragg_fail(err, BRAGG_EDATA, "breadths: expected reflections, found none");
+    double *v = malloc(3 * total * sizeof *v);
+    bragg_plot_profile *panels = calloc(n, sizeof *panels);
+    bragg_plot_trace *traces = calloc(2 * n, sizeof *traces);
+    for (size_t k = 0; v && panels && traces && k < n; k++) {
+        double *x = v + 3 * at, *sample = x + phases[k].n, *line = sample + phases[k].n;
+        at += fill(&phases[k], x, sample, line);
+        traces[2 * k] = (bragg_plot_trace){ .curve = { phases[k].n, x, sample, NULL, phases[k].name }, .dots = true };
+        traces[2 * k + 1] = (bragg_plot_trace){ .curve = { phases[k].n, x, line, NULL, "instrument" } };
+        panels[k] = (bragg_plot_profile)BRAGG_PLOT_PROFILE_INIT;
+        panels[k].x_label = "2 sin <i>θ</i> / <i>λ</i> (Å<sup>−1</sup>)";
+        panels[k].y_label = "<i>β</i> cos <i>θ</i> / <i>λ</i> (10<sup>−3</sup> Å<sup>−1</sup>)";
+        panels[k].n_traces = 2;
+        panels[k].traces = traces + 2 * k;
+        panels[k].y_min = 0;
+    }
+    bragg_status st = v && panels && traces ? bragg_plot_profiles(panels, n, n > 1 ? 2 : 1, page, path, err)
+                                            : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu breadths", total);
+    free(v);
+    free(panels);
+    free(traces);
+    return st;
+}
+
+/* ------------------------------------------------------------ correlations */
+
+static bragg_status write_matrix(const bragg_plot_matrix *m, bragg_fig *fig, bragg_error *err)
+{
+    FILE *f;
+    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
+    if (st < 0)
+        return st;
+    fprintf(f, "parameter");
+    for (size_t k = 0; k < m->n; k++) {
+        fprintf(f, ",");
+        bragg_fig_field(f, m->names[k], "");
+    }
+    fprintf(f, "\n");
+    for (size_t i = 0; i < m->n; i++) {
+        bragg_fig_field(f, m->names[i], ",");
+        for (size_t j = 0; j < m->n; j++)
+            bragg_fig_number(f, m->correlation[i * m->n + j], j + 1 < m->n ? "," : "\n");
+    }
+    return BRAGG_OK;
+}
+
+/* Names stand at the rows and, turned, under the columns; with so many that they
+ * would touch, every so many-th. */
+static void draw_names(const bragg_plot_matrix *m, bragg_fig *fig, const bragg_fig_panel *p, double size, size_t each)
+{
+    double cell = (p->x.to - p->x.from) / (double)m->n;
+    for (size_t k = 0; k < m->n; k += each) {
+        double at = ((double)k + 0.5) * cell;
+        bragg_fig_text(fig, p->x.from - 0.4 * fig->em, p->y.to + at, 1, 0.5, 0, size, m->names[k]);
+        bragg_fig_text(fig, p->x.from + at, p->y.from + 0.4 * fig->em, 1, 0.5, 90, size, m->names[k]);
+    }
+}
+
+static bragg_status draw_matrix(const bragg_plot_matrix *m, bragg_fig *fig, bragg_error *err)
+{
+    const double size = 0.8;
+    double names = 0, w, h, em = fig->em;
+    for (size_t k = 0; k < m->n; k++) {
+        bragg_fig_measure(fig, size, m->names[k], &w, &h);
+        names = fmax(names, w);
+    }
+    double room = names + em, side = fmin(fig->width - room - 5 * em, fig->height - fig->top - room);
+    if (!(side > 4 * em))
+        return bragg_fail(err, BRAGG_EINVAL, "correlations: names of %.0f points leave no room on a page of %.0f", names, fig->width);
+    bragg_fig_panel p = { .x = { .from = room, .to = room + side }, .y = { .from = fig->top + side, .to = fig->top } };
+    p.x.max = p.y.max = 1;
+    bragg_fig_colours c = { .scale = BRAGG_PLOT_LINEAR, .low = -1, .high = 1, .diverging = true };
+    bragg_status st = bragg_fig_colour_range(&c, m->correlation, NULL, m->n * m->n, err);
+    unsigned *pixels = malloc(m->n * m->n * sizeof *pixels);
+    if (st == BRAGG_OK && !pixels)
+        st = bragg_fig_nomem(err);
+    for (size_t k = 0; k < m->n * m->n && st == BRAGG_OK; k++)
+        pixels[k] = bragg_fig_pixel(&c, m->correlation[k]);
+    if (st == BRAGG_OK)
+        st = bragg_fig_image(fig, &p, pixels, (int)m->n, (int)m->n, err);
+    free(pixels);
+    if (st < 0)
+        return st;
+    bragg_fig_frame(fig, &p);
+    draw_names(m, fig, &p, size, (size_t)ceil(size * em * (double)m->n / side));
+    bragg_fig_bar(fig, &c, "Correlation", FIG_RIGHT, p.x.to + em, p.y.to, p.x.to + 1.8 * em, p.y.from);
+    return BRAGG_OK;
+}
+
+bragg_status bragg_plot_correlations(const bragg_plot_matrix *m, const bragg_plot_page *page, const char *path, bragg_error *err)
+{
+    static const bragg_plot_page usual = BRAGG_PLOT_PAGE_INIT;
+    bragg_fig *fig;
+    page = page ? page : &usual;
+    if (!m->n)
+        return bragg_fail(err, BRAGG_EDATA, "correlations: expected variables, found none");
+    bragg_status st = bragg_fig_open(path, page, page->width_mm, &fig, err);
+    if (st < 0)
+        return st;
+    st = draw_matrix(m, fig, err);
+    if (st == BRAGG_OK)
+        st = write_matrix(m, fig, err);
+    return bragg_fig_close(fig, st, err);
+}
