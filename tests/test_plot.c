@@ -215,13 +215,29 @@ static bragg_status draw_series(const char *path, bragg_error *err)
     return bragg_plot_series(panels, 2, NULL, path, err);
 }
 
+static bragg_status draw_breadths(const char *path, bragg_error *err)
+{
+    static const double at[3] = { 0.31, 0.5127, 0.77 }, beta[3] = { 0.0031, 0.0035, 0.0042 }, own[3] = { 0.001, 0.0011, 0.0013 };
+    const bragg_plot_breadth b[2] = { { "Bi2Te3", 3, at, beta, own, 0.7107 }, { "KBi2", 2, at, own, own, 0.7107 } };
+    return bragg_plot_breadths(b, 2, NULL, path, err);
+}
+
+static bragg_status draw_correlations(const char *path, bragg_error *err)
+{
+    static const char *const names[] = { "instrument.zero", "phase.Bi, \"x\".cell.a", "background.0" };
+    static const double c[9] = { 1, -0.875, 0.25, -0.875, 1, NAN, 0.25, NAN, 1 };
+    const bragg_plot_matrix m = { 3, names, c };
+    return bragg_plot_correlations(&m, NULL, path, err);
+}
+
 static const struct figure {
     const char *name;
     bragg_status (*draw)(const char *path, bragg_error *err);
     int tables;
 } figures[] = {
     { "rietveld", draw_rietveld, 2 }, { "patterns", draw_patterns, 1 }, { "contour", draw_contour, 3 },
-    { "frame", draw_frame, 2 }, { "series", draw_series, 1 },
+    { "frame", draw_frame, 2 }, { "series", draw_series, 1 }, { "breadth", draw_breadths, 1 },
+    { "correlations", draw_correlations, 1 },
 };
 
 START_TEST(each_figure_appears_whole_in_each_format_with_its_tables)
@@ -372,6 +388,29 @@ START_TEST(the_tables_of_patterns_series_and_images_hold_their_numbers)
             ck_assert(i % 17 == 3 ? isnan(v[c]) : v[c] == (i * 7919) % 1013);
     }
     fclose(f);
+    leave_folder();
+}
+END_TEST
+
+START_TEST(the_tables_of_breadths_and_correlations_hold_their_numbers)
+{
+    enter_folder();
+    bragg_error err = BRAGG_ERROR_INIT;
+    size_t n;
+    ck_assert_msg(draw_breadths("b.svg", &err) == BRAGG_OK && draw_correlations("c.svg", &err) == BRAGG_OK, "%s", err.text);
+    char *text = (char *)slurp("b.csv", &n), *line = strstr(text, "Bi2Te3,");
+    double v[4];
+    ck_assert_ptr_nonnull(line);
+    fields(line, v, 3); /* curve, then 2 sin theta / lambda and beta cos theta / lambda in 1e-3 per angstrom */
+    assert_close(v[1], 2 * sin(0.155) / 0.7107, 1e-6);
+    assert_close(v[2], 3.1 * cos(0.155) / 0.7107, 1e-6);
+    free(text);
+    text = (char *)slurp("c.csv", &n);
+    line = strstr(text, "\ninstrument.zero,");
+    ck_assert_ptr_nonnull(line);
+    fields(line + 1, v, 4);
+    ck_assert(v[1] == 1 && v[2] == -0.875 && v[3] == 0.25);
+    free(text);
     leave_folder();
 }
 END_TEST
@@ -536,6 +575,11 @@ START_TEST(what_cannot_be_drawn_is_refused_with_a_reason_and_leaves_no_file)
     o.page.width_mm = 85, o.page.dpi = 1e9;
     assert_refused(bragg_plot_rietveld(&fit, &o, "a.png", &err), BRAGG_EINVAL, &err, "30 to 2400 dpi");
     assert_refused(bragg_plot_patterns(NULL, NULL, 0, NULL, "a.svg", &err), BRAGG_EINVAL, &err, "at least one");
+    const bragg_plot_matrix no = { 0, NULL, NULL };
+    assert_refused(bragg_plot_correlations(&no, NULL, "a.svg", &err), BRAGG_EDATA, &err, "found none");
+    const bragg_plot_breadth dark = { "A", 1, &fit.wavelength_ang, &fit.wavelength_ang, &fit.wavelength_ang, NAN };
+    assert_refused(bragg_plot_breadths(&dark, 1, NULL, "a.svg", &err), BRAGG_EINVAL, &err, "expected a wavelength");
+    assert_refused(bragg_plot_breadths(&dark, 0, NULL, "a.svg", &err), BRAGG_EDATA, &err, "found none");
     assert_refused(bragg_plot_series(NULL, 0, NULL, "a.svg", &err), BRAGG_EINVAL, &err, "at least one panel");
     double nan2[2] = { NAN, NAN }, back[2] = { 2, 1 };
     assert_refused(bragg_plot_frame(nan2, NULL, 1, 2, NULL, "a.svg", &err), BRAGG_EDATA, &err, "positive value");
@@ -615,6 +659,7 @@ int main(void)
     tcase_add_test(figure, the_table_of_a_rietveld_plot_holds_every_number);
     tcase_add_test(figure, the_table_of_a_map_is_a_matrix_with_times_and_holes);
     tcase_add_test(figure, the_tables_of_patterns_series_and_images_hold_their_numbers);
+    tcase_add_test(figure, the_tables_of_breadths_and_correlations_hold_their_numbers);
     tcase_add_test(figure, thirty_thousand_points_stay_a_small_file_and_keep_their_peaks);
     tcase_add_test(figure, what_cannot_be_drawn_is_refused_with_a_reason_and_leaves_no_file);
     tcase_add_test(figure, one_point_a_flat_line_and_a_single_frame_are_drawn);

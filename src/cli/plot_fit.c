@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Positions of the first line's reflections of a phase, in radians. */
 static size_t tick_positions(const bragg_model *m, size_t pattern, size_t phase, double *out)
@@ -97,16 +98,22 @@ bragg_status cli_plot_breadths(bragg_model *m, const bragg_fit *f, const char *p
 
 bragg_status cli_plot_correlations(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
 {
-    size_t n = f->variables;
+    size_t all = f->variables, n = 0;
     const bragg_params *t = bragg_model_params(m);
-    double *c = malloc((n * n + 1) * sizeof *c);
-    const char **names = malloc((n + 1) * sizeof *names);
-    bragg_status st = c && names ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu correlations", n * n);
-    for (size_t i = 0; i < n && st == BRAGG_OK; i++) {
-        names[i] = t->at[f->row[i]].name;
-        for (size_t j = 0; j < n; j++)
-            c[i * n + j] = f->covariance[i * n + j] / sqrt(f->covariance[i * n + i] * f->covariance[j * n + j]);
-    }
+    double *c = malloc((all * all + 1) * sizeof *c);
+    const char **names = malloc((all + 1) * sizeof *names);
+    size_t *of = malloc((all + 1) * sizeof *of);
+    bragg_status st = c && names && of ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu correlations", all * all);
+    for (size_t i = 0; i < all && st == BRAGG_OK; i++)
+        if (!strstr(t->at[f->row[i]].name, ".intensity.")) { /* a thousand of them would hide the others */
+            names[n] = t->at[f->row[i]].name;
+            of[n++] = i * all;
+        }
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            size_t k = of[j] / all;
+            c[i * n + j] = f->covariance[of[i] + k] / sqrt(f->covariance[of[i] + of[i] / all] * f->covariance[of[j] + k]);
+        }
     bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
     page.width_mm = 170;
     page.force = force;
@@ -114,5 +121,6 @@ bragg_status cli_plot_correlations(bragg_model *m, const bragg_fit *f, const cha
         st = bragg_plot_correlations(&(bragg_plot_matrix){ n, names, c }, &page, path, err);
     free(c);
     free(names);
+    free(of);
     return st;
 }

@@ -23,6 +23,14 @@ static size_t fill(const bragg_plot_breadth *b, double *x, double *sample, doubl
     return b->n;
 }
 
+static double largest(const double *v, size_t n)
+{
+    double most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, v[i]);
+    return most;
+}
+
 bragg_status bragg_plot_breadths(const bragg_plot_breadth *phases, size_t n, const bragg_plot_page *page, const char *path, bragg_error *err)
 {
     size_t total = 0, at = 0;
@@ -46,7 +54,8 @@ bragg_status bragg_plot_breadths(const bragg_plot_breadth *phases, size_t n, con
         panels[k].y_label = "<i>β</i> cos <i>θ</i> / <i>λ</i> (10<sup>−3</sup> Å<sup>−1</sup>)";
         panels[k].n_traces = 2;
         panels[k].traces = traces + 2 * k;
-        panels[k].y_min = 0;
+        panels[k].x_min = panels[k].y_min = 0; /* where size is read off */
+        panels[k].x_max = 1.04 * largest(x, phases[k].n);
     }
     bragg_status st = v && panels && traces ? bragg_plot_profiles(panels, n, n > 1 ? 2 : 1, page, path, err)
                                             : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu breadths", total);
@@ -98,7 +107,7 @@ static bragg_status draw_matrix(const bragg_plot_matrix *m, bragg_fig *fig, brag
         bragg_fig_measure(fig, size, m->names[k], &w, &h);
         names = fmax(names, w);
     }
-    double room = names + em, side = fmin(fig->width - room - 5 * em, fig->height - fig->top - room);
+    double room = names + em, side = fmin(fig->width - room - 6.5 * em, fig->height - fig->top - room);
     if (!(side > 4 * em))
         return bragg_fail(err, BRAGG_EINVAL, "correlations: names of %.0f points leave no room on a page of %.0f", names, fig->width);
     bragg_fig_panel p = { .x = { .from = room, .to = room + side }, .y = { .from = fig->top + side, .to = fig->top } };
@@ -109,7 +118,7 @@ static bragg_status draw_matrix(const bragg_plot_matrix *m, bragg_fig *fig, brag
     if (st == BRAGG_OK && !pixels)
         st = bragg_fig_nomem(err);
     for (size_t k = 0; k < m->n * m->n && st == BRAGG_OK; k++)
-        pixels[k] = bragg_fig_pixel(&c, m->correlation[k]);
+        pixels[k] = isfinite(m->correlation[k]) ? bragg_fig_pixel(&c, m->correlation[k]) : 0xb0b0b0;
     if (st == BRAGG_OK)
         st = bragg_fig_image(fig, &p, pixels, (int)m->n, (int)m->n, err);
     free(pixels);
@@ -128,7 +137,8 @@ bragg_status bragg_plot_correlations(const bragg_plot_matrix *m, const bragg_plo
     page = page ? page : &usual;
     if (!m->n)
         return bragg_fail(err, BRAGG_EDATA, "correlations: expected variables, found none");
-    bragg_status st = bragg_fig_open(path, page, page->width_mm, &fig, err);
+    double em_mm = (page->font_pt > 0 ? page->font_pt : 8) / 72 * 25.4; /* the bar's room, which the names below do not need */
+    bragg_status st = bragg_fig_open(path, page, page->width_mm - 5 * em_mm, &fig, err);
     if (st < 0)
         return st;
     st = draw_matrix(m, fig, err);
