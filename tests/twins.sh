@@ -5,7 +5,7 @@
 bragg=${TOP_BUILDDIR:-.}/bragg
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
-printf '# Twins\n\nSimulated, analysed blind, compared with the truth by `bragg demo`: quantities within three esd, and what is counted\n'
+printf 'Simulated, analysed blind, compared with the truth by `bragg demo`: quantities within three esd, and what is counted\n'
 printf 'over frames or states (weights within 2 %% or three esd, cells within three esd, onsets within one frame, phases named).\n\n'
 printf '| twin | what | good | of | enough |\n|---|---|---|---|---|\n'
 for name in ${TWINS:-$("$bragg" demo --list | cut -d' ' -f1)}; do
