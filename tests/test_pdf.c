@@ -248,7 +248,10 @@ static double rw_of(const bragg_pdf *p, const char *path, double *scale)
     return sqrt(fmax(0, 1 - xy * xy / xx / yy));
 }
 
-static double reduced_again(const char *folder, const char *gr, bool automatic, double *scale)
+/* What is left to the program when a file of the header's settings is made again. */
+typedef enum freedom { AS_THERE, FREE_BACKGROUND, FREE } freedom;
+
+static double reduced_again(const char *folder, const char *gr, freedom free_, double *scale, double *qmax_ratio)
 {
     char name[256], path[512], value[200], other[200];
     bool swapped = strstr(gr, "TbDifference") != NULL; /* the files were renamed after its header was written */
@@ -267,14 +270,22 @@ static double reduced_again(const char *folder, const char *gr, bool automatic, 
     ck_assert_int_eq(bragg_composition_parse(setting(head, "composition", value), &c, &err), BRAGG_OK);
     bragg_pattern *sample = raw_pattern(folder, setting(head, swapped ? "backgroundfile" : "inputfile", value), axis);
     bragg_pattern *background = raw_pattern(folder, setting(head, swapped ? "inputfile" : "backgroundfile", other), axis);
-    if (automatic) {
+    double qmax = o.qmax_invang;
+    if (free_ != AS_THERE) {
         o.background_scale = NAN;
         o.remove_outliers = true;
     }
+    if (free_ == FREE) {
+        o.qmax_invang = o.qmaxinst_invang = NAN;
+        o.auto_qmax = true;
+    }
     ck_assert_msg(bragg_pdf_reduce(sample, background, &c, &o, &p, &err) == BRAGG_OK, "%s: %s", gr, err.text);
     double rw = rw_of(p, path, scale);
-    if (automatic)
+    *qmax_ratio = p->used.qmax_invang / qmax;
+    if (free_ != AS_THERE)
         fprintf(stderr, "background x %.4f (%.4f there), %zu outliers; ", p->used.background_scale, number_setting(head, "bgscale"), p->n_outliers);
+    if (free_ == FREE)
+        fprintf(stderr, "Qmax %.2f (%.2f), Qmaxinst %.2f; ", p->used.qmax_invang, qmax, p->used.qmaxinst_invang);
     fprintf(stderr, "%s: Rw %.2f %% after a scale of %.4f, low-r slope %.3f to %.2f\n", gr, 100 * rw, *scale, p->slope, p->slope_to_ang);
     bragg_pdf_free(p);
     bragg_pattern_free(sample);
@@ -283,21 +294,34 @@ static double reduced_again(const char *folder, const char *gr, bool automatic, 
     return rw;
 }
 
+/* The nickel was measured once and processed thrice, with Qmax of 15, 24 and 25: of the
+ * first nothing can be found.  That of the zirconium phosphate is 18 in its file as in
+ * those of the others of its series, but its F^2 between 18 and 22 is thirty times the
+ * noise and still falls as it did before. */
 START_TEST(reduction_agrees_with_the_processed_files)
 {
-    static const char *const files[][2] = {
-        { "Ni", "Ni/Ni.gr" }, { "Ni", "Ni/Ni-hires.gr" }, { "Ni", "Ni/Ni-lownoise.gr" }, { "HZr", "HZr/pdfs/aZrP.gr" },
-        { "HZr", "HZr/pdfs/H-Zr_1-0_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_1-0_PP_includeFirstPeak.gr" },
-        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_cutFirstPeak.gr" }, { "HZr", "HZr/pdfs/H-Zr_2-1_PP_includeFirstPeak.gr" },
-        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_TbDifferencePDF.gr" },
+    static const struct { const char *folder, *gr; double qmax_within, rw; } files[] = {
+        { "Ni", "Ni/Ni.gr", 0.1, 0.1 },
+        { "Ni", "Ni/Ni-hires.gr", 0.1, 0.1 },
+        { "Ni", "Ni/Ni-lownoise.gr", 1, 1 },
+        { "HZr", "HZr/pdfs/aZrP.gr", 0.25, 0.12 },
+        { "HZr", "HZr/pdfs/H-Zr_1-0_PP_cutFirstPeak.gr", 0.1, 0.1 },
+        { "HZr", "HZr/pdfs/H-Zr_1-0_PP_includeFirstPeak.gr", 0.1, 0.1 },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_cutFirstPeak.gr", 0.15, 0.1 },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_includeFirstPeak.gr", 0.15, 0.1 },
+        { "HZr", "HZr/pdfs/H-Zr_2-1_PP_TbDifferencePDF.gr", 0.1, 0.1 },
     };
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
-        double scale, rw = reduced_again(files[k][0], files[k][1], false, &scale);
-        ck_assert_msg(rw < 0.02, "%s: Rw %g", files[k][1], rw);
-        if (rw >= 0)
-            assert_close(scale, 1, 0.01);
-        rw = reduced_again(files[k][0], files[k][1], true, &scale);
-        ck_assert_msg(rw < 0.1, "%s, automatic: Rw %g", files[k][1], rw);
+        double scale, qmax, rw = reduced_again(files[k].folder, files[k].gr, AS_THERE, &scale, &qmax);
+        if (rw < 0)
+            return;
+        ck_assert_msg(rw < 0.02, "%s: Rw %g", files[k].gr, rw);
+        assert_close(scale, 1, 0.01);
+        rw = reduced_again(files[k].folder, files[k].gr, FREE_BACKGROUND, &scale, &qmax);
+        ck_assert_msg(rw < 0.1, "%s, background found: Rw %g", files[k].gr, rw);
+        rw = reduced_again(files[k].folder, files[k].gr, FREE, &scale, &qmax);
+        ck_assert_msg(rw < files[k].rw, "%s, automatic: Rw %g", files[k].gr, rw);
+        assert_close(qmax, 1, files[k].qmax_within);
     }
 }
 END_TEST
@@ -502,11 +526,12 @@ START_TEST(the_physical_route_has_the_slope_of_the_density)
         bragg_composition c = formula_of(cases[k].formula);
         o.background_scale = NAN;
         o.wavelength_ang = 0.1836;
-        o.physical = true;
+        o.physical = o.auto_qmax = true;
         o.number_density = cases[k].per_ang3;
         o.first_distance_ang = cases[k].first;
         ck_assert_msg(bragg_pdf_reduce(s, b, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
-        fprintf(stderr, "%s: slope %.4f, expected %.4f; S %.3f in the tail, Compton x %.2f\n", cases[k].sample, p->slope, p->slope_expected, p->sq_tail, p->compton_scale);
+        fprintf(stderr, "%s: slope %.4f, expected %.4f; S %.3f in the tail, Compton x %.2f, Qmax %.2f\n", cases[k].sample, p->slope, p->slope_expected, p->sq_tail, p->compton_scale,
+                p->used.qmax_invang);
         assert_close(p->slope, p->slope_expected, 0.05);
         assert_close(p->sq_tail, 1, 0.03);
         bragg_pdf_free(p);

@@ -63,7 +63,7 @@ typedef struct bragg_pdf_options {
     double background_scale;     /**< NAN: found, see bragg_pdf_reduce */
     double qmin_invang;          /**< the transform begins here */
     double qmax_invang;          /**< and ends here; NAN: qmaxinst */
-    double qmaxinst_invang;      /**< data beyond are not used at all; NAN: the last */
+    double qmaxinst_invang;      /**< data beyond are not used at all; NAN: found where the detector ends, INFINITY: the last */
     double rpoly_ang;            /**< the polynomial takes what oscillates slower than this; 0: none */
     double rmin_ang, rmax_ang, rstep_ang;
     bragg_pdf_window window;
@@ -73,7 +73,7 @@ typedef struct bragg_pdf_options {
                                   *   unpolarized beam, 1 for none to correct; NAN: done already */
     double mu_r;                 /**< absorption of a cylinder, mu times radius; 0: none */
     double number_density;       /**< atoms/angstrom^3; NAN when unknown */
-    bool auto_qmax;              /**< choose qmax where noise outweighs signal */
+    bool auto_qmax;              /**< choose qmax where errors outweigh the signal */
     bool remove_outliers;        /**< replace points that stand alone far from their neighbours */
     bool anomalous;              /**< f' and f'' in <f> (needs the wavelength) */
     size_t band;                 /**< covariances of S(Q) and G(r) to this many points apart; 0: none */
@@ -111,7 +111,9 @@ typedef struct bragg_pdf {
     double slope_to_ang;         /**< which r it was taken to */
     double slope_expected;       /**< -4 pi rho0; NAN without density */
     double sq_tail;              /**< mean of S(Q) over the last fifth of the data */
-    bool background_found, qmax_found;
+    bool background_found, qmax_found, qmaxinst_found;
+    double background_most;      /**< where it was found: the largest scale that leaves nothing negative */
+    double error_ratio;          /**< error over scatter of neighbouring points beyond half of Q; NAN without errors */
     size_t n_outliers;           /**< points replaced, the first of them: */
     double outlier_q[8];
     /* physical route: what its fit found, with esds from the misfit */
@@ -132,7 +134,7 @@ typedef struct bragg_pdf {
  *
  *  A background scale left open is the largest that leaves the sample's Compton
  *  scattering below Q = 4 and nothing negative beyond, in the mean over windows of
- *  0.05 /angstrom.  EDATA when intensities do not follow
+ *  0.05 /angstrom; where that is 1 to 1.5 it is 1, the scale of equal exposures.  EDATA when intensities do not follow
  *  <f^2> within a factor of five: a wrong wavelength or unit. */
 bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *background,
                               const bragg_composition *composition, const bragg_pdf_options *options,

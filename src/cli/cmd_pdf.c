@@ -99,10 +99,12 @@ static json_t *pdf_json(const wish *w, const bragg_pdf *p, const char *label)
     json_object_set_new(root, "scale", bragg_json_quantity(p->scale, NAN, ""));
     json_object_set_new(root, "background_scale", bragg_json_quantity(p->used.background_scale, NAN, ""));
     json_object_set_new(root, "background_scale_found", json_boolean(p->background_found));
+    json_object_set_new(root, "background_scale_most", bragg_json_number(p->background_found ? p->background_most : NAN));
     json_object_set_new(root, "qmin_invang", bragg_json_number(p->used.qmin_invang));
     json_object_set_new(root, "qmax_invang", bragg_json_number(p->used.qmax_invang));
     json_object_set_new(root, "qmax_found", json_boolean(p->qmax_found));
     json_object_set_new(root, "qmaxinst_invang", bragg_json_number(p->used.qmaxinst_invang));
+    json_object_set_new(root, "qmaxinst_found", json_boolean(p->qmaxinst_found));
     json_object_set_new(root, "rpoly_ang", bragg_json_number(p->used.rpoly_ang));
     json_object_set_new(root, "window", json_string(bragg_pdf_window_name(p->used.window)));
     json_object_set_new(root, "low_r_slope", bragg_json_quantity(p->slope, p->slope_esd, "angstrom^-3"));
@@ -112,6 +114,7 @@ static json_t *pdf_json(const wish *w, const bragg_pdf *p, const char *label)
     json_object_set_new(root, "points_q", json_integer((json_int_t)p->n));
     json_object_set_new(root, "points_r", json_integer((json_int_t)p->m));
     json_object_set_new(root, "errors", json_boolean(p->gr_sigma != NULL));
+    json_object_set_new(root, "error_ratio", bragg_json_number(p->error_ratio));
     json_object_set_new(root, "outliers", json_integer((json_int_t)p->n_outliers));
     for (size_t k = 0; k < p->n_outliers && k < 8; k++)
         json_array_append_new(outliers, bragg_json_number(p->outlier_q[k]));
@@ -137,11 +140,13 @@ static void print_text(const bragg_pdf *p, const char *label)
     char text[BRAGG_NUMBER_TEXT];
     if (label)
         printf("%s: ", label);
-    printf("%s route: Q %.4g to %.4g%s /angstrom transformed, data used to %.4g", p->used.physical ? "physical" : "ad hoc", p->used.qmin_invang,
-           p->used.qmax_invang, p->qmax_found ? " (found from the noise)" : "", p->used.qmaxinst_invang);
+    printf("%s route: Q %.4g to %.4g%s /angstrom transformed, data used to %.4g%s", p->used.physical ? "physical" : "ad hoc", p->used.qmin_invang,
+           p->used.qmax_invang, p->qmax_found ? " (found from the noise)" : "", p->used.qmaxinst_invang, p->qmaxinst_found ? " (found)" : "");
     if (!p->used.physical)
         printf(", polynomial below %.3g angstrom", p->used.rpoly_ang);
-    printf("\nscale %.6g with %.4g%s x background", p->scale, p->used.background_scale, p->background_found ? " (found)" : "");
+    printf("\nscale %.6g with %.4g x background", p->scale, p->used.background_scale);
+    if (p->background_found)
+        printf(" (found; %.4g is the most that leaves nothing negative)", p->background_most);
     if (p->n_outliers)
         printf(", %zu outlier%s replaced, the first at Q = %.4g", p->n_outliers, p->n_outliers > 1 ? "s" : "", p->outlier_q[0]);
     printf("\nlow-r slope %s /angstrom^3 up to %.3g angstrom", bragg_number_print_esd(text, p->slope, p->slope_esd), p->slope_to_ang);
@@ -151,6 +156,8 @@ static void print_text(const bragg_pdf *p, const char *label)
     if (p->used.physical)
         printf("Compton x %.3f, multiple scattering %.2g of single x %.2f, constant %.3g electrons^2, drift %.3f %.3f, mu t %.3g\n", p->compton_scale,
                p->multiple_ratio, p->multiple_scale, p->fluorescence, p->drift[0], p->drift[1], p->mu_t);
+    if (p->error_ratio > 4 || p->error_ratio < 0.25)
+        printf("warning: errors of the data are %.2g x the scatter of neighbouring points: they are not those of counting, nor are those of G(r)\n", p->error_ratio);
     if (!p->gr_sigma)
         printf("no errors: the data have none\n");
 }
@@ -355,13 +362,13 @@ static int run(int argc, char **argv)
     w.o.background_scale = NAN;
     const cli_option options[] = {
         { "background", 'b', CLI_TEXT, &w.background, "FILE", "pattern of container and air" },
-        { "bgscale", 0, CLI_NUMBER, &w.o.background_scale, "FACTOR", "of the background [found: the most that leaves nothing negative]" },
+        { "bgscale", 0, CLI_NUMBER, &w.o.background_scale, "FACTOR", "of the background [found: the most that leaves nothing negative, or 1]" },
         { "composition", 'c', CLI_TEXT, &w.composition, "FORMULA", "of the sample: BiSnSb, 'Zr(HPO4)2', '[7]Li2O'" },
         { "wavelength", 'w', CLI_NUMBER, &w.o.wavelength_ang, "ANGSTROM", "for data in 2theta; default the file's" },
         { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "of the patterns, if they do not say: 2th_deg, q_A^-1, q_nm^-1" },
         { "qmin", 0, CLI_NUMBER, &w.o.qmin_invang, "Q", "the transform begins here [0]" },
-        { "qmax", 0, CLI_NUMBER, &w.o.qmax_invang, "Q", "and ends here [found: where noise outweighs signal]" },
-        { "qmaxinst", 0, CLI_NUMBER, &w.o.qmaxinst_invang, "Q", "data beyond are not used [the last]" },
+        { "qmax", 0, CLI_NUMBER, &w.o.qmax_invang, "Q", "and ends here [found: where errors outweigh the signal]" },
+        { "qmaxinst", 0, CLI_NUMBER, &w.o.qmaxinst_invang, "Q", "data beyond are not used [found: the detector's edge, or 4/3 qmax]" },
         { "rpoly", 0, CLI_NUMBER, &w.o.rpoly_ang, "ANGSTROM", "range of r the polynomial may bend, 0 for none [0.9]" },
         { "rmin", 0, CLI_NUMBER, &w.o.rmin_ang, "ANGSTROM", "first r [0]" },
         { "rmax", 0, CLI_NUMBER, &w.o.rmax_ang, "ANGSTROM", "last r [30]" },

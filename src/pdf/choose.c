@@ -116,35 +116,173 @@ double bragg_pdf_background_scale(const curve *s, const curve *b, const bragg_co
     return scale;
 }
 
-/* Ending the transform at Q costs the signal beyond, and brings the noise before into
- * G(r): the sum of both is least where F^2 sinks to the noise.  Of white noise the share
- * rmax dQ / pi falls into the r that are looked at.  Without errors of the data the noise
- * is taken from third differences (sum of squares 20). */
-double bragg_pdf_choose_qmax(const bragg_pdf *p)
+/* ------------------------------------------------------------------ Q */
+
+/* Variance of a point from third differences of its neighbours (sum of squares 20), which
+ * a smooth curve does not have. */
+static double scatter2(const double *y, size_t i)
 {
-    double rest = 0, best = INFINITY, qmax = p->used.qmaxinst_invang, noise = 0, share, before = 0;
-    size_t n = p->n;
-    double *variance = calloc(n, sizeof *variance);
-    if (!variance || n < 32) {
-        free(variance);
-        return qmax;
-    }
-    for (size_t i = 3; i < n; i++) {
-        double d = p->fq[i] - 3 * p->fq[i - 1] + 3 * p->fq[i - 2] - p->fq[i - 3];
-        variance[i] = p->fq_sigma ? p->fq_sigma[i] * p->fq_sigma[i] : d * d / 20;
-    }
-    share = fmin(p->used.rmax_ang * (p->q[n - 1] - p->q[0]) / (double)(n - 1) / BRAGG_PI, 1);
-    for (size_t i = 1; i < n; i++)
-        before += share * variance[i] * (p->q[i] - p->q[i - 1]);
-    for (size_t i = n - 1; i > n / 4; i--) {
-        double step = p->q[i] - p->q[i - 1], cost = rest + before - noise;
-        if (cost < best) {
-            best = cost;
-            qmax = p->q[i];
+    double d = y[i] - 3 * y[i - 1] + 3 * y[i - 2] - y[i - 3];
+    return d * d / 20;
+}
+
+/* Median over the latter half of what the data's errors are of that scatter. */
+double bragg_pdf_error_ratio(const curve *s)
+{
+    size_t from = s->n / 2, n = s->n - from;
+    double *ratio = s->sigma2 && n > 20 ? calloc(n, sizeof *ratio) : NULL, found = NAN;
+    if (!ratio)
+        return NAN;
+    for (size_t i = 0; i < n; i++)
+        ratio[i] = s->sigma2[from + i] / scatter2(s->y, from + i);
+    qsort(ratio, n, sizeof *ratio, by_value);
+    found = sqrt(0.455 * ratio[n / 2]); /* the median of chi^2 */
+    free(ratio);
+    return found;
+}
+
+/* What a bin of a detector counts falls where only its corners see the ring: data end
+ * where a bin's mean is worth a tenth of the pixels that it is worth in the middle, by
+ * the scatter of neighbouring points. */
+double bragg_pdf_choose_qmaxinst(const curve *s)
+{
+    enum { ROOM = 512 };
+    const double wide = 0.5, least = 0.1;
+    double end[ROOM], worth[ROOM], sorted[ROOM], last = s->q[s->n - 1];
+    size_t n = 0, middle = 0, k;
+    for (size_t i = 3; i < s->n && n < ROOM;) {
+        double sum = 0, variance = 0, from = s->q[i], count = 0;
+        for (; i < s->n && s->q[i] < from + wide; i++, count++) {
+            sum += s->y[i];
+            variance += scatter2(s->y, i);
         }
-        rest += (p->fq[i] * p->fq[i] - variance[i]) * step;
-        noise += share * variance[i] * step;
+        if (count >= 5 && sum > 0) {
+            end[n] = s->q[i - 1];
+            worth[n] = variance > 0 ? sum / (variance * end[n]) : INFINITY;
+            n++;
+        }
     }
-    free(variance);
-    return qmax;
+    for (k = n / 2; k < n - n / 6; k++)
+        sorted[middle++] = worth[k];
+    qsort(sorted, middle, sizeof *sorted, by_value);
+    for (k = n; middle > 3 && k > n / 2 && worth[k - 1] < least * sorted[middle / 2]; k--)
+        ;
+    return n && k < n ? end[k - 1] : last;
+}
+
+/* Power of F over windows of Q, and what it is made of. */
+typedef struct power {
+    size_t n;
+    double q[64], seen[64], noise[64], shape[64]; /* seen; of counting; of a constant error of I */
+    double signal, width2, error;                 /* signal exp(-width2 Q^2) + noise + error shape */
+} power;
+
+static void collect_power(const bragg_pdf *p, const weights *w, power *x)
+{
+    const double wide = 2; /* F^2 of the shortest distances has a period of about 2 */
+    double from = fmax(3, fmax(p->used.qmin_invang, 0.1 * p->used.qmaxinst_invang));
+    size_t i = 3;
+    while (i < p->n && p->q[i] < from)
+        i++;
+    for (x->n = 0; i < p->n && x->n < 64;) {
+        double count = 0, seen = 0, scatter = 0, sigma2 = 0, shape = 0, middle = 0, end = p->q[i] + wide;
+        for (; i < p->n && p->q[i] < end; i++, count++) {
+            seen += p->fq[i] * p->fq[i];
+            scatter += scatter2(p->fq, i);
+            sigma2 += p->fq_sigma ? p->fq_sigma[i] * p->fq_sigma[i] : INFINITY;
+            shape += p->q[i] * p->q[i] / (w[i].mean2 * w[i].mean2);
+            middle += p->q[i];
+        }
+        if (count < 10 || !(seen > 0) || p->q[i - 1] < end - wide / 2)
+            continue;
+        x->q[x->n] = middle / count;
+        x->seen[x->n] = seen / count;
+        x->noise[x->n] = fmin(scatter, sigma2) / count; /* errors that come with data are often guesses, and too large */
+        x->shape[x->n++] = shape / count;
+    }
+}
+
+/* Likeliest signal and error (not below 0) of powers, each known to a constant fraction
+ * of itself, by weighting with the model again and again; -2 ln of the likelihood. */
+static double fit_power(power *x, double width2, bool with_error)
+{
+    double a = x->seen[0], b = 0, sum = 0;
+    for (int round = 0; round < 25; round++) {
+        double aa = 0, ab = 0, bb = 0, ay = 0, by = 0;
+        for (size_t k = 0; k < x->n; k++) {
+            double e = exp(-width2 * x->q[k] * x->q[k]), model = a * e + x->noise[k] + b * x->shape[k], v = 1 / (model * model);
+            double y = x->seen[k] - x->noise[k];
+            aa += v * e * e, ab += v * e * x->shape[k], bb += v * x->shape[k] * x->shape[k];
+            ay += v * e * y, by += v * x->shape[k] * y;
+        }
+        double det = aa * bb - ab * ab;
+        b = with_error && det > 1e-12 * aa * bb ? fmax((aa * by - ab * ay) / det, 0) : 0;
+        a = fmax((ay - b * ab) / aa, 1e-12 * x->seen[0]);
+    }
+    x->signal = a;
+    x->width2 = width2;
+    x->error = b;
+    for (size_t k = 0; k < x->n; k++) {
+        double model = a * exp(-width2 * x->q[k] * x->q[k]) + x->noise[k] + b * x->shape[k];
+        sum += 2 * (x->seen[k] / model + log(model));
+    }
+    return sum;
+}
+
+/* An error that does not pay for itself is none. */
+static void explain_power(power *x)
+{
+    power best = *x;
+    double least[2] = { INFINITY, INFINITY };
+    for (int with = 0; with < 2; with++)
+        for (double width2 = 5e-4; width2 < 0.08; width2 *= 1.15) {
+            double sum = fit_power(x, width2, with);
+            if (sum < least[with] && (!with || sum < least[0] - 1)) {
+                least[with] = sum;
+                best = *x;
+            }
+        }
+    *x = best;
+}
+
+/* From the last point down: what errors are saved and signal is lost by ending there.  The
+ * first Q whose cost is within a change of G(r) by 1.5 % of the least: what matters less
+ * than that is not worth its ripples. */
+static double least_cost(const bragg_pdf *p, const power *x)
+{
+    enum { STEPS = 400 };
+    const double worth = 0.015 * 0.015;
+    double share = fmin(p->used.rmax_ang * (p->q[p->n - 1] - p->q[0]) / (double)(p->n - 1) / BRAGG_PI, 1);
+    double last = p->used.qmaxinst_invang, first = x->q[0], step = (last - first) / STEPS, cost[STEPS + 1], least = 0, whole = 0;
+    size_t k = x->n - 1;
+    cost[STEPS] = 0;
+    for (int i = STEPS - 1; i >= 0; i--) {
+        double q = first + (i + 0.5) * step, signal = x->signal * exp(-x->width2 * q * q);
+        while (k > 0 && x->q[k] > q)
+            k--;
+        double up = k + 1 < x->n ? (q - x->q[k]) / (x->q[k + 1] - x->q[k]) : 0;
+        double noise = (1 - up) * x->noise[k] + (up > 0 ? up * x->noise[k + 1] : 0), error = (1 - up) * x->shape[k] + (up > 0 ? up * x->shape[k + 1] : 0);
+        cost[i] = cost[i + 1] + step * (signal - share * noise - x->error * error);
+        whole += step * signal;
+        least = fmin(least, cost[i]);
+    }
+    for (int i = 0; i < STEPS; i++)
+        if (cost[i] <= least + worth * whole)
+            return first + i * step;
+    return last;
+}
+
+/* Ending the transform at Q costs the signal beyond, and brings the errors before into
+ * G(r): the sum of both squares is least where signal sinks to error.  F^2 of atoms that
+ * tremble falls as a Gaussian; what rises again towards the end is error: of counting,
+ * of which the share rmax dQ / pi falls into the r that are looked at, and of all that
+ * adds intensity which is none of the sample's, Q / <f>^2 of it in F. */
+double bragg_pdf_choose_qmax(const bragg_pdf *p, const weights *w)
+{
+    power x;
+    collect_power(p, w, &x);
+    if (x.n < 5)
+        return p->used.qmaxinst_invang;
+    explain_power(&x);
+    return least_cost(p, &x);
 }

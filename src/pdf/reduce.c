@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The polynomial is fitted a little beyond Qmax: what people choose is 1.2 to 1.4 of it. */
+static const double FURTHER = 4.0 / 3;
+
 enum { MOST_R = 1 << 22, MOST_DEGREE = 60 };
 
 static void close_curve(curve *c)
@@ -98,8 +101,9 @@ static bragg_status subtract(curve *s, const curve *b, double scale, bragg_error
 static bragg_status fill_options(bragg_pdf_options *o, const curve *s, bragg_error *err)
 {
     double last = s->q[s->n - 1], beyond = last + (last - s->q[0]) / (double)s->n;
-    if (!(o->qmaxinst_invang < last))
-        o->qmaxinst_invang = last; /* files ask for "everything" by a large number */
+    if (isnan(o->qmaxinst_invang))
+        o->qmaxinst_invang = fmin(bragg_pdf_choose_qmaxinst(s), isfinite(o->qmax_invang) ? FURTHER * o->qmax_invang : INFINITY);
+    o->qmaxinst_invang = fmin(o->qmaxinst_invang, last); /* files ask for "everything" by a large number */
     if (isnan(o->qmax_invang))
         o->qmax_invang = o->qmaxinst_invang;
     if (!(o->qmax_invang <= beyond))
@@ -547,6 +551,39 @@ static bragg_status structure_ad_hoc(bragg_pdf *p, const weights *w, polynomial 
     return subtract_polynomial(p, of, err);
 }
 
+/* S(Q) and F(Q) by either route. */
+static bragg_status structure(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_end, polynomial *of, bragg_error *err)
+{
+    bragg_status st = p->used.physical ? bragg_pdf_physical(p, c, w, low_end, err) : structure_ad_hoc(p, w, of, err);
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
+        p->sq[i] = p->q[i] > 0 ? 1 + p->fq[i] / p->q[i] : 1;
+    return st;
+}
+
+static void close_polynomial(polynomial *of)
+{
+    free(of->basis);
+    free(of->w);
+    *of = (polynomial){ .degree = 0 };
+}
+
+/* Qmax by what all data show; then again without those that are mostly error. */
+static bragg_status choose_range(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_end, polynomial *of, bragg_error *err)
+{
+    p->used.qmax_invang = fmax(bragg_pdf_choose_qmax(p, w), p->used.qmin_invang + 1);
+    p->qmax_found = true;
+    if (!p->qmaxinst_found && !p->used.physical)
+        return BRAGG_OK;
+    if (p->qmaxinst_found)
+        p->used.qmaxinst_invang = fmin(p->used.qmaxinst_invang, FURTHER * p->used.qmax_invang);
+    while (p->q[p->n - 1] > p->used.qmaxinst_invang + 1e-9)
+        p->n--;
+    free(p->sq_covariance);
+    p->sq_covariance = NULL;
+    close_polynomial(of);
+    return structure(p, c, w, low_end, of, err);
+}
+
 static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_end, bragg_error *err)
 {
     weights *w = calloc(p->n, sizeof *w);
@@ -558,21 +595,16 @@ static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_
     for (size_t j = 0; j < p->m; j++)
         p->r[j] = p->used.rmin_ang + (double)j * p->used.rstep_ang;
     p->slope_to_ang = low_end;
-    bragg_status st = p->used.physical ? bragg_pdf_physical(p, c, w, low_end, err) : structure_ad_hoc(p, w, &of, err);
-    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
-        p->sq[i] = p->q[i] > 0 ? 1 + p->fq[i] / p->q[i] : 1;
-    if (st == BRAGG_OK && p->used.auto_qmax) {
-        p->used.qmax_invang = fmax(bragg_pdf_choose_qmax(p), p->used.qmin_invang + 1);
-        p->qmax_found = true;
-    }
+    bragg_status st = structure(p, c, w, low_end, &of, err);
+    if (st == BRAGG_OK && p->used.auto_qmax)
+        st = choose_range(p, c, w, low_end, &of, err);
     if (st == BRAGG_OK)
         st = transform(p, &of, err);
     if (st == BRAGG_OK) {
         low_r_slope(p);
         mean_tail(p);
     }
-    free(of.basis);
-    free(of.w);
+    close_polynomial(&of);
     free(w);
     return st;
 }
@@ -580,14 +612,20 @@ static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_
 /* What a reduction works on: the patterns on Q, and what they are made of. */
 typedef struct job {
     curve s, b;
-    bool has_background;
+    bool has_background, qmaxinst_open;
     const bragg_composition *composition;
 } job;
+
+/* The largest scale that leaves nothing negative is above the true one where a sample
+ * scatters diffusely at low Q.  Patterns of equal exposure have 1, behind a sample rather
+ * less: 1 it is when that is not far below. */
+static double usual_scale(double most) { return most > 1 && most < 1.5 ? 1 : most; }
 
 static bragg_status open_job(job *k, const bragg_pattern *sample, const bragg_pattern *background, bragg_pdf_options *o, bragg_pdf *notes,
                              bragg_error *err)
 {
     bragg_status st = to_q(sample, o->wavelength_ang, "sample", &k->s, err);
+    k->qmaxinst_open = isnan(o->qmaxinst_invang);
     if (st == BRAGG_OK)
         st = fill_options(o, &k->s, err);
     if (st == BRAGG_OK)
@@ -597,10 +635,12 @@ static bragg_status open_job(job *k, const bragg_pattern *sample, const bragg_pa
     if (st == BRAGG_OK && background)
         st = to_q(background, o->wavelength_ang, "background", &k->b, err);
     k->has_background = background != NULL;
+    notes->error_ratio = st == BRAGG_OK ? bragg_pdf_error_ratio(&k->s) : NAN;
     if (st == BRAGG_OK && o->remove_outliers)
         notes->n_outliers = bragg_pdf_remove_outliers(&k->s, notes->outlier_q, 8);
     if (st == BRAGG_OK && isnan(o->background_scale)) {
-        o->background_scale = background ? bragg_pdf_background_scale(&k->s, &k->b, k->composition, o) : 1;
+        notes->background_most = background ? bragg_pdf_background_scale(&k->s, &k->b, k->composition, o) : 1;
+        o->background_scale = usual_scale(notes->background_most);
         notes->background_found = background != NULL;
         if (!isfinite(o->background_scale))
             st = bragg_fail(err, BRAGG_EDATA, "background scale: found no region to compare sample and background in; give it");
@@ -648,6 +688,8 @@ static bragg_status one_route(const job *k, const bragg_pdf_options *o, double l
     curve like = { k->s.n, k->s.q, k->s.y, sigmas ? k->s.sigma2 : NULL };
     bragg_status st = make_pdf(&like, o, out, err);
     if (st == BRAGG_OK)
+        (*out)->qmaxinst_found = k->qmaxinst_open;
+    if (st == BRAGG_OK)
         st = fill_intensities(k, *out, err);
     if (st == BRAGG_OK)
         st = check_positive(*out, err);
@@ -692,6 +734,8 @@ static bragg_status find_low_end(const job *k, const bragg_pdf_options *o, doubl
 static void copy_notes(bragg_pdf *to, const bragg_pdf *from)
 {
     to->background_found = from->background_found;
+    to->background_most = from->background_most;
+    to->error_ratio = from->error_ratio;
     to->n_outliers = from->n_outliers;
     memcpy(to->outlier_q, from->outlier_q, sizeof to->outlier_q);
 }

@@ -41,7 +41,9 @@ bragg_status bragg_pdf_multiple(const bragg_composition *c, const bragg_pdf_opti
 /* choose.c: automatic choices */
 size_t bragg_pdf_remove_outliers(curve *s, double *where, size_t room);
 double bragg_pdf_background_scale(const curve *s, const curve *b, const bragg_composition *c, const bragg_pdf_options *o);
-double bragg_pdf_choose_qmax(const bragg_pdf *p);
+double bragg_pdf_error_ratio(const curve *s);
+double bragg_pdf_choose_qmaxinst(const curve *s);
+double bragg_pdf_choose_qmax(const bragg_pdf *p, const weights *w);
 
 /* physical.c: scale and corrections by the low-r fit, S and F filled */
 bragg_status bragg_pdf_physical(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_to_ang, bragg_error *err);
