@@ -2,6 +2,7 @@
 /* Runs of frames: phases that come and go, bad frames, the log, the store. */
 #include "config.h"
 #include "close.h"
+#include "run_made.h"
 
 #include <bragg/operando.h>
 #include <bragg/path.h>
@@ -23,34 +24,6 @@
  *
  *  bismuth goes, K3Bi comes at frame ONSET, aluminium of the window stays */
 enum { FRAMES = 41, ONSET = 13, GONE = 31 };
-static char folder[64];
-
-/* The run is made before Check can count failures. */
-static void must(bool good, const char *text)
-{
-    if (!good) {
-        fprintf(stderr, "the run cannot be made: %s\n", text);
-        exit(1);
-    }
-}
-
-static const char *in_folder(const char *name)
-{
-    static char path[200][160]; /* more than a test asks for */
-    static int next;
-    next = (next + 1) % 200;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(in_folder(name), "w");
-    must(f != NULL, name);
-    fputs(text, f);
-    fclose(f);
-}
-
 static const char experiment[] =
     "title: potassiation of bismuth\n"
     "radiation: {wavelength: 0.4133, polarization: 1}\n"
@@ -76,25 +49,6 @@ static double true_scale(int phase, int k)
     double u = (k - ONSET + 1) / (double)(GONE - ONSET);
     u = u < 0 ? 0 : u > 1 ? 1 : u;
     return phase == 0 ? 0.031 * (1 - u) : phase == 1 ? 0.012 * u : 0.4;
-}
-
-static void set(bragg_model *m, const char *name, double v)
-{
-    bragg_params *t = bragg_model_params(m);
-    ptrdiff_t row = bragg_params_find(t, name);
-    must(row >= 0, name);
-    t->at[row].value = v;
-}
-
-/* Sum of twelve uniform numbers less six: near enough to normal, the same everywhere. */
-static double noise(unsigned *seed)
-{
-    double sum = -6;
-    for (int k = 0; k < 12; k++) {
-        *seed = *seed * 1664525u + 1013904223u;
-        sum += *seed / 4294967296.0;
-    }
-    return sum;
 }
 
 static double true_a(int k) { return 4.5503 + 0.0021 * k / FRAMES; }
@@ -145,30 +99,6 @@ static void make_run(void)
     for (int k = 0; k < FRAMES; k++)
         make_frame(x, k);
     bragg_experiment_free(x);
-}
-
-static void remove_run(void)
-{
-    char command[200];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (*folder && system(command))
-        fprintf(stderr, "left behind: %s\n", folder);
-}
-
-/* Run the experiment file of this name. */
-static bragg_status fit(const char *name, const bragg_series_options *o, bragg_series **s, bragg_error *err)
-{
-    bragg_experiment *x = NULL;
-    bragg_frames *f = NULL;
-    *s = NULL;
-    bragg_status st = bragg_experiment_read(in_folder(name), &x, err);
-    if (st == BRAGG_OK)
-        st = bragg_frames_open(x, in_folder(name), false, &f, err);
-    if (st == BRAGG_OK)
-        st = bragg_series_fit(x, in_folder(name), f, o, s, err);
-    bragg_frames_free(f);
-    bragg_experiment_free(x);
-    return st;
 }
 
 static bragg_series *fit_well(const char *name)

@@ -6,6 +6,7 @@
 #include <bragg/log.h>
 #include <bragg/observer.h>
 #include <bragg/pattern.h>
+#include <stdio.h>
 
 /** A run of frames or patterns, each refined from where its neighbour ended, beside
  *  the log of the cycler or furnace.
@@ -194,15 +195,31 @@ typedef enum bragg_verdict {
 } bragg_verdict;
 const char *bragg_verdict_name(bragg_verdict verdict);
 
-/** Frames first … last (both inside) with the same phases and the same step of the log. */
+/** Frames first … last (both inside) over which fractions and volumes follow lines.
+ *  What was seen of the interval is two numbers, its evidence their probability under
+ *  four descriptions (see account.c for what each expects):
+ *
+ *                            amounts stand             amounts change
+ *      cells stand           NOTHING                   TWO_PHASE
+ *      cells change          SOLID_SOLUTION            BOTH              */
 typedef struct bragg_episode {
-    size_t first, last, n_phases;
+    size_t first, last, n_phases;   /**< phases that are there */
     bragg_verdict verdict;
-    double log_odds;              /**< natural logarithm of the odds of two-phase over solid solution */
+    double log_odds;                /**< natural logarithm of the odds of two-phase over solid solution */
+    double log_certainty;           /**< of the verdict over the next best of the four */
+    double log_evidence[BRAGG_VERDICT_BOTH + 1]; /**< of each verdict, up to a constant; -INFINITY: not possible */
+    bragg_quantity transfer;        /**< weight fraction that went from some phases to others */
+    bragg_quantity strain;          /**< relative change of volume, mean over the phases by weight */
+    size_t from, to;                /**< phases that lost and gained most; SIZE_MAX: none */
+    size_t moving;                  /**< phase whose cell moved most by weight; SIZE_MAX: none */
+    bragg_quantity moved;           /**< its relative change of volume */
 } bragg_episode;
 
-/** Cut a series into episodes; they live in the arena. */
+/** Cut a series into episodes, at the steps of its log and where fractions or volumes
+ *  bend; they live in the arena. */
 bragg_status bragg_series_episodes(const bragg_series *series, bragg_arena *arena, bragg_episode **out, size_t *n,
                                    bragg_error *err);
+/** The verdict in words: "two-phase (odds over 1000 : 1), Bi to K3Bi, 93(2) wt%". */
+void bragg_episode_tell(const bragg_series *series, const bragg_episode *episode, FILE *to);
 
 #endif

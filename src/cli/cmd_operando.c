@@ -52,6 +52,34 @@ static void talk(void *payload, int level, const char *text)
 
 /* --------------------------------------------------------------- results */
 
+static void print_place(const bragg_series *s, size_t k)
+{
+    printf("%zu", k);
+    if (isfinite(s->step[k].log.voltage_v))
+        printf(" (%.3f V)", s->step[k].log.voltage_v);
+    else if (isfinite(s->step[k].temperature_k))
+        printf(" (%.1f K)", s->step[k].temperature_k);
+}
+
+/* What the run did, interval by interval. */
+static void print_account(const bragg_series *s)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_episode *e;
+    size_t n;
+    if (arena && bragg_series_episodes(s, arena, &e, &n, NULL) == BRAGG_OK)
+        for (size_t k = 0; k < n; k++) {
+            printf("frames ");
+            print_place(s, e[k].first);
+            printf(" to ");
+            print_place(s, e[k].last);
+            printf(": ");
+            bragg_episode_tell(s, &e[k], stdout);
+            printf("\n");
+        }
+    bragg_arena_free(arena);
+}
+
 static void print_series(const bragg_series *s)
 {
     char text[BRAGG_NUMBER_TEXT];
@@ -78,6 +106,7 @@ static void print_series(const bragg_series *s)
     for (size_t k = 0; k < s->n_alarms; k++)
         printf("unexplained: a peak at %.3f deg in frames %zu to %zu, %.0f sigma\n", s->alarm[k].two_theta_rad / BRAGG_DEG, s->alarm[k].first, s->alarm[k].last,
                s->alarm[k].significance);
+    print_account(s);
 }
 
 static bragg_status write_results(const wish *w, const bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store, bragg_error *err)

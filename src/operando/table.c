@@ -142,6 +142,33 @@ static json_t *step_json(const bragg_series *s, size_t i)
     return row;
 }
 
+static json_t *phase_name(const bragg_series *s, size_t i) { return i < s->n_phases ? json_string(s->phase[i]) : json_null(); }
+
+static json_t *episode_json(const bragg_series *s, const bragg_episode *e)
+{
+    json_t *evidence = json_object();
+    for (int v = BRAGG_VERDICT_NOTHING; v <= BRAGG_VERDICT_BOTH; v++)
+        json_object_set_new(evidence, bragg_verdict_name((bragg_verdict)v), bragg_json_number(e->log_evidence[v]));
+    return json_pack("{s:I,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "first", (json_int_t)e->first, "last", (json_int_t)e->last, "verdict",
+                     bragg_verdict_name(e->verdict), "log_odds_two_phase", bragg_json_number(e->log_odds), "log_odds_verdict", bragg_json_number(e->log_certainty),
+                     "log_evidence", evidence, "transfer", bragg_json_quantity(e->transfer.value, e->transfer.esd, ""), "from", phase_name(s, e->from), "to",
+                     phase_name(s, e->to), "strain", bragg_json_quantity(e->strain.value, e->strain.esd, ""), "moving", phase_name(s, e->moving), "moved",
+                     bragg_json_quantity(e->moved.value, e->moved.esd, ""));
+}
+
+static json_t *episodes_json(const bragg_series *s)
+{
+    json_t *list = json_array();
+    bragg_arena *arena = bragg_arena_new();
+    bragg_episode *e;
+    size_t n;
+    if (arena && bragg_series_episodes(s, arena, &e, &n, NULL) == BRAGG_OK)
+        for (size_t k = 0; k < n; k++)
+            json_array_append_new(list, episode_json(s, &e[k]));
+    bragg_arena_free(arena);
+    return list;
+}
+
 static json_t *head_json(const bragg_series *s)
 {
     json_t *notes = json_array(), *alarms = json_array();
@@ -153,7 +180,7 @@ static json_t *head_json(const bragg_series *s)
     json_t *clock = json_object();
     json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s, s->clock.offset_esd_s, "s"));
     json_object_set_new(clock, "drift", bragg_json_quantity(s->clock.drift, s->clock.drift_esd, ""));
-    return json_pack("{s:s?,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", alarms);
+    return json_pack("{s:s?,s:o,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", alarms, "episodes", episodes_json(s));
 }
 
 /* A few thousand frames as one tree would fill the memory: one row at a time. */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Runs made in a folder of their own, for the tests of what follows them. */
+#ifndef RUN_MADE_H
+#define RUN_MADE_H
+
+#include <bragg/experiment.h>
+#include <bragg/operando.h>
+#include <bragg/path.h>
+#include <bragg/units.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char folder[64];
+
+/* The run is made before Check can count failures. */
+static inline void must(bool good, const char *text)
+{
+    if (!good) {
+        fprintf(stderr, "the run cannot be made: %s\n", text);
+        exit(1);
+    }
+}
+
+static inline const char *in_folder(const char *name)
+{
+    static char path[200][160]; /* more than a test asks for */
+    static int next;
+    next = (next + 1) % 200;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static inline void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    must(f != NULL, name);
+    fputs(text, f);
+    fclose(f);
+}
+
+static inline void set(bragg_model *m, const char *name, double v)
+{
+    bragg_params *t = bragg_model_params(m);
+    ptrdiff_t row = bragg_params_find(t, name);
+    must(row >= 0, name);
+    t->at[row].value = v;
+}
+
+/* Sum of twelve uniform numbers less six: near enough to normal, the same everywhere. */
+static inline double noise(unsigned *seed)
+{
+    double sum = -6;
+    for (int k = 0; k < 12; k++) {
+        *seed = *seed * 1664525u + 1013904223u;
+        sum += *seed / 4294967296.0;
+    }
+    return sum;
+}
+
+static inline void remove_run(void)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (*folder && system(command))
+        fprintf(stderr, "left behind: %s\n", folder);
+}
+
+/* Run the experiment file of this name. */
+static inline bragg_status fit(const char *name, const bragg_series_options *o, bragg_series **s, bragg_error *err)
+{
+    bragg_experiment *x = NULL;
+    bragg_frames *f = NULL;
+    *s = NULL;
+    bragg_status st = bragg_experiment_read(in_folder(name), &x, err);
+    if (st == BRAGG_OK)
+        st = bragg_frames_open(x, in_folder(name), false, &f, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_fit(x, in_folder(name), f, o, s, err);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+    return st;
+}
+
+#endif
