@@ -2,6 +2,8 @@
 #include "config.h"
 #include "reference.h"
 
+#include "detector/plan.h"
+
 #include <bragg/calibrate.h>
 #include <bragg/detector.h>
 #include <omp.h>
@@ -474,6 +476,26 @@ START_TEST(the_range_is_that_of_the_pixels)
     }
     free(mask);
     bragg_frame_free(f);
+}
+END_TEST
+
+START_TEST(angles_of_many_vectors_are_those_of_atan2)
+{
+    enum { N = 4099 };
+    double y[N], x[N], angle[N];
+    unsigned long long seed = 99;
+    for (int k = 0; k < N; k++) {
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        y[k] = ((double)(seed >> 33) - 0x1p30) * pow(10, k % 19 - 9);
+        seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        x[k] = k % 257 ? (double)(seed >> 33) - 0x1p30 : 0;
+    }
+    y[1] = y[4098] = 0;
+    x[1] = -2.5;
+    x[4098] = 0;
+    bragg_plan_angles(y, x, N, angle);
+    for (int k = 0; k < N; k++)
+        ck_assert_msg(fabs(angle[k] - atan2(y[k], x[k])) < 4e-16 * (1 + fabs(angle[k])), "%g %g: %.17g, expected %.17g", y[k], x[k], angle[k], atan2(y[k], x[k]));
 }
 END_TEST
 
@@ -1082,6 +1104,7 @@ int main(void)
     tcase_add_test(all, sectors_add_up_to_the_circle);
     tcase_add_test(all, the_first_bin_holds_its_own_pixels_only);
     tcase_add_test(all, the_range_is_that_of_the_pixels);
+    tcase_add_test(all, angles_of_many_vectors_are_those_of_atan2);
     tcase_add_test(all, one_and_four_threads_give_the_same_bits);
     tcase_add_test(all, pixels_that_a_frame_marks_count_as_if_masked_in_all_types);
     tcase_add_test(all, dark_and_variance_frames_do_what_they_say);

@@ -116,24 +116,66 @@ static bool masked(const making *m, size_t pixel)
 
 /* ----------------------------------------------------------------- range */
 
-static void locate_corners(const making *m, size_t row, bool chi, point *at)
+/* Rows of corners, of which each step computes the lower, and a row of centres. */
+typedef struct places {
+    point *corner, *centre;
+    double *y, *x, *angle;
+    size_t n;
+} places;
+
+static bool make_places(places *r, size_t columns)
 {
-    line l = line_of(m, (double)row, 0);
-    for (size_t j = 0; j <= m->plan->columns; j++) {
+    r->n = columns + 1;
+    r->corner = calloc(3 * r->n, sizeof *r->corner);
+    r->y = malloc(3 * r->n * sizeof *r->y);
+    r->centre = r->corner ? r->corner + 2 * r->n : NULL;
+    r->x = r->y ? r->y + r->n : NULL;
+    r->angle = r->y ? r->y + 2 * r->n : NULL;
+    return r->corner && r->y;
+}
+
+static void free_places(places *r)
+{
+    free(r->corner);
+    free(r->y);
+}
+
+static point *corner_row(const places *r, size_t i)
+{
+    return r->corner + i % 2 * r->n;
+}
+
+/* The first n points of a row from (slow, fast) on. */
+static void locate(const making *m, double slow, double fast, size_t n, bool chi, places *r, point *at)
+{
+    line l = line_of(m, slow, fast);
+    bool angles = m->plan->opt.axis == BRAGG_AXIS_TTH;
+    for (size_t j = 0; j < n; j++) {
         ray u = ray_on(&l, j);
-        at[j] = (point){ axis_of(m, &u), chi ? atan2(u.t[0], u.t[1]) : 0 };
+        at[j] = (point){ angles ? 0 : axis_of(m, &u), 0 };
+        r->y[j] = sqrt(u.across2);
+        r->x[j] = u.t[2];
+    }
+    if (angles) {
+        bragg_plan_angles(r->y, r->x, n, r->angle);
+        for (size_t j = 0; j < n; j++)
+            at[j].x = r->angle[j];
+    }
+    for (size_t j = 0; chi && j < n; j++) {
+        ray u = ray_on(&l, j);
+        r->y[j] = u.t[0];
+        r->x[j] = u.t[1];
+    }
+    if (chi) {
+        bragg_plan_angles(r->y, r->x, n, r->angle);
+        for (size_t j = 0; j < n; j++)
+            at[j].chi = r->angle[j];
     }
 }
 
-/* Two rows of corners, of which each step computes the lower. */
-typedef struct corners {
-    point *at;
-    size_t n;
-} corners;
-
-static point *corner_row(const corners *r, size_t i)
+static void locate_corners(const making *m, size_t row, bool chi, places *r)
 {
-    return r->at + i % 2 * r->n;
+    locate(m, (double)row, 0, r->n, chi, r, corner_row(r, row));
 }
 
 /* What a pixel covers of the axis: its centre, its box or its corners. */
@@ -150,19 +192,14 @@ static void reach_of(const making *m, double x, const point *above, const point 
     *high = box ? x + half : most;
 }
 
-static void widen_range(const making *m, size_t i, const point *above, const point *below, band *b)
+static void widen_range(const making *m, size_t i, const places *r, band *b)
 {
-    line l = line_of(m, (double)i + 0.5, 0.5);
-    bool centre = m->plan->opt.split != BRAGG_SPLIT_FULL;
+    const point *above = corner_row(r, i), *below = corner_row(r, i + 1);
     for (size_t j = 0; j < m->plan->columns; j++) {
-        double low, high, x = 0;
+        double low, high;
         if (masked(m, i * m->plan->columns + j))
             continue;
-        if (centre) {
-            ray u = ray_on(&l, j);
-            x = axis_of(m, &u);
-        }
-        reach_of(m, x, above + j, below + j, &low, &high);
+        reach_of(m, r->centre[j].x, above + j, below + j, &low, &high);
         if (isfinite(low + high)) {
             b->low = MIN(b->low, low);
             b->high = MAX(b->high, high);
@@ -174,20 +211,24 @@ static bragg_status find_range(void *payload, size_t first, size_t last, bragg_e
 {
     making *m = payload;
     band *b = &m->band[first / TILE_ROWS];
-    bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
-    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
-    if (!r.at)
+    bool corners = m->plan->opt.split != BRAGG_SPLIT_NONE, centre = m->plan->opt.split != BRAGG_SPLIT_FULL;
+    places r;
+    if (!make_places(&r, m->plan->columns)) {
+        free_places(&r);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    }
     b->low = INFINITY;
     b->high = -INFINITY;
-    if (split)
-        locate_corners(m, first, false, corner_row(&r, first));
+    if (corners)
+        locate_corners(m, first, false, &r);
     for (size_t i = first; i < last; i++) {
-        if (split)
-            locate_corners(m, i + 1, false, corner_row(&r, i + 1));
-        widen_range(m, i, corner_row(&r, i), corner_row(&r, i + 1), b);
+        if (corners)
+            locate_corners(m, i + 1, false, &r);
+        if (centre)
+            locate(m, (double)i + 0.5, 0.5, m->plan->columns, false, &r, r.centre);
+        widen_range(m, i, &r, b);
     }
-    free(r.at);
+    free_places(&r);
     return BRAGG_OK;
 }
 
@@ -216,12 +257,14 @@ static bragg_status set_range(making *m, bragg_error *err)
 
 /* -------------------------------------------------------------- sharing */
 
-static bragg_status share_row(const making *m, share_list *lists, size_t i, const point *above, const point *below, bragg_error *err)
+static bragg_status share_row(const making *m, share_list *lists, size_t i, places *r, bragg_error *err)
 {
     bragg_plan *p = m->plan;
     bragg_status st = BRAGG_OK;
     line rays = line_of(m, (double)i + 0.5, 0.5);
     bool split = p->opt.split != BRAGG_SPLIT_NONE;
+    const point *above = corner_row(r, i), *below = corner_row(r, i + 1);
+    locate(m, (double)i + 0.5, 0.5, p->columns, m->needs_chi, r, r->centre);
     for (size_t j = 0; j < p->columns && st == BRAGG_OK; j++) {
         size_t pixel = i * p->columns + j;
         ray u = ray_on(&rays, j);
@@ -229,7 +272,7 @@ static bragg_status share_row(const making *m, share_list *lists, size_t i, cons
         p->correction[pixel] = (float)c;
         if (masked(m, pixel) || !(c > 0))
             continue;
-        point centre = { axis_of(m, &u), m->needs_chi ? atan2(u.t[0], u.t[1]) : 0 };
+        point centre = r->centre[j];
         point corner[4] = { centre, centre, centre, centre };
         if (split)
             corner[0] = above[j], corner[1] = below[j], corner[2] = below[j + 1], corner[3] = above[j + 1];
@@ -322,18 +365,18 @@ static bragg_status share_rows(void *payload, size_t first, size_t last, bragg_e
     const making *m = payload;
     band *b = &m->band[first / TILE_ROWS];
     bool split = m->plan->opt.split != BRAGG_SPLIT_NONE;
-    corners r = { calloc(2 * (m->plan->columns + 1), sizeof(point)), m->plan->columns + 1 };
+    places r;
     b->list = calloc(m->tiles_a_band, sizeof *b->list);
     b->sum = calloc(m->tiles_a_band, sizeof *b->sum);
-    bragg_status st = r.at && b->list && b->sum ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
+    bragg_status st = make_places(&r, m->plan->columns) && b->list && b->sum ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for an integration plan");
     if (st == BRAGG_OK && split)
-        locate_corners(m, first, m->needs_chi, corner_row(&r, first));
+        locate_corners(m, first, m->needs_chi, &r);
     for (size_t i = first; i < last && st == BRAGG_OK; i++) {
         if (split)
-            locate_corners(m, i + 1, m->needs_chi, corner_row(&r, i + 1));
-        st = share_row(m, b->list, i, corner_row(&r, i), corner_row(&r, i + 1), err);
+            locate_corners(m, i + 1, m->needs_chi, &r);
+        st = share_row(m, b->list, i, &r, err);
     }
-    free(r.at);
+    free_places(&r);
     return st == BRAGG_OK ? sort_band(m, first / TILE_ROWS, err) : st;
 }
 

@@ -92,6 +92,8 @@ typedef struct point {
 } point;
 
 #pragma GCC visibility push(hidden)
+/* out = atan2(y, x), to some units of the last place. */
+void bragg_plan_angles(const double *y, const double *x, size_t n, double *out);
 /* A pixel's part of each bin.  offset is its place in the tile whose list it goes to;
  * centre and corners (in order round the pixel) are in the axis' inside unit and
  * radians. */

@@ -10,41 +10,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Eight frames go side by side, one in each lane of a vector, so that an entry of the
- * plan is read and unpacked once for all of them:
+/* Eight frames go side by side, one in each lane, so that an entry of the plan is read
+ * and unpacked once for all of them:
  *
  *      frames 0 … 7, row by row ─► tile: pixel 0: 0 … 7, pixel 1: 0 … 7, …
  *      entry (weight, offset)   ─► sum[bin] += weight * tile[offset]
  *
- * A lane's sums do not depend on what is in the others.  (Vector types are those of
- * GCC and Clang, which turn them into what the processor has.) */
-enum { LANES = 8 };
-typedef double lanes __attribute__((vector_size(64)));
-typedef int64_t lanes_mask __attribute__((vector_size(64)));
-typedef int32_t lanes_i32 __attribute__((vector_size(32)));
+ * Pixels stay 32 bits wide in the tile and become doubles where they are used: half
+ * the bytes to and from the cache.  Of many frames twice as many go at a time, in two
+ * tiles, for the price of one reading of the plan, where the processor has the
+ * registers for it.  A lane's sums do not depend on what is in the others. */
+enum { LANES = 8, MOST_TILES = 2, MOST_FRAMES = LANES * MOST_TILES, LINE = 64, ENTRIES_AHEAD = 128 };
 
-/* Made also for processors with wider vectors, chosen when the program starts. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(BRAGG_SANITIZE)
-#define FOR_MORE_PROCESSORS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_MORE_PROCESSORS
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
-/* Of eight frames: a bin's sums. */
+/* Of eight frames: a bin's sums.  Those of the second tile lie beside the first's. */
 typedef struct sums {
-    lanes signal, variance;
+    double signal[LANES], variance[LANES];
 } sums;
 
 /* What pixels that do not count would have added to a bin's norms and dark counts. */
 typedef struct losses {
-    lanes one, two, dark;
+    double one[LANES], two[LANES], dark[LANES];
 } losses;
 
 /* Room of one thread: a tile of eight frames and the sums of a batch and of one
  * group of tiles. */
 typedef struct room {
-    lanes *tile;
+    void *tile[MOST_TILES];
     sums *total, *group;
     losses *lost, *group_lost;
     atomic_flag taken;
@@ -53,7 +46,8 @@ typedef struct room {
 typedef struct pass {
     const bragg_plan *plan;
     const bragg_frame *const *frame;
-    size_t n;
+    size_t n, tiles;             /* frames; tiles that go at a time */
+    const struct ways *ways;
     bragg_pixel type;
     const double *dark;          /* a pixel; NULL: none */
     const double *dark_sum;      /* a bin */
@@ -81,133 +75,13 @@ double bragg_plan_value(const bragg_frame *f, size_t pixel)
     return y < 0 || marker ? NAN : y;
 }
 
-/* n pixels of eight frames one by one: any type, NAN where one does not count. */
-static void load_slowly(const bragg_frame *const frame[LANES], size_t from, size_t n, double *to)
-{
-    for (size_t j = 0; j < n; j++)
-        for (size_t l = 0; l < LANES; l++)
-            to[j * LANES + l] = bragg_plan_value(frame[l], from + j);
-}
-
-#define MIX(A, B, ...) __builtin_shufflevector((A), (B), __VA_ARGS__)
-
-/* Rows become columns. */
-INLINE void transpose(lanes_i32 r[LANES])
-{
-    lanes_i32 a[LANES], b[LANES];
-#pragma GCC unroll 8
-    for (int k = 0; k < LANES; k += 2) {
-        a[k] = MIX(r[k], r[k + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        a[k + 1] = MIX(r[k], r[k + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-#pragma GCC unroll 8
-    for (int k = 0; k < LANES; k += 4) {
-        b[k] = MIX(a[k], a[k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        b[k + 1] = MIX(a[k], a[k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-        b[k + 2] = MIX(a[k + 1], a[k + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-        b[k + 3] = MIX(a[k + 1], a[k + 3], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-#pragma GCC unroll 8
-    for (int k = 0; k < 4; k++) {
-        r[k] = MIX(b[k], b[k + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        r[k + 4] = MIX(b[k], b[k + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
-}
-
-/* Eight pixels (T) of eight frames as 32 bits (AS), turned, as doubles (of U).  When
- * one of them does not count (SUSPECT), or might not, they are done one by one. */
-#define DEFINE_LOAD(NAME, T, U, AS, SUSPECT)                                                  \
-    typedef T NAME##_pixels __attribute__((vector_size(LANES * sizeof(T))));                 \
-    FOR_MORE_PROCESSORS static void NAME(const bragg_frame *const frame[LANES], size_t from, size_t n, double *restrict to) \
-    {                                                                                         \
-        size_t j = 0;                                                                         \
-        for (; j + LANES <= n; j += LANES) {                                                  \
-            union { lanes_i32 row[LANES]; U pixel[LANES * LANES]; } r;                        \
-            lanes_i32 suspect = { 0 };                                                        \
-            _Pragma("GCC unroll 8") for (int l = 0; l < LANES; l++) {                         \
-                NAME##_pixels v;                                                              \
-                memcpy(&v, (const T *)frame[l]->data + from + j, sizeof v);                   \
-                r.row[l] = AS(v);                                                             \
-                suspect |= SUSPECT(r.row[l]);                                                 \
-            }                                                                                 \
-            transpose(r.row);                                                                 \
-            for (int k = 0; k < LANES * LANES; k++)                                           \
-                to[j * LANES + (size_t)k] = (double)r.pixel[k];                               \
-            if (__builtin_expect(any_negative(&suspect), 0))                                  \
-                load_slowly(frame, from + j, LANES, to + j * LANES);                          \
-        }                                                                                     \
-        load_slowly(frame, from + j, n - j, to + j * LANES);                                  \
-    }
-
-INLINE bool any_negative(const lanes_i32 *v)
-{
-    int64_t part[4];
-    memcpy(part, v, sizeof part);
-    return ((part[0] | part[1] | part[2] | part[3]) & (int64_t)0x8000000080000000) != 0;
-}
-
-#define AS_INT(V) __builtin_convertvector((V), lanes_i32)
-#define AS_IS(V) ((lanes_i32)(V))
-#define BELOW_ZERO(R) (R)
-#define ALL_ONES(R) ((R) == UINT16_MAX)
-#define NOT_FINITE(R) (((R) & 0x7f800000) == 0x7f800000)
-DEFINE_LOAD(load_u8, uint8_t, int32_t, AS_INT, BELOW_ZERO)
-DEFINE_LOAD(load_u16, uint16_t, int32_t, AS_INT, ALL_ONES)
-DEFINE_LOAD(load_u32, uint32_t, int32_t, AS_IS, BELOW_ZERO)
-DEFINE_LOAD(load_i8, int8_t, int32_t, AS_INT, BELOW_ZERO)
-DEFINE_LOAD(load_i16, int16_t, int32_t, AS_INT, BELOW_ZERO)
-DEFINE_LOAD(load_i32, int32_t, int32_t, AS_IS, BELOW_ZERO)
-DEFINE_LOAD(load_f32, float, float, AS_IS, NOT_FINITE)
-
-typedef void (*load)(const bragg_frame *const frame[LANES], size_t from, size_t n, double *to);
-
-static const load load_of[] = {
-    [BRAGG_U8] = load_u8, [BRAGG_U16] = load_u16, [BRAGG_U32] = load_u32, [BRAGG_U64] = load_slowly, [BRAGG_I8] = load_i8,
-    [BRAGG_I16] = load_i16, [BRAGG_I32] = load_i32, [BRAGG_I64] = load_slowly, [BRAGG_F32] = load_f32, [BRAGG_F64] = load_slowly,
-};
-
-/* ---------------------------------------------------------------- bins of tiles */
-
-/* The lanes of V for which MASK holds, else 0. */
-#define WHERE(MASK, V) ((lanes)((lanes_mask)(V) & (MASK)))
-
-/* A piece with pixels that do not count in one lane at least, summed anew. */
-static void sum_losses(const pass *w, const tile *t, const entry *e, size_t n, const lanes *pixel, sums *s, losses *lost)
-{
-    *s = (sums){ { 0 }, { 0 } };
-    for (size_t k = 0; k < n; k++) {
-        size_t at = plan_pixel(w->plan, t, entry_offset(e[k]));
-        double weight = entry_weight(e[k]), norm = weight * (double)w->plan->correction[at];
-        lanes y = pixel[entry_offset(e[k])], none = { 0 };
-        lanes_mask valid = y == y;
-        lanes wy = weight * WHERE(valid, y);
-        s->signal += wy;
-        s->variance += weight * wy;
-        lost->one += WHERE(~valid, none + norm);
-        lost->two += WHERE(~valid, none + norm * norm);
-        if (w->dark)
-            lost->dark += WHERE(~valid, none + weight * w->dark[at]);
-    }
-}
-
-INLINE bool any_nan(const lanes *v)
-{
-    lanes_mask bad = *v != *v;
-    int64_t any = 0;
-    for (int l = 0; l < LANES; l++)
-        any |= bad[l];
-    return any != 0;
-}
-
 /* The pixels of the tile that comes next, to be brought into the cache line by line
  * while this one is summed: a step is a line of each frame. */
 typedef struct ahead {
-    const char *data[LANES];
+    const char *data[MOST_FRAMES];
     size_t frames, offset, end;      /* bytes from the start of a row; its end */
     size_t row_bytes, columns_bytes, rows;
 } ahead;
-
-enum { LINE = 64, ENTRIES_AHEAD = 128 };
 
 INLINE void fetch(ahead *a)
 {
@@ -223,85 +97,118 @@ INLINE void fetch(ahead *a)
     a->offset += LINE;
 }
 
-/* All bins of a tile; true when there are losses.  Clean pieces are what has to be
- * fast: two sets of sums hide how long an addition takes. */
-FOR_MORE_PROCESSORS static bool sum_tile(const pass *w, const tile *t, const lanes *pixel, ahead *next, sums *to, losses *lost)
+/* Of rows shorter than a vector: pixels that all are looked at again. */
+static void load_few(const bragg_frame *const *frame, size_t n, void *to)
 {
-    bool any = false;
-    const entry *e = t->entry;
-    for (const piece *p = t->piece, *end = p + t->n_pieces; p < end; p++) {
-        lanes s = { 0 }, v = { 0 }, s2 = { 0 }, v2 = { 0 };
-        fetch(next);
-        for (const entry *stop = e + p->n; e < stop; e += UNROLL) {
-            double weight[UNROLL];
-            __builtin_prefetch(e + ENTRIES_AHEAD, 0, 2);
-            for (int k = 0; k < UNROLL; k++)
-                weight[k] = (double)(int32_t)entry_weight(e[k]);
-#pragma GCC unroll 4
-            for (int k = 0; k < UNROLL; k += 2) {
-                lanes a = weight[k] * pixel[entry_offset(e[k])], b = weight[k + 1] * pixel[entry_offset(e[k + 1])];
-                s += a;
-                v += weight[k] * a;
-                s2 += b;
-                v2 += weight[k + 1] * b;
-            }
-        }
-        sums sum = { s + s2, v + v2 };
-        if (__builtin_expect(any_nan(&sum.signal), 0)) {
-            sum_losses(w, t, e - p->n, p->n, pixel, &sum, &lost[p->bin]);
-            any = true;
-        }
-        to[p->bin].signal += sum.signal;
-        to[p->bin].variance += sum.variance;
-    }
-    return any;
+    int32_t *pixel = to, none = frame[0]->type == BRAGG_F32 ? INT32_MAX : -1; /* as a float no number, too */
+    for (size_t j = 0; j < n * LANES; j++)
+        pixel[j] = none;
+}
+
+static void load_wide(const bragg_frame *const *frame, size_t from, size_t n, void *to)
+{
+    for (size_t j = 0; j < n; j++)
+        for (size_t l = 0; l < LANES; l++)
+            ((double *)to)[j * LANES + l] = bragg_plan_value(frame[l], from + j);
+}
+
+/* How pixels of a type come into a tile, as what (bytes), and out of one or two; true
+ * when some do not count. */
+typedef struct way {
+    void (*load)(const bragg_frame *const *frame, size_t from, size_t n, void *to);
+    size_t size;
+    bool (*sum[MOST_TILES])(const pass *w, const bragg_frame *const *frame, const tile *t, void *const tiles[MOST_TILES], ahead *next, sums *to, losses *lost);
+} way;
+
+/* Those of a kind of processor. */
+typedef struct ways {
+    size_t tiles;                    /* that go at a time */
+    way of[BRAGG_F64 + 1];
+} ways;
+
+/* The same for the vectors of each kind of processor (types of GCC and Clang, which in
+ * other sizes than the processor's own become slower than numbers one by one). */
+#define FOR(NAME) NAME##_narrow
+#define TARGET
+#define DOUBLES 2
+#define TILES_AT_A_TIME 1
+#include "sum_kernel.h"
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FOR(NAME) NAME##_avx2
+#define TARGET __attribute__((target("avx2,fma")))
+#define DOUBLES 4
+#define TILES_AT_A_TIME 1
+#include "sum_kernel.h"
+#define FOR(NAME) NAME##_avx512
+#define TARGET __attribute__((target("avx512f")))
+#define DOUBLES 8
+#define TILES_AT_A_TIME 2
+#include "sum_kernel.h"
+#endif
+
+static const ways *ways_here(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    if (__builtin_cpu_supports("avx512f"))
+        return &ways_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &ways_avx2;
+#endif
+    return &ways_narrow;
 }
 
 /* ----------------------------------------------------------------- groups */
 
-static ahead look_ahead(const bragg_plan *p, const tile *t, const bragg_frame *const frame[LANES], size_t frames)
+static ahead look_ahead(const bragg_plan *p, const tile *t, const bragg_frame *const *frame, size_t frames)
 {
     size_t size = bragg_pixel_size(frame[0]->type);
     ahead a = { .frames = frames, .offset = 0, .end = t->columns * size, .row_bytes = p->columns * size, .columns_bytes = t->columns * size, .rows = t->rows };
-    for (size_t l = 0; l < LANES; l++)
+    for (size_t l = 0; l < frames; l++)
         a.data[l] = (const char *)frame[l]->data + (t->row * p->columns + t->column) * size;
     return a;
 }
 
+static size_t frames_a_batch(const pass *w) { return w->tiles * LANES; }
+/* Sums of a batch: of each bin one for each tile. */
+static size_t slots(const pass *w) { return w->tiles * plan_bins(w->plan); }
+
 /* A batch of frames over one group of tiles; true when there are losses. */
-static bool sum_group(const pass *w, size_t batch, size_t group, lanes *pixels, sums *to, losses *lost)
+static bool sum_group(const pass *w, size_t batch, size_t group, void *const tiles[MOST_TILES], sums *to, losses *lost)
 {
     const bragg_plan *p = w->plan;
-    const bragg_frame *frame[LANES];
-    for (size_t l = 0; l < LANES; l++) /* lanes without a frame repeat the last */
-        frame[l] = w->frame[MIN(batch * LANES + l, w->n - 1)];
+    const way *by = &w->ways->of[w->type];
+    const bragg_frame *frame[MOST_FRAMES];
+    size_t start = batch * frames_a_batch(w), frames = MIN(w->n - start, frames_a_batch(w));
+    for (size_t l = 0; l < frames_a_batch(w); l++) /* lanes without a frame repeat the last */
+        frame[l] = w->frame[start + MIN(l, frames - 1)];
     size_t first = group * p->tiles_a_group, last = MIN(first + p->tiles_a_group, p->n_tiles);
     bool any = false;
     for (size_t k = first; k < last; k++) {
         const tile *t = &p->tile[k];
-        ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, MIN(w->n - batch * LANES, LANES)) : (ahead){ .frames = 0 };
-        for (size_t i = 0; i < t->rows; i++)
-            load_of[w->type](frame, (t->row + i) * p->columns + t->column, t->columns, (double *)(pixels + i * TILE_COLUMNS));
-        any |= sum_tile(w, t, pixels, &next, to, lost);
+        ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, frames) : (ahead){ .frames = 0 };
+        for (size_t v = 0; v < w->tiles; v++)
+            for (size_t i = 0; i < t->rows; i++)
+                by->load(frame + v * LANES, (t->row + i) * p->columns + t->column, t->columns, (char *)tiles[v] + i * TILE_COLUMNS * by->size);
+        any |= by->sum[w->tiles - 1](w, frame, t, tiles, &next, to, lost);
     }
     return any;
 }
 
+static void add_numbers(double *restrict to, const double *restrict from, size_t n)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++)
+        to[k] += from[k];
+}
+
 static void add_sums(sums *to, const sums *from, size_t n)
 {
-    for (size_t b = 0; b < n; b++) {
-        to[b].signal += from[b].signal;
-        to[b].variance += from[b].variance;
-    }
+    add_numbers(to->signal, from->signal, n * sizeof *to / sizeof(double));
 }
 
 static void add_losses(losses *to, const losses *from, size_t n)
 {
-    for (size_t b = 0; b < n; b++) {
-        to[b].one += from[b].one;
-        to[b].two += from[b].two;
-        to[b].dark += from[b].dark;
-    }
+    add_numbers(to->one, from->one, n * sizeof *to / sizeof(double));
 }
 
 /* One lane's bin.  Of a bin whose pixels all do not count rounding may leave a
@@ -327,10 +234,12 @@ static void finish_bin(const pass *w, size_t b, size_t k, double signal, double 
 
 static void finish_batch(const pass *w, size_t batch, const sums *s, const losses *lost)
 {
-    size_t frames = MIN(w->n - batch * LANES, LANES);
+    size_t start = batch * frames_a_batch(w), frames = MIN(w->n - start, frames_a_batch(w));
     for (size_t b = 0; b < plan_bins(w->plan); b++)
-        for (size_t l = 0; l < frames; l++)
-            finish_bin(w, b, batch * LANES + l, s[b].signal[l], s[b].variance[l], lost[b].one[l], lost[b].two[l], lost[b].dark[l]);
+        for (size_t k = 0; k < frames; k++) {
+            size_t at = b * w->tiles + k / LANES, l = k % LANES;
+            finish_bin(w, b, start + k, s[at].signal[l], s[at].variance[l], lost[at].one[l], lost[at].two[l], lost[at].dark[l]);
+        }
 }
 
 static room *take_room(const pass *w)
@@ -342,21 +251,21 @@ static room *take_room(const pass *w)
 
 static void sum_batch(const pass *w, size_t batch, room *r)
 {
-    size_t bins = plan_bins(w->plan);
+    size_t n = slots(w);
     bool any = false;
-    memset(r->total, 0, bins * sizeof *r->total);
+    memset(r->total, 0, n * sizeof *r->total);
     for (size_t g = 0; g < w->plan->n_groups; g++) {
-        memset(r->group, 0, bins * sizeof *r->group);
+        memset(r->group, 0, n * sizeof *r->group);
         if (sum_group(w, batch, g, r->tile, r->group, r->group_lost)) {
-            add_losses(r->lost, r->group_lost, bins);
-            memset(r->group_lost, 0, bins * sizeof *r->group_lost);
+            add_losses(r->lost, r->group_lost, n);
+            memset(r->group_lost, 0, n * sizeof *r->group_lost);
             any = true;
         }
-        add_sums(r->total, r->group, bins);
+        add_sums(r->total, r->group, n);
     }
     finish_batch(w, batch, r->total, r->lost);
     if (any)
-        memset(r->lost, 0, bins * sizeof *r->lost);
+        memset(r->lost, 0, n * sizeof *r->lost);
 }
 
 static bragg_status sum_batches(void *payload, size_t first, size_t last, bragg_error *err)
@@ -373,10 +282,10 @@ static bragg_status sum_batches(void *payload, size_t first, size_t last, bragg_
 static bragg_status sum_groups(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const pass *w = payload;
-    size_t bins = plan_bins(w->plan);
+    size_t n = slots(w);
     room *r = take_room(w);
     for (size_t g = first; g < last; g++)
-        w->lost[g] = sum_group(w, w->batch, g, r->tile, w->group + g * bins, w->group_lost + g * bins);
+        w->lost[g] = sum_group(w, w->batch, g, r->tile, w->group + g * n, w->group_lost + g * n);
     atomic_flag_clear(&r->taken);
     return BRAGG_OK;
     (void)err;
@@ -385,24 +294,24 @@ static bragg_status sum_groups(void *payload, size_t first, size_t last, bragg_e
 /* The groups of one batch by all threads, added up in the same order as above. */
 static bragg_status share_batch(pass *w, size_t batch, bragg_error *err)
 {
-    size_t bins = plan_bins(w->plan), groups = w->plan->n_groups;
+    size_t n = slots(w), groups = w->plan->n_groups;
     room *r = &w->room[0];
     w->batch = batch;
-    memset(w->group, 0, groups * bins * sizeof *w->group);
+    memset(w->group, 0, groups * n * sizeof *w->group);
     bragg_status st = bragg_parallel_for(groups, 1, sum_groups, w, err);
     bool any = false;
-    memset(r->total, 0, bins * sizeof *r->total);
+    memset(r->total, 0, n * sizeof *r->total);
     for (size_t g = 0; g < groups; g++) {
-        add_sums(r->total, w->group + g * bins, bins);
+        add_sums(r->total, w->group + g * n, n);
         if (w->lost[g]) {
-            add_losses(r->lost, w->group_lost + g * bins, bins);
-            memset(w->group_lost + g * bins, 0, bins * sizeof *r->lost);
+            add_losses(r->lost, w->group_lost + g * n, n);
+            memset(w->group_lost + g * n, 0, n * sizeof *r->lost);
             any = true;
         }
     }
     finish_batch(w, batch, r->total, r->lost);
     if (any)
-        memset(r->lost, 0, bins * sizeof *r->lost);
+        memset(r->lost, 0, n * sizeof *r->lost);
     return st;
 }
 
@@ -434,35 +343,51 @@ static void drop(store *s)
 
 static bool make_rooms(pass *w, store *s, size_t threads, bool groups)
 {
-    size_t bins = plan_bins(w->plan);
+    size_t n = slots(w);
     bool good = (w->room = zeros(s, threads, sizeof *w->room)) != NULL;
     for (w->n_rooms = 0; good && w->n_rooms < threads; w->n_rooms++) {
         room *r = &w->room[w->n_rooms];
         atomic_flag_clear(&r->taken);
-        good = (r->tile = zeros(s, TILE_PIXELS, sizeof *r->tile)) &&
-               (r->total = zeros(s, bins, sizeof *r->total)) && (r->group = zeros(s, bins, sizeof *r->group)) &&
-               (r->lost = zeros(s, bins, sizeof *r->lost)) && (r->group_lost = zeros(s, bins, sizeof *r->lost));
+        good = (r->tile[0] = zeros(s, TILE_PIXELS, LANES * sizeof(double))) && (r->tile[1] = w->tiles > 1 ? zeros(s, TILE_PIXELS, LANES * sizeof(double)) : r->tile[0]) &&
+               (r->total = zeros(s, n, sizeof *r->total)) && (r->group = zeros(s, n, sizeof *r->group)) &&
+               (r->lost = zeros(s, n, sizeof *r->lost)) && (r->group_lost = zeros(s, n, sizeof *r->lost));
     }
     if (good && groups)
-        good = (w->group = zeros(s, bins * w->plan->n_groups, sizeof *w->group)) && (w->group_lost = zeros(s, bins * w->plan->n_groups, sizeof *w->group_lost)) &&
+        good = (w->group = zeros(s, n * w->plan->n_groups, sizeof *w->group)) && (w->group_lost = zeros(s, n * w->plan->n_groups, sizeof *w->group_lost)) &&
                (w->lost = zeros(s, w->plan->n_groups, sizeof *w->lost));
     return good;
 }
 
 /* As many batches as the threads can share evenly go one to a thread; the rest by
  * groups.  That changes who sums, not what. */
+static bragg_status sum_all(pass *w, bragg_error *err)
+{
+    size_t batches = (w->n + frames_a_batch(w) - 1) / frames_a_batch(w), threads = (size_t)bragg_thread_count();
+    size_t even = w->plan->n_groups > 1 ? batches / threads * threads : batches;
+    store s = { NULL, 0, 0 };
+    bragg_status st = make_rooms(w, &s, threads, even < batches) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu frames", w->n);
+    if (st == BRAGG_OK && even)
+        st = bragg_parallel_for(even, 1, sum_batches, w, err);
+    for (size_t batch = even; batch < batches && st == BRAGG_OK; batch++)
+        st = share_batch(w, batch, err);
+    drop(&s);
+    return st;
+}
+
+/* As many tiles at a time as the processor likes, and the rest one. */
 bragg_status bragg_plan_sum(const bragg_plan *p, const bragg_frame *const *frame, size_t n, const double *dark, const double *dark_sum,
                             const double *monitor, bragg_sums out, bragg_error *err)
 {
-    pass w = { .plan = p, .frame = frame, .n = n, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
-    size_t batches = (n + LANES - 1) / LANES, threads = (size_t)bragg_thread_count();
-    size_t even = p->n_groups > 1 ? batches / threads * threads : batches;
-    store s = { NULL, 0, 0 };
-    bragg_status st = make_rooms(&w, &s, threads, even < batches) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate %zu frames", n);
-    if (st == BRAGG_OK && even)
-        st = bragg_parallel_for(even, 1, sum_batches, &w, err);
-    for (size_t batch = even; batch < batches && st == BRAGG_OK; batch++)
-        st = share_batch(&w, batch, err);
-    drop(&s);
-    return st;
+    const ways *here = ways_here();
+    size_t bins = plan_bins(p), most = here->tiles * LANES, many = here->tiles > 1 ? (n + LANES - 1) / most * most : 0;
+    pass w = { .plan = p, .frame = frame, .n = MIN(many, n), .tiles = here->tiles, .ways = here, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
+    bragg_status st = w.n ? sum_all(&w, err) : BRAGG_OK;
+    if (st < 0 || n <= many)
+        return st;
+    w.frame += many;
+    w.n = n - many;
+    w.tiles = 1;
+    w.monitor = monitor ? monitor + many : NULL;
+    w.out = (bragg_sums){ out.intensity + many * bins, out.sem + many * bins, out.std ? out.std + many * bins : NULL };
+    return sum_all(&w, err);
 }
