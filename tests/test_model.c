@@ -627,6 +627,118 @@ START_TEST(a_standard_tells_the_amorphous_part)
 }
 END_TEST
 
+/* Where the scattered beam goes on or comes back, the mean over a sphere is an integral over its
+ * chords 2s alone; elsewhere it is summed point by point. */
+START_TEST(a_sphere_transmits_the_mean_over_its_volume)
+{
+    static const double mu[] = { -1.37, -0.2, 0.1, 0.513, 2.71 };
+    for (int k = 0; k < 5; k++) {
+        double u = mu[k], on = 0, back = 0;
+        enum { N = 20000 };
+        for (int i = 0; i < N; i++) {
+            double s = (i + 0.5) / N;
+            on += 3 * s * s * exp(-2 * u * s) / N;
+            back += 0.75 / u * s * (1 - exp(-4 * u * s)) / N;
+        }
+        assert_close(bragg_sphere_transmission(u, 0), on, 3e-4);
+        assert_close(bragg_sphere_transmission(u, BRAGG_PI), back, 3e-4);
+    }
+    double two_theta = 73.1 * BRAGG_DEG, sum = 0, count = 0;
+    enum { SIDE = 120 };
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            for (int k = 0; k < SIDE; k++) {
+                double x = 2 * (i + 0.5) / SIDE - 1, y = 2 * (j + 0.5) / SIDE - 1, z = 2 * (k + 0.5) / SIDE - 1, r2 = x * x + y * y + z * z;
+                if (r2 >= 1)
+                    continue;
+                double along = x * cos(two_theta) + y * sin(two_theta);
+                sum += exp(-0.83 * (x + sqrt(x * x + 1 - r2) - along + sqrt(along * along + 1 - r2)));
+                count++;
+            }
+    assert_close(bragg_sphere_transmission(0.83, two_theta), sum / count, 2e-3);
+}
+END_TEST
+
+static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structure *b, double *mu, double *density, double *ratio)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    bragg_pattern *p = points(21.3, 0.053, 900);
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", bragg_structure_copy(b));
+    ck_assert(um_a == 0 || bragg_model_particle(m, "A", um_a, &err) == BRAGG_OK);
+    ck_assert(um_b == 0 || bragg_model_particle(m, "B", um_b, &err) == BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.021;
+    *value_of(m, "background.0") = 91;
+    *value_of(m, "phase.A.scale") = 1.3;
+    *value_of(m, "phase.B.scale") = 2.1;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    ck_assert_msg(bragg_model_replace_pattern(m, 0, p, &err) == BRAGG_OK, "%s", err.text);
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    for (int k = 0; k < 2; k++) {
+        mu[k] = bragg_structure_absorption(m->phase[k].structure, o.radiation.wavelength_ang[0]);
+        density[k] = bragg_structure_density(m->phase[k].structure);
+    }
+    *ratio = 1.3 * bragg_structure_mass(m->phase[0].structure) / (2.1 * bragg_structure_mass(m->phase[1].structure));
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    return f;
+}
+
+START_TEST(coarse_grains_of_the_stronger_absorber_weigh_more_than_they_scatter)
+{
+    double mu[2], density[2], ratio;
+    bragg_structure *other = rhombohedral(), *same = triclinic();
+    bragg_fit *plain = fit_with_grains(0, 0, other, mu, density, &ratio);
+    assert_close(plain->phase[0].weight_fraction.value, ratio / (1 + ratio), 1e-6);
+    ck_assert(plain->phase[0].microabsorption == 1 && mu[0] > 500 && mu[1] > 1000);
+    bragg_fit *f = fit_with_grains(3.7, 6.1, other, mu, density, &ratio);
+    double w[2] = { f->phase[0].weight_fraction.value, f->phase[1].weight_fraction.value };
+    double mean = (w[0] / density[0] * mu[0] + w[1] / density[1] * mu[1]) / (w[0] / density[0] + w[1] / density[1]);
+    static const double radius_cm[2] = { 1.85e-4, 3.05e-4 };
+    assert_close(w[0] + w[1], 1, 1e-12);
+    assert_close(w[0] / w[1], ratio * f->phase[1].microabsorption / f->phase[0].microabsorption, 1e-6);
+    for (int k = 0; k < 2; k++) { /* tau at one of the pattern's angles */
+        double low = bragg_sphere_transmission((mu[k] - mean) * radius_cm[k], 21 * BRAGG_DEG), tau = f->phase[k].microabsorption;
+        double high = bragg_sphere_transmission((mu[k] - mean) * radius_cm[k], 70 * BRAGG_DEG);
+        ck_assert_msg((tau - low) * (tau - high) < 0, "tau %g, expected %g to %g", tau, low, high);
+        ck_assert((tau < 1) == (mu[k] > mean));
+    }
+    ck_assert(f->phase[0].weight_fraction.esd > 0 && fabs(f->phase[0].weight_fraction.esd / plain->phase[0].weight_fraction.esd - 1) < 0.5);
+    bragg_fit *even = fit_with_grains(20, 20, same, mu, density, &ratio);
+    assert_close(even->phase[0].weight_fraction.value, 1.3 / 3.4, 1e-6);
+    bragg_fit_free(plain);
+    bragg_fit_free(f);
+    bragg_fit_free(even);
+    bragg_structure_free(other);
+    bragg_structure_free(same);
+}
+END_TEST
+
+/* J. H. Hubbell & S. M. Seltzer, NISTIR 5632 (1995), mass attenuation at 8 keV: Si 64.68, W 170.5 cm^2/g. */
+START_TEST(grains_absorb_as_the_tables_say)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    static const struct { const char *element; double a, mass; } cases[] = { { "Si", 5.431, 64.68 }, { "W", 3.165, 170.5 } };
+    for (int k = 0; k < 2; k++) {
+        bragg_structure *s = bragg_structure_new(1, 1);
+        s->name = s->formula = "";
+        s->cell = (bragg_cell){ cases[k].a, cases[k].a, cases[k].a, BRAGG_PI / 2, BRAGG_PI / 2, BRAGG_PI / 2 };
+        ck_assert_int_eq(bragg_symmetry_from_symbol(k ? "I m -3 m" : "F d -3 m:1", &s->symmetry, &err), BRAGG_OK);
+        bragg_scatterer_find(cases[k].element, &s->scatterer[0], NULL, NULL);
+        s->atom[0] = (bragg_atom){ .label = "A", .occupancy = 1, .uiso_ang2 = 0.005 };
+        ck_assert_int_eq(bragg_structure_check(s, &err), BRAGG_OK);
+        assert_close(bragg_structure_absorption(s, BRAGG_HC_KEV_ANG / 8) / bragg_structure_density(s), cases[k].mass, 0.02);
+        bragg_structure_free(s);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
@@ -644,6 +756,9 @@ int main(void)
     tcase_add_test(all, texture_extinction_background_and_restraints_have_true_derivatives);
     tcase_add_test(all, harmonics_of_a_cube_begin_at_order_four);
     tcase_add_test(all, a_standard_tells_the_amorphous_part);
+    tcase_add_test(all, a_sphere_transmits_the_mean_over_its_volume);
+    tcase_add_test(all, coarse_grains_of_the_stronger_absorber_weigh_more_than_they_scatter);
+    tcase_add_test(all, grains_absorb_as_the_tables_say);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -198,6 +198,9 @@ bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err)
 /** Mass of the cell's content, g/mol, and density, g/cm^3. */
 double bragg_structure_mass(const bragg_structure *structure);
 double bragg_structure_density(const bragg_structure *structure);
+/** Linear absorption coefficient for X-rays, 1/cm, from xraylib's total cross sections;
+ *  0 where it has none. */
+double bragg_structure_absorption(const bragg_structure *structure, double wavelength_ang);
 
 /* ------------------------------------------------- rows of the table */
 

@@ -25,6 +25,7 @@ typedef struct bragg_experiment_phase {
     int march[4][3];
     int harmonics;                   /**< highest order; 0: none */
     bool extinction;
+    double particle_um;              /**< diameter of its grains; 0: not given */
 } bragg_experiment_phase;
 
 typedef struct bragg_experiment_pattern {

@@ -155,6 +155,14 @@ bragg_status bragg_model_broaden(bragg_model *model, const char *name, const int
 bragg_status bragg_model_texture(bragg_model *model, const char *name, const int (*axes)[3], size_t n, int order, bragg_error *err);
 /** Before _build: extinction in a phase, T. M. Sabine, Acta Cryst. A44 (1988) 368. */
 bragg_status bragg_model_extinction(bragg_model *model, const char *name, bragg_error *err);
+/** Microabsorption in a phase whose grains are spheres of this diameter: G. W. Brindley,
+ *  Phil. Mag. 36 (1945) 347, with absorption coefficients of xraylib.  Weight
+ *  fractions alone feel it.  A phase without is taken as infinitely fine; phases without
+ *  structure do not count in the mean coefficient.  EDATA without structure. */
+bragg_status bragg_model_particle(bragg_model *model, const char *name, double diameter_um, bragg_error *err);
+/** Brindley's tau: mean over a sphere of exp(-mu path) of the beam that is scattered by
+ *  2theta; mu times radius may be negative. */
+double bragg_sphere_transmission(double mu_radius, double two_theta_rad);
 /** After _build: a distance of two atoms (the image nearest to it) or the angle at the
  *  second of three is known: angstrom or degrees, with a sigma. */
 bragg_status bragg_model_restrain_atoms(bragg_model *model, const char *phase, const char *const *labels, size_t n, double value,
@@ -218,6 +226,7 @@ typedef struct bragg_fit_phase {
     bragg_quantity absolute_fraction; /**< of the sample, amorphous part included; NAN without a standard */
     bragg_quantity size_nm, strain;
     double r_bragg;
+    double particle_um, microabsorption; /**< as given, 0 without; Brindley's tau, 1 without */
 } bragg_fit_phase;
 
 typedef struct bragg_fit {

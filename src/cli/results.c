@@ -25,6 +25,10 @@ static json_t *phase_json(const bragg_fit_phase *f, const char *card)
         json_object_set_new(p, "absolute_fraction", quantity(f->absolute_fraction, ""));
     json_object_set_new(p, "size_nm", quantity(f->size_nm, "nm"));
     json_object_set_new(p, "strain", quantity(f->strain, ""));
+    if (f->particle_um > 0) {
+        json_object_set_new(p, "particle_diameter_um", bragg_json_number(f->particle_um));
+        json_object_set_new(p, "microabsorption", bragg_json_number(f->microabsorption));
+    }
     json_object_set_new(p, "rbragg", bragg_json_number(f->r_bragg));
     return p;
 }
@@ -92,6 +96,8 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
         print_quantity(to, "density", p->density, "g/cm^3");
     if (isfinite(p->weight_fraction.esd))
         print_quantity(to, "weight fraction", p->weight_fraction, "");
+    if (p->particle_um > 0)
+        fprintf(to, "    %-16s %.4f with grains of %g um (Brindley 1945)\n", "microabsorption", p->microabsorption, p->particle_um);
     if (isfinite(p->absolute_fraction.value))
         print_quantity(to, "of the sample", p->absolute_fraction, "");
     if (isfinite(p->size_nm.esd))

@@ -2,9 +2,11 @@
 /* The crystal structure: life cycle, sanity, mass and density. */
 #include "config.h"
 #include <bragg/crystal.h>
+#include <bragg/units.h>
 
 #include <math.h>
 #include <string.h>
+#include <xraylib.h>
 
 bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers)
 {
@@ -84,6 +86,9 @@ bragg_status bragg_structure_check(bragg_structure *s, bragg_error *err)
     return st;
 }
 
+/* g/mol per cubic angstrom in g/cm^3, 1e24 / N_A (SI, exact) */
+#define DENSITY_UNIT 1.6605390671738466
+
 double bragg_structure_mass(const bragg_structure *s)
 {
     double mass = 0;
@@ -92,8 +97,17 @@ double bragg_structure_mass(const bragg_structure *s)
     return mass;
 }
 
+double bragg_structure_absorption(const bragg_structure *s, double wavelength_ang)
+{
+    double sum = 0;
+    for (size_t k = 0; k < s->n_atoms; k++) {
+        const bragg_scatterer *f = &s->scatterer[s->atom[k].scatterer];
+        sum += s->atom[k].multiplicity * s->atom[k].occupancy * f->weight * CS_Total(f->z, BRAGG_HC_KEV_ANG / wavelength_ang, NULL);
+    }
+    return DENSITY_UNIT * sum / bragg_cell_volume(&s->cell);
+}
+
 double bragg_structure_density(const bragg_structure *s)
 {
-    /* g/mol per cubic angstrom in g/cm^3, 1e24 / N_A (SI, exact) */
-    return 1.6605390671738466 * bragg_structure_mass(s) / bragg_cell_volume(&s->cell);
+    return DENSITY_UNIT * bragg_structure_mass(s) / bragg_cell_volume(&s->cell);
 }

@@ -10,9 +10,7 @@
 
 enum { RADII = 24, ANGLES = 48 };
 
-/* Cylinder in the beam, International Tables C, 6.3.3: A = mean over its section of
- * exp(-mu (path in + path out)); lengths in units of its radius.  *mean_path receives
- * -dA/d(mu R). */
+/* A = mean over the section of exp(-mu (path in + path out)), lengths in units of the radius. */
 static double cylinder(double mu_r, double two_theta, const double *r, const double *weight, double *mean_path)
 {
     double sum = 0, path_sum = 0, c = cos(two_theta), s = sin(two_theta);
@@ -27,6 +25,17 @@ static double cylinder(double mu_r, double two_theta, const double *r, const dou
         }
     *mean_path = path_sum;
     return sum;
+}
+
+double bragg_refine_cylinder(double mu_r, double two_theta, double *mean_path)
+{
+    double r[RADII], w[RADII];
+    gsl_integration_glfixed_table *gauss = gsl_integration_glfixed_table_alloc(RADII);
+    for (size_t i = 0; gauss && i < RADII; i++)
+        gsl_integration_glfixed_point(0, 1, i, &r[i], &w[i], gauss);
+    if (gauss)
+        gsl_integration_glfixed_table_free(gauss);
+    return gauss ? cylinder(mu_r, two_theta, r, w, mean_path) : NAN;
 }
 
 /* ln A and its slope with mu R over cos 2theta, as Chebyshev series. */

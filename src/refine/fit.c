@@ -568,25 +568,30 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
 
 /* Hill & Howard, J. Appl. Cryst. 20 (1987) 467: w ~ S Z M V when I = S m LP |F|^2;
  * our scale carries one V more, so w ~ S times the mass of the cell. */
-static void fill_fractions(const run *r, double *gradient, bragg_fit *f)
+static bragg_status fill_fractions(const run *r, double *gradient, bragg_fit *f, bragg_error *err)
 {
     const bragg_model *m = r->model;
-    double sum = 0;
-    for (size_t i = 0; i < m->n_phases; i++)
-        sum += m->params.at[m->phase[i].mix[0].scale_row].value * bragg_refine_mass(&m->phase[i]);
-    for (size_t i = 0; i < m->n_phases; i++) {
-        if (!(bragg_refine_mass(&m->phase[i]) > 0)) {
-            f->phase[i].weight_fraction = (bragg_quantity){ NAN, NAN };
+    size_t n = m->n_phases;
+    double *w = calloc(n * (n + 2) + 1, sizeof *w), *tau = w + n, *slopes = w + 2 * n;
+    bragg_status st = w ? bragg_refine_weigh(m, w, slopes, tau, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for the fractions of %zu phases", n);
+    for (size_t i = 0; i < n && st == BRAGG_OK; i++) {
+        const phase *p = &m->phase[i];
+        f->phase[i].weight_fraction = (bragg_quantity){ NAN, NAN };
+        f->phase[i].particle_um = p->particle_um;
+        f->phase[i].microabsorption = tau[i];
+        if (!(bragg_refine_mass(p) > 0))
             continue;
-        }
-        double mass = bragg_refine_mass(&m->phase[i]);
-        double w = m->params.at[m->phase[i].mix[0].scale_row].value * mass / sum;
         memset(gradient, 0, m->params.n * sizeof *gradient);
-        for (size_t k = 0; k < m->n_phases; k++)
-            gradient[m->phase[k].mix[0].scale_row] = ((k == i ? mass : 0) - w * bragg_refine_mass(&m->phase[k])) / sum;
-        f->phase[i].weight_fraction = (bragg_quantity){ w, m->n_phases > 1 ? esd_of(r, gradient) : NAN };
+        for (size_t k = 0; k < n; k++)
+            gradient[m->phase[k].mix[0].scale_row] = slopes[i * n + k] * bragg_refine_mass(&m->phase[k]);
+        f->phase[i].weight_fraction = (bragg_quantity){ w[i], n > 1 ? esd_of(r, gradient) : NAN };
     }
+    free(w);
+    return st;
 }
+
+/* What a unit of the scale weighs, as the pattern shows it. */
+static double mass_a_scale(const bragg_model *m, const bragg_fit *f, size_t i) { return bragg_refine_mass(&m->phase[i]) / f->phase[i].microabsorption; }
 
 /* With a phase weighed in: w = S M / (S_s M_s) w_s of each, and what is missing (A. G.
  * De la Torre, S. Bruque & M. A. G. Aranda, J. Appl. Cryst. 34 (2001) 196). */
@@ -599,14 +604,14 @@ static void fill_absolute(const run *r, double *gradient, bragg_fit *f)
     if (!(m->standard_fraction > 0))
         return;
     const phase *s = &m->phase[m->standard];
-    double scale = m->params.at[s->mix[0].scale_row].value, per = m->standard_fraction / (scale * bragg_refine_mass(s)), sum = 0;
+    double scale = m->params.at[s->mix[0].scale_row].value, per = m->standard_fraction / (scale * mass_a_scale(m, f, m->standard)), sum = 0;
     for (size_t i = 0; i < m->n_phases; i++) {
         const phase *p = &m->phase[i];
-        double w = m->params.at[p->mix[0].scale_row].value * bragg_refine_mass(p) * per;
+        double w = m->params.at[p->mix[0].scale_row].value * mass_a_scale(m, f, i) * per;
         sum += w;
         memset(gradient, 0, m->params.n * sizeof *gradient);
         if (i != m->standard) {
-            gradient[p->mix[0].scale_row] = bragg_refine_mass(p) * per;
+            gradient[p->mix[0].scale_row] = mass_a_scale(m, f, i) * per;
             gradient[s->mix[0].scale_row] = -w / scale;
         }
         f->phase[i].absolute_fraction = (bragg_quantity){ w, i == m->standard ? 0 : esd_of(r, gradient) };
@@ -614,7 +619,7 @@ static void fill_absolute(const run *r, double *gradient, bragg_fit *f)
     memset(gradient, 0, m->params.n * sizeof *gradient);
     for (size_t i = 0; i < m->n_phases; i++)
         if (i != m->standard)
-            gradient[m->phase[i].mix[0].scale_row] = -bragg_refine_mass(&m->phase[i]) * per;
+            gradient[m->phase[i].mix[0].scale_row] = -mass_a_scale(m, f, i) * per;
     gradient[s->mix[0].scale_row] = (sum - m->standard_fraction) / scale;
     f->amorphous = (bragg_quantity){ 1 - sum, esd_of(r, gradient) };
 }
@@ -724,11 +729,13 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     }
     for (size_t i = 0; i < m->n_phases; i++)
         fill_phase(r, i, gradient, &f->phase[i]);
-    fill_fractions(r, gradient, f);
-    fill_absolute(r, gradient, f);
+    st = fill_fractions(r, gradient, f, err);
+    if (st == BRAGG_OK)
+        fill_absolute(r, gradient, f);
     free(gradient);
     f->correlations = list_correlations(r);
-    st = keep_covariance(r, f, err);
+    if (st == BRAGG_OK)
+        st = keep_covariance(r, f, err);
     if (st < 0)
         return st;
     return fill_r_bragg(r, f, err);

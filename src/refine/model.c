@@ -279,14 +279,18 @@ static bragg_status check_axis(const phase *p, const int axis[3], bragg_error *e
     return BRAGG_OK;
 }
 
-static bragg_status find_phase(bragg_model *m, const char *name, phase **out, bragg_error *err)
+phase *bragg_refine_phase(bragg_model *m, const char *name)
 {
     for (size_t i = 0; i < m->n_phases; i++)
-        if (!strcmp(m->phase[i].name, name)) {
-            *out = &m->phase[i];
-            return BRAGG_OK;
-        }
-    return bragg_fail(err, BRAGG_EINVAL, "phase %s: not in the model", name);
+        if (!strcmp(m->phase[i].name, name))
+            return &m->phase[i];
+    return NULL;
+}
+
+static bragg_status find_phase(bragg_model *m, const char *name, phase **out, bragg_error *err)
+{
+    *out = bragg_refine_phase(m, name);
+    return *out ? BRAGG_OK : bragg_fail(err, BRAGG_EINVAL, "phase %s: not in the model", name);
 }
 
 bragg_status bragg_model_texture(bragg_model *m, const char *name, const int (*axes)[3], size_t n, int order, bragg_error *err)

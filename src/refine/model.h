@@ -119,6 +119,7 @@ typedef struct phase {
     bool spacings;              /* a list of d: reflections without indices */
     size_t n_known;             /* intensities given, in place of atoms */
     bragg_known_peak *known;
+    double particle_um;         /* diameter of its grains, for microabsorption; 0: not told */
     double card_wavelength_ang, mass; /* mass: calibrated, in place of the atoms' */
     bool off;                   /* takes no part for the time being */
     double *march_cos2;         /* of the equivalents to the axis: [axis][reflection][operation] */
@@ -226,12 +227,18 @@ double bragg_refine_own_terms(const bragg_model *model, const histogram *h, size
 void bragg_refine_own_slopes(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian);
 bragg_status bragg_refine_add_background_rows(bragg_model *model, histogram *h, bragg_error *err);
 
+/* microabsorb.c: weight fractions, their slopes [fraction][phase] with the phases' scale
+ * times mass, and Brindley's tau of each, 1 without a particle size */
+bragg_status bragg_refine_weigh(const bragg_model *model, double *w, double *slopes, double *tau, bragg_error *err);
+
 /* texture.c */
 bragg_status bragg_refine_make_harmonics(bragg_model *model, phase *p, bragg_error *err);
 
 /* broaden.c */
 void bragg_refine_start_stephens(bragg_params *t, const phase *p, double strain);
 
+/* model.c */
+phase *bragg_refine_phase(bragg_model *model, const char *name); /* NULL: not there */
 /* 1/d^2 of a reflection in the present cell (calculate.c), and the mass that its
  * scale stands for */
 double bragg_refine_invd2(const phase *p, size_t reflection);

@@ -133,11 +133,20 @@ static bragg_status read_widths(const bragg_yaml *map, bragg_experiment_phase *p
     return st == BRAGG_OK && uniaxial ? read_axis(uniaxial, "uniaxial", p->axis, err) : st;
 }
 
+static bragg_status read_particle(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, "particle_diameter_um");
+    bragg_status st = bragg_reading_number(map, "particle_diameter_um", &p->particle_um, err);
+    if (st == BRAGG_OK && node && !(p->particle_um > 0 && p->particle_um < 1000))
+        st = bragg_yaml_fail(node, err, "particle_diameter_um: expected 0 to 1000 um, found %g", p->particle_um);
+    return st;
+}
+
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group", "positive",
                                         "peaks", "intensities", "mass", "wavelength", "uniaxial", "stephens",
-                                        "harmonics", "extinction" };
+                                        "harmonics", "extinction", "particle_diameter_um" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     bool has_cell = bragg_yaml_get(map, "cell"), has_peaks = bragg_yaml_get(map, "peaks");
@@ -164,7 +173,9 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
         st = read_cell(l, map, p, err);
     if (st == BRAGG_OK)
         st = read_widths(map, p, err);
-    return st == BRAGG_OK ? read_texture(map, p, err) : st;
+    if (st == BRAGG_OK)
+        st = read_texture(map, p, err);
+    return st == BRAGG_OK ? read_particle(map, p, err) : st;
 }
 
 bragg_status bragg_reading_phases(const loading *l, bragg_error *err)

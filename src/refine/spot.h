@@ -39,6 +39,9 @@ change bragg_refine_broadening_change(const bragg_params *t, const phase *p, con
 
 /* absorb.c: factor of the intensity, its d ln with theta and with the three rows */
 double bragg_refine_absorption(const histogram *h, double theta, double *dln_dtheta, double dln_drow[3]);
+/* Cylinder in the beam, International Tables C, 6.3.3: transmission of its section, and
+ * -d of it / d(mu R). */
+double bragg_refine_cylinder(double mu_r, double two_theta, double *mean_path);
 /* texture.c */
 double bragg_refine_texture(const bragg_params *t, const histogram *h, const phase *p, size_t reflection, texture_slopes *slopes);
 /* extinction.c: Sabine's y, its slopes; x for blocks of 1 um */
