@@ -272,6 +272,46 @@ START_TEST(yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place)
 }
 END_TEST
 
+/* Texts that need quotes, nested lists, empty things: written, read and written again. */
+START_TEST(yaml_reads_back_as_written_and_takes_what_it_lacks)
+{
+    static const char text[] = "a: 'x: y'\nb: [1, \"two, three\", -4.5e-3, [5, 6]]\nc: {d: ~, 'e f': 'null', g: {h: '', i: \"tab\\t\\\"q\\\"\"}}\n"
+                               "list:\n  - {k: a long text that does not fit, l: beside another one that is long, m: 3}\n  - n: {o: {p: 1}}\n    q: [{r: 1}, s]\n";
+    static const char more[] = "c: {d: 7, g: {h: 8, z: 9}}\nnew: [1]\nb: 3\n";
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_arena *arena = bragg_arena_new();
+    const bragg_yaml *root, *back, *lacks;
+    char *first = NULL, *second = NULL;
+    size_t n;
+    ck_assert_msg(bragg_yaml_parse(text, strlen(text), "x.yaml", arena, &root, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_yaml_parse(more, strlen(more), "more", arena, &lacks, &err), BRAGG_OK);
+    bragg_yaml *own = bragg_yaml_copy(arena, root);
+    ck_assert(own && bragg_yaml_add_missing(arena, own, lacks));
+    FILE *to = open_memstream(&first, &n);
+    bragg_yaml_write(to, own);
+    fclose(to);
+    ck_assert_msg(bragg_yaml_parse(first, strlen(first), "y.yaml", arena, &back, &err) == BRAGG_OK, "%s in\n%s", err.text, first);
+    to = open_memstream(&second, &n);
+    bragg_yaml_write(to, back);
+    fclose(to);
+    ck_assert_str_eq(first, second);
+    const bragg_yaml *c = bragg_yaml_get(back, "c"), *g = bragg_yaml_get(c, "g"), *item = bragg_yaml_get(back, "list")->child;
+    ck_assert_str_eq(bragg_yaml_get(back, "a")->text, "x: y");
+    ck_assert_str_eq(bragg_yaml_get(back, "b")->child->next->text, "two, three");
+    ck_assert(bragg_yaml_get(c, "d")->is_null && !bragg_yaml_get(c, "e f")->is_null && !*bragg_yaml_get(g, "h")->text);
+    ck_assert_str_eq(bragg_yaml_get(g, "i")->text, "tab\t\"q\"");
+    ck_assert_str_eq(bragg_yaml_get(g, "z")->text, "9");
+    ck_assert_str_eq(bragg_yaml_get(item, "m")->text, "3");
+    ck_assert_str_eq(bragg_yaml_get(bragg_yaml_get(bragg_yaml_get(item->next, "n"), "o"), "p")->text, "1");
+    ck_assert_str_eq(bragg_yaml_get(item->next, "q")->child->next->text, "s");
+    ck_assert_uint_eq(bragg_yaml_get(back, "new")->n_children, 1);
+    ck_assert_ptr_null(bragg_yaml_get(root, "new")); /* the copy alone */
+    free(first);
+    free(second);
+    bragg_arena_free(arena);
+}
+END_TEST
+
 START_TEST(bad_yaml_is_an_error_with_line_and_column)
 {
     static const char *const bad[][2] = {
@@ -317,6 +357,7 @@ int main(void)
     tcase_add_test(tc, an_arena_gives_aligned_zeroed_memory_and_refuses_overflow);
     tcase_add_test(tc, the_parallel_loop_covers_every_item_once_and_names_the_first_failure);
     tcase_add_test(tc, yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place);
+    tcase_add_test(tc, yaml_reads_back_as_written_and_takes_what_it_lacks);
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

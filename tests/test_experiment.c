@@ -153,6 +153,7 @@ START_TEST(nonsense_is_refused_with_its_place)
         { "data: {pattern: x.xy}\nrefine: {background: {peaks: [[20, 0]]}}", "positive width" },
         { "data: {pattern: x.xy}\nrefine: {cycles: -5}", "cycles: expected 1 to 10000, found -5" },
         { "data: {pattern: x.xy}\nrefine: {background: {terms: 0}}", "terms: expected 1 to 40" },
+        { "data: {pattern: x.xy}\noutput: {directory: [a]}", "directory: expected" },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char text[500];
@@ -263,6 +264,66 @@ START_TEST(a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once)
 }
 END_TEST
 
+static char *effective(const char *path)
+{
+    bragg_experiment *x = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_arena *arena = bragg_arena_new();
+    bragg_yaml *root = NULL;
+    char *text = NULL;
+    size_t n;
+    ck_assert_msg(bragg_experiment_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_experiment_effective(x, arena, &root, &err) == BRAGG_OK, "%s", err.text);
+    FILE *to = open_memstream(&text, &n);
+    bragg_yaml_write(to, root);
+    fclose(to);
+    bragg_experiment_free(x);
+    bragg_arena_free(arena);
+    return text;
+}
+
+static double start_of(const char *path, const char *name)
+{
+    bragg_experiment *x;
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_experiment_read(path, &x, &err) == BRAGG_OK && bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+    double v = bragg_model_params(m)->at[bragg_params_find(bragg_model_params(m), name)].value;
+    bragg_model_free(m);
+    bragg_experiment_free(x);
+    return v;
+}
+
+START_TEST(what_is_in_force_can_be_kept_elsewhere_and_run_again)
+{
+    char path[300], other[300], command[700];
+    static const char single[] = "radiation: {anode: Co}\ndata: {pattern: x.xy, mount: transmission}\nphases: [{card: Si.cif, particle_diameter_um: 3.5}]\n"
+                                 "refine: {start: old, instrument: known.instr, values: {instrument.x: 0.01, instrument.u: 0.3, instrument.v: 0.2}, parameters: [x, v]}\n";
+    write_data();
+    write_file("known.instr", "w: 0.0123\n");
+    snprintf(command, sizeof command, "mkdir -p %s/old %s/kept", folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    write_file("old/fit.json", "{\"parameters\": {\"instrument.x\": {\"value\": 0.0715}, \"instrument.u\": {\"value\": 0.9}}}");
+    for (int k = 0; k < 2; k++) {
+        write_file("x.yaml", k ? single : joint);
+        snprintf(path, sizeof path, "%s/x.yaml", folder);
+        snprintf(other, sizeof other, "%s/kept/experiment.yaml", folder);
+        char *first = effective(path);
+        write_file("kept/experiment.yaml", first);
+        char *second = effective(other);
+        ck_assert_str_eq(first, second);
+        ck_assert(strstr(first, "strategy: ") && strstr(first, "polarization: 0.5") && strstr(first, "method: rietveld") && strstr(first, "terms: "));
+        ck_assert(k == 0 || (strstr(first, "/old/fit.json") && strstr(first, "strategy: all") && strstr(first, "lines: kalpha")));
+        free(first);
+        free(second);
+    }
+    assert_close(start_of(other, "instrument.x"), 0.0715, 1e-14);
+    assert_close(start_of(other, "instrument.w"), 0.0123, 1e-14);
+    assert_close(start_of(other, "instrument.u"), 0.3, 1e-14); /* held: as asked for now */
+    assert_close(start_of(other, "instrument.v"), 0.2, 1e-14);
+}
+END_TEST
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -275,6 +336,7 @@ int main(void)
     tcase_add_test(all, nonsense_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
     tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);
+    tcase_add_test(all, what_is_in_force_can_be_kept_elsewhere_and_run_again);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -49,10 +49,17 @@ typedef struct bragg_experiment {
     bragg_experiment_phase *phase;
     bragg_refine_options options;
     const char *start;               /**< fit.json to start from; may be NULL */
+    const char *directory;           /**< output's; may be NULL */
 } bragg_experiment;
 
 /** EDATA with line and column for what the file has wrong. */
 bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
+/** The file as it is in force: what it leaves open filled in, paths absolute, so that it
+ *  can be kept elsewhere and run again (bragg_yaml_write). */
+bragg_status bragg_experiment_effective(const bragg_experiment *experiment, bragg_arena *arena, bragg_yaml **out, bragg_error *err);
+/** Start from an earlier result, a fit.json or the folder it stands in, as if the file
+ *  said so; NULL changes nothing. */
+bragg_status bragg_experiment_start(bragg_experiment *experiment, const char *result, bragg_error *err);
 void bragg_experiment_free(bragg_experiment *experiment);
 /** A pattern's file, in the unit that data gives it. */
 bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err);

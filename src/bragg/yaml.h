@@ -6,6 +6,7 @@
 #include <bragg/error.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /** A YAML document as a tree in an arena.  Every node knows where it stood, so
  *  that every error names file, line and column.  All nodes are borrowed.
@@ -55,6 +56,16 @@ bragg_status bragg_yaml_numbers(const bragg_yaml *node, double *values, size_t n
 /** Record "FILE:LINE:COLUMN: message". */
 bragg_status bragg_yaml_fail(const bragg_yaml *node, bragg_error *err, const char *format, ...)
     BRAGG_PRINTF(3, 4);
+
+/** A tree of its own in the arena; NULL without memory. */
+bragg_yaml *bragg_yaml_copy(bragg_arena *arena, const bragg_yaml *from);
+/** Keys of a map, and of the maps in it, that `to` has not; false without memory. */
+bool bragg_yaml_add_missing(bragg_arena *arena, bragg_yaml *to, const bragg_yaml *from);
+/** Paths (a scalar, or all in a list) that are seen from the document's folder become
+ *  absolute; node may be NULL; false without memory. */
+bool bragg_yaml_make_absolute(bragg_arena *arena, bragg_yaml *node);
+/** The tree as a document that reads back the same. */
+void bragg_yaml_write(FILE *to, const bragg_yaml *root);
 
 /** The entry of names nearest to text by edit distance when near enough to be
  *  meant, else NULL. */

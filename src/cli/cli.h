@@ -57,12 +57,16 @@ bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg
  *  frame, a YAML description or "gaps", for whose rings g (or NULL) says where they are: free. */
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
+/** The experiment as it is in force, to a file or (path NULL) to standard output; more:
+ *  what the command itself takes for granted, YAML, may be NULL. */
+bragg_status cli_write_config(const bragg_experiment *experiment, const char *more, const char *path, bool force, bragg_error *err);
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
 /** "Bi,Sb,K" to atomic numbers; option names the option in messages. */
 bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err);
 
 /** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
+json_t *cli_params_json(const bragg_params *params, double serial_factor);
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
 /** Its Rietveld plot, in the format of the path's extension; scale of the intensities,

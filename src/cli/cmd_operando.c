@@ -12,7 +12,7 @@
 
 typedef struct wish {
     const char *out;
-    bool json, force, resume, follow, no_plots;
+    bool json, force, config, resume, follow, no_plots;
     double idle_s;
 } wish;
 
@@ -135,7 +135,14 @@ static bool has_store(void)
 #endif
 }
 
-static bragg_status prepare(const wish *w, bragg_arena *arena, bragg_series_options *o, bragg_error *err)
+/* What a sequence is when the file does not say (bragg_seq_plan). */
+static const char *usual_sequence(const bragg_experiment *x)
+{
+    return x->n_phases > 1 ? "sequence: {direction: forward, propagate: true, appear: bic, enter: 10, leave: 0, block: 32}"
+                           : "sequence: {direction: forward, propagate: true, appear: always}";
+}
+
+static bragg_status prepare(const wish *w, const bragg_experiment *x, bragg_arena *arena, bragg_series_options *o, bragg_error *err)
 {
     if (w->resume && !w->out)
         return bragg_fail(err, BRAGG_EINVAL, "--resume: expected -o DIR with the run to go on with, found none");
@@ -149,13 +156,16 @@ static bragg_status prepare(const wish *w, bragg_arena *arena, bragg_series_opti
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     if (!w->force && !w->resume && bragg_path_exists(csv))
         return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", csv);
+    st = cli_write_config(x, usual_sequence(x), bragg_path_join(arena, w->out, "experiment.yaml"), w->force || w->resume, err);
+    if (st < 0)
+        return st;
     o->store = has_store() || w->resume ? store : NULL;
     o->resume = w->resume;
     o->force = w->force;
     return BRAGG_OK;
 }
 
-static bragg_status operando(const wish *w, const char *path, bragg_error *err)
+static bragg_status operando(wish *w, const char *path, bragg_error *err)
 {
     bragg_experiment *x = NULL;
     bragg_series *s = NULL;
@@ -164,10 +174,18 @@ static bragg_status operando(const wish *w, const char *path, bragg_error *err)
     cli_progress bar;
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? bragg_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    if (st == BRAGG_OK && !w->out)
+        w->out = x->directory;
+    if (st == BRAGG_OK && w->config) {
+        st = cli_write_config(x, usual_sequence(x), NULL, false, err);
+        bragg_experiment_free(x);
+        bragg_arena_free(arena);
+        return st;
+    }
     if (st == BRAGG_OK)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
-        st = prepare(w, arena, &o, err);
+        st = prepare(w, x, arena, &o, err);
     if (st == BRAGG_OK) {
         catch_signals();
         cli_observer(&bar, "frame");
@@ -202,6 +220,7 @@ static int run(int argc, char **argv)
         { "follow", 0, CLI_FLAG, &w.follow, NULL, "go on waiting for frames until Ctrl-C or SIGTERM" },
         { "idle", 0, CLI_NUMBER, &w.idle_s, "S", "with --follow: end when none has come for so many seconds" },
         { "no-figures", 0, CLI_FLAG, &w.no_plots, NULL, "write the tables only" },
+        { "print-config", 0, CLI_FLAG, &w.config, NULL, "print the experiment as it is in force and exit" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };

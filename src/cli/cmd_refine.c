@@ -9,9 +9,9 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *out, *scale;
+    const char *out, *scale, *start;
     cli_plot_look look;
-    bool json, force, parameters;
+    bool json, force, parameters, config;
 } wish;
 
 static bragg_status add_provenance(json_t *root, const bragg_experiment *x, bragg_error *err)
@@ -84,6 +84,23 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
     return st;
 }
 
+/* What the refinement begins with, written before it does: nothing is lost whatever
+ * becomes of it, and a folder that holds results already is found out in time. */
+static bragg_status write_start(const wish *w, const bragg_experiment *x, bragg_model *m, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_status st = arena ? bragg_path_make_folder(w->out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for results");
+    if (st == BRAGG_OK)
+        st = cli_write_config(x, NULL, bragg_path_join(arena, w->out, "experiment.yaml"), w->force, err);
+    json_t *root = st == BRAGG_OK ? json_pack("{s:o}", "parameters", cli_params_json(bragg_model_params(m), 1)) : NULL;
+    if (root && (st = add_provenance(root, x, err)) == BRAGG_OK)
+        st = bragg_json_write_take(root, bragg_path_join(arena, w->out, "start.json"), w->force, err);
+    else
+        json_decref(root);
+    bragg_arena_free(arena);
+    return st;
+}
+
 static void list_parameters(const bragg_params *t)
 {
     for (size_t k = 0; k < t->n; k++)
@@ -101,17 +118,28 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
     return st;
 }
 
-static bragg_status refine(const wish *w, const char *path, bragg_error *err)
+static bragg_status refine(wish *w, const char *path, bragg_error *err)
 {
     bragg_experiment *x = NULL;
     bragg_model *m = NULL;
     bragg_fit *f = NULL;
     bragg_status st = bragg_experiment_read(path, &x, err);
     if (st == BRAGG_OK)
+        st = bragg_experiment_start(x, w->start, err);
+    if (st == BRAGG_OK && !w->out)
+        w->out = x->directory;
+    if (st == BRAGG_OK && w->config) {
+        st = cli_write_config(x, NULL, NULL, false, err);
+        bragg_experiment_free(x);
+        return st;
+    }
+    if (st == BRAGG_OK)
         st = bragg_experiment_load(x, &m, err);
-    if (st == BRAGG_OK && w->parameters) {
+    if (st == BRAGG_OK && w->parameters)
         list_parameters(bragg_model_params(m));
-    } else if (st == BRAGG_OK) {
+    else if (st == BRAGG_OK && w->out)
+        st = write_start(w, x, m, err);
+    if (st == BRAGG_OK && !w->parameters) {
         cli_progress bar;
         x->options.observer = cli_observer(&bar, "refine");
         st = bragg_refine(m, &x->options, &f, err);
@@ -135,6 +163,8 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "scale", 's', CLI_TEXT, &w.scale, "HOW", "intensities of the plot: linear, sqrt or log [linear]" },
         { "weighted", 'w', CLI_FLAG, &w.look.weighted, NULL, "difference of the plot over its uncertainty" },
+        { "start", 0, CLI_TEXT, &w.start, "RESULT", "start from an earlier result: a fit.json or start.json, or their folder" },
+        { "print-config", 0, CLI_FLAG, &w.config, NULL, "print the experiment as it is in force and exit" },
         { "parameters", 0, CLI_FLAG, &w.parameters, NULL, "list all parameters at their start and exit" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };

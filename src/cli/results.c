@@ -33,9 +33,20 @@ static json_t *phase_json(const bragg_fit_phase *f, const char *card)
     return p;
 }
 
+json_t *cli_params_json(const bragg_params *t, double serial_factor)
+{
+    json_t *params = json_object();
+    for (size_t k = 0; k < t->n; k++) {
+        json_t *q = bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit);
+        json_object_set_new(q, "esd_serial", bragg_json_number(t->at[k].esd * serial_factor));
+        json_object_set_new(params, t->at[k].name, q);
+    }
+    return params;
+}
+
 json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *const *cards)
 {
-    json_t *root = json_object(), *params = json_object(), *phases = json_array();
+    json_t *root = json_object(), *phases = json_array();
     json_object_set_new(root, "converged", json_boolean(f->converged));
     json_object_set_new(root, "cycles", json_integer(f->cycles));
     json_object_set_new(root, "points", json_integer((json_int_t)f->points));
@@ -47,12 +58,7 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     json_object_set_new(root, "gof", bragg_json_number(f->gof));
     json_object_set_new(root, "durbin_watson", bragg_json_number(f->durbin_watson));
     json_object_set_new(root, "serial_factor", bragg_json_number(f->serial_factor));
-    for (size_t k = 0; k < t->n; k++) {
-        json_t *q = bragg_json_quantity(t->at[k].value, t->at[k].esd, t->at[k].unit);
-        json_object_set_new(q, "esd_serial", bragg_json_number(t->at[k].esd * f->serial_factor));
-        json_object_set_new(params, t->at[k].name, q);
-    }
-    json_object_set_new(root, "parameters", params);
+    json_object_set_new(root, "parameters", cli_params_json(t, f->serial_factor));
     for (size_t k = 0; k < f->n_phases; k++)
         json_array_append_new(phases, phase_json(&f->phase[k], cards ? cards[k] : NULL));
     json_object_set_new(root, "phases", phases);
@@ -136,5 +142,25 @@ bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err)
     bragg_status st = bragg_hash_file(path, hash, err);
     if (st == BRAGG_OK)
         json_array_append_new(list, json_pack("{s:s, s:s}", "file", path, "xxh3_128", hash));
+    return st;
+}
+
+bragg_status cli_write_config(const bragg_experiment *x, const char *more, const char *path, bool force, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_yaml *root = NULL;
+    bragg_output *out = NULL;
+    bragg_status st = arena ? bragg_experiment_effective(x, arena, &root, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
+    const bragg_yaml *usual = NULL;
+    if (st == BRAGG_OK && more && (st = bragg_yaml_parse(more, strlen(more), "usual", arena, &usual, err)) == BRAGG_OK && !bragg_yaml_add_missing(arena, root, usual))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
+    if (st == BRAGG_OK && !path)
+        bragg_yaml_write(stdout, root);
+    else if (st == BRAGG_OK && (st = bragg_output_open(path, force, &out, err)) == BRAGG_OK) {
+        fprintf(bragg_output_stream(out), "# as it was in force, bragg %s\n", PACKAGE_VERSION);
+        bragg_yaml_write(bragg_output_stream(out), root);
+        st = bragg_output_commit(out, err);
+    }
+    bragg_arena_free(arena);
     return st;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ------------------------------------------------------------- sections */
 
@@ -28,6 +29,24 @@ bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const 
     return st;
 }
 
+bragg_status bragg_experiment_start(bragg_experiment *x, const char *result, bragg_error *err)
+{
+    struct stat info;
+    if (!result)
+        return BRAGG_OK;
+    x->start = stat(result, &info) == 0 && S_ISDIR(info.st_mode) ? bragg_path_join(x->arena, result, "fit.json") : bragg_arena_strdup(x->arena, result);
+    if (!bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "strategy"))
+        x->options.stages = false; /* what was found stays near */
+    return x->start ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+}
+
+/* Where results go when the command line does not say. */
+static bragg_status read_output(const loading *l, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(l->root, "output"), "directory");
+    return node ? bragg_reading_path(l, node, &l->x->directory, err) : BRAGG_OK;
+}
+
 static bragg_status read_refine(const loading *l, bragg_error *err)
 {
     static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "bounds", "ties", "restraints", "standard", "cycles", "start" };
@@ -38,8 +57,8 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
         return BRAGG_OK;
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start"))) {
-        st = bragg_reading_path(l, node, &l->x->start, err);
-        l->x->options.stages = false; /* what was found stays near */
+        if ((st = bragg_reading_path(l, node, &text, err)) == BRAGG_OK)
+            st = bragg_experiment_start(l->x, text, err);
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "strategy")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         if (strcmp(text, "auto") && strcmp(text, "all"))
@@ -80,6 +99,8 @@ bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bra
         st = bragg_reading_phases(&l, err);
     if (st == BRAGG_OK)
         st = read_refine(&l, err);
+    if (st == BRAGG_OK)
+        st = read_output(&l, err);
     if (st < 0) {
         bragg_arena_free(arena);
         return st;
@@ -328,8 +349,6 @@ static bragg_status set_starts(const bragg_experiment *x, const bragg_pattern *c
     }
     const bragg_yaml *refine = bragg_yaml_get(x->root, "refine");
     bragg_status st = set_bounds(m, bragg_yaml_get(refine, "bounds"), err);
-    if (st == BRAGG_OK && x->start)
-        st = bragg_model_start(m, x->start, err);
     if (st == BRAGG_OK)
         st = set_values(m, bragg_yaml_get(refine, "values"), err);
     if (st == BRAGG_OK)
@@ -355,6 +374,23 @@ static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m,
         snprintf(prefix, sizeof prefix, "phase.%.100s.", x->phase[k].name);
         st = select_list(m, x->phase[k].refine, prefix, prefix, err);
     }
+    return st;
+}
+
+/* An earlier result goes before `values` where a parameter is refined: those are where
+ * it once started.  What is held stays at the value that is asked for now. */
+static bragg_status go_on(const bragg_experiment *x, bragg_model *m, bragg_error *err)
+{
+    bragg_params *t = bragg_model_params(m);
+    const bragg_yaml *values = bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "values");
+    bragg_status st = x->start ? bragg_model_start(m, x->start, err) : BRAGG_OK;
+    for (const bragg_yaml *c = values && x->start ? values->child : NULL; c && st == BRAGG_OK; c = c->next) {
+        ptrdiff_t row = bragg_params_find(t, c->key);
+        if (row >= 0 && !t->at[row].refine)
+            st = bragg_yaml_number(c, &t->at[row].value, err);
+    }
+    if (x->start && st == BRAGG_OK)
+        bragg_params_apply_ties(t);
     return st;
 }
 
@@ -388,6 +424,8 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
         st = set_starts(x, patterns, m, err);
     if (st == BRAGG_OK)
         st = select_parameters(x, m, err);
+    if (st == BRAGG_OK)
+        st = go_on(x, m, err);
     if (st < 0) {
         bragg_model_free(m);
         return st;

@@ -26,7 +26,8 @@ bragg_status bragg_model_start(bragg_model *m, const char *path, bragg_error *er
     json_t *root = json_load_file(path, 0, &cause), *params = root ? json_object_get(root, "parameters") : NULL;
     bragg_status st = BRAGG_OK;
     if (!root)
-        st = bragg_fail(err, BRAGG_EDATA, "'%s': line %d: %s", path, cause.line, cause.text);
+        st = cause.line > 0 ? bragg_fail(err, BRAGG_EDATA, "'%s': line %d: %s", path, cause.line, cause.text)
+                            : bragg_fail(err, BRAGG_EIO, "'%s': cannot read it", path);
     else if (!json_is_object(params))
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected the result of a refinement, found no 'parameters'", path);
     size_t taken = 0;
