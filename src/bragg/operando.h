@@ -6,6 +6,7 @@
 #include <bragg/log.h>
 #include <bragg/observer.h>
 #include <bragg/pattern.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /** A run of frames or patterns, each refined from where its neighbour ended, beside
@@ -172,6 +173,7 @@ bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error 
 typedef struct bragg_store_curves {
     size_t n, rows, frames;
     double *x_rad, *observed, *calculated, *sigma; /**< NAN where there is none */
+    double wavelength_ang;    /**< NAN when unknown */
 } bragg_store_curves;
 /** At most `rows` rows (0: all). */
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);
@@ -179,6 +181,23 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
 bragg_status bragg_frames_curves(const bragg_frames *frames, const bragg_experiment *experiment, size_t rows,
                                  bragg_store_curves *out, bragg_error *err);
 void bragg_store_curves_free(bragg_store_curves *curves);
+
+/** A store that may still grow, looked at frame by frame.  What of a log belongs to a
+ *  frame is NAN until the run has ended. */
+typedef struct bragg_store_view {
+    size_t room, n;           /**< frames there is room for, points of a pattern */
+    double *x_rad, wavelength_ang;
+    bragg_series series;      /**< names and texts, and one step: the frame that was read last */
+} bragg_store_view;
+bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err);
+void bragg_store_view_free(bragg_store_view *view);
+/** Another file has taken the path: look again. */
+bool bragg_store_view_replaced(const bragg_store_view *view);
+/** A number a frame, state[room], another one when its row is another; 0: not there yet. */
+bool bragg_store_view_states(const bragg_store_view *view, uint64_t *state);
+/** Frame k into series.step[0], and what is not NULL of its curves [n]; false when it is not
+ *  there, or not whole yet. */
+bool bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, float *calculated, float *sigma);
 
 /** Time of frame k in seconds for an axis: the log's clock, else since the first
  *  frame; NAN when any frame's is unknown. */

@@ -252,9 +252,13 @@ bragg_status bragg_plot_correlations(const bragg_plot_matrix *matrix, const brag
 bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
                                  bool force, bragg_error *err);
 
-/** One self-contained page with the figures (PNG and SVG inside), the account of what
- *  happened, the table of episodes and of the frames that failed, and the settings. */
+/** One self-contained page: the account of what happened, the map and the courses to
+ *  explore (in a build with uPlot), the figures for print, the table of episodes and of the
+ *  frames that failed, and the settings. */
 bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const char *path, bool force,
                                bragg_error *err);
+
+/** The same of the folder that bragg refine -o or bragg pdf fit -o has written. */
+bragg_status bragg_report_fit_html(const char *folder, const char *path, bool force, bragg_error *err);
 
 #endif

@@ -4,24 +4,43 @@
 #include "cli.h"
 
 #include <bragg/operando.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static bragg_status report(const char *results, const char *out, bool force, bragg_error *err)
+static bragg_status report_series(const char *store, const char *out, bool force, bragg_error *err)
 {
-    struct stat info;
-    bragg_arena *arena = bragg_arena_new();
     bragg_series *s = NULL;
     bragg_store_curves c = { 0 };
-    bool folder = stat(results, &info) == 0 && S_ISDIR(info.st_mode);
-    const char *store = arena ? folder ? bragg_path_join(arena, results, "series.h5") : results : NULL;
-    bragg_status st = store ? bragg_store_read(store, &s, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
+    bragg_status st = bragg_store_read(store, &s, err);
     if (st == BRAGG_OK)
         st = bragg_store_patterns(store, 1200, &c, err);
     if (st == BRAGG_OK)
         st = bragg_report_html(s, &c, out, force, err);
     bragg_store_curves_free(&c);
     bragg_series_free(s);
+    return st;
+}
+
+/* A store, or the folder of a run, of a refinement or of a fit to G(r). */
+static bragg_status report(const char *results, const char *out, bool force, bragg_error *err)
+{
+    struct stat info;
+    bragg_arena *arena = bragg_arena_new();
+    const char *store = arena ? bragg_path_join(arena, results, "series.h5") : NULL, *fit = arena ? bragg_path_join(arena, results, "fit.json") : NULL;
+    bragg_status st = BRAGG_OK;
+    if (!store || !fit)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
+    else if (stat(results, &info))
+        st = bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando, refine or pdf fit has named", results, strerror(errno));
+    else if (!S_ISDIR(info.st_mode))
+        st = report_series(results, out, force, err);
+    else if (bragg_path_exists(store))
+        st = report_series(store, out, force, err);
+    else if (bragg_path_exists(fit))
+        st = bragg_report_fit_html(results, out, force, err);
+    else
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': expected results of bragg operando, refine or pdf fit (series.h5 or fit.json), found neither", results);
     bragg_arena_free(arena);
     return st;
 }
@@ -40,10 +59,10 @@ static int run(int argc, char **argv)
     if (st == BRAGG_OK && help)
         return 0;
     if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected the folder of one run or its series.h5, found %d names", n);
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected the folder of one run, or its series.h5, found %d names", n);
     if (st == BRAGG_OK)
         st = report(argv[0], out, force, &err);
     return cli_report(&cli_report_page, st, &err);
 }
 
-const cli_command cli_report_page = { "report", "RESULTS", "the results of bragg operando as one self-contained HTML page", run };
+const cli_command cli_report_page = { "report", "RESULTS", "results as one self-contained HTML page to explore", run };

@@ -12,6 +12,27 @@
 #include <string.h>
 #include <tiffio.h>
 
+#ifdef HAVE_HDF5
+#define WITH_HDF5 "HDF5"
+#else
+#define WITH_HDF5 "no HDF5"
+#endif
+#ifdef HAVE_XYLIB
+#define WITH_XYLIB "xylib"
+#else
+#define WITH_XYLIB "no xylib"
+#endif
+#ifdef HAVE_UPLOT
+#define WITH_UPLOT "uPlot"
+#else
+#define WITH_UPLOT "no uPlot"
+#endif
+#ifdef HAVE_LIBMICROHTTPD
+#define WITH_SERVER "libmicrohttpd"
+#else
+#define WITH_SERVER "no libmicrohttpd"
+#endif
+
 static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_index, &cli_cards, &cli_refine, &cli_operando, &cli_report_page, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot, &cli_sources };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -29,16 +50,7 @@ static void print_version(void)
     printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
     printf("SQLite %s, cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n", sqlite3_libversion());
-#ifdef HAVE_HDF5
-    printf("optional: HDF5");
-#else
-    printf("optional: no HDF5");
-#endif
-#ifdef HAVE_XYLIB
-    printf(", xylib\n");
-#else
-    printf(", no xylib\n");
-#endif
+    printf("optional: %s, %s, %s, %s\n", WITH_HDF5, WITH_XYLIB, WITH_UPLOT, WITH_SERVER);
     printf("GPL-3.0-or-later; the cards of the Materials Project are CC BY 4.0\n");
 }
 

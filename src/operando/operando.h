@@ -83,7 +83,7 @@ typedef struct seq_store_start {
     size_t frames, points;
     const double *x_rad;
     const seq_shape *shape;
-    double usual_total;
+    double usual_total, wavelength_ang;
 } seq_store_start;
 bragg_status bragg_store_open(const seq_store_start *start, seq_store **out, bragg_error *err);
 /* Row k when it is whole, false when it is to be computed. */

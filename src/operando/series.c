@@ -497,7 +497,8 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
         return BRAGG_OK;
     char *text = NULL;
     bragg_status st = read_experiment(experiment_path, &text, err);
-    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->n, r->n_grid, r->grid, r->shape, r->usual };
+    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->n, r->n_grid, r->grid, r->shape, r->usual,
+                              r->x->pattern->histogram.radiation.wavelength_ang[0] };
     if (st == BRAGG_OK)
         st = bragg_store_open(&start, &r->store, err);
     free(text);

@@ -64,6 +64,32 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
     (void)rows;
 }
 
+bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err)
+{
+    *out = NULL;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", path);
+}
+
+void bragg_store_view_free(bragg_store_view *v) { (void)v; }
+
+bool bragg_store_view_replaced(const bragg_store_view *v)
+{
+    return false;
+    (void)v;
+}
+
+bool bragg_store_view_states(const bragg_store_view *v, uint64_t *state)
+{
+    return false;
+    (void)v, (void)state;
+}
+
+bool bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, float *calculated, float *sigma)
+{
+    return false;
+    (void)v, (void)k, (void)observed, (void)calculated, (void)sigma;
+}
+
 #else
 
 #include <bragg/units.h>
@@ -94,7 +120,7 @@ struct seq_store {
     off_t offset[PARTS];
     size_t size[PARTS];      /* of a row */
     char *texts[4];          /* title, provenance, experiment, notes */
-    double *x_rad;
+    double *x_rad, wavelength_ang;
     bragg_arena *arena;
 };
 static const char *const text_names[4] = { "/title", "/provenance", "/experiment", "/notes" };
@@ -238,7 +264,8 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
         deg[i] = s->x_rad[i] / BRAGG_DEG;
     hsize_t n = s->points;
     bool good = a >= 0 && b >= 0 && deg && put_text(file, "/creator", "bragg " PACKAGE_VERSION) &&
-                put_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, 1, &n, deg) && put_columns(file, s) && put_parts(file, s);
+                put_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, 1, &n, deg) &&
+                put_set(file, "/patterns/wavelength_ang", H5T_NATIVE_DOUBLE, 0, NULL, &s->wavelength_ang) && put_columns(file, s) && put_parts(file, s);
     for (int k = 0; k < 4 && good; k++)
         good = put_text(file, text_names[k], s->texts[k]);
     good = good && put_log(file, series);
@@ -396,7 +423,7 @@ static bragg_status fill(seq_store *s, const seq_store_start *o, bragg_error *er
 {
     const char *const texts[3] = { o->title, o->provenance, o->experiment_text };
     *s = (seq_store){ .fd = -1, .lock = -1, .room = o->frames, .points = o->points, .n_params = o->shape->n_params, .n_phases = o->shape->n_phases,
-                      .columns = o->shape->columns, .name = o->shape->name, .unit = o->shape->unit, .phase = o->shape->phase };
+                      .columns = o->shape->columns, .name = o->shape->name, .unit = o->shape->unit, .phase = o->shape->phase, .wavelength_ang = o->wavelength_ang };
     size_parts(s);
     s->path = strdup(o->path);
     s->lock_path = beside(o->path, ".lock");
@@ -468,6 +495,14 @@ bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEX
                 check == check_of(row, s->columns, file, message, &c, s->points) && status == (uint8_t)row[ROW_STATUS];
     free(room);
     return good;
+}
+
+/* Log and frames are joined at the end of a run; before that there is a hole. */
+static void read_joined(const seq_store *s, size_t k, bragg_step_log *log)
+{
+    static const bragg_step_log hole;
+    if (!read_part(s, LOG, k, log) || !memcmp(log, &hole, sizeof hole))
+        *log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
 }
 
 static bool write_part(const seq_store *s, int part, size_t k, const void *from)
@@ -697,8 +732,7 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
         bool whole = bragg_store_row(&view, k, row, message, name);
         if (!whole)
             memset(row, 0, view.columns * sizeof *row);
-        if (!read_part(&view, LOG, k, &s->step[k].log))
-            s->step[k].log = (bragg_step_log){ 0 };
+        read_joined(&view, k, &s->step[k].log);
         s->step[k].file = bragg_arena_strdup(arena, whole ? name : "");
         st = bragg_series_set_row(s, &shape, k, row, whole ? message : "not reached", err);
         s->step[k].path = row[ROW_PATH];
@@ -719,6 +753,104 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     else
         *out = s;
     return st;
+}
+
+/* ------------------------------------------------------------- a view */
+
+static void read_positions(hid_t file, double *x_rad, size_t n)
+{
+    hid_t set = H5Dopen2(file, "/patterns/two_theta_deg", H5P_DEFAULT);
+    H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, x_rad);
+    H5Dclose(set);
+    for (size_t i = 0; i < n; i++)
+        x_rad[i] *= BRAGG_DEG;
+}
+
+static double read_wavelength(hid_t file)
+{
+    double v = NAN;
+    hid_t set = H5Lexists(file, "/patterns/wavelength_ang", H5P_DEFAULT) > 0 ? H5Dopen2(file, "/patterns/wavelength_ang", H5P_DEFAULT) : -1;
+    if (set >= 0) {
+        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &v);
+        H5Dclose(set);
+    }
+    return v;
+}
+
+typedef struct seq_view {
+    bragg_store_view open; /* first: it is what the caller holds */
+    seq_store store;
+    seq_shape shape;
+    const char *path;
+    double *row;
+    bragg_arena *seen;     /* texts of the frame that was read last */
+} seq_view;
+
+void bragg_store_view_free(bragg_store_view *open)
+{
+    seq_view *v = (seq_view *)(void *)open;
+    if (!v)
+        return;
+    close_view(&v->store);
+    bragg_arena_free(v->seen);
+    bragg_arena_free(v->open.series.arena);
+}
+
+/* A larger file takes the name of a smaller one. */
+bool bragg_store_view_replaced(const bragg_store_view *open)
+{
+    const seq_view *v = (const seq_view *)(const void *)open;
+    struct stat mine, there;
+    return stat(v->path, &there) == 0 && fstat(v->store.fd, &mine) == 0 && (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev);
+}
+
+static bool read_all(int fd, void *to, size_t n, off_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(fd, (char *)to + done, n - done, at + (off_t)done);
+        if (got <= 0)
+            return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
+bool bragg_store_view_states(const bragg_store_view *open, uint64_t *state)
+{
+    const seq_view *v = (const seq_view *)(const void *)open;
+    const seq_store *s = &v->store;
+    uint8_t status[4096];
+    if (!read_all(s->fd, state, s->room * sizeof *state, s->offset[CHECK]))
+        return false;
+    for (size_t k = 0; k < s->room; k += sizeof status) {
+        size_t n = s->room - k < sizeof status ? s->room - k : sizeof status;
+        if (!read_all(s->fd, status, n, place(s, STATUS, k)))
+            return false;
+        for (size_t i = 0; i < n; i++)
+            state[k + i] = status[i] ? state[k + i] | 1 : 0;
+    }
+    return true;
+}
+
+bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, float *calculated, float *sigma)
+{
+    seq_view *v = (seq_view *)(void *)open;
+    bragg_series *series = &v->open.series;
+    bragg_arena *own = series->arena;
+    char message[TEXT] = "", name[TEXT] = "";
+    bragg_arena_free(v->seen);
+    v->seen = bragg_arena_new();
+    if (!v->seen || !bragg_store_row(&v->store, k, v->row, message, name))
+        return false;
+    series->arena = v->seen; /* set_row keeps the message there */
+    bragg_status st = bragg_series_set_row(series, &v->shape, 0, v->row, message, NULL);
+    series->arena = own;
+    bragg_step *step = series->step;
+    name[TEXT - 1] = 0;
+    step->file = bragg_arena_strdup(v->seen, name);
+    read_joined(&v->store, k, &step->log);
+    return st == BRAGG_OK && step->file && (!observed || read_part(&v->store, OBSERVED, k, observed)) &&
+           (!calculated || read_part(&v->store, CALCULATED, k, calculated)) && (!sigma || read_part(&v->store, SIGMA, k, sigma));
 }
 
 /* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those
@@ -758,12 +890,9 @@ static bragg_status read_patterns(const char *path, size_t rows, bragg_store_cur
     out->x_rad = malloc((view.points + 1 + 3 * n * view.points) * sizeof(double));
     float *row = malloc((view.points + 1) * sizeof *row);
     if (out->x_rad && row) {
-        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points, out->x_rad + view.points + 2 * n * view.points };
-        hid_t set = H5Dopen2(file, "/patterns/two_theta_deg", H5P_DEFAULT);
-        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->x_rad);
-        H5Dclose(set);
-        for (size_t i = 0; i < view.points; i++)
-            out->x_rad[i] *= BRAGG_DEG;
+        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points, out->x_rad + view.points + 2 * n * view.points, NAN };
+        read_positions(file, out->x_rad, view.points);
+        out->wavelength_ang = read_wavelength(file);
         for (size_t k = 0; k < n; k++) {
             size_t last = (k + 1) * each < view.room ? (k + 1) * each : view.room;
             average(&view, OBSERVED, k * each, last, row, out->observed + k * view.points);
@@ -802,6 +931,52 @@ bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_e
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = close_store(s, series, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+static bragg_status look(const char *path, bragg_store_view **out, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    seq_view *v = arena ? bragg_arena_alloc(arena, 1, sizeof *v) : NULL;
+    hid_t file;
+    *out = NULL;
+    if (!v) {
+        bragg_arena_free(arena);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
+    }
+    v->open.series = (bragg_series){ .arena = arena, .clock = BRAGG_CLOCK_INIT };
+    bragg_status st = open_view(path, arena, &v->store, &file, err);
+    if (st < 0) {
+        bragg_arena_free(arena);
+        return st;
+    }
+    seq_store *s = &v->store;
+    v->shape = (seq_shape){ s->n_params, s->n_phases, s->columns, s->name, s->unit, s->phase };
+    v->path = bragg_arena_strdup(arena, path);
+    v->row = bragg_arena_alloc(arena, s->columns, sizeof *v->row);
+    v->open.room = s->room;
+    v->open.n = s->points;
+    v->open.x_rad = bragg_arena_alloc(arena, s->points + 1, sizeof *v->open.x_rad);
+    v->open.wavelength_ang = read_wavelength(file);
+    st = v->path && v->row && v->open.x_rad && (v->seen = bragg_arena_new()) ? bragg_series_attach(&v->open.series, &v->shape, 1, err)
+                                                                            : bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
+    if (st == BRAGG_OK)
+        read_positions(file, v->open.x_rad, s->points);
+    if (st == BRAGG_OK)
+        st = read_notes(file, &v->open.series, err);
+    H5Fclose(file);
+    if (st < 0)
+        bragg_store_view_free(&v->open);
+    else
+        *out = &v->open;
+    return st;
+}
+
+bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = look(path, out, err);
     bragg_hdf5_end(turn);
     return st;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The figures of a run: maps beside the log, and what the phases did. */
 #include "config.h"
-#include "report.h"
+#include "page.h"
 
 #include <bragg/arena.h>
 #include <bragg/path.h>
@@ -185,9 +185,7 @@ typedef struct stack {
 } stack;
 
 /* A quantity of every phase: one curve each in one panel, or a panel each. */
-typedef void (*taker)(const bragg_step *step, size_t which, double *value, double *esd);
-
-static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, taker take, size_t which, bragg_error *err)
+static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, bragg_report_taker take, size_t which, bragg_error *err)
 {
     bragg_plot_curve *more = bragg_arena_alloc(b->arena, p->n_curves + 1, sizeof *more);
     double *y = doubles(b, b->s->n), *e = doubles(b, b->s->n);
@@ -209,22 +207,15 @@ static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, t
     return BRAGG_OK;
 }
 
-static void take_fraction(const bragg_step *t, size_t i, double *v, double *e) { *v = 100 * t->fraction[i].value, *e = 100 * t->fraction[i].esd; }
-static void take_volume(const bragg_step *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 && t->volume[i].esd > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
-static void take_param(const bragg_step *t, size_t k, double *v, double *e) { *v = isfinite(t->esd[k]) ? t->value[k] : NAN, *e = t->esd[k]; }
-static void take_voltage(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.voltage_v, *e = NAN; (void)k; }
-static void take_temperature(const bragg_step *t, size_t k, double *v, double *e) { *v = t->temperature_k, *e = NAN; (void)k; }
-static void take_rwp(const bragg_step *t, size_t k, double *v, double *e) { *v = 100 * t->rwp, *e = NAN; (void)k; }
-
 static bragg_status add_log_panel(book *b, stack *to, bragg_error *err)
 {
     bragg_plot_panel *p = &to->panels[to->n];
     *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
     p->y_label = "Voltage (V)";
-    bragg_status st = add_curve(b, p, NULL, take_voltage, 0, err);
+    bragg_status st = add_curve(b, p, NULL, bragg_take_voltage, 0, err);
     if (st == BRAGG_OK && !p->n_curves && strcmp(b->axis.label, "Temperature (K)")) {
         p->y_label = "Temperature (K)";
-        st = add_curve(b, p, NULL, take_temperature, 0, err);
+        st = add_curve(b, p, NULL, bragg_take_temperature, 0, err);
     }
     to->n += p->n_curves > 0;
     return st;
@@ -258,13 +249,13 @@ static bragg_status plot_fractions(book *b, bragg_error *err)
     *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
     p->y_label = "Weight fraction (%)";
     for (size_t i = 0; b->s->n_phases > 1 && i < b->s->n_phases && st == BRAGG_OK; i++)
-        st = add_curve(b, p, b->s->phase[i], take_fraction, i, err);
+        st = add_curve(b, p, b->s->phase[i], bragg_take_fraction, i, err);
     t.n += p->n_curves > 0;
     p = &panels[t.n];
     *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
     p->y_label = "<i>R</i><sub>wp</sub> (%)";
     if (st == BRAGG_OK)
-        st = add_curve(b, p, NULL, take_rwp, 0, err);
+        st = add_curve(b, p, NULL, bragg_take_rwp, 0, err);
     t.n += p->n_curves > 0;
     return st == BRAGG_OK ? plot_stack(b, &t, "fractions", err) : st;
 }
@@ -280,7 +271,7 @@ static bragg_status plot_volumes(book *b, bragg_error *err)
         bragg_plot_panel *p = &panels[t.n];
         *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
         p->y_label = bragg_arena_strdup(b->arena, label);
-        st = add_curve(b, p, NULL, take_volume, i, err);
+        st = add_curve(b, p, NULL, bragg_take_volume, i, err);
         t.n += p->n_curves > 0;
     }
     return st == BRAGG_OK ? plot_stack(b, &t, "volumes", err) : st;
@@ -306,7 +297,7 @@ static bragg_status plot_params(book *b, const char *const *what, size_t n_what,
         bragg_plot_panel *p = &panels[t.n];
         *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
         p->y_label = bragg_arena_strdup(b->arena, label);
-        st = add_curve(b, p, NULL, take_param, k, err);
+        st = add_curve(b, p, NULL, bragg_take_param, k, err);
         t.n += p->n_curves > 0;
     }
     return st == BRAGG_OK ? plot_stack(b, &t, stem, err) : st;

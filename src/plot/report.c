@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The report of a run: one page that opens anywhere without a network. */
 #include "config.h"
-#include "report.h"
+#include "page.h"
 
+#include <bragg/json.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
@@ -15,33 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ----------------------------------------------------------------- text */
-
-static void escape(FILE *to, const char *text)
-{
-    for (; *text; text++)
-        switch (*text) {
-        case '<': fputs("&lt;", to); break;
-        case '>': fputs("&gt;", to); break;
-        case '&': fputs("&amp;", to); break;
-        case '"': fputs("&quot;", to); break;
-        default: fputc(*text, to);
-        }
-}
-
-static void encode(FILE *to, FILE *from)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char b[3];
-    for (size_t n; (n = fread(b, 1, 3, from)) > 0;) {
-        if (n < 3)
-            memset(b + n, 0, 3 - n);
-        unsigned v = (unsigned)b[0] << 16 | (unsigned)b[1] << 8 | b[2];
-        for (size_t k = 0; k < 4; k++)
-            fputc(k <= n ? digits[v >> (18 - 6 * k) & 63] : '=', to);
-    }
-}
 
 /* "frame 12, 3.4 h, 0.61 V": where a frame stands. */
 static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
@@ -84,7 +58,7 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
 {
     size_t seen = 0, first = 0, last = 0, most = 0, stays = 0;
     fputs("<li><b>", to);
-    escape(to, s->phase[p]);
+    bragg_page_escape(to, s->phase[p]);
     fputs("</b>: ", to);
     for (size_t k = 0; k <= s->n; k++) {
         bool there = k < s->n && s->step[k].done && s->step[k].level[p] > 0;
@@ -138,7 +112,7 @@ static void tell_cycles(FILE *to, const bragg_series *s)
             if (isfinite(cycle)) {
                 double change = 100 * (t->volume[p].value / before.value - 1), esd = 100 * hypot(t->volume[p].esd, before.esd) / before.value;
                 fprintf(to, "<li>At the end of cycle %.0f the cell of <b>", t->log.cycle);
-                escape(to, s->phase[p]);
+                bragg_page_escape(to, s->phase[p]);
                 fprintf(to, "</b> is %s %% larger than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, change, esd), cycle);
             }
             before = t->volume[p];
@@ -180,7 +154,7 @@ static void tell_odds(FILE *to, const bragg_episode *e)
 
 static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_axis *a, const bragg_episode *e, size_t n)
 {
-    fputs("<h2>Episodes</h2>\n<table><tr><th>from</th><th>to</th><th>phases</th><th>verdict</th><th>odds</th></tr>\n", to);
+    fputs("<h2>Episodes</h2>\n<div class=\"wide\"><table><tr><th>from</th><th>to</th><th>phases</th><th>verdict</th><th>odds</th></tr>\n", to);
     for (size_t k = 0; k < n && k < 200; k++) {
         fputs("<tr><td>", to);
         place(to, s, a, e[k].first);
@@ -190,13 +164,13 @@ static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_ax
         for (size_t p = 0, some = 0; p < s->n_phases; p++)
             if (s->step[e[k].first].level[p] > 0) {
                 fputs(some++ ? ", " : "", to);
-                escape(to, s->phase[p]);
+                bragg_page_escape(to, s->phase[p]);
             }
         fprintf(to, "</td><td>%s</td>", bragg_verdict_name(e[k].verdict));
         tell_odds(to, &e[k]);
         fputs("</tr>\n", to);
     }
-    fputs("</table>\n", to);
+    fputs("</table></div>\n", to);
 }
 
 static void tell_failures(FILE *to, const bragg_series *s)
@@ -206,14 +180,14 @@ static void tell_failures(FILE *to, const bragg_series *s)
         const bragg_step *t = &s->step[k];
         if (t->status == BRAGG_FRAME_OK || t->status == BRAGG_FRAME_AT_BOUND)
             continue;
-        fputs(told++ ? "" : "<h2>Frames to look at</h2>\n<table><tr><th>frame</th><th>file</th><th>status</th><th>why</th></tr>\n", to);
+        fputs(told++ ? "" : "<h2>Frames to look at</h2>\n<div class=\"wide\"><table><tr><th>frame</th><th>file</th><th>status</th><th>why</th></tr>\n", to);
         fprintf(to, "<tr><td>%zu</td><td>", k);
-        escape(to, t->file);
+        bragg_page_escape(to, t->file);
         fprintf(to, "</td><td>%s</td><td>", bragg_frame_status_name(t->status));
-        escape(to, t->error ? t->error : !t->converged ? "did not converge" : "fits worse than its neighbours");
+        bragg_page_escape(to, t->error ? t->error : !t->converged ? "did not converge" : "fits worse than its neighbours");
         fputs("</td></tr>\n", to);
     }
-    fputs(told ? "</table>\n" : "", to);
+    fputs(told ? "</table></div>\n" : "", to);
 }
 
 static void tell_settings(FILE *to, const bragg_series *s)
@@ -222,7 +196,7 @@ static void tell_settings(FILE *to, const bragg_series *s)
         fputs("<h2>Notes</h2>\n<ul>\n", to);
         for (size_t k = 0; k < s->n_notes; k++) {
             fputs("<li>", to);
-            escape(to, s->note[k]);
+            bragg_page_escape(to, s->note[k]);
             fputs("</li>\n", to);
         }
         fputs("</ul>\n", to);
@@ -230,20 +204,146 @@ static void tell_settings(FILE *to, const bragg_series *s)
     fputs("<h2>Settings</h2>\n", to);
     if (s->experiment && *s->experiment) {
         fputs("<pre>", to);
-        escape(to, s->experiment);
+        bragg_page_escape(to, s->experiment);
         fputs("</pre>\n", to);
     }
     if (s->provenance && *s->provenance) {
         fputs("<pre>", to);
-        escape(to, s->provenance);
+        bragg_page_escape(to, s->provenance);
         fputs("</pre>\n", to);
     }
     fputs("<p>bragg " PACKAGE_VERSION "</p>\n", to);
 }
 
+/* ------------------------------------------------------------------ data */
+
+/* Rows of the map: `merge` stored ones each, so that neither the page nor the memory of
+ * whoever opens it grows without end. */
+enum { MOST_VALUES = 4000000, MOST_LOG = 4000 };
+
+static void put_rows(bragg_pack *p, const char *name, const double *rows, const bragg_store_curves *c, size_t merge, const bragg_page_codes *codes)
+{
+    size_t n = (c->rows + merge - 1) / merge;
+    uint16_t *out = malloc((n * c->n + 1) * sizeof *out);
+    p->failed |= !out;
+    for (size_t r = 0; out && r < n; r++)
+        for (size_t i = 0; i < c->n; i++) {
+            double sum = 0;
+            size_t some = 0;
+            for (size_t k = r * merge; k < (r + 1) * merge && k < c->rows; k++)
+                if (isfinite(rows[k * c->n + i])) {
+                    sum += rows[k * c->n + i];
+                    some++;
+                }
+            out[r * c->n + i] = some ? bragg_page_code(codes, sum / (double)some) : 0;
+        }
+    bragg_pack_put(p, name, "u16", out, out ? n * c->n : 0);
+    free(out);
+}
+
+static void put_log(bragg_pack *p, const bragg_series *s, bragg_arena *arena)
+{
+    static const char *const names[] = { "log_t", "log_v", "log_k" };
+    static const int columns[] = { 0, 1, 3 };
+    size_t every = s->n_stored_log / MOST_LOG + 1, n = s->n_stored_log / every;
+    double *y = bragg_arena_alloc(arena, n + 1, sizeof *y);
+    p->failed |= !y;
+    for (int k = 0; k < 3 && y && n; k++) {
+        for (size_t i = 0; i < n; i++)
+            y[i] = s->stored_log[(size_t)columns[k] * s->n_stored_log + i * every];
+        bragg_pack_put(p, names[k], "f64", y, n);
+    }
+}
+
+static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_column *columns, size_t n_columns, bragg_arena *arena)
+{
+    float *v = bragg_arena_alloc(arena, 2 * s->n + 1, sizeof *v), *e = v + s->n;
+    double *time = bragg_arena_alloc(arena, s->n + 1, sizeof *time);
+    uint8_t *state = bragg_arena_alloc(arena, s->n + 1, 1);
+    char name[40];
+    p->failed |= !v || !time || !state;
+    if (p->failed)
+        return;
+    for (size_t k = 0; k < s->n; k++) {
+        time[k] = bragg_series_time(s, k);
+        state[k] = (uint8_t)s->step[k].status;
+    }
+    bragg_pack_put(p, "time", "f64", time, s->n);
+    bragg_pack_put(p, "status", "u8", state, s->n);
+    for (size_t i = 0; i < s->n_phases; i++) {
+        for (size_t k = 0; k < s->n; k++)
+            state[k] = s->step[k].done && s->step[k].level[i] > 0;
+        snprintf(name, sizeof name, "level%zu", i);
+        bragg_pack_put(p, name, "u8", state, s->n);
+    }
+    for (size_t c = 0; c < n_columns; c++) {
+        for (size_t k = 0; k < s->n; k++) {
+            double value = NAN, esd = NAN;
+            if (s->step[k].done || !strcmp(columns[c].group, "log"))
+                columns[c].take(&s->step[k], columns[c].which, &value, &esd);
+            v[k] = (float)value;
+            e[k] = (float)esd;
+        }
+        snprintf(name, sizeof name, "c%zu", c);
+        bragg_pack_put(p, name, "f32", v, s->n);
+        *name = 'e';
+        bragg_pack_put(p, name, "f32", e, s->n);
+    }
+}
+
+static bool any_calculated(const bragg_store_curves *c)
+{
+    for (size_t i = 0; i < c->rows * c->n; i++)
+        if (isfinite(c->calculated[i]))
+            return true;
+    return false;
+}
+
+/* The data into the page; *about says what they are. */
+static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_curves *c, bragg_arena *arena, json_t **about, bragg_error *err)
+{
+    bragg_report_column *columns;
+    size_t n, merge = c->rows * c->n / MOST_VALUES + 1;
+    bragg_pack p;
+    bragg_status st = bragg_report_columns(s, false, arena, &columns, &n, err);
+    double *deg = st == BRAGG_OK ? bragg_arena_alloc(arena, c->n + 1, sizeof *deg) : NULL;
+    *about = NULL;
+    if (!deg)
+        return st < 0 ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
+    bragg_page_codes codes = bragg_page_codes_of(c->observed, c->rows * c->n);
+    for (size_t i = 0; i < c->n; i++)
+        deg[i] = c->x_rad[i] / BRAGG_DEG;
+    fputs("<script type=\"text/plain\" id=\"bytes\">", to);
+    bragg_pack_begin(&p, to, true);
+    bragg_pack_put(&p, "x", "f64", deg, c->n);
+    bragg_page_colours(&p);
+    put_frames(&p, s, columns, n, arena);
+    put_log(&p, s, arena);
+    put_rows(&p, "observed", c->observed, c, merge, &codes);
+    if (any_calculated(c))
+        put_rows(&p, "calculated", c->calculated, c, merge, &codes);
+    json_t *arrays = bragg_pack_end(&p), *files = json_array();
+    fputs("</script>\n", to);
+    if (!arrays) {
+        json_decref(files);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of a report");
+    }
+    for (size_t k = 0; k < s->n; k++)
+        json_array_append_new(files, bragg_report_file(&s->step[k]));
+    *about = bragg_report_describe(s, columns, n);
+    json_object_set_new(*about, "arrays", arrays);
+    json_object_set_new(*about, "files", files);
+    json_object_set_new(*about, "frames", json_integer((json_int_t)s->n));
+    json_object_set_new(*about, "each", json_integer((json_int_t)(c->frames * merge)));
+    json_object_set_new(*about, "low", json_real(codes.low));
+    json_object_set_new(*about, "high", json_real(codes.high));
+    json_object_set_new(*about, "wavelength", bragg_json_number(c->wavelength_ang));
+    return BRAGG_OK;
+}
+
 /* -------------------------------------------------------------- figures */
 
-static const struct { const char *stem, *kind, *caption; } figures[] = {
+static const bragg_page_figure figures[] = {
     { "map", "png", "Intensity (square root) against time, beside the log; bars show when each phase was there." },
     { "fractions", "svg", "Weight fractions; bands are one esd." },
     { "volumes", "svg", "Cell volumes." },
@@ -254,21 +354,6 @@ static const struct { const char *stem, *kind, *caption; } figures[] = {
     { "map-linear", "png", "The map on a linear scale." },
     { "map-log", "png", "The map on a logarithmic scale." },
 };
-
-static void put_figures(FILE *to, const char *folder)
-{
-    char name[4200];
-    for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) {
-        snprintf(name, sizeof name, "%s/%s.%s", folder, figures[k].stem, figures[k].kind);
-        FILE *f = fopen(name, "rb");
-        if (!f)
-            continue;
-        fprintf(to, "<figure><img alt=\"%s\" src=\"data:image/%s;base64,", figures[k].stem, *figures[k].kind == 's' ? "svg+xml" : "png");
-        encode(to, f);
-        fprintf(to, "\"><figcaption>%s</figcaption></figure>\n", figures[k].caption);
-        fclose(f);
-    }
-}
 
 static void remove_folder(const char *folder)
 {
@@ -283,40 +368,45 @@ static void remove_folder(const char *folder)
     rmdir(folder);
 }
 
-static const char style[] =
-    "body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}"
-    "h1{font-size:1.6em}h2{font-size:1.2em;margin-top:2em}figure{margin:1.5em 0}img{max-width:100%}"
-    "figcaption{color:#555;font-size:.9em}table{border-collapse:collapse;font-size:.9em}"
-    "td,th{border-bottom:1px solid #ccc;padding:.25em .6em;text-align:left;vertical-align:top}"
-    "pre{background:#f5f5f5;padding:1em;overflow-x:auto;font-size:.8em}.alarm{color:#a00}";
-
-static bragg_status write_page(const bragg_series *s, const char *folder, const char *path, bool force, bragg_error *err)
+static bragg_status fill_page(FILE *to, const bragg_series *s, const bragg_store_curves *c, const char *folder, bragg_arena *arena, bragg_error *err)
 {
-    bragg_arena *arena = bragg_arena_new();
     bragg_report_axis axis;
     bragg_episode *e;
     size_t n;
-    bragg_output *out;
-    bragg_status st = arena ? bragg_report_choose_axis(s, arena, &axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
+    json_t *about = NULL;
+    bragg_status st = bragg_report_choose_axis(s, arena, &axis, err);
     if (st == BRAGG_OK)
         st = bragg_series_episodes(s, arena, &e, &n, err);
-    if (st == BRAGG_OK)
-        st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    bragg_page_head(to, s->title ? s->title : "Operando run");
+    tell_account(to, s, &axis);
+    if (bragg_page_interactive() && c->rows) {
+        bragg_page_explore(to);
+        st = put_data(to, s, c, arena, &about, err);
+    }
+    fputs("<details class=\"figures\" open><summary>Figures for print</summary>\n", to);
+    bragg_page_figures(to, folder, figures, sizeof figures / sizeof *figures);
+    fputs("</details>\n", to);
+    tell_episodes(to, s, &axis, e, n);
+    tell_failures(to, s);
+    tell_settings(to, s);
+    bragg_page_tail(to, about);
+    json_decref(about);
+    return st;
+}
+
+static bragg_status write_page(const bragg_series *s, const bragg_store_curves *c, const char *folder, const char *path, bool force, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_output *out;
+    bragg_status st = arena ? bragg_output_open(path, force, &out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
     if (st == BRAGG_OK) {
-        FILE *to = bragg_output_stream(out);
-        const char *title = s->title ? s->title : "Operando run";
-        fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>", to);
-        escape(to, title);
-        fprintf(to, "</title><style>%s</style></head><body>\n<h1>", style);
-        escape(to, title);
-        fputs("</h1>\n", to);
-        tell_account(to, s, &axis);
-        put_figures(to, folder);
-        tell_episodes(to, s, &axis, e, n);
-        tell_failures(to, s);
-        tell_settings(to, s);
-        fputs("</body></html>\n", to);
-        st = bragg_output_commit(out, err);
+        st = fill_page(bragg_output_stream(out), s, c, folder, arena, err);
+        if (st == BRAGG_OK)
+            st = bragg_output_commit(out, err);
+        else
+            bragg_output_abandon(out);
     }
     bragg_arena_free(arena);
     return st;
@@ -333,7 +423,7 @@ bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *
         return bragg_fail(err, BRAGG_EIO, "'%s': %s", folder, strerror(errno));
     bragg_status st = bragg_plot_operando(s, c, folder, true, err);
     if (st == BRAGG_OK)
-        st = write_page(s, folder, path, force, err);
+        st = write_page(s, c, folder, path, force, err);
     remove_folder(folder);
     return st;
 }

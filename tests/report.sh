@@ -1,0 +1,60 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The report of a small run, of a refinement and of a fit to G(r), opened in a headless
+# Chromium: a program acts as a reader would (tests/report/check.js), nothing is written to
+# the console, in light and in dark, and the page prints.
+set -u
+src=$(cd "${TOP_SRCDIR:-.}" && pwd) bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+bad=0
+fail() { echo "$*"; bad=1; }
+"$bragg" --version | grep -q 'no HDF5' && { echo "skipped: this build has no HDF5"; exit 77; }
+"$bragg" simulate "$src/tests/report/truth.yaml" -o "$work/run" 2>"$work/err" || fail "simulate: $(cat "$work/err")"
+cp "$src/tests/report/experiment.yaml" "$work/run"
+"$bragg" operando "$work/run/experiment.yaml" -o "$work/series" --no-figures >"$work/out" 2>"$work/err" || fail "operando: $(cat "$work/err")"
+"$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
+"$bragg" refine "$src/tests/chaos/nickel.yaml" -o "$work/fit" >"$work/out" 2>"$work/err" || fail "refine: $(cat "$work/err")"
+"$bragg" report "$work/fit" -o "$work/fit.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
+"$bragg" pdf debye Ni --diameter 40 --uiso 0.006 -o "$work/nickel" >"$work/out" 2>"$work/err" || fail "pdf debye: $(cat "$work/err")"
+cp "$src/tests/report/nickel-gr.yaml" "$work"
+"$bragg" pdf fit "$work/nickel-gr.yaml" -o "$work/gr" >"$work/out" 2>"$work/err" || fail "pdf fit: $(cat "$work/err")"
+"$bragg" report "$work/gr" -o "$work/gr.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
+for page in series fit gr; do
+    grep -q '<title>' "$work/$page.html" || fail "$page.html has no title"
+    grep -Eq '(src|href)="?https?:' "$work/$page.html" && fail "$page.html asks the network"
+done
+grep -q 'copper to &lt;bismuth&gt; &amp; back' "$work/series.html" || fail "the title is not escaped"
+"$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" && fail "an existing page was overwritten"
+[ $bad = 0 ] || exit 1
+"$bragg" --version | grep -q 'no uPlot' && { echo "skipped: this build has no uPlot, reports are still"; exit 77; }
+chromium=
+for name in ${CHROMIUM:-chromium chromium-browser google-chrome}; do
+    command -v "$name" >/dev/null 2>&1 && { chromium=$name; break; }
+done
+[ -n "$chromium" ] || { echo "skipped: no Chromium to open the pages with"; exit 77; }
+browse() { # options
+    "$chromium" --headless --disable-gpu --no-first-run --disable-background-networking --disable-dev-shm-usage \
+        --user-data-dir="$work/profile" $([ "$(id -u)" = 0 ] && echo --no-sandbox) --window-size=1200,900 \
+        --enable-logging=stderr --virtual-time-budget=60000 "$@" 2>"$work/console"
+}
+browse --dump-dom about:blank >"$work/dom" || { echo "skipped: Chromium does not start here: $(tail -1 "$work/console")"; exit 77; }
+look() { # page, what to expect, options of the browser
+    page=$1 hash=$2
+    shift 2
+    { sed 's,</body></html>,,' "$work/$page.html"; echo '<script>'; cat "$src/tests/report/check.js"; echo '</script></body></html>'; } >"$work/checked.html"
+    browse "$@" --dump-dom "file://$work/checked.html#$hash" >"$work/dom"
+    sed -n '/<pre id="check">/,/<\/pre>/p' "$work/dom" | sed 's/.*<pre id="check">//;s,</pre>.*,,' >"$work/lines"
+    grep -q '^end' "$work/lines" || fail "$page $hash: the check did not end"
+    grep '^FAIL' "$work/lines" && fail "$page $hash: $(grep -c '^ok' "$work/lines") were good"
+    grep ':CONSOLE' "$work/console" && fail "$page $hash: something was written to the console"
+    echo "$page $hash: $(grep -c '^ok' "$work/lines") checks"
+    [ -z "${VERBOSE:-}" ] || cat "$work/lines"
+}
+look series kind=series
+look series 'kind=series&dark=1' --blink-settings=preferredColorScheme=0
+look fit 'kind=fits&axis=tth'
+look gr 'kind=fits&axis=r'
+browse --print-to-pdf="$work/series.pdf" "file://$work/series.html" >/dev/null
+[ "$(head -c 4 "$work/series.pdf")" = %PDF ] || fail "the page does not print"
+exit $bad
