@@ -587,26 +587,96 @@ START_TEST(offset_and_drift_come_back_from_events)
 }
 END_TEST
 
-START_TEST(the_offset_comes_back_from_a_signal_that_bends_at_the_steps)
+/* A cell of two phases: at rest, discharged, at rest, charged, at rest; the second comes
+ * somewhat after the current does, and is a little richer while it goes. */
+enum { CELL_ROWS = 1400, CELL_FRAMES = 150 };
+static double cell_charge(double t)
 {
-    bragg_log_step steps[5] = { { .kind = BRAGG_STEP_REST, .start_s = 0 }, { .kind = BRAGG_STEP_CHARGE, .start_s = 700, .current_a = 1 },
-        { .kind = BRAGG_STEP_REST, .start_s = 2900 }, { .kind = BRAGG_STEP_DISCHARGE, .start_s = 3650, .current_a = -1 },
-        { .kind = BRAGG_STEP_REST, .start_s = 5200 } };
-    double t[300], y[300], offset = 131.7, sharpness;
-    unsigned seed = 11;
-    for (int k = 0; k < 300; k++) {
-        t[k] = 20.0 * k;
-        double log = t[k] + offset, q = fmin(fmax(log - 700, 0), 2200) - fmin(fmax(log - 3650, 0), 1550);
-        seed = seed * 1103515245u + 12345u;
-        y[k] = 7.137 + 3e-5 * q + ((seed >> 16 & 0x7FFF) / 16384.0 - 1) * 1e-3;
+    return fmin(fmax(t - 1750, 0), 11300) - fmin(fmax(t - 14290, 0), 10650);
+}
+
+static double cell_fraction(double t)
+{
+    double q = cell_charge(t) / 11300;
+    return 0.87 * fmax(q - 0.04, 0) + 0.09 * q * q;
+}
+
+static void make_cell(double *time, double *charge, double *start, double *width, double *value, double *esd, double offset, double drift, double sigma, unsigned seed)
+{
+    for (int k = 0; k < CELL_ROWS; k++) {
+        time[k] = 23.0 * k;
+        charge[k] = cell_charge(time[k]);
     }
-    bragg_clock c;
+    for (int k = 0; k < CELL_FRAMES; k++) {
+        double sum = 0, noise = -6;
+        start[k] = 187.0 * k;
+        width[k] = 151;
+        for (int j = 0; j < 8; j++)
+            sum += cell_fraction(start[k] + offset + drift * (start[k] - 187.0 * (CELL_FRAMES - 1) / 2) + width[k] * (j + 0.5) / 8) / 8;
+        for (int j = 0; j < 12; j++) {
+            seed = seed * 1664525u + 1013904223u;
+            noise += seed / 4294967296.0;
+        }
+        value[k] = sum + sigma * noise;
+        esd[k] = sigma;
+        value[CELL_FRAMES + k] = 1 - value[k];
+        esd[CELL_FRAMES + k] = sigma;
+    }
+}
+
+START_TEST(the_offset_comes_back_from_fractions_that_follow_the_charge)
+{
+    static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
+    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true };
+    double evidence, pulls = 0, esds = 0;
     bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_clock_estimate(t, y, 300, steps, 5, 600, &c, &sharpness, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_msg(fabs(c.offset_s - offset) < fmax(4 * c.offset_esd_s, 1) && c.offset_esd_s < 10, "offset %g(%g), expected %g",
-                  c.offset_s, c.offset_esd_s, offset);
-    ck_assert(sharpness > 1);
-    ck_assert_int_eq(bragg_clock_estimate(t, y, 4, steps, 5, 600, &c, &sharpness, &err), BRAGG_EDATA);
+    bragg_clock c;
+    enum { TRIES = 12 };
+    for (unsigned k = 0; k < TRIES; k++) {
+        double offset = -700.0 + 131.7 * k;
+        make_cell(time, charge, start, width, value, esd, offset, 0, 4e-3, 11 + k);
+        ck_assert_msg(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, &err) == BRAGG_OK, "%s", err.text);
+        double pull = (c.offset_s - offset) / c.offset_esd_s;
+        ck_assert_msg(fabs(pull) < 4 && c.drift == 0, "offset %g(%g), expected %g; drift %g", c.offset_s, c.offset_esd_s, offset, c.drift);
+        ck_assert(fabs(offset) < 200 || evidence > 5);
+        pulls += pull * pull / TRIES;
+        esds += c.offset_esd_s / TRIES;
+    }
+    ck_assert_msg(pulls > 0.2 && pulls < 2.5 && esds < 45, "mean square pull %g, esd %g s", pulls, esds);
+}
+END_TEST
+
+START_TEST(a_drift_is_told_from_an_offset_when_it_is_large)
+{
+    static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
+    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true };
+    double evidence;
+    bragg_clock c;
+    make_cell(time, charge, start, width, value, esd, 391, 0.011, 1e-3, 5);
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, NULL), BRAGG_OK);
+    ck_assert_msg(fabs(c.drift - 0.011) < 4 * c.drift_esd && c.drift > 0, "drift %g(%g)", c.drift, c.drift_esd);
+    ck_assert_msg(fabs(c.offset_s - 391) < 4 * c.offset_esd_s, "offset %g(%g)", c.offset_s, c.offset_esd_s);
+}
+END_TEST
+
+START_TEST(a_signal_that_does_not_care_tells_no_offset)
+{
+    static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
+    bragg_clock_signals s = { CELL_FRAMES, 1, start, width, value, esd, false };
+    double evidence;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_clock c;
+    make_cell(time, charge, start, width, value, esd, 0, 0, 4e-3, 3);
+    for (int k = 0; k < CELL_FRAMES; k++)
+        value[k] = 0.5 + (value[k] - cell_fraction(start[k] + width[k] / 2)); /* noise */
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, &err), BRAGG_OK);
+    ck_assert_msg(isinf(c.offset_esd_s) || evidence < 5, "offset %g(%g), evidence %g", c.offset_s, c.offset_esd_s, evidence);
+    s.n = 4;
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, &err), BRAGG_EDATA);
+    s.n = CELL_FRAMES;
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, NAN, &c, &evidence, &err), BRAGG_EINVAL);
+    memset(charge, 0, sizeof charge);
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, &err), BRAGG_EDATA);
 }
 END_TEST
 
@@ -660,7 +730,9 @@ int main(void)
     tcase_add_test(c, steps_hold_against_noise_and_flicker);
     tcase_add_test(c, a_window_has_the_mean_and_not_the_point);
     tcase_add_test(c, offset_and_drift_come_back_from_events);
-    tcase_add_test(c, the_offset_comes_back_from_a_signal_that_bends_at_the_steps);
+    tcase_add_test(c, the_offset_comes_back_from_fractions_that_follow_the_charge);
+    tcase_add_test(c, a_drift_is_told_from_an_offset_when_it_is_large);
+    tcase_add_test(c, a_signal_that_does_not_care_tells_no_offset);
     tcase_add_test(c, options_come_from_the_experiment_file);
     Suite *s = suite_create("log");
     suite_add_tcase(s, c);

@@ -560,7 +560,9 @@ END_TEST
 int main(void)
 {
     /* GNU's OpenMP does not survive a fork of a process that has used it */
-    snprintf(folder, sizeof folder, "/tmp/bragg-operando-%ld", (long)getpid());
+    strcpy(folder, "/tmp/bragg-operando-XXXXXX");
+    if (!mkdtemp(folder))
+        return 1;
     pid_t maker = fork();
     int made;
     if (!maker) {

@@ -195,16 +195,24 @@ double bragg_clock_to_frame(const bragg_clock *clock, double log_s);
 bragg_status bragg_clock_fit(const double *frame_s, const double *log_s, const double *sigma_s,
                              size_t n, bragg_clock *clock, bragg_error *err);
 
-/** Offset from a signal of the frames (a peak's area, a cell edge …) whose rate
- *  changes where the log's steps begin: within ±max_offset_s, the one at which a
- *  line that bends at the steps (64 at most) leaves least of the signal.
- *  *sharpness is what it explains over what the best offset more than eight
- *  frames away explains (1: meaningless); offset_esd_s is INFINITY at an end of
- *  the range. */
-bragg_status bragg_clock_estimate(const double *frame_s, const double *signal, size_t n_frames,
-                                  const bragg_log_step *steps, size_t n_steps,
-                                  double max_offset_s, bragg_clock *clock, double *sharpness,
-                                  bragg_error *err);
+/** What the frames saw of a sample that the log drives: weight fractions, or the cell
+ *  of what is heated. */
+typedef struct bragg_clock_signals {
+    size_t n, n_signals;     /**< frames (8 to 4000, times rising), signals */
+    const double *start_s, *exposure_s; /**< of each frame; exposure_s may be NULL */
+    const double *value, *esd; /**< [signal][frame]; NAN: not known */
+    bool shares;             /**< the signals add up to one */
+} bragg_clock_signals;
+
+/** Offset, and drift when it is more than three of its esds, from signals that are smooth
+ *  functions of what drives the sample (charge that has passed, or temperature, a row of
+ *  the log each): they stand still when it does and may bend when it turns.  The most
+ *  likely offset within +-max_offset_s and the width of its likelihood, which is INFINITY
+ *  when that reaches the ends.  *evidence: logarithm of the likelihood's ratio over that
+ *  of no offset. */
+bragg_status bragg_clock_estimate(const double *time_s, const double *driven, size_t n_rows,
+                                  const bragg_clock_signals *signals, double max_offset_s,
+                                  bragg_clock *clock, double *evidence, bragg_error *err);
 
 /** Mean over from_s … to_s (log time) of a channel, linear between rows; the
  *  value there when both are equal.  NAN when nothing of the window is in the

@@ -97,6 +97,7 @@ typedef struct bragg_step {
     double *value, *esd;      /**< a row of the table each */
     bragg_quantity *fraction, *volume; /**< a phase each; a phase that is not there has 0 */
     double *limit;            /**< of the weight fraction of a phase that is not there, 95 % */
+    double *guess, *guess_esd; /**< what it would be if it were there, below zero too; NAN: unknown */
     double *evidence;         /**< scale over its esd */
     double *level;            /**< 0: not there, 1: scale, 2: and cell, 3: all of it is refined */
     double *unknown;          /**< BRAGG_STEP_UNKNOWN_PEAKS times 2theta in rad and significance */
@@ -123,7 +124,8 @@ typedef struct bragg_series {
     size_t n_log_steps;
     bragg_log_step *log_steps;
     double *log_charge_c;
-    bragg_clock clock;
+    bragg_clock clock;        /**< from the frames' times to seconds of the log */
+    double clock_zero_s;      /**< when the log began on its own clock: offset_s plus this is how far the clocks are apart */
     bool clock_estimated;
     bool logged, absolute;    /**< frames have a place in the log; their times are of the clock on the wall */
     bool timed;               /**< all frames have a time, and it rises */

@@ -40,6 +40,13 @@ void demo_count(demo *d, const char *name, size_t good, size_t of, double needed
         printf("  %-46s %4zu of %4zu  %s%s%s\n", name, good, of, enough ? "yes" : "NO", *worst ? "; " : "", worst);
 }
 
+const char *demo_file(const demo *d, const char *name, const char *ending)
+{
+    char file[300];
+    snprintf(file, sizeof file, "%.200s%.80s", name, ending);
+    return bragg_path_join(d->arena, d->out, file);
+}
+
 bool demo_cell_free(const bragg_truth_phase *truth, int k)
 {
     for (int i = 0; i < k; i++)

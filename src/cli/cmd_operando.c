@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct wish {
@@ -142,6 +143,58 @@ static const char *usual_sequence(const bragg_experiment *x)
                            : "sequence: {direction: forward, propagate: true, appear: always}";
 }
 
+/* A file that a section names; folders and things like "gaps" have no hash. */
+static bragg_status add_named(json_t *inputs, const char *experiment, const bragg_yaml *node, bragg_arena *arena, bragg_error *err)
+{
+    const char *text;
+    if (!node || node->kind != BRAGG_YAML_SCALAR || bragg_yaml_text(node, &text, NULL) < 0)
+        return BRAGG_OK;
+    const char *path = bragg_path_beside(arena, experiment, text);
+    struct stat info;
+    if (!path)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? cli_add_input(inputs, path, err) : BRAGG_OK;
+}
+
+static json_t *text_of(const char *path)
+{
+    char *text = NULL, piece[4096];
+    size_t size = 0, n;
+    FILE *from = fopen(path, "rb"), *to = from ? open_memstream(&text, &size) : NULL;
+    while (to && (n = fread(piece, 1, sizeof piece, from)) > 0)
+        fwrite(piece, 1, n, to);
+    if (to)
+        fclose(to);
+    if (from)
+        fclose(from);
+    json_t *json = text ? json_string(text) : NULL;
+    free(text);
+    return json;
+}
+
+/* What the run was made with and from, and the configuration in force as prepare has
+ * written it; the experiment's own text stands beside it in the store. */
+static bragg_status make_provenance(const wish *w, const char *path, const bragg_experiment *x, bragg_arena *arena, const char **out, bragg_error *err)
+{
+    static const struct { const char *section, *key; } named[] = { { "log", "file" }, { "detector", "poni" }, { "detector", "mask" }, { "detector", "dark" },
+        { "refine", "instrument" } };
+    json_t *root = json_object(), *inputs = json_array();
+    bragg_status st = cli_add_input(inputs, path, err);
+    for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
+        if (x->phase[k].path)
+            st = cli_add_input(inputs, x->phase[k].path, err);
+    for (size_t k = 0; k < sizeof named / sizeof *named && st == BRAGG_OK; k++)
+        st = add_named(inputs, path, bragg_yaml_get(bragg_yaml_get(x->root, named[k].section), named[k].key), arena, err);
+    json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
+    json_object_set_new(root, "inputs", inputs);
+    json_object_set_new(root, "configuration", text_of(bragg_path_join(arena, w->out, "experiment.yaml")));
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    *out = text ? bragg_arena_strdup(arena, text) : NULL;
+    free(text);
+    json_decref(root);
+    return st < 0 || *out ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for the provenance");
+}
+
 static bragg_status prepare(const wish *w, const bragg_experiment *x, bragg_arena *arena, bragg_series_options *o, bragg_error *err)
 {
     if (w->resume && !w->out)
@@ -186,6 +239,8 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
         st = prepare(w, x, arena, &o, err);
+    if (st == BRAGG_OK && o.store)
+        st = make_provenance(w, path, x, arena, &o.provenance, err);
     if (st == BRAGG_OK) {
         catch_signals();
         cli_observer(&bar, "frame");

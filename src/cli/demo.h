@@ -21,6 +21,8 @@ typedef struct demo {
 void demo_compare(demo *d, const char *name, double truth, bragg_quantity q, const char *unit);
 /** How many of so many frames were as they should be, and whether that is enough. */
 void demo_count(demo *d, const char *name, size_t good, size_t of, double needed, const char *worst);
+/** A file of this demo's folder; lives in the arena. */
+const char *demo_file(const demo *d, const char *name, const char *ending);
 /** A cell parameter that symmetry and the truth leave to compare: 0 to 5. */
 bool demo_cell_free(const bragg_truth_phase *truth, int k);
 extern const char *const demo_cell_names[6];

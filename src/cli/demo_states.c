@@ -17,13 +17,6 @@ typedef struct states {
     double true_volume[STATES];
 } states;
 
-static const char *file_of(const demo *d, const char *name, const char *ending)
-{
-    char file[300];
-    snprintf(file, sizeof file, "%.200s%.80s", name, ending);
-    return bragg_path_join(d->arena, d->out, file);
-}
-
 static const bragg_truth_phase *find_truth(const bragg_truth_state *s, const char *name)
 {
     for (size_t k = 0; k < s->n; k++)
@@ -104,7 +97,7 @@ static bragg_status integrate(const demo *d, const char *frame_name, const char 
     bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
     o.n_bins = 3000;
     o.polarization = 0.99;
-    bragg_status st = bragg_geometry_read_poni(file_of(d, "setup", ".poni"), &g, err);
+    bragg_status st = bragg_geometry_read_poni(demo_file(d, "setup", ".poni"), &g, err);
     if (st == BRAGG_OK)
         st = cli_frame_read(frame_name, 0, NULL, &f, err);
     if (st == BRAGG_OK)
@@ -127,8 +120,8 @@ static bragg_status plot(const demo *d, bragg_model *m, const bragg_fit *f, cons
     static const char *const endings[] = { "-rietveld.svg", "-rietveld.png", "-rietveld.pdf" };
     bragg_status st = BRAGG_OK;
     for (int k = 0; k < 3 && st >= 0; k++)
-        st = cli_plot_fit(m, 0, f, title, NULL, file_of(d, name, endings[k]), d->force || k, err);
-    return st < 0 ? st : bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), file_of(d, name, ".json"), d->force, err);
+        st = cli_plot_fit(m, 0, f, title, NULL, demo_file(d, name, endings[k]), d->force || k, err);
+    return st < 0 ? st : bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), demo_file(d, name, ".json"), d->force, err);
 }
 
 /* Elements that the experiment speaks of, "K,V,S". */
@@ -168,10 +161,10 @@ static bool names_card(const json_t *phases, const char *card)
 static bragg_status identify(states *s, const bragg_experiment *x, const char *state, bragg_error *err)
 {
     char elements[200], wavelength[BRAGG_NUMBER_TEXT], name[160], seen[200] = "";
-    const char *out = file_of(s->d, state, "-identify.json");
+    const char *out = demo_file(s->d, state, "-identify.json");
     elements_of(x, elements);
     bragg_number_print(wavelength, x->pattern->histogram.radiation.wavelength_ang[0]);
-    const char *argv[] = { "identify", file_of(s->d, state, ".xye"), "--elements", elements, "--wavelength", wavelength, "--json" };
+    const char *argv[] = { "identify", demo_file(s->d, state, ".xye"), "--elements", elements, "--wavelength", wavelength, "--json" };
     bragg_status st = demo_command(&cli_identify, sizeof argv / sizeof *argv, argv, out, err);
     if (st < 0)
         return st;
@@ -233,7 +226,7 @@ static bragg_status refine(states *s, const bragg_truth_state *t, bragg_error *e
     bragg_pattern *p = NULL;
     bragg_model *m = NULL;
     bragg_fit *f = NULL;
-    bragg_status st = bragg_experiment_read(file_of(d, t->name, ".yaml"), &x, err);
+    bragg_status st = bragg_experiment_read(demo_file(d, t->name, ".yaml"), &x, err);
     if (st == BRAGG_OK)
         st = bragg_pattern_read(x->pattern->file, 0, &p, err);
     if (st == BRAGG_OK)
@@ -264,11 +257,11 @@ static bragg_status refine(states *s, const bragg_truth_state *t, bragg_error *e
 /* The calibrant's frame puts right the geometry at hand, as `bragg calibrate`. */
 static bragg_status calibrate(demo *d, const char *name, bragg_error *err)
 {
-    const char *argv[] = { "calibrate", file_of(d, name, ".tif"), "--calibrant", name, "--poni", file_of(d, "setup", ".poni"), "-o",
-                           file_of(d, "setup", ".poni"), "--force" };
+    const char *argv[] = { "calibrate", demo_file(d, name, ".tif"), "--calibrant", name, "--poni", demo_file(d, "setup", ".poni"), "-o",
+                           demo_file(d, "setup", ".poni"), "--force" };
     if (!d->json)
         printf("calibrating on %s\n", name);
-    return demo_command(&cli_calibrate, sizeof argv / sizeof *argv, argv, file_of(d, "calibrate", ".txt"), err);
+    return demo_command(&cli_calibrate, sizeof argv / sizeof *argv, argv, demo_file(d, "calibrate", ".txt"), err);
 }
 
 bragg_status demo_states(demo *d, bragg_error *err)
@@ -279,11 +272,11 @@ bragg_status demo_states(demo *d, bragg_error *err)
         bragg_truth_state t;
         if ((st = bragg_truth_state_at(d->truth, k, &t, err)) < 0)
             break;
-        bool analysed = bragg_path_exists(file_of(d, t.name, ".yaml"));
+        bool analysed = bragg_path_exists(demo_file(d, t.name, ".yaml"));
         if (!analysed && d->about.twin == BRAGG_TWIN_FRAMES)
             st = calibrate(d, t.name, err);
         else if (analysed && d->about.twin == BRAGG_TWIN_FRAMES)
-            st = integrate(d, file_of(d, t.name, ".tif"), file_of(d, t.name, ".xye"), err);
+            st = integrate(d, demo_file(d, t.name, ".tif"), demo_file(d, t.name, ".xye"), err);
         if (st >= 0 && analysed)
             st = refine(&s, &t, err);
     }

@@ -15,13 +15,6 @@ typedef struct sample {
     double true_peak[PEAKS];
 } sample;
 
-static const char *file_of(const demo *d, const char *name, const char *ending)
-{
-    char file[300];
-    snprintf(file, sizeof file, "%.200s%.80s", name, ending);
-    return bragg_path_join(d->arena, d->out, file);
-}
-
 /* ---------------------------------------------------------------- peaks */
 
 /* The top of a parabola through the points within half_width of r.  Neighbouring
@@ -87,7 +80,7 @@ static bragg_status true_curve(const char *card, const bragg_truth_phase *t, con
 static bragg_status measure_peaks(const demo *d, sample *s, const char *card, bragg_error *err)
 {
     bragg_pdf_data *data;
-    bragg_status st = bragg_pdf_data_read(file_of(d, s->truth.name, ".gr"), &data, err);
+    bragg_status st = bragg_pdf_data_read(demo_file(d, s->truth.name, ".gr"), &data, err);
     double *g = st == BRAGG_OK ? malloc(data->n * sizeof *g) : NULL;
     if (st == BRAGG_OK)
         st = g ? true_curve(card, &s->truth.phase[0], data, g, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a curve");
@@ -133,16 +126,16 @@ static void compare_shifts(demo *d, const sample *a, const sample *b)
 static bragg_status reduce(const demo *d, const char *name, const char *empty, const char *composition, bragg_error *err)
 {
     char log[200];
-    const char *argv[] = { "pdf", file_of(d, name, ".xye"), "--background", file_of(d, empty, ".xye"), "--composition", composition, "--qmax", "24", "--rmin", "0.5", "-o",
-                           file_of(d, name, ".gr"), "--all", "--force" };
+    const char *argv[] = { "pdf", demo_file(d, name, ".xye"), "--background", demo_file(d, empty, ".xye"), "--composition", composition, "--qmax", "24", "--rmin", "0.5", "-o",
+                           demo_file(d, name, ".gr"), "--all", "--force" };
     snprintf(log, sizeof log, "%.150s-pdf.txt", name);
     return demo_command(&cli_pdf, sizeof argv / sizeof *argv, argv, bragg_path_join(d->arena, d->out, log), err);
 }
 
 static bragg_status draw(const demo *d, const char *name, bragg_error *err)
 {
-    const char *argv[] = { "plot", file_of(d, name, ".gr"), "-o", file_of(d, name, "-gr.png"), "--force" };
-    return demo_command(&cli_plot, 5, argv, file_of(d, name, "-plot.txt"), err);
+    const char *argv[] = { "plot", demo_file(d, name, ".gr"), "-o", demo_file(d, name, "-gr.png"), "--force" };
+    return demo_command(&cli_plot, 5, argv, demo_file(d, name, "-plot.txt"), err);
 }
 
 static bragg_quantity parameter(const json_t *root, const char *phase, const char *end)
@@ -160,8 +153,8 @@ static bragg_quantity parameter(const json_t *root, const char *phase, const cha
 static bragg_status fit(demo *d, const sample *s, bragg_error *err)
 {
     const bragg_truth_phase *t = &s->truth.phase[0];
-    const char *argv[] = { "fit", file_of(d, s->truth.name, ".yaml"), "--json" };
-    const char *out = file_of(d, s->truth.name, "-fit.json");
+    const char *argv[] = { "fit", demo_file(d, s->truth.name, ".yaml"), "--json" };
+    const char *out = demo_file(d, s->truth.name, "-fit.json");
     bragg_status st = demo_command(&cli_pdf_fit, 3, argv, out, err);
     if (st < 0)
         return st;
@@ -187,7 +180,7 @@ static bragg_status read_card(const demo *d, const char *name, const char **card
     const bragg_yaml *root, *phases, *node;
     const char *text;
     bragg_structure *s;
-    bragg_status st = bragg_yaml_read(file_of(d, name, ".yaml"), d->arena, &root, err);
+    bragg_status st = bragg_yaml_read(demo_file(d, name, ".yaml"), d->arena, &root, err);
     if (st < 0)
         return st;
     phases = bragg_yaml_get(root, "phases");

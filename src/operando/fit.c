@@ -15,6 +15,11 @@
 
 enum { KIND_SHARED, KIND_SCALE, KIND_CELL, KIND_REST };
 
+/* The scale a phase that is not there would have; sigma NAN when nobody asked. */
+typedef struct absent {
+    double scale, sigma;
+} absent;
+
 struct seq_worker {
     bragg_arena *arena;
     const bragg_experiment *x;
@@ -31,7 +36,7 @@ struct seq_worker {
     double *saved;
     int *saved_level;
     bool *tried;
-    double *limit, *limit2;  /* of scales of phases that are not there */
+    struct absent *absent, *absent2;
     size_t room, n;          /* points */
     double *points;          /* x, observed, sigma, calculated, background, residual, unit pattern */
     double *basis;           /* background terms and phases, weighted and orthonormal */
@@ -129,12 +134,12 @@ static bragg_status name_phases(seq_worker *w, bragg_error *err)
     w->scale_of = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->scale_of);
     w->level = bragg_arena_alloc(w->arena, 2 * x->n_phases + 1, sizeof *w->level);
     w->tried = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->tried);
-    w->limit = bragg_arena_alloc(w->arena, 2 * x->n_phases + 1, sizeof *w->limit);
+    w->absent = bragg_arena_alloc(w->arena, 2 * x->n_phases + 1, sizeof *w->absent);
     w->strength = bragg_arena_alloc(w->arena, x->n_phases + 1, sizeof *w->strength);
-    if (!w->strength || !w->limit || !names || !w->mass || !w->scale_of || !w->level || !w->tried)
+    if (!w->strength || !w->absent || !names || !w->mass || !w->scale_of || !w->level || !w->tried)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for phases");
     w->saved_level = w->level + x->n_phases;
-    w->limit2 = w->limit + x->n_phases;
+    w->absent2 = w->absent + x->n_phases;
     w->shape.phase = names;
     w->shape.n_phases = x->n_phases;
     for (size_t i = 0; i < x->n_phases; i++) {
@@ -609,8 +614,8 @@ static bragg_status try_phase(seq_worker *w, size_t phase, const score *s, bragg
 }
 
 /* Phases that are not there: the strongest candidate comes in, until none is worth
- * its parameters.  Those that stay out get an upper limit. */
-static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, double *limit, bragg_error *err)
+ * its parameters.  Of those that stay out the scale they would have is told. */
+static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out, bragg_error *err)
 {
     memset(w->tried, 0, w->shape.n_phases * sizeof *w->tried);
     bragg_status st = BRAGG_OK;
@@ -629,7 +634,7 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, double *limi
             }
             if (st == BRAGG_OK)
                 st = score_phase(w, i, steps, &s, err);
-            limit[i] = fmax(s.scale, 0) + 1.645 * s.sigma * w->widening;
+            out[i] = (absent){ s.scale, s.sigma * w->widening };
             if (!w->tried[i] && s.z > top.z)
                 top = s, best = i;
         }
@@ -732,7 +737,7 @@ static bragg_status try_exchange(seq_worker *w, size_t phase, bragg_fit **f, bra
 }
 
 /* The strongest phase that is not there yet comes in and is fitted in stages. */
-static bragg_status greedy_step(seq_worker *w, bragg_fit **f, double *limit, bool *came, bragg_error *err)
+static bragg_status greedy_step(seq_worker *w, bragg_fit **f, absent *out, bool *came, bragg_error *err)
 {
     size_t best = SIZE_MAX;
     score top = { 0, 0, NAN, 0 }, s;
@@ -744,7 +749,7 @@ static bragg_status greedy_step(seq_worker *w, bragg_fit **f, double *limit, boo
         if (w->level[i] || !has_scale(w, i))
             continue;
         st = score_phase(w, i, 17, &s, err);
-        limit[i] = fmax(s.scale, 0) + 1.645 * s.sigma * w->widening;
+        out[i] = (absent){ s.scale, s.sigma * w->widening };
         if (s.z > top.z)
             top = s, best = i;
     }
@@ -788,7 +793,7 @@ static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err
 }
 
 /* Without neighbour: phases one by one, the strongest first. */
-static bragg_status cold(seq_worker *w, bragg_fit **f, double *limit, bragg_error *err)
+static bragg_status cold(seq_worker *w, bragg_fit **f, absent *out, bragg_error *err)
 {
     bool certain = false, came = true;
     if (any_extracted(w))
@@ -805,7 +810,7 @@ static bragg_status cold(seq_worker *w, bragg_fit **f, double *limit, bragg_erro
         param(w, k)->refine = w->phase_of[k] == SIZE_MAX && strstr(w->shape.name[k], "background.");
     bragg_status st = refine(w, certain, f, err);
     for (size_t turn = 0; turn < w->shape.n_phases && came && st == BRAGG_OK; turn++) {
-        st = greedy_step(w, f, limit, &came, err);
+        st = greedy_step(w, f, out, &came, err);
         if (st == BRAGG_OK && came)
             st = settle_levels(w, f, err);
     }
@@ -880,26 +885,28 @@ static bool at_bound(const seq_worker *w)
     return false;
 }
 
-static void fill_phases(const seq_worker *w, const bragg_fit *f, const double *limit, double *row)
+static void fill_phases(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
     double sum = 0;
     for (size_t i = 0; i < s->n_phases; i++)
         sum += w->level[i] && isfinite(w->mass[i]) && w->scale_of[i] < s->n_params ? param(w, w->scale_of[i])->value * w->mass[i] : 0;
     for (size_t i = 0; i < s->n_phases; i++) {
-        double more = limit[i] * w->mass[i];
+        double guess = out[i].scale * w->mass[i], doubt = out[i].sigma * w->mass[i], more = fmax(guess, 0) + 1.645 * doubt;
         bool there = w->level[i] > 0;
         row[seq_phase(s, PHASE_FRACTION, i)] = there ? f->phase[i].weight_fraction.value : 0;
         row[seq_phase(s, PHASE_FRACTION_ESD, i)] = there ? f->phase[i].weight_fraction.esd : NAN;
         row[seq_phase(s, PHASE_VOLUME, i)] = there ? f->phase[i].volume_ang3.value : NAN;
         row[seq_phase(s, PHASE_VOLUME_ESD, i)] = there && f->phase[i].volume_ang3.esd > 0 ? f->phase[i].volume_ang3.esd : NAN;
         row[seq_phase(s, PHASE_LIMIT, i)] = there || !(sum + more > 0) ? NAN : more / (sum + more);
+        row[seq_phase(s, PHASE_GUESS, i)] = there ? NAN : guess / (sum + fmax(guess, 0));
+        row[seq_phase(s, PHASE_GUESS_ESD, i)] = there ? NAN : doubt / (sum + fmax(guess, 0));
         row[seq_phase(s, PHASE_EVIDENCE, i)] = there ? w->strength[i] : 0;
         row[seq_phase(s, PHASE_LEVEL, i)] = there && has_scale(w, i) ? fmax(next_level(w->level[i], row[seq_phase(s, PHASE_EVIDENCE, i)]), 1) : w->level[i];
     }
 }
 
-static void fill_row(const seq_worker *w, const bragg_fit *f, const double *limit, double *row)
+static void fill_row(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
     row[ROW_CONVERGED] = f->converged;
@@ -910,7 +917,7 @@ static void fill_row(const seq_worker *w, const bragg_fit *f, const double *limi
         row[seq_value(s, k)] = param(w, k)->value;
         row[seq_esd(s, k)] = param(w, k)->refine ? param(w, k)->esd : NAN;
     }
-    fill_phases(w, f, limit, row);
+    fill_phases(w, f, out, row);
     find_unknown(w, row + seq_unknown(s));
 }
 
@@ -918,7 +925,7 @@ static void blank_row(const seq_shape *s, double *row)
 {
     for (size_t k = 0; k < s->columns; k++)
         row[k] = NAN;
-    row[ROW_CONVERGED] = row[ROW_RESTARTED] = 0;
+    row[ROW_CONVERGED] = row[ROW_RESTARTED] = row[ROW_MENDED] = 0;
     for (size_t i = 0; i < s->n_phases; i++)
         row[seq_phase(s, PHASE_LEVEL, i)] = 0;
     for (int k = 0; k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
@@ -935,28 +942,31 @@ static double suspicious(const seq_worker *w) { return any_extracted(w) ? 1.05 :
 static bragg_status fit(seq_worker *w, const double *from, const double *last, const double *hint, double *row, bragg_error *err)
 {
     bragg_fit *f = NULL;
-    memset(w->limit, 0, 2 * w->shape.n_phases * sizeof *w->limit);
+    for (size_t i = 0; i < 2 * w->shape.n_phases; i++)
+        w->absent[i] = (absent){ 0, NAN };
     double good = from ? from[ROW_GOOD_GOF] : NAN;
     bragg_error cause = BRAGG_ERROR_INIT;
     bragg_status st = from ? warm(w, from, hint, &f, &cause) : BRAGG_ENOCONV;
     if (st == BRAGG_OK && w->plan.appear)
         st = let_out(w, &f, &cause);
     if (st == BRAGG_OK && w->plan.appear)
-        st = let_in(w, hint ? 5 : 17, &f, w->limit, &cause);
+        st = let_in(w, hint ? 5 : 17, &f, w->absent, &cause);
     bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
     bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
     if (bad && !in_vain) {
         double before = f ? chi2_of(f) : INFINITY;
         bool had = st == BRAGG_OK && f && (st = calculate(w, &cause)) == BRAGG_OK;
         if (had)
-            fill_row(w, f, w->limit, row);
+            fill_row(w, f, w->absent, row);
         bragg_error second = BRAGG_ERROR_INIT;
-        bragg_status again = cold(w, &f, w->limit2, &second);
+        bragg_status again = cold(w, &f, w->absent2, &second);
         if (again == BRAGG_OK && w->plan.appear)
             again = let_out(w, &f, &second);
+        if (again == BRAGG_OK && w->plan.appear && any_extracted(w))
+            again = let_in(w, 17, &f, w->absent2, &second); /* not asked yet: all began together */
         if (again == BRAGG_OK && (!had || chi2_of(f) < 0.98 * before)) {
             row[ROW_RESTARTED] = from ? 1 : 0;
-            memcpy(w->limit, w->limit2, w->shape.n_phases * sizeof *w->limit);
+            memcpy(w->absent, w->absent2, w->shape.n_phases * sizeof *w->absent);
             st = BRAGG_OK;
         } else if (had) { /* as it was: the row is whole, the model is put back */
             set_state(w, row, NULL);
@@ -970,7 +980,7 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
     if (st == BRAGG_OK)
         st = calculate(w, &cause);
     if (st == BRAGG_OK) {
-        fill_row(w, f, w->limit, row);
+        fill_row(w, f, w->absent, row);
         bool poor = !f->converged || f->gof > 2 * good;
         row[ROW_STATUS] = poor ? BRAGG_FRAME_POOR : at_bound(w) ? BRAGG_FRAME_AT_BOUND : BRAGG_FRAME_OK;
         row[ROW_GOOD_GOF] = poor && isfinite(good) ? good : f->gof;

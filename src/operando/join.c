@@ -36,7 +36,7 @@ static bragg_status read_clock(const bragg_yaml *log, bragg_clock *clock, bool *
     static const char *const keys[] = { "offset_s", "drift_ppm", "estimate", "max_offset_s" };
     const bragg_yaml *map = bragg_yaml_get(log, "clock"), *node;
     *clock = (bragg_clock)BRAGG_CLOCK_INIT;
-    *estimate = false;
+    *estimate = !bragg_yaml_get(map, "offset_s");
     *most_s = 3600;
     bragg_status st = map ? bragg_yaml_check_keys(map, keys, 4, err) : BRAGG_OK;
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "offset_s")))
@@ -264,12 +264,155 @@ bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, 
         s->logged = false;
     } else if (s->absolute && isnan(s->log->start_unix_s)) {
         bragg_join_note(s, "log: it does not say when it began; its start is taken for that of the first frame");
-        s->clock.offset_s -= first;
+        s->clock_zero_s = first;
     } else if (s->absolute) {
-        s->clock.offset_s -= s->log->start_unix_s;
+        s->clock_zero_s = s->log->start_unix_s;
     }
+    s->clock.offset_s -= s->clock_zero_s;
     s->clock.reference_s = isfinite(first) ? first : 0;
     return BRAGG_OK;
+}
+
+/* ------------------------------------------------------------ estimate */
+
+/* Charge that has passed at each row, signed; temperature for a log without current. */
+static double *what_drives(const bragg_series *s)
+{
+    const bragg_log_table *t = s->log;
+    const double *time = t->channel[BRAGG_CHANNEL_TIME], *current = t->channel[BRAGG_CHANNEL_CURRENT], *kelvin = t->channel[BRAGG_CHANNEL_TEMPERATURE];
+    double *v = time && (current || kelvin) ? bragg_arena_alloc(s->arena, t->n + 1, sizeof *v) : NULL;
+    for (size_t k = 0; v && k < t->n; k++)
+        v[k] = current ? 0 : isfinite(kelvin[k]) ? kelvin[k] : k ? v[k - 1] : 0;
+    for (size_t j = 0; v && current && j < s->n_log_steps; j++)
+        for (size_t k = s->log_steps[j].first; k <= s->log_steps[j].last && k < t->n; k++)
+            if (k && s->log_steps[j].kind != BRAGG_STEP_REST && isfinite(current[k]))
+                v[k] = current[k] * (time[k] - time[k - 1]);
+    for (size_t k = 1; v && current && k < t->n; k++)
+        v[k] += v[k - 1];
+    return v;
+}
+
+/* Fractions under current; what is heated tells by its cell.  Phases below detection
+ * have the fractions that they would have, as the step from none to a little would pass
+ * for an event. */
+static bragg_quantity signal_of(const bragg_series *s, const bragg_step *step, size_t phase, bool fractions)
+{
+    bragg_quantity q = fractions ? step->fraction[phase] : step->volume[phase];
+    double hidden = 0, doubt2 = 0;
+    if (step->status != BRAGG_FRAME_OK && step->status != BRAGG_FRAME_AT_BOUND)
+        return (bragg_quantity){ NAN, NAN };
+    if (!fractions)
+        return q;
+    for (size_t i = 0; i < s->n_phases; i++)
+        if (!(step->level[i] > 0) && isfinite(step->guess[i] * step->guess_esd[i]))
+            hidden += step->guess[i], doubt2 += step->guess_esd[i] * step->guess_esd[i];
+    if (!(step->level[phase] > 0))
+        return (bragg_quantity){ step->guess[phase], step->guess_esd[phase] };
+    return (bragg_quantity){ q.value * (1 - hidden), hypot(isfinite(q.esd) ? q.esd : 0, q.value * sqrt(doubt2)) };
+}
+
+typedef struct gathered {
+    double *block, *start, *width, *value, *esd;
+    size_t n, n_signals;
+} gathered;
+
+/* `each` frames are one, so that a long run has not too many. */
+static void put_group(const bragg_series *s, const size_t *phase, bool fractions, size_t first, size_t each, size_t room, gathered *g)
+{
+    size_t last = first + each < s->n ? first + each : s->n;
+    double from = s->step[first].time_s, to = s->step[last - 1].time_s + fmax(0, s->step[last - 1].exposure_s);
+    if (!isfinite(from) || (g->n && !(bragg_clock_to_log(&s->clock, from) > g->start[g->n - 1])))
+        return;
+    g->start[g->n] = bragg_clock_to_log(&s->clock, from);
+    g->width[g->n] = isfinite(to) ? to - from : 0;
+    for (size_t j = 0; j < g->n_signals; j++) {
+        double w = 0, sum = 0;
+        for (size_t k = first; k < last; k++) {
+            bragg_quantity q = signal_of(s, &s->step[k], phase[j], fractions);
+            if (s->step[k].done && isfinite(q.value) && q.esd > 0 && isfinite(q.esd))
+                w += 1 / (q.esd * q.esd), sum += q.value / (q.esd * q.esd);
+        }
+        g->value[j * room + g->n] = w > 0 ? sum / w : NAN;
+        g->esd[j * room + g->n] = w > 0 ? 1 / sqrt(w) : NAN;
+    }
+    g->n++;
+}
+
+/* Phases whose signal is known in eight frames and moves more than its esds. */
+static size_t telling_phases(const bragg_series *s, bool fractions, size_t *phase)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < s->n_phases; i++) {
+        double low = INFINITY, high = -INFINITY, esd = 0;
+        size_t n = 0;
+        for (size_t k = 0; k < s->n; k++) {
+            bragg_quantity q = s->step[k].done ? signal_of(s, &s->step[k], i, fractions) : (bragg_quantity){ NAN, NAN };
+            if (!isfinite(q.value) || !(q.esd > 0))
+                continue;
+            low = fmin(low, q.value), high = fmax(high, q.value), esd += q.esd, n++;
+        }
+        if (n >= 8 && high - low > 5 * esd / (double)n)
+            phase[m++] = i;
+    }
+    return m;
+}
+
+static void take_estimate(bragg_series *s, const bragg_clock *found, double evidence, bool asked)
+{
+    if (!isfinite(found->offset_esd_s)) {
+        bragg_join_note(s, "clock: the frames do not tell how far both clocks are apart; it stays as given");
+        return;
+    }
+    bool clear = fabs(found->offset_s) > 3 * found->offset_esd_s && evidence > 5;
+    bragg_join_note(s, "clock: the log's is %+.0f(%.0f) s from the frames', by what follows charge or temperature (log odds %.1f)%s", found->offset_s,
+                    found->offset_esd_s, evidence, clear || asked ? "" : "; that is no clear difference and they are taken to agree");
+    if (found->drift != 0)
+        bragg_join_note(s, "clock: the log's gains %.1f(%.1f) ppm", 1e6 * found->drift, 1e6 * found->drift_esd);
+    if (clear || asked) {
+        double reference = bragg_clock_to_frame(&s->clock, found->reference_s);
+        s->clock.offset_s += found->offset_s + s->clock.drift * (reference - s->clock.reference_s);
+        s->clock.reference_s = reference;
+        s->clock.drift += found->drift * (1 + s->clock.drift);
+        s->clock.drift_esd = found->drift != 0 ? found->drift_esd : s->clock.drift_esd;
+    }
+    s->clock.offset_esd_s = found->offset_esd_s;
+}
+
+bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bragg_error *err)
+{
+    enum { MOST = 3000 };
+    const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *map = bragg_yaml_get(log, "clock");
+    double most, evidence, *driver = what_drives(s);
+    bool fractions = s->log->channel[BRAGG_CHANNEL_CURRENT] != NULL, asked = false, ignored;
+    size_t each = (s->n + MOST - 1) / MOST, room = s->n + 1;
+    bragg_clock found;
+    gathered g = { 0 };
+    size_t *phase = bragg_arena_alloc(s->arena, s->n_phases + 1, sizeof *phase);
+    bragg_status st = read_clock(log, &found, &ignored, &most, err);
+    if (st == BRAGG_OK && bragg_yaml_get(map, "estimate"))
+        st = bragg_yaml_bool(bragg_yaml_get(map, "estimate"), &asked, err);
+    if (st < 0 || !driver || !phase || !s->n)
+        return st;
+    g.n_signals = telling_phases(s, fractions, phase);
+    g.block = malloc((2 * room + 2 * room * g.n_signals) * sizeof(double));
+    if (!g.block)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
+    g.start = g.block, g.width = g.start + room, g.value = g.width + room, g.esd = g.value + room * g.n_signals;
+    for (size_t k = 0; k < s->n; k += each)
+        put_group(s, phase, fractions, k, each, room, &g);
+    for (size_t j = 1; j < g.n_signals; j++) { /* as close as they are read */
+        memmove(g.value + j * g.n, g.value + j * room, g.n * sizeof(double));
+        memmove(g.esd + j * g.n, g.esd + j * room, g.n * sizeof(double));
+    }
+    const bragg_clock_signals signals = { g.n, g.n_signals, g.start, g.width, g.value, g.esd, fractions };
+    bragg_error cause = BRAGG_ERROR_INIT;
+    st = bragg_clock_estimate(s->log->channel[BRAGG_CHANNEL_TIME], driver, s->log->n, &signals, most, &found, &evidence, &cause);
+    if (st == BRAGG_OK)
+        take_estimate(s, &found, evidence, asked);
+    else if (st != BRAGG_ENOMEM && asked)
+        bragg_join_note(s, "clock: not estimated: %s", cause.text);
+    free(g.block);
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", cause.text) : BRAGG_OK;
 }
 
 /* ------------------------------------------------------------ interpolation */

@@ -16,14 +16,14 @@ typedef struct seq_plan {
 
 /* All that a frame leaves behind, also in the store: one row of doubles
  *
- *      status converged restarted rwp gof serial total path time exposure temperature good_gof
- *      | values | esds | fraction esd … | volume esd … | limits | evidences | levels
+ *      status converged restarted rwp gof serial total path time exposure temperature good_gof mended
+ *      | values | esds | fraction esd … | volume esd … | limits | guesses | their esds | evidences | levels
  *      | 2theta significance … of unknown peaks
  *
  *  from which a neighbour starts. */
 enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, ROW_TOTAL, ROW_PATH, ROW_TIME, ROW_EXPOSURE,
-       ROW_TEMPERATURE, ROW_GOOD_GOF, ROW_HEAD };
-enum { PHASE_FRACTION, PHASE_FRACTION_ESD, PHASE_VOLUME, PHASE_VOLUME_ESD, PHASE_LIMIT, PHASE_EVIDENCE, PHASE_LEVEL, PHASE_COLUMNS };
+       ROW_TEMPERATURE, ROW_GOOD_GOF, ROW_MENDED, ROW_HEAD };
+enum { PHASE_FRACTION, PHASE_FRACTION_ESD, PHASE_VOLUME, PHASE_VOLUME_ESD, PHASE_LIMIT, PHASE_GUESS, PHASE_GUESS_ESD, PHASE_EVIDENCE, PHASE_LEVEL, PHASE_COLUMNS };
 
 typedef struct seq_shape {
     size_t n_params, n_phases, columns;
@@ -66,6 +66,8 @@ size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double 
 /* join.c */
 bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err);
 bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *frames, bragg_series *s, bragg_error *err);
+/* The offset of both clocks, where the frames tell it. */
+bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bragg_error *err);
 void bragg_join_log(bragg_series *s);
 void bragg_join_settle(bragg_series *s); /* timed or not */
 void bragg_join_note(bragg_series *s, const char *format, ...) BRAGG_PRINTF(2, 3);

@@ -112,16 +112,20 @@ static void take_curves(const run *r, const seq_worker *w, const bragg_pattern *
     resample(p->x, p->sigma, p->n, r->grid, r->n_grid, c->sigma);
 }
 
+static bragg_status keep(run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
+{
+    memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
+    memcpy(r->message[k], message, sizeof r->message[k]);
+    return r->store ? bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err) : BRAGG_OK;
+}
+
 static bragg_status commit(run *r, size_t position, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
     size_t k = frame_at(r, position);
     bragg_status st = BRAGG_OK;
 #pragma omp critical(bragg_operando_commit)
     {
-        memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
-        memcpy(r->message[k], message, sizeof r->message[k]);
-        if (r->store)
-            st = bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err);
+        st = keep(r, k, row, message, c, err);
         r->done++;
         if (*message)
             bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", bragg_frames_item(r->frames, k)->file, message);
@@ -138,7 +142,7 @@ static void corrupt_row(const run *r, double *row, char *message, const bragg_er
     for (size_t i = 0; i < r->shape->n_phases; i++)
         row[seq_phase(r->shape, PHASE_LEVEL, i)] = 0;
     row[ROW_STATUS] = BRAGG_FRAME_CORRUPT;
-    row[ROW_CONVERGED] = row[ROW_RESTARTED] = 0;
+    row[ROW_CONVERGED] = row[ROW_RESTARTED] = row[ROW_MENDED] = 0;
     snprintf(message, 256, "%.250s", cause->text);
 }
 
@@ -190,10 +194,10 @@ static bragg_status run_anchors(run *r, bragg_error *err)
     seq_worker *w = NULL;
     seq_curves c;
     bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
-    if (st == BRAGG_OK)
-        st = borrow_worker(r, &w, err);
     for (size_t b = 0; b < r->n_blocks && st == BRAGG_OK && !r->stop; b++) {
         r->anchor[b] = SIZE_MAX;
+        if (!w)
+            st = borrow_worker(r, &w, err);
         for (size_t p = b * r->plan.block; p < block_end(r, b) && r->anchor[b] == SIZE_MAX && st == BRAGG_OK; p++) {
             if (is_pending(row_at(r, p))) {
                 const double *from = r->plan.propagate ? good ? good : last : NULL;
@@ -207,6 +211,10 @@ static bragg_status run_anchors(run *r, bragg_error *err)
         if (r->anchor[b] != SIZE_MAX) {
             last = row_at(r, r->anchor[b]);
             good = is_good(last) ? last : good;
+        }
+        if (r->fresh && w) { /* it remembers what it extracted */
+            return_worker(r, w);
+            w = NULL;
         }
     }
     if (w)
@@ -363,6 +371,61 @@ static bragg_status run_blocks(void *payload, size_t first, size_t last, bragg_e
     return st;
 }
 
+/* -------------------------------------------------------------- mending
+ *
+ * A block whose anchor has lost its way is lost as a whole, the frames beside it are not.
+ * Once all are done each frame that fits worse than its neighbour is tried from there, from
+ * left to right and back.  What is tried depends on rows alone, and a mended row says in
+ * which pass it was, so that a run that was stopped between goes on to the same result. */
+enum { NOT_MENDED, FORWARD, BACKWARD };
+
+static bool lost(const run *r, const double *own, const double *beside)
+{
+    double more = fmax(0.04, 4 / sqrt(2.0 * (double)(r->n_grid + 1)));
+    return is_done(own) && is_done(beside) && own[ROW_GOF] > (1 + more) * beside[ROW_GOF] && disagreement(r->shape, own, beside) > 10;
+}
+
+static bragg_status mend_one(run *r, size_t p, size_t from, int pass, seq_curves *c, double *row, bragg_error *err)
+{
+    double *own = row_at(r, p), keep_restarted = own[ROW_RESTARTED];
+    char message[256];
+    seq_worker *w;
+    bragg_status st = borrow_worker(r, &w, err);
+    if (st < 0)
+        return st;
+    own[ROW_RESTARTED] = 2; /* a start from nothing was tried the first time */
+    st = compute(r, w, p, row_at(r, from), own, NULL, row, message, c, err);
+    own[ROW_RESTARTED] = keep_restarted;
+    return_worker(r, w);
+    if (st < 0 || !is_done(row) || !better(r->shape, row, own, r->n_grid))
+        return st;
+    row[ROW_PATH] = own[ROW_PATH];
+    row[ROW_MENDED] = pass;
+    return keep(r, frame_at(r, p), row, message, c, err);
+}
+
+static bragg_status mend(run *r, bragg_error *err)
+{
+    double *row = malloc(r->shape->columns * sizeof *row);
+    bool returned = false;
+    seq_curves c;
+    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    for (size_t p = 0; p < r->n; p++)
+        returned |= row_at(r, p)[ROW_MENDED] == BACKWARD;
+    for (int pass = returned ? BACKWARD : FORWARD; pass <= BACKWARD; pass++)
+        for (size_t j = 1; j < r->n && st == BRAGG_OK && !r->stop; j++) {
+            size_t p = pass == FORWARD ? j : r->n - 1 - j, from = pass == FORWARD ? p - 1 : p + 1;
+            if (row_at(r, p)[ROW_MENDED] == pass || !lost(r, row_at(r, p), row_at(r, from)))
+                continue;
+            st = mend_one(r, p, from, pass, &c, row, err);
+            r->stop = r->stop || !bragg_progress(r->o->observer, r->done, r->n);
+        }
+    if (row)
+        free(c.observed);
+    free(row);
+    return st;
+}
+
 /* ------------------------------------------------------------- beginning */
 
 static int by_value(const void *a, const void *b)
@@ -490,6 +553,17 @@ static bragg_status read_experiment(const char *path, char **text, bragg_error *
     return to ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be read", path);
 }
 
+/* The same frame, from wherever it is called for. */
+static bool same_frame(const char *a, const char *b)
+{
+    size_t m = strcspn(a, ":"), n = strcspn(b, ":");
+    while (m > 0 && a[m - 1] != '/')
+        m--;
+    while (n > 0 && b[n - 1] != '/')
+        n--;
+    return !strcmp(a + m, b + n);
+}
+
 static bragg_status open_store(run *r, const char *experiment_path, bragg_error *err)
 {
     const bragg_series_options *o = r->o;
@@ -509,7 +583,7 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
             memset(row, 0, r->shape->columns * sizeof *row);
             continue;
         }
-        if (strcmp(file, bragg_frames_item(r->frames, k)->file))
+        if (!same_frame(file, bragg_frames_item(r->frames, k)->file))
             return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, bragg_frames_item(r->frames, k)->file, file);
         r->done++;
     }
@@ -721,6 +795,8 @@ bragg_status bragg_series_set_row(bragg_series *series, const seq_shape *s, size
     step->fraction = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_FRACTION, 0));
     step->volume = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_VOLUME, 0));
     step->limit = row + seq_phase(s, PHASE_LIMIT, 0);
+    step->guess = row + seq_phase(s, PHASE_GUESS, 0);
+    step->guess_esd = row + seq_phase(s, PHASE_GUESS_ESD, 0);
     step->evidence = row + seq_phase(s, PHASE_EVIDENCE, 0);
     step->level = row + seq_phase(s, PHASE_LEVEL, 0);
     step->unknown = row + seq_unknown(s);
@@ -782,45 +858,6 @@ static bragg_status find_alarms(run *r, bragg_error *err)
     return st;
 }
 
-/* The clock from a phase that changes most, against the steps of the log. */
-static void estimate_clock(run *r)
-{
-    bragg_series *s = r->s;
-    double best = 0, sharpness = NAN;
-    size_t which = SIZE_MAX, n = 0;
-    for (size_t i = 0; i < s->n_phases; i++) {
-        double low = INFINITY, high = -INFINITY;
-        for (size_t k = 0; k < s->n; k++)
-            if (s->step[k].done)
-                low = fmin(low, s->step[k].fraction[i].value), high = fmax(high, s->step[k].fraction[i].value);
-        if (high - low > best)
-            best = high - low, which = i;
-    }
-    double *t = malloc((2 * s->n + 1) * sizeof *t);
-    for (size_t k = 0; t && which != SIZE_MAX && k < s->n; k++)
-        if (s->step[k].done && isfinite(s->step[k].fraction[which].value)) {
-            double half = s->step[k].exposure_s > 0 ? s->step[k].exposure_s / 2 : 0;
-            t[n] = bragg_clock_to_log(&s->clock, s->step[k].time_s + half);
-            t[s->n + n++] = s->step[k].fraction[which].value;
-        }
-    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(bragg_yaml_get(r->x->root, "log"), "clock"), "max_offset_s");
-    double most = 3600;
-    bragg_clock found;
-    bragg_error cause = BRAGG_ERROR_INIT;
-    if (node)
-        bragg_yaml_number(node, &most, NULL);
-    if (!t || n < 8 || bragg_clock_estimate(t, t + s->n, n, s->log_steps, s->n_log_steps, most, &found, &sharpness, &cause) < 0)
-        bragg_join_note(s, "clock: not estimated: %s", *cause.text ? cause.text : "no phase changes");
-    else if (!(sharpness > 1.02) || !isfinite(found.offset_esd_s))
-        bragg_join_note(s, "clock: the frames do not tell the offset (sharpness %.3g); it stays as given", sharpness);
-    else {
-        s->clock.offset_s += found.offset_s;
-        s->clock.offset_esd_s = found.offset_esd_s;
-        bragg_join_note(s, "clock: the log's is %.1f +- %.1f s ahead, from the fraction of %s (sharpness %.3g)", found.offset_s, found.offset_esd_s, s->phase[which], sharpness);
-    }
-    free(t);
-}
-
 static bragg_status finish(run *r, const char *experiment_path, bragg_error *err)
 {
     bragg_series *s = r->s;
@@ -844,7 +881,7 @@ static bragg_status finish(run *r, const char *experiment_path, bragg_error *err
     if (st == BRAGG_OK)
         st = bragg_join_times(r->x, r->frames, s, err);
     if (st == BRAGG_OK && s->clock_estimated && s->logged)
-        estimate_clock(r);
+        st = bragg_join_estimate(r->x, s, err);
     if (st == BRAGG_OK)
         bragg_join_log(s);
     if (st == BRAGG_OK)
@@ -910,6 +947,8 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         st = run_anchors(&r, err);
     if (st == BRAGG_OK && !r.stop && !r.o->follow)
         st = bragg_parallel_for(r.n_blocks, 1, run_blocks, &r, err);
+    if (st == BRAGG_OK && !r.stop && !r.o->follow && r.plan.propagate)
+        st = mend(&r, err);
     if (st == BRAGG_OK)
         st = finish(&r, experiment_path, err);
     bragg_status closed = r.store ? bragg_store_close(r.store, st < 0 || (r.stop && !r.o->follow) ? NULL : r.s, st < 0 ? NULL : err) : BRAGG_OK;

@@ -106,8 +106,9 @@ bool bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, floa
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { TEXT = 256, NAME = 128 };
+enum { TEXT = 256, NAME = 128, FORMAT = 2 /* of this file's layout and the rows' columns */ };
 enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, SIGMA, LOG, CHECK, STATUS, PARTS };
+enum { CLOCK_NUMBERS = 6 }; /* reference_s, offset_s, drift, the esds of both, and the log's zero */
 enum { LOG_COLUMNS = sizeof(bragg_step_log) / sizeof(double) };
 static const char *const part_names[PARTS] = { "/series/table", "/series/file", "/series/message", "/patterns/observed", "/patterns/calculated",
                                                "/patterns/sigma", "/series/log", "/series/check", "/series/status" };
@@ -182,8 +183,8 @@ static bool put_names(hid_t file, const char *name, const char *const *at, size_
 static bool put_columns(hid_t file, const seq_store *s)
 {
     static const char *const head[ROW_HEAD] = { "status", "converged", "restarted", "rwp", "gof", "serial_factor", "mean_intensity", "path", "time_s", "exposure_s",
-                                                "temperature_k", "reference_gof" };
-    static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "scale_limit", "evidence", "level" };
+                                                "temperature_k", "reference_gof", "mended" };
+    static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "weight_fraction.limit", "weight_fraction.guess", "weight_fraction.guess.esd", "evidence", "level" };
     static const char *const log[LOG_COLUMNS] = { "time_s", "voltage_v", "current_a", "temperature_k", "charge_c", "capacity_mah_g", "cycle", "step" };
     seq_shape shape = { s->n_params, s->n_phases, s->columns, s->name, s->unit, s->phase };
     char(*text)[NAME] = calloc(s->columns + 1, sizeof *text);
@@ -240,6 +241,14 @@ static bool put_log(hid_t file, const bragg_series *s)
     return good;
 }
 
+static bool put_clock(hid_t file, const bragg_series *s)
+{
+    hsize_t n = CLOCK_NUMBERS;
+    const bragg_clock none = BRAGG_CLOCK_INIT, *c = s ? &s->clock : &none;
+    const double v[CLOCK_NUMBERS] = { c->reference_s, c->offset_s, c->drift, c->offset_esd_s, c->drift_esd, s ? s->clock_zero_s : 0 };
+    return put_set(file, "/clock", H5T_NATIVE_DOUBLE, 1, &n, v);
+}
+
 static char *notes_of(const bragg_series *s)
 {
     char *text = NULL;
@@ -263,9 +272,11 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
     for (size_t i = 0; deg && i < s->points; i++)
         deg[i] = s->x_rad[i] / BRAGG_DEG;
     hsize_t n = s->points;
-    bool good = a >= 0 && b >= 0 && deg && put_text(file, "/creator", "bragg " PACKAGE_VERSION) &&
+    const int format = FORMAT;
+    bool good = a >= 0 && b >= 0 && deg && put_text(file, "/creator", "bragg " PACKAGE_VERSION) && put_set(file, "/format", H5T_NATIVE_INT, 0, NULL, &format) &&
                 put_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, 1, &n, deg) &&
-                put_set(file, "/patterns/wavelength_ang", H5T_NATIVE_DOUBLE, 0, NULL, &s->wavelength_ang) && put_columns(file, s) && put_parts(file, s);
+                put_set(file, "/patterns/wavelength_ang", H5T_NATIVE_DOUBLE, 0, NULL, &s->wavelength_ang) && put_columns(file, s) && put_parts(file, s) &&
+                put_clock(file, series);
     for (int k = 0; k < 4 && good; k++)
         good = put_text(file, text_names[k], s->texts[k]);
     good = good && put_log(file, series);
@@ -278,10 +289,28 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
 
 /* ------------------------------------------------------------- open */
 
+/* Stores of before there were versions have none. */
+static bragg_status check_format(hid_t file, const char *path, bragg_error *err)
+{
+    int format = 0;
+    if (file < 0 || H5Lexists(file, "/series", H5P_DEFAULT) <= 0)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", path);
+    hid_t set = H5Lexists(file, "/format", H5P_DEFAULT) > 0 ? H5Dopen2(file, "/format", H5P_DEFAULT) : -1;
+    if (set >= 0) {
+        H5Dread(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &format);
+        H5Dclose(set);
+    }
+    if (format > FORMAT)
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': was written by a newer bragg (format %d, this one reads %d): use that one, or --force begins anew", path, format, FORMAT);
+    return format == FORMAT ? BRAGG_OK
+                            : bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': was written by an older bragg (format %d, this one reads %d); --force begins anew", path, format, FORMAT);
+}
+
 static bragg_status find_parts(seq_store *s, const char *path, bragg_error *err)
 {
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    bool good = file >= 0;
+    bragg_status st = check_format(file, path, err);
+    bool good = st == BRAGG_OK;
     for (int k = 0; k < PARTS && good; k++) {
         hid_t set = H5Dopen2(file, part_names[k], H5P_DEFAULT);
         haddr_t at = set >= 0 ? H5Dget_offset(set) : HADDR_UNDEF;
@@ -299,7 +328,7 @@ static bragg_status find_parts(seq_store *s, const char *path, bragg_error *err)
     }
     if (file >= 0)
         H5Fclose(file);
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", path);
+    return good || st < 0 ? st : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", path);
 }
 
 static bragg_status open_parts(seq_store *s, bragg_error *err)
@@ -361,8 +390,12 @@ static size_t extent(hid_t file, const char *name, int axis)
 static bragg_status check_old(const seq_store *s, bragg_error *err)
 {
     hid_t file = H5Fopen(s->path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0)
-        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", s->path);
+    bragg_status st = check_format(file, s->path, err);
+    if (st < 0) {
+        if (file >= 0)
+            H5Fclose(file);
+        return st;
+    }
     char *text = read_text(file, text_names[2]);
     size_t columns = extent(file, part_names[TABLE], 1), points = extent(file, part_names[OBSERVED], 1), phases = extent(file, "/series/phases", 0);
     H5Fclose(file);
@@ -673,6 +706,16 @@ static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
     return s->provenance && s->experiment ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for notes");
 }
 
+static void read_clock(hid_t file, bragg_series *s)
+{
+    double v[CLOCK_NUMBERS];
+    hid_t set = H5Dopen2(file, "/clock", H5P_DEFAULT);
+    if (set >= 0 && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0)
+        s->clock = (bragg_clock){ v[0], v[1], v[2], v[3], v[4] }, s->clock_zero_s = v[5];
+    if (set >= 0)
+        H5Dclose(set);
+}
+
 static void close_view(seq_store *s)
 {
     if (s->fd >= 0)
@@ -743,6 +786,7 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
         st = read_log(file, s, err);
     if (st == BRAGG_OK)
         st = read_notes(file, s, err);
+    read_clock(file, s);
     s->logged = s->n_stored_log > 0;
     if (st == BRAGG_OK)
         bragg_join_settle(s);

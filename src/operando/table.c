@@ -178,7 +178,7 @@ static json_t *head_json(const bragg_series *s)
         json_array_append_new(alarms, json_pack("{s:I,s:I,s:f,s:f}", "first", (json_int_t)s->alarm[k].first, "last", (json_int_t)s->alarm[k].last,
                                                 "two_theta_deg", s->alarm[k].two_theta_rad / BRAGG_DEG, "significance", s->alarm[k].significance));
     json_t *clock = json_object();
-    json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s, s->clock.offset_esd_s, "s"));
+    json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s + s->clock_zero_s, s->clock.offset_esd_s, "s"));
     json_object_set_new(clock, "drift", bragg_json_quantity(s->clock.drift, s->clock.drift_esd, ""));
     return json_pack("{s:s?,s:o,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", alarms, "episodes", episodes_json(s));
 }

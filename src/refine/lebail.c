@@ -33,49 +33,63 @@ static double step_at(const histogram *h, size_t i)
 /* Profiles of all peaks over the points they reach, computed once for the rounds
  * of one extraction: peak k's begin at start[k]. */
 typedef struct profiles {
-    size_t *start;
-    double *p, *background, *step, *net;
+    size_t n, *peak, *start;  /* peaks whose intensity is extracted, where their profiles begin */
+    double *p, *background, *step, *net, *rest; /* rest: what the other peaks add up to */
 } profiles;
 
 static void free_profiles(profiles *f)
 {
-    free(f->start);
+    free(f->peak);
     free(f->p);
     free(f->background);
 }
 
+static void add_scaled_peak(const peak *e, const double *p, double *to)
+{
+    for (size_t i = e->first; i < e->last; i++)
+        to[i] += e->intensity * p[i - e->first];
+}
+
 static bragg_status make_profiles(const bragg_model *m, const histogram *h, profiles *f, bragg_error *err)
 {
-    *f = (profiles){ calloc(h->n_peaks + 1, sizeof *f->start), NULL, calloc(3 * h->n + 1, sizeof *f->p), NULL, NULL };
+    *f = (profiles){ .peak = calloc(2 * h->n_peaks + 1, sizeof *f->peak), .background = calloc(5 * h->n + 1, sizeof *f->p) };
     size_t total = 0;
-    for (size_t k = 0; f->start && k < h->n_peaks; k++) {
-        f->start[k] = total;
+    f->start = f->peak + h->n_peaks;
+    for (size_t k = 0; f->peak && k < h->n_peaks; k++) {
+        if (!m->phase[h->peak[k].phase].extracted)
+            continue;
+        f->start[f->n] = total;
+        f->peak[f->n++] = k;
         total += h->peak[k].last - h->peak[k].first;
     }
     f->p = calloc(total + 1, sizeof *f->p);
-    if (!f->start || !f->background || !f->p)
+    if (!f->peak || !f->background || !f->p)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the profiles of %zu peaks", h->n_peaks);
     f->step = f->background + h->n;
     f->net = f->step + h->n;
+    f->rest = f->net + h->n;
     for (size_t i = 0; i < h->n; i++) {
         f->background[i] = bragg_refine_background(m, h, i);
         f->step[i] = step_at(h, i);
     }
-    for (size_t k = 0; k < h->n_peaks; k++)
-        bragg_refine_add_profile(h, &h->peak[k], h->peak[k].first, h->peak[k].last, BRAGG_DEG / 100, f->p + f->start[k]);
+    double *one = f->rest + h->n;
+    for (size_t k = 0, j = 0; k < h->n_peaks; k++) {
+        const peak *e = &h->peak[k];
+        bool own = j < f->n && f->peak[j] == k;
+        double *to = own ? f->p + f->start[j++] : memset(one, 0, (e->last - e->first) * sizeof *one);
+        bragg_refine_add_profile(h, e, e->first, e->last, BRAGG_DEG / 100, to);
+        if (!own)
+            add_scaled_peak(e, to, f->rest);
+    }
     return BRAGG_OK;
 }
 
 /* What peaks add up to. */
 static void add_peaks(const histogram *h, const profiles *f)
 {
-    memset(f->net, 0, h->n * sizeof *f->net);
-    for (size_t k = 0; k < h->n_peaks; k++) {
-        const peak *e = &h->peak[k];
-        const double *p = f->p + f->start[k], intensity = e->intensity;
-        for (size_t i = e->first; i < e->last; i++)
-            f->net[i] += intensity * p[i - e->first];
-    }
+    memcpy(f->net, f->rest, h->n * sizeof *f->net);
+    for (size_t j = 0; j < f->n; j++)
+        add_scaled_peak(&h->peak[f->peak[j]], f->p + f->start[j], f->net);
 }
 
 /* Rietveld's partition: each peak's share of what was observed above the background,
@@ -84,9 +98,10 @@ static void share_points(const histogram *h, const profiles *f, double *observed
 {
     for (size_t i = 0; i < h->n; i++) /* from here the ratio of observed to calculated, less one */
         f->net[i] = f->net[i] > 0 ? (h->y[i] - f->background[i]) / f->net[i] - 1 : 0;
-    for (size_t k = 0; k < h->n_peaks; k++) {
+    for (size_t j = 0; j < f->n; j++) {
+        size_t k = f->peak[j];
         const peak *e = &h->peak[k];
-        const double *p = f->p + f->start[k];
+        const double *p = f->p + f->start[j];
         double sum = 0, more = 0;
         for (size_t i = e->first; i < e->last; i++) {
             double part = p[i - e->first] * f->step[i];
@@ -105,9 +120,10 @@ static void share_points(const histogram *h, const profiles *f, double *observed
  * the same way. */
 static void project_points(const histogram *h, const profiles *f, double *observed, double *calculated)
 {
-    for (size_t k = 0; k < h->n_peaks; k++) {
+    for (size_t j = 0; j < f->n; j++) {
+        size_t k = f->peak[j];
         const peak *e = &h->peak[k];
-        const double *p = f->p + f->start[k];
+        const double *p = f->p + f->start[j];
         double above = 0, below = 0;
         for (size_t i = e->first; i < e->last; i++) {
             double part = p[i - e->first] * h->weight[i] * h->weight[i];
