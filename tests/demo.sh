@@ -20,7 +20,7 @@ done
 # total scattering: all distances move as in the truth, cells within four esd
 "$bragg" demo bisnsb-pdf -o "$work/pdf" --json >"$work/pdf.json" 2>"$work/err" || { fail "bisnsb-pdf failed"; cat "$work/err"; }
 ls "$work"/pdf/truth* >/dev/null 2>&1 && fail "the truth file was copied into the analysis"
-pulls=$(numbers "$work/pdf.json" 'cell\\.|shift of the' pull)
+pulls=$(numbers "$work/pdf.json" 'cell\\.|uiso|shift of the' pull)
 [ "$(echo "$pulls" | wc -l)" -ge 12 ] || fail "bisnsb-pdf compared $(echo "$pulls" | wc -l) cells and distances"
 for p in $pulls; do
     awk -v p="$p" 'BEGIN { exit !(p > -4 && p < 4) }' || fail "bisnsb-pdf: pull $p"

@@ -99,12 +99,11 @@ static quantity fit_cell(const study *s, const bragg_pdf *p)
 {
     bragg_error err = BRAGG_ERROR_INIT;
     const bragg_pdf_fit_options fo = BRAGG_PDF_FIT_OPTIONS_INIT;
-    bragg_pdf_data data = { p->m, p->r, p->gr, p->gr_sigma, p->used.qmax_invang, false, p->used.band, p->gr_covariance };
+    bragg_pdf_data data = { p->m, p->r, p->gr, p->gr_sigma, p->used.qmin_invang, p->used.qmax_invang, false, p->used.band, p->gr_covariance };
     bragg_pdf_set_options o = BRAGG_PDF_SET_OPTIONS_INIT;
     bragg_pdf_study *x = bragg_pdf_study_new();
     bragg_pdf_fit *fit;
     o.rmin_ang = 1.8;
-    o.qmin_invang = Q0; /* the data begin there */
     o.rmax_ang = 14;
     must(bragg_pdf_study_add_set(x, &data, &o, &err), &err);
     must(bragg_pdf_study_add_phase(x, "Ni", s->ni, &err), &err);

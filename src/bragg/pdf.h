@@ -33,7 +33,7 @@ double bragg_composition_weight(const bragg_composition *composition);
 typedef struct bragg_pdf_data {
     size_t n;
     double *r, *g, *sigma;    /**< sigma NULL unless every point has one */
-    double qmax_invang;       /**< of the header; NAN when it is silent */
+    double qmin_invang, qmax_invang; /**< of the header; 0 and NAN when it is silent */
     bool neutron;             /**< the header says so */
     size_t band;              /**< covariance[i (band + 1) + k] of points i and i + k; NULL: unknown */
     double *covariance;
@@ -61,7 +61,7 @@ typedef enum bragg_pdf_mount { BRAGG_PDF_CYLINDER, BRAGG_PDF_PLATE } bragg_pdf_m
 typedef struct bragg_pdf_options {
     double wavelength_ang;       /**< NAN: the pattern's; only 2theta needs it */
     double background_scale;     /**< NAN: found, see bragg_pdf_reduce */
-    double qmin_invang;          /**< the transform begins here */
+    double qmin_invang;          /**< the transform begins here, or with the data */
     double qmax_invang;          /**< and ends here; NAN: qmaxinst */
     double qmaxinst_invang;      /**< data beyond are not used at all; NAN: found where the detector ends, INFINITY: the last */
     double rpoly_ang;            /**< the polynomial takes what oscillates slower than this; 0: none */
@@ -249,11 +249,11 @@ typedef struct bragg_pdf_study bragg_pdf_study;
 typedef struct bragg_pdf_set_options {
     const char *name;         /**< prefix; NULL for the only set */
     double rmin_ang, rmax_ang;
-    double qmin_invang, qmax_invang; /**< termination; qmax NAN: the data's header's, INFINITY: none */
+    double qmin_invang, qmax_invang; /**< termination; NAN: the data's header's, qmax INFINITY: none */
     bool neutron;
     double weight;            /**< of its residuals, beyond what its errors say */
 } bragg_pdf_set_options;
-#define BRAGG_PDF_SET_OPTIONS_INIT { NULL, 1.5, 20, 0, NAN, false, 1 }
+#define BRAGG_PDF_SET_OPTIONS_INIT { NULL, 1.5, 20, NAN, NAN, false, 1 }
 
 bragg_pdf_study *bragg_pdf_study_new(void);
 void bragg_pdf_study_free(bragg_pdf_study *study);
@@ -307,7 +307,7 @@ void bragg_pdf_fit_free(bragg_pdf_fit *fit);
 /** The experiment file of a real-space fit: data, phases, refine, sequence.
  *
  *      data: {gr: Ni.gr, range: [1.5, 20]}                 # a list of files is a series
- *      data: {sets: [{name: xray, gr: a.gr, type: x-ray, range: [1.5, 20], qmin: 0, qmax: 24, weight: 1}, …]}
+ *      data: {sets: [{name: xray, gr: a.gr, type: x-ray, range: [1.5, 20], qmin: 0.6, qmax: 24, weight: 1}, …]}
  *      phases: [{name: Ni, card: Ni, displacement: isotropic, refine: [scale, cell, uiso, delta2]}]
  *      refine: {parameters: [qdamp], values: {…}, ties: {phase.B.cell.a: phase.A.cell.a}, cycles: 50}
  *      sequence: {window: 10, step: 5, propagate: true}    # box-car over r

@@ -11,7 +11,7 @@
 typedef struct wish {
     const char *background, *composition, *unit, *out, *route, *window, *mount, *plot;
     double density;
-    bool all, json, force, lorch, keep_outliers, both;
+    bool all, json, force, lorch, keep_outliers, both, plain;
     long long band;
     bragg_pdf_options o;
     bragg_composition formula;
@@ -203,6 +203,7 @@ static bragg_status reduce_item(const wish *w, item *x, bragg_error *err)
     bragg_pattern *sample = NULL;
     bragg_pdf_options o = w->o;
     bragg_status st = read_pattern(x->path, x->index, w->unit, &sample, err);
+    o.anomalous = !w->plain && (o.wavelength_ang > 0 || (sample && sample->wavelength_ang > 0));
     if (st == BRAGG_OK)
         st = bragg_pdf_reduce(sample, w->empty, &w->formula, &o, &x->pdf[0], err);
     if (st == BRAGG_OK && w->both) {
@@ -377,7 +378,7 @@ static int run(int argc, char **argv)
         { "lorch", 0, CLI_FLAG, &w.lorch, NULL, "the same as --window lorch" },
         { "route", 0, CLI_TEXT, &w.route, "NAME", "adhoc, physical (needs a density) or both [adhoc]" },
         { "neutron", 0, CLI_FLAG, &w.o.neutron, NULL, "weights are neutron scattering lengths" },
-        { "anomalous", 0, CLI_FLAG, &w.o.anomalous, NULL, "f' and f'' in the weights" },
+        { "no-anomalous", 0, CLI_FLAG, &w.plain, NULL, "leave f' and f'' out of the weights, as without wavelength" },
         { "compton", 0, CLI_FLAG, &w.o.compton, NULL, "take calculated Compton scattering off, also ad hoc" },
         { "compton-window", 0, CLI_NUMBER, &w.o.compton_window_ang, "ANGSTROM", "integral width of the detector's energy window [open]" },
         { "polarization", 0, CLI_NUMBER, &w.o.polarization, "P", "divide out: 0 whole rings of an unpolarized beam [done]" },

@@ -21,16 +21,26 @@ typedef struct reader {
     bool started, sigmas;
 } reader;
 
-/* "qmax = 24", "Qmax=27.00 startDampQ=…": the first wins. */
+/* Number behind a name, "=" between them, and what follows it; NULL when it is none. */
+static const char *assigned(const char *at, double *value)
+{
+    at += strspn(at, " \t");
+    return *at == '=' && bragg_number_scan(at + 1, &at, value) && *value >= 0 ? at + strspn(at, " \t") : NULL;
+}
+
+/* "qmax = 24", "Qmax=27.00 startDampQ=…": the first wins.  qmin where it begins a line or
+ * stands before qmax: PDFgetX2 has others.  PDFgetN extrapolates below its own. */
 static void take_setting(reader *t, const char *line)
 {
     for (const char *at = line; *at; at++) {
-        if (strncasecmp(at, "qmax", 4) || (at > line && isalnum((unsigned char)at[-1])))
-            continue;
-        const char *value = at + 4 + strspn(at + 4, " \t");
         double q;
-        if (*value == '=' && bragg_number_scan(value + 1, &value, &q) && q > 0 && isnan(t->data->qmax_invang))
+        const char *next;
+        if (at > line && isalnum((unsigned char)at[-1]))
+            continue;
+        if (!strncasecmp(at, "qmax", 4) && (next = assigned(at + 4, &q)) && q > 0 && isnan(t->data->qmax_invang))
             t->data->qmax_invang = q;
+        if (!strncmp(at, "qmin", 4) && (next = assigned(at + 4, &q)) && (at == line || !strncmp(next, "qmax", 4)))
+            t->data->qmin_invang = q;
     }
     const char *mode = strstr(line, "mode");
     if ((mode && strstr(mode, "neutron")) || strstr(line, "PDFgetN"))
@@ -242,6 +252,7 @@ bragg_status bragg_pdf_difference(const bragg_pdf_data *a, const bragg_pdf_data 
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", a->n);
     }
     d->n = a->n;
+    d->qmin_invang = a->qmin_invang;
     d->qmax_invang = a->qmax_invang;
     d->neutron = a->neutron;
     for (size_t i = 0; i < d->n; i++) {

@@ -147,6 +147,8 @@ bragg_status bragg_pdf_study_add_set(bragg_pdf_study *s, const bragg_pdf_data *d
     memset(t, 0, sizeof *t);
     t->o = *o;
     t->name = bragg_arena_strdup(s->arena, o->name ? o->name : "");
+    if (isnan(t->o.qmin_invang))
+        t->o.qmin_invang = d->qmin_invang;
     if (isnan(t->o.qmax_invang))
         t->o.qmax_invang = d->qmax_invang > 0 ? d->qmax_invang : INFINITY;
     if (!(t->o.weight > 0) || !isfinite(t->o.weight))

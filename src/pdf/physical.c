@@ -58,7 +58,7 @@ static bragg_status low_transform(const bragg_pdf *p, const weights *w, const do
 }
 
 /* Below the first point S is 0: 2/pi integral of -Q sin(Q r). */
-static double unseen(double q0, double r) { return -2 / BRAGG_PI * (sin(q0 * r) / (r * r) - q0 * cos(q0 * r) / r); }
+double bragg_pdf_unseen(double q0, double r) { return !(r > 0) ? 0 : -2 / BRAGG_PI * (sin(q0 * r) / (r * r) - q0 * cos(q0 * r) / r); }
 
 /* Slope of a curve at r through the origin from 0.3 angstrom on, as it is reported. */
 static double slope_of(const low_r *l, const double *g)
@@ -103,7 +103,7 @@ static bragg_status fill_low(const bragg_pdf *p, const weights *w, const double 
     /* ripples of the peaks are about a third of what is there; of LOW points so many are independent */
     double alike = sqrt(LOW * BRAGG_PI / (to * p->used.qmax_invang));
     for (int j = 0; j < LOW && st == BRAGG_OK; j++) {
-        l->target[j] = expected * l->r[j] - fixed[j] - unseen(p->q[l->first], l->r[j]);
+        l->target[j] = expected * l->r[j] - fixed[j] - bragg_pdf_unseen(p->q[l->first], l->r[j]);
         l->noise[j] = -0.3 * expected * to * fmax(alike, 1);
     }
     l->target[SLOPE] = slope_of(l, l->target);
@@ -187,7 +187,7 @@ bragg_status bragg_pdf_physical(bragg_pdf *p, const bragg_composition *c, const 
     if (st == BRAGG_OK) {
         double scale = tail_scale(p, w, multiple, l);
         const double expected[UNKNOWNS] = { scale, 0, 0, o->neutron ? 0 : 1, thick ? 1 : 0, 0 };
-        const double width[UNKNOWNS] = { 10 * scale, o->efficiency ? 0.5 * scale : 0, o->efficiency ? 0.5 * scale : 0, o->neutron ? 0 : 0.05,
+        const double width[UNKNOWNS] = { 10 * scale, o->efficiency ? 0.1 * scale : 0, o->efficiency ? 0.1 * scale : 0, o->neutron ? 0 : 0.05,
                                          thick && o->multiple ? 0.5 : 0, o->fluorescence ? 0.2 * w[p->n / 2].square : 0 };
         memcpy(l->expected, expected, sizeof expected);
         memcpy(l->width, width, sizeof width);

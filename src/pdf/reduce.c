@@ -419,6 +419,10 @@ static bragg_status transform(bragg_pdf *p, const polynomial *of, bragg_error *e
     }
     if (st == BRAGG_OK)
         st = bragg_sine_transform(p->q + first, p->fq + first, w, variance, n, p->r, p->m, p->gr, p->gr_sigma, err);
+    for (size_t j = 0; st == BRAGG_OK && o->physical && j < p->m; j++)
+        p->gr[j] += bragg_pdf_unseen(p->q[0], p->r[j]);
+    if (!o->physical)
+        p->used.qmin_invang = fmax(o->qmin_invang, p->q[first]);
     for (size_t j = 0; st == BRAGG_OK && variance && j < p->m; j++)
         p->gr_sigma[j] = sqrt(p->gr_sigma[j]);
     if (st == BRAGG_OK && variance && o->band)
@@ -740,17 +744,6 @@ static void copy_notes(bragg_pdf *to, const bragg_pdf *from)
     memcpy(to->outlier_q, from->outlier_q, sizeof to->outlier_q);
 }
 
-static bragg_status set_anomalous(bragg_composition *c, const bragg_pdf_options *o, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    if (!o->anomalous || o->neutron)
-        return BRAGG_OK;
-    for (size_t k = 0; k < c->n && st == BRAGG_OK; k++)
-        if (c->scatterer[k].f1 == 0 && c->scatterer[k].f2 == 0) /* whoever set them knows better */
-            st = bragg_scatterer_set_anomalous(&c->scatterer[k], o->wavelength_ang, err);
-    return st;
-}
-
 bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *background, const bragg_composition *composition,
                               const bragg_pdf_options *options, bragg_pdf **out, bragg_error *err)
 {
@@ -766,7 +759,7 @@ bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *
     if (o.physical)
         o.rpoly_ang = 0;
     if (st == BRAGG_OK)
-        st = set_anomalous(&own, &o, err);
+        st = bragg_pdf_set_anomalous(&own, &o, err);
     if (st == BRAGG_OK)
         st = open_job(&k, sample, background, &o, &notes, err);
     if (o.first_distance_ang > 0)

@@ -20,6 +20,8 @@ typedef struct weights {
 
 /* scatter.c: what atoms scatter */
 weights bragg_pdf_weights_at(const bragg_composition *c, const bragg_pdf_options *o, double q);
+/* f' and f'' where asked for and not given. */
+bragg_status bragg_pdf_set_anomalous(bragg_composition *c, const bragg_pdf_options *o, bragg_error *err);
 /* Electrons^2 an atom scatters incoherently, whatever the options say. */
 double bragg_pdf_compton_at(const bragg_composition *c, const bragg_pdf_options *o, double q);
 /* 1/mm of the solid sample. */
@@ -47,6 +49,9 @@ double bragg_pdf_choose_qmax(const bragg_pdf *p, const weights *w);
 
 /* physical.c: scale and corrections by the low-r fit, S and F filled */
 bragg_status bragg_pdf_physical(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_to_ang, bragg_error *err);
+
+/* What S = 0 below a first Q gives in G(r). */
+double bragg_pdf_unseen(double q0, double r);
 
 /* G(r) up to here is below the first distance. */
 double bragg_pdf_low_end(const bragg_pdf *p);

@@ -59,8 +59,21 @@ weights bragg_pdf_weights_at(const bragg_composition *c, const bragg_pdf_options
     return (weights){ (re * re + im * im) / (atoms * atoms), square / atoms, compton };
 }
 
-void bragg_pdf_partial_weights(const bragg_composition *c, const bragg_pdf_options *o, double q, double *out)
+bragg_status bragg_pdf_set_anomalous(bragg_composition *c, const bragg_pdf_options *o, bragg_error *err)
 {
+    bragg_status st = BRAGG_OK;
+    if (!o->anomalous || o->neutron)
+        return BRAGG_OK;
+    for (size_t k = 0; k < c->n && st == BRAGG_OK; k++)
+        if (c->scatterer[k].f1 == 0 && c->scatterer[k].f2 == 0) /* whoever set them knows better */
+            st = bragg_scatterer_set_anomalous(&c->scatterer[k], o->wavelength_ang, err);
+    return st;
+}
+
+void bragg_pdf_partial_weights(const bragg_composition *composition, const bragg_pdf_options *o, double q, double *out)
+{
+    bragg_composition own = *composition, *c = &own;
+    bragg_pdf_set_anomalous(c, o, NULL); /* the reduction has said what is wrong */
     double atoms = 0, whole = bragg_pdf_weights_at(c, o, q).mean2;
     for (size_t k = 0; k < c->n; k++)
         atoms += c->count[k];

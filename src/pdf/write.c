@@ -95,6 +95,7 @@ bragg_status bragg_pdf_data_write(const bragg_pdf_data *d, const char *comment, 
         return st;
     FILE *to = bragg_output_stream(out);
     fprintf(to, "[DEFAULT]\n\nversion = bragg %s\n%s\nmode = %s\n", PACKAGE_VERSION, comment ? comment : "", d->neutron ? "neutron" : "xray");
+    put(to, "qmin", d->qmin_invang);
     put(to, "qmax", d->qmax_invang);
     fprintf(to, "\n#### start data\n\n#S 1\n#L r(A)  G(A^{-2})%s\n", d->sigma ? "  dr(A)  dG(A^{-2})" : "");
     write_points(to, d->r, d->g, d->sigma, d->n, true);
