@@ -1218,6 +1218,118 @@ START_TEST(an_experiment_file_makes_its_studies)
 }
 END_TEST
 
+/* A powder pattern of nickel with noise, calculated by the whole-pattern model. */
+static void write_powder(const char *path, double cell, double uiso)
+{
+    enum { POINTS = 1400 };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_histogram_options h = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    bragg_pattern *p = bragg_pattern_new(POINTS, BRAGG_AXIS_TTH);
+    bragg_structure *ni = nickel();
+    bragg_model *m = bragg_model_new();
+    uint64_t seed = 31;
+    ni->cell.a = ni->cell.b = ni->cell.c = cell;
+    ni->atom[0].uiso_ang2 = uiso;
+    for (size_t i = 0; i < POINTS; i++) {
+        p->x[i] = (4 + 0.013 * (double)i) * BRAGG_DEG;
+        p->y[i] = p->sigma[i] = 1;
+    }
+    h.radiation.n_lines = 1;
+    h.radiation.wavelength_ang[0] = 0.2117;
+    h.radiation.ratio[0] = 1;
+    h.background_terms = 2;
+    ck_assert_msg(bragg_model_add_pattern(m, p, &h, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_add_phase(m, "Ni", ni, NULL, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
+    bragg_params *t = bragg_model_params(m);
+    t->at[bragg_params_find(t, "phase.Ni.scale")].value = 0.4;
+    t->at[bragg_params_find(t, "background.0")].value = 170;
+    t->at[bragg_params_find(t, "background.1")].value = -31;
+    t->at[bragg_params_find(t, "instrument.w")].value = 0.0023;
+    ck_assert_msg(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t i = 0; i < POINTS; i++) {
+        double noise = -6;
+        for (int k = 0; k < 12; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            noise += (double)(seed >> 11) / 9007199254740992.0;
+        }
+        p->sigma[i] = sqrt(p->y[i]);
+        p->y[i] += noise * p->sigma[i];
+    }
+    ck_assert_msg(bragg_pattern_write_text(p, path, true, &err) == BRAGG_OK, "%s", err.text);
+    bragg_model_free(m);
+    bragg_structure_free(ni);
+    bragg_pattern_free(p);
+}
+
+/* One cell and one displacement in both spaces: what a table has twice stands there once. */
+START_TEST(g_and_a_powder_pattern_are_fitted_together)
+{
+    static const char text[] = "data:\n  sets: [{name: gr, gr: test_pdf_joint.gr, range: [1.8, 18], qmax: 24, type: x-ray}]\n"
+                               "  patterns: [{name: xrd, file: test_pdf_joint.xye, unit: 2th_deg, radiation: {wavelength: 0.2117, polarization: 0.5},\n"
+                               "              background: {terms: 2}, refine: [w]}]\n"
+                               "phases: [{name: Ni, card: Ni, displacement: isotropic, refine: [scale, cell, uiso, delta2]}]\n"
+                               "refine: {values: {gr.instrument.qdamp: 0.04, xrd.instrument.w: 0.003, phase.Ni.cell.a: 3.53}, bounds: {phase.Ni.delta2: [0, 9]}}\n";
+    static const char *const bad[] = { "data: {range: [1, 2], sets: [{name: gr, gr: test_pdf_joint.gr}], patterns: [{name: xrd, file: test_pdf_joint.xye}]}\nphases: [{card: Ni}]\n",
+                                       "data: {sets: [{name: xrd, gr: test_pdf_joint.gr}], patterns: [{name: xrd, file: test_pdf_joint.xye, radiation: {wavelength: 1}}]}\nphases: [{card: Ni}]\n",
+                                       "data: {sets: [{name: gr, gr: test_pdf_joint.gr}], patterns: [test_pdf_joint.xye]}\nradiation: {wavelength: 1}\nphases: [{card: Ni}]\n",
+                                       "data: {gr: test_pdf_joint.gr, patterns: [{name: xrd, file: test_pdf_joint.xye}]}\nphases: [{card: Ni}]\n" };
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pdf_experiment *x;
+    bragg_pdf_study *s;
+    bragg_pdf_shape shape = BRAGG_PDF_SHAPE_INIT;
+    double r[N], g[N];
+    bragg_structure *ni = nickel();
+    ni->cell.a = ni->cell.b = ni->cell.c = 3.5237;
+    ni->atom[0].uiso_ang2 = 0.0061;
+    shape.qmax_invang = 24;
+    shape.qdamp_invang = 0.04;
+    shape.delta2_ang2 = 1.3;
+    calculated(ni, &shape, r, g);
+    bragg_structure_free(ni);
+    FILE *to = fopen("test_pdf_joint.gr", "w");
+    for (int i = 1; i < N; i++)
+        fprintf(to, "%.9g %.9g 0 0.05\n", r[i], g[i]);
+    fclose(to);
+    write_powder("test_pdf_joint.xye", 3.5237, 0.0061);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        to = fopen("test_pdf_joint.yaml", "w");
+        fputs(bad[k], to);
+        fclose(to);
+        err = (bragg_error)BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pdf_experiment_read("test_pdf_joint.yaml", &x, &err) == BRAGG_EDATA, "%zu: %s", k, err.text);
+        ck_assert_ptr_nonnull(strstr(err.text, "test_pdf_joint.yaml:"));
+    }
+    to = fopen("test_pdf_joint.yaml", "w");
+    fputs(text, to);
+    fclose(to);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pdf_experiment_read("test_pdf_joint.yaml", &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_str_eq(bragg_pdf_experiment_input(x, 3), "test_pdf_joint.xye");
+    ck_assert_msg(bragg_pdf_experiment_study(x, 0, NULL, &s, &err) == BRAGG_OK, "%s", err.text);
+    size_t cells = 0;
+    for (size_t k = 0; k < bragg_pdf_study_params(s)->n; k++)
+        cells += strstr(bragg_pdf_study_params(s)->at[k].name, "cell.a") && !strstr(bragg_pdf_study_params(s)->at[k].name, "alpha");
+    ck_assert_uint_eq(cells, 1);
+    fitting f = fitted(s);
+    ck_assert_uint_eq(f.fit->n_patterns, 1);
+    ck_assert_str_eq(f.fit->pattern[0].name, "xrd");
+    ck_assert(f.fit->pattern[0].rwp > 0.02 && f.fit->pattern[0].rwp < 0.1 && f.fit->set[0].rw < 0.01);
+    ck_assert_uint_eq(f.fit->fitted, f.fit->pattern[0].n + f.fit->set[0].fitted);
+    const bragg_param *a = param(&f, "phase.Ni.cell.a"), *u = param(&f, "phase.Ni.atom.Ni1.uiso"), *scale = param(&f, "xrd.phase.Ni.scale");
+    ck_assert_msg(fabs(a->value - 3.5237) < 4 * a->esd && a->esd < 1e-4, "a = %g(%g)", a->value, a->esd);
+    ck_assert_msg(fabs(u->value - 0.0061) < 4 * u->esd && u->esd < 3e-4, "uiso = %g(%g)", u->value, u->esd);
+    assert_close(param(&f, "xrd.instrument.w")->value, 0.0023, 0.05);
+    assert_close(param(&f, "gr.phase.Ni.scale")->value, 1, 0.02);
+    ck_assert_msg(fabs(scale->value - 0.4) < 4 * scale->esd && scale->esd < 0.004, "scale = %g(%g)", scale->value, scale->esd);
+    close_fit(&f);
+    bragg_pdf_experiment_free(x);
+    remove("test_pdf_joint.gr");
+    remove("test_pdf_joint.xye");
+    remove("test_pdf_joint.yaml");
+}
+END_TEST
+
 START_TEST(a_fit_that_makes_no_sense_is_refused)
 {
     double r[20], g[20];
@@ -1331,6 +1443,7 @@ int main(void)
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
     tcase_add_test(fit, a_gr_is_read_whatever_its_header_holds);
     tcase_add_test(fit, an_experiment_file_makes_its_studies);
+    tcase_add_test(fit, g_and_a_powder_pattern_are_fitted_together);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);
     SRunner *runner = srunner_create(suite);

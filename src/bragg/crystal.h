@@ -192,6 +192,9 @@ bragg_status bragg_structure_parse_cif(const void *bytes, size_t length, const c
 bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers);
 bragg_structure *bragg_structure_copy(const bragg_structure *structure);
 void bragg_structure_free(bragg_structure *structure);
+/** Tensors of displacement become U_eq, a third of the trace of the Cartesian tensor
+ *  (R. X. Fischer & E. Tillmanns, Acta Cryst. C44 (1988) 775). */
+void bragg_structure_make_isotropic(bragg_structure *structure);
 /** Cell and symmetry agree, occupancies 0 to 1, sites do not collide, atoms
  *  exist; multiplicities are recomputed. */
 bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err);

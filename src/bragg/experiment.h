@@ -26,6 +26,7 @@ typedef struct bragg_experiment_phase {
     int harmonics;                   /**< highest order; 0: none */
     bool extinction;
     double particle_um;              /**< diameter of its grains; 0: not given */
+    bool isotropic;                  /**< displacements, whatever the card has */
 } bragg_experiment_phase;
 
 typedef struct bragg_experiment_pattern {
@@ -50,6 +51,8 @@ typedef struct bragg_experiment {
     bragg_refine_options options;
     const char *start;               /**< fit.json to start from; may be NULL */
     const char *directory;           /**< output's; may be NULL */
+    bool bare;                       /**< set by a caller who sets values, bounds, ties and refine flags himself: _load leaves
+                                      *   them; a fit of patterns with something else has them in a larger table */
 } bragg_experiment;
 
 /** EDATA with line and column for what the file has wrong. */

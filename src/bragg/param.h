@@ -3,6 +3,7 @@
 #define BRAGG_PARAM_H
 
 #include <bragg/error.h>
+#include <bragg/yaml.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -63,6 +64,13 @@ size_t bragg_params_select(bragg_params *params, const char *pattern, bool refin
 
 /** Recompute every tied value from what it is tied to. */
 void bragg_params_apply_ties(bragg_params *params);
+
+/** What an experiment file gives: {NAME: number}, {NAME: [lowest, highest]}, {NAME: tie in
+ *  words}; map may be NULL.  A tied row that gets a value is free with untie, else EDATA.
+ *  command is named where there is no such parameter. */
+bragg_status bragg_params_read_values(bragg_params *params, const bragg_yaml *map, bool untie, const char *command, bragg_error *err);
+bragg_status bragg_params_read_bounds(bragg_params *params, const bragg_yaml *map, const char *command, bragg_error *err);
+bragg_status bragg_params_read_ties(bragg_params *params, const bragg_yaml *map, const char *command, bragg_error *err);
 
 bragg_status bragg_params_copy(bragg_params *to, const bragg_params *from, bragg_error *err);
 void bragg_params_free(bragg_params *params);

@@ -7,6 +7,7 @@
 #include <bragg/observer.h>
 #include <bragg/param.h>
 #include <bragg/pattern.h>
+#include <bragg/refine.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -264,6 +265,11 @@ void bragg_pdf_study_free(bragg_pdf_study *study);
 bragg_status bragg_pdf_study_add_set(bragg_pdf_study *study, const bragg_pdf_data *data, const bragg_pdf_set_options *options, bragg_error *err);
 /** Atoms without displacement start from 0.005 angstrom^2. */
 bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *study, const char *name, const bragg_structure *structure, bragg_error *err);
+/** Fit powder patterns together with G(r): a built whole-pattern model, which the study
+ *  owns from here on (also on failure), with a name for each of its patterns.  Its rows
+ *  join the table; phase.NAME.cell… and phase.NAME.atom… of phases of one name are the
+ *  same rows.  The selected ones are refined by the patterns alone before all are fitted. */
+bragg_status bragg_pdf_study_take_patterns(bragg_pdf_study *study, bragg_model *model, const char *const *names, size_t n, bragg_error *err);
 /** Make the table of parameters, tied as symmetry wants it; after the last _add. */
 bragg_status bragg_pdf_study_build(bragg_pdf_study *study, bragg_error *err);
 bragg_params *bragg_pdf_study_params(bragg_pdf_study *study);
@@ -281,10 +287,19 @@ typedef struct bragg_pdf_fit_set {
     bool covariance;          /**< esds with the covariance of its points */
 } bragg_pdf_fit_set;
 
+/** A powder pattern fitted with them: the points in use. */
+typedef struct bragg_pdf_fit_pattern {
+    const char *name;
+    size_t n;
+    double *two_theta_rad, *observed, *sigma, *calculated, *background;
+    double rwp;
+} bragg_pdf_fit_pattern;
+
 /** What came out, beside the study's table with its esds. */
 typedef struct bragg_pdf_fit {
-    size_t n_sets, fitted, variables;
+    size_t n_sets, n_patterns, fitted, variables; /**< fitted: points of both */
     bragg_pdf_fit_set *set;
+    bragg_pdf_fit_pattern *pattern;
     double rw, chi2;          /**< of all sets; chi2 a degree of freedom, NAN unless all have sigmas */
     int cycles;
     bool converged;

@@ -116,6 +116,23 @@ static bragg_status write_curve(const char *path, bool force, const bragg_params
     return bragg_output_commit(out, err);
 }
 
+static bragg_status write_pattern(const char *path, bool force, const bragg_pdf_fit_pattern *p, bragg_error *err)
+{
+    bragg_output *out;
+    bragg_status st = bragg_output_open(path, force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    fprintf(to, "two_theta_deg,observed,sigma,calculated,background\n");
+    for (size_t i = 0; i < p->n; i++) {
+        const double v[5] = { p->two_theta_rad[i] / BRAGG_DEG, p->observed[i], p->sigma[i], p->calculated[i], p->background[i] };
+        char text[BRAGG_NUMBER_TEXT];
+        for (int k = 0; k < 5; k++)
+            fprintf(to, "%s%s", bragg_number_print_digits(text, v[k], 9), k < 4 ? "," : "\n");
+    }
+    return bragg_output_commit(out, err);
+}
+
 static bragg_status write_table(const char *path, bool force, const bragg_params *t, bragg_error *err)
 {
     char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT];
@@ -132,50 +149,80 @@ static bragg_status write_table(const char *path, bool force, const bragg_params
     return bragg_output_commit(out, err);
 }
 
-/* A panel a set: points, model, and the difference below both. */
+/* A panel of points, model, and the difference below both; observed and calculated may
+ * be of G(r) or of a powder pattern. */
+static bragg_status fill_panel(bragg_arena *arena, size_t n, double *x, const double *observed, const double *calculated, bragg_plot_profile *p, bragg_error *err)
+{
+    double *rest = bragg_arena_alloc(arena, n + 1, sizeof *rest), low = INFINITY, most = -INFINITY;
+    bragg_plot_trace *t = bragg_arena_alloc(arena, 3, sizeof *t);
+    if (!rest || !t)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
+    for (size_t i = 0; i < n; i++) {
+        rest[i] = observed[i] - calculated[i];
+        low = fmin(low, fmin(observed[i], calculated[i]));
+        most = fmax(most, rest[i]);
+    }
+    t[0] = (bragg_plot_trace){ { n, x, observed, NULL, "observed" }, true, false, 0 };
+    t[1] = (bragg_plot_trace){ { n, x, calculated, NULL, "calculated" }, false, false, 0 };
+    t[2] = (bragg_plot_trace){ { n, x, rest, NULL, "difference" }, false, false, low - 1.3 * fmax(most, 0.05 * fabs(low)) };
+    p->n_traces = 3;
+    p->traces = t;
+    return BRAGG_OK;
+}
+
+static char *note_of(bragg_arena *arena, const char *name, const char *r, double value)
+{
+    char *note = bragg_arena_alloc(arena, 160, 1);
+    if (note)
+        snprintf(note, 160, "%.90s%s<i>R</i><sub>%s</sub> = %.1f %%", name, *name ? ": " : "", r, 100 * value);
+    return note;
+}
+
+static bragg_status pattern_panel(bragg_arena *arena, const bragg_pdf_fit_pattern *s, bragg_plot_profile *p, bragg_error *err)
+{
+    double *deg = bragg_arena_alloc(arena, s->n + 1, sizeof *deg);
+    if (!deg)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
+    for (size_t i = 0; i < s->n; i++)
+        deg[i] = s->two_theta_rad[i] / BRAGG_DEG;
+    p->x_label = "2<i>θ</i> (°)";
+    p->y_label = "<i>I</i> (arb. units)";
+    p->note = note_of(arena, s->name, "wp", s->rwp);
+    return fill_panel(arena, s->n, deg, s->observed, s->calculated, p, err);
+}
+
+/* A panel a set, then one a pattern. */
 static bragg_status plot(const bragg_pdf_fit *f, const char *title, const char *path, bool force, bragg_error *err)
 {
+    size_t n = f->n_sets + f->n_patterns;
     bragg_arena *arena = bragg_arena_new();
-    bragg_plot_profile *p = arena ? bragg_arena_alloc(arena, f->n_sets, sizeof *p) : NULL;
-    bragg_plot_trace *t = arena ? bragg_arena_alloc(arena, 3 * f->n_sets, sizeof *t) : NULL;
+    bragg_plot_profile *p = arena ? bragg_arena_alloc(arena, n, sizeof *p) : NULL;
     bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
-    bragg_status st = p && t ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
-    for (size_t k = 0; k < f->n_sets && st == BRAGG_OK; k++, t += 3) {
-        const bragg_pdf_fit_set *s = &f->set[k];
-        double *rest = bragg_arena_alloc(arena, s->n, sizeof *rest), low = INFINITY, most = -INFINITY;
-        char *note = bragg_arena_alloc(arena, 80, 1);
-        if (!rest || !note)
-            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
-        for (size_t i = 0; st == BRAGG_OK && i < s->n; i++) {
-            rest[i] = s->observed[i] - s->calculated[i];
-            low = fmin(low, fmin(s->observed[i], s->calculated[i]));
-            most = fmax(most, rest[i]);
-        }
-        if (st < 0)
-            break;
-        snprintf(note, 80, "%s%s<i>R</i><sub>w</sub> = %.1f %%", s->name, *s->name ? ": " : "", 100 * s->rw);
-        t[0] = (bragg_plot_trace){ { s->n, s->r, s->observed, NULL, "observed" }, true, false, 0 };
-        t[1] = (bragg_plot_trace){ { s->n, s->r, s->calculated, NULL, "calculated" }, false, false, 0 };
-        t[2] = (bragg_plot_trace){ { s->n, s->r, rest, NULL, "difference" }, false, false, low - 1.3 * fmax(most, 0.05 * fabs(low)) };
+    bragg_status st = p ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a figure");
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         p[k] = (bragg_plot_profile)BRAGG_PLOT_PROFILE_INIT;
+        if (k >= f->n_sets) {
+            st = pattern_panel(arena, &f->pattern[k - f->n_sets], &p[k], err);
+            continue;
+        }
+        const bragg_pdf_fit_set *s = &f->set[k];
         p[k].x_label = "<i>r</i> (Å)";
         p[k].y_label = "<i>G</i>(<i>r</i>) (Å<sup>−2</sup>)";
-        p[k].n_traces = 3;
-        p[k].traces = t;
-        p[k].note = note;
+        p[k].note = note_of(arena, s->name, "w", s->rw);
+        st = fill_panel(arena, s->n, s->r, s->observed, s->calculated, &p[k], err);
     }
     page.width_mm = 120;
     page.title = title;
     page.force = force;
     if (st == BRAGG_OK)
-        st = bragg_plot_profiles(p, f->n_sets, 1, &page, path, err);
+        st = bragg_plot_profiles(p, n, 1, &page, path, err);
     bragg_arena_free(arena);
     return st;
 }
 
 static json_t *fit_json(const bragg_pdf_fit *f, const bragg_params *t, const char *label)
 {
-    json_t *root = json_object(), *params = json_object(), *sets = json_array();
+    json_t *root = json_object(), *params = json_object(), *sets = json_array(), *patterns = json_array();
     if (label)
         json_object_set_new(root, "label", json_string(label));
     json_object_set_new(root, "converged", json_boolean(f->converged));
@@ -194,6 +241,12 @@ static json_t *fit_json(const bragg_pdf_fit *f, const bragg_params *t, const cha
                                               bragg_json_number(s->rw_weighted), "covariance", s->covariance));
     }
     json_object_set_new(root, "sets", sets);
+    for (size_t k = 0; k < f->n_patterns; k++)
+        json_array_append_new(patterns, json_pack("{s:s, s:I, s:o}", "name", f->pattern[k].name, "points", (json_int_t)f->pattern[k].n, "rwp",
+                                                  bragg_json_number(f->pattern[k].rwp)));
+    if (f->n_patterns)
+        json_object_set_new(root, "patterns", json_incref(patterns));
+    json_decref(patterns);
     json_object_set_new(root, "report", json_string(f->report));
     return root;
 }
@@ -206,6 +259,8 @@ static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char
     printf("%s after %d cycles: %zu independent points, %zu variables", f->converged ? "converged" : "NOT CONVERGED", f->cycles, f->fitted, f->variables);
     for (size_t k = 0; k < f->n_sets; k++)
         printf(", %s%sRw %.3f %%", f->set[k].name, *f->set[k].name ? " " : "", 100 * f->set[k].rw);
+    for (size_t k = 0; k < f->n_patterns; k++)
+        printf(", %s Rwp %.3f %%", f->pattern[k].name, 100 * f->pattern[k].rwp);
     printf("\n");
     for (size_t k = 0; k < t->n; k++)
         if (t->at[k].refine)
@@ -251,7 +306,10 @@ static bragg_status write_folder(const wish *w, bragg_pdf_study *x, const bragg_
         snprintf(name, sizeof name, "%s%s%s.fgr", stem, *f->set[k].name ? "-" : "", f->set[k].name);
         st = write_curve(bragg_path_join(arena, w->out, name), w->force, bragg_pdf_study_params(x), &f->set[k], label, err);
     }
-    snprintf(name, sizeof name, "%s.csv", stem);
+    for (size_t k = 0; k < f->n_patterns && st == BRAGG_OK; k++) {
+        snprintf(name, sizeof name, "%s-%s.csv", stem, f->pattern[k].name);
+        st = write_pattern(bragg_path_join(arena, w->out, name), w->force, &f->pattern[k], err);
+    }
     if (st == BRAGG_OK) {
         snprintf(name, sizeof name, "%s-parameters.csv", stem);
         st = write_table(bragg_path_join(arena, w->out, name), w->force, bragg_pdf_study_params(x), err);

@@ -4,6 +4,7 @@
 #include <bragg/pdf.h>
 
 #include <bragg/arena.h>
+#include <bragg/experiment.h>
 #include <bragg/path.h>
 #include <bragg/yaml.h>
 #include <math.h>
@@ -36,6 +37,7 @@ struct bragg_pdf_experiment {
     bool propagate;
     long long cycles;
     const char **label;
+    bragg_experiment *joint;      /* powder patterns fitted together with G(r); NULL: none */
 };
 
 /* ------------------------------------------------------------- sections */
@@ -111,7 +113,8 @@ static bragg_status check_sets(bragg_pdf_experiment *x, bragg_error *err)
         source *s = &x->set[k];
         if (!s->n_files)
             return bragg_yaml_fail(s->node, err, "expected 'gr', a file of G(r), found none");
-        if (x->n_sets > 1 && (!s->o.name || strpbrk(s->o.name, ". *?[]\t")))
+        bool several = x->n_sets > 1 || bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns");
+        if (several && (!s->o.name || strpbrk(s->o.name, ". *?[]\t")))
             return bragg_yaml_fail(s->node, err, "set: expected a name without dots, blanks and wildcards, found %s", s->o.name ? s->o.name : "none");
         for (size_t i = 0; i < k; i++)
             if (!strcmp(x->set[i].o.name, s->o.name))
@@ -119,7 +122,7 @@ static bragg_status check_sets(bragg_pdf_experiment *x, bragg_error *err)
         if (s->n_files > 1 && x->n_files > 1 && s->n_files != x->n_files)
             return bragg_yaml_fail(s->node, err, "gr: expected as many files as the other sets have, %zu, found %zu", x->n_files, s->n_files);
         x->n_files = s->n_files > x->n_files ? s->n_files : x->n_files;
-        if (x->n_sets == 1)
+        if (!several)
             s->o.name = NULL;
     }
     return BRAGG_OK;
@@ -127,13 +130,15 @@ static bragg_status check_sets(bragg_pdf_experiment *x, bragg_error *err)
 
 static bragg_status read_data(bragg_pdf_experiment *x, bragg_error *err)
 {
-    static const char *const keys[] = { "sets", "name", "gr", "type", "range", "qmin", "qmax", "weight" };
+    static const char *const keys[] = { "sets", "patterns", "name", "gr", "type", "range", "qmin", "qmax", "weight" };
     const bragg_yaml *map = bragg_yaml_get(x->root, "data"), *list = bragg_yaml_get(map, "sets");
     source usual = { .o = BRAGG_PDF_SET_OPTIONS_INIT };
     if (!map || map->kind != BRAGG_YAML_MAP)
         return bragg_yaml_fail(map ? map : x->root, err, "expected a section 'data', found none");
     if (list && (list->kind != BRAGG_YAML_SEQUENCE || !list->n_children))
         return bragg_yaml_fail(list, err, "sets: expected a list of maps, found none");
+    if (bragg_yaml_get(map, "patterns") && (!list || bragg_yaml_get(map, "range")))
+        return bragg_yaml_fail(map, err, "data: expected sets and patterns, each with its own range, for a fit of both");
     bragg_status st = read_set(x, map, keys, sizeof keys / sizeof *keys, &usual, err);
     x->set = bragg_arena_alloc(x->arena, list ? list->n_children : 1, sizeof *x->set);
     if (st == BRAGG_OK && !x->set)
@@ -143,7 +148,7 @@ static bragg_status read_data(bragg_pdf_experiment *x, bragg_error *err)
     for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
         source *s = &x->set[x->n_sets++];
         *s = usual;
-        st = read_set(x, c, keys + 1, sizeof keys / sizeof *keys - 1, s, err);
+        st = read_set(x, c, keys + 2, sizeof keys / sizeof *keys - 2, s, err);
         if (st == BRAGG_OK)
             st = optional_text(c, "name", &s->o.name, err);
     }
@@ -152,10 +157,11 @@ static bragg_status read_data(bragg_pdf_experiment *x, bragg_error *err)
 
 static bragg_status read_phase(bragg_pdf_experiment *x, const bragg_yaml *map, member *p, bragg_error *err)
 {
-    static const char *const keys[] = { "name", "card", "cif", "displacement", "refine" };
+    static const char *const keys[] = { "name", "card", "cif", "displacement", "refine", "march", "uniaxial", "stephens", "harmonics", "extinction" };
+    const size_t n_keys = bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns") ? sizeof keys / sizeof *keys : 5; /* others are of patterns */
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif");
     const char *card = NULL, *displacement = "as read";
-    bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    bragg_status st = bragg_yaml_check_keys(map, keys, n_keys, err);
     if (st == BRAGG_OK && !node)
         st = bragg_yaml_fail(map, err, "phase: expected a card, found none");
     if (st == BRAGG_OK)
@@ -198,9 +204,10 @@ static bragg_status read_phases(bragg_pdf_experiment *x, bragg_error *err)
 
 static bragg_status read_refine(bragg_pdf_experiment *x, bragg_error *err)
 {
-    static const char *const keys[] = { "parameters", "values", "ties", "cycles" };
+    static const char *const keys[] = { "parameters", "values", "bounds", "ties", "cycles", "background", "instrument", "restraints", "standard", "strategy" };
     const bragg_yaml *map = bragg_yaml_get(x->root, "refine"), *node;
-    bragg_status st = map ? bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err) : BRAGG_OK;
+    const size_t n_keys = bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns") ? sizeof keys / sizeof *keys : 5;
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, n_keys, err) : BRAGG_OK;
     x->cycles = 50;
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "cycles")) && (st = bragg_yaml_integer(node, &x->cycles, err)) == BRAGG_OK &&
         (x->cycles < 1 || x->cycles > 10000))
@@ -267,9 +274,26 @@ static bragg_status make_labels(bragg_pdf_experiment *x, bragg_error *err)
     return x->label ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for labels");
 }
 
+/* Patterns of the same sample, which the experiment of refine describes. */
+static bragg_status read_joint(bragg_pdf_experiment *x, bragg_error *err)
+{
+    if (x->n_files > 1 || x->n_windows > 1)
+        return bragg_yaml_fail(x->root, err, "expected one G(r) a set and no windows together with patterns, found %zu steps", x->n_files * x->n_windows);
+    bragg_status st = bragg_experiment_read(x->file, &x->joint, err);
+    if (st == BRAGG_OK && !x->joint->pattern[0].name)
+        st = bragg_yaml_fail(bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns"), err, "patterns: expected maps {name, file, ...}, found files");
+    for (size_t k = 0; k < x->n_sets && st == BRAGG_OK; k++)
+        for (size_t i = 0; i < x->joint->n_patterns; i++)
+            if (!strcmp(x->set[k].o.name, x->joint->pattern[i].name))
+                return bragg_yaml_fail(x->set[k].node, err, "set '%s': a pattern has this name, too", x->set[k].o.name);
+    if (st == BRAGG_OK)
+        x->joint->bare = true;
+    return st;
+}
+
 bragg_status bragg_pdf_experiment_read(const char *path, bragg_pdf_experiment **out, bragg_error *err)
 {
-    static const char *const keys[] = { "title", "data", "phases", "refine", "sequence" };
+    static const char *const keys[] = { "title", "data", "phases", "refine", "sequence", "radiation", "detector", "log", "output" };
     bragg_arena *arena = bragg_arena_new();
     bragg_pdf_experiment *x = arena ? bragg_arena_alloc(arena, 1, sizeof *x) : NULL;
     *out = NULL;
@@ -292,10 +316,12 @@ bragg_status bragg_pdf_experiment_read(const char *path, bragg_pdf_experiment **
         st = read_refine(x, err);
     if (st == BRAGG_OK)
         st = read_sequence(x, err);
+    if (st == BRAGG_OK && bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns"))
+        st = read_joint(x, err);
     if (st == BRAGG_OK)
         st = make_labels(x, err);
     if (st < 0) {
-        bragg_arena_free(arena);
+        bragg_pdf_experiment_free(x);
         return st;
     }
     *out = x;
@@ -304,8 +330,10 @@ bragg_status bragg_pdf_experiment_read(const char *path, bragg_pdf_experiment **
 
 void bragg_pdf_experiment_free(bragg_pdf_experiment *x)
 {
-    if (x)
-        bragg_arena_free(x->arena);
+    if (!x)
+        return;
+    bragg_experiment_free(x->joint);
+    bragg_arena_free(x->arena);
 }
 
 const char *bragg_pdf_experiment_title(const bragg_pdf_experiment *x) { return x->title; }
@@ -323,7 +351,10 @@ const char *bragg_pdf_experiment_input(const bragg_pdf_experiment *x, size_t k)
             return x->set[s].file[k];
         k -= x->set[s].n_files;
     }
-    return k < x->n_phases ? x->phase[k].path : NULL;
+    if (k < x->n_phases)
+        return x->phase[k].path;
+    k -= x->n_phases;
+    return x->joint && k < x->joint->n_patterns ? x->joint->pattern[k].file : NULL;
 }
 
 /* ---------------------------------------------------------------- study */
@@ -342,18 +373,6 @@ static bragg_status add_set(const bragg_pdf_experiment *x, const source *s, size
     return st < 0 ? bragg_context(err, st, "%s", bragg_pdf_experiment_label(x, step)) : st;
 }
 
-/* U_eq, a third of the trace of the Cartesian tensor: R. X. Fischer & E. Tillmanns,
- * Acta Cryst. C44 (1988) 775; the diagonal mean here, to start from. */
-static void make_isotropic(bragg_structure *s)
-{
-    for (size_t a = 0; a < s->n_atoms; a++) {
-        bragg_atom *atom = &s->atom[a];
-        if (atom->anisotropic && !(atom->uiso_ang2 > 0))
-            atom->uiso_ang2 = (atom->u[0] + atom->u[1] + atom->u[2]) / 3;
-        atom->anisotropic = false;
-    }
-}
-
 static bragg_status add_phase(const member *p, bragg_pdf_study *to, bragg_error *err)
 {
     bragg_structure *s;
@@ -361,9 +380,22 @@ static bragg_status add_phase(const member *p, bragg_pdf_study *to, bragg_error 
     if (st < 0)
         return st;
     if (p->isotropic)
-        make_isotropic(s);
+        bragg_structure_make_isotropic(s);
     st = bragg_pdf_study_add_phase(to, p->name, s, err);
     bragg_structure_free(s);
+    return st;
+}
+
+static bragg_status add_patterns(const bragg_experiment *x, bragg_pdf_study *to, bragg_error *err)
+{
+    bragg_model *model;
+    const char **names = malloc(x->n_patterns * sizeof *names);
+    bragg_status st = names ? bragg_experiment_load(x, &model, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for names");
+    for (size_t k = 0; names && k < x->n_patterns; k++)
+        names[k] = x->pattern[k].name;
+    if (st == BRAGG_OK)
+        st = bragg_pdf_study_take_patterns(to, model, names, x->n_patterns, err);
+    free(names);
     return st;
 }
 
@@ -384,7 +416,10 @@ static bragg_status select_list(bragg_params *t, const bragg_yaml *list, const c
 {
     static const struct { const char *name, *parts[6]; } groups[] = { { "positions", { "x", "y", "z" } },
                                                                        { "adp", { "u11", "u22", "u33", "u23", "u13", "u12" } } };
+    const char *part = strstr(prefix, "instrument.");
+    char whole[160]; /* what is not of the instrument may stand among its parameters, by its whole name */
     bragg_status st = BRAGG_OK;
+    snprintf(whole, sizeof whole, "%.*s", part ? (int)(part - prefix) : 0, prefix);
     if (list && list->kind != BRAGG_YAML_SEQUENCE)
         return bragg_yaml_fail(list, err, "expected a list of parameters");
     for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
@@ -395,57 +430,8 @@ static bragg_status select_list(bragg_params *t, const bragg_yaml *list, const c
         for (size_t g = 0; g < 2; g++)
             for (size_t k = 0; !strcmp(name, groups[g].name) && k < 6 && groups[g].parts[k]; k++)
                 found += select_name(t, prefix, groups[g].parts[k]);
-        if (!found && !select_name(t, prefix, name) && !(*prefix == 'i' && select_name(t, "", name)))
+        if (!found && !select_name(t, prefix, name) && !(part && select_name(t, whole, name)))
             st = bragg_yaml_fail(c, err, "'%s': no parameter has this name (bragg pdf fit --parameters lists them)", name);
-    }
-    return st;
-}
-
-static bragg_status find_row(const bragg_params *t, const bragg_yaml *c, const char *what, size_t *row, bragg_error *err)
-{
-    ptrdiff_t k = c->key ? bragg_params_find(t, c->key) : -1;
-    if (k < 0)
-        return bragg_yaml_fail(c, err, "%s: '%s' is no parameter (bragg pdf fit --parameters lists them)", what, c->key ? c->key : "");
-    if (t->at[k].tie_to >= 0)
-        return bragg_yaml_fail(c, err, "%s: '%s' follows '%s' already; set that one", what, c->key, t->at[t->at[k].tie_to].name);
-    *row = (size_t)k;
-    return BRAGG_OK;
-}
-
-static bragg_status set_values(bragg_params *t, const bragg_yaml *map, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    if (map && map->kind != BRAGG_YAML_MAP)
-        return bragg_yaml_fail(map, err, "values: expected a map of parameters and numbers");
-    for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
-        size_t row;
-        double value;
-        st = find_row(t, c, "values", &row, err);
-        if (st == BRAGG_OK)
-            st = bragg_yaml_number(c, &value, err);
-        if (st == BRAGG_OK && !(value >= t->at[row].lower && value <= t->at[row].upper))
-            st = bragg_yaml_fail(c, err, "%s: expected %g to %g, found %g", c->key, t->at[row].lower, t->at[row].upper, value);
-        if (st == BRAGG_OK)
-            t->at[row].value = value;
-    }
-    bragg_params_apply_ties(t);
-    return st;
-}
-
-static bragg_status set_ties(bragg_params *t, const bragg_yaml *map, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    if (map && map->kind != BRAGG_YAML_MAP)
-        return bragg_yaml_fail(map, err, "ties: expected a map of parameters and what they follow");
-    for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
-        size_t row;
-        const char *text;
-        bragg_error cause = BRAGG_ERROR_INIT;
-        st = find_row(t, c, "ties", &row, err);
-        if (st == BRAGG_OK)
-            st = bragg_yaml_text(c, &text, err);
-        if (st == BRAGG_OK && bragg_params_tie_text(t, row, text, &cause) < 0)
-            st = bragg_yaml_fail(c, err, "%s", cause.text);
     }
     return st;
 }
@@ -460,13 +446,29 @@ static void take_over(bragg_params *t, const bragg_params *from)
     }
 }
 
+/* Backgrounds always, and what each pattern lists. */
+static bragg_status select_patterns(const bragg_experiment *x, bragg_params *t, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    bragg_params_select(t, "*.background", true);
+    for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++) {
+        char prefix[160];
+        snprintf(prefix, sizeof prefix, "%.100s.instrument.", x->pattern[k].name);
+        st = select_list(t, x->pattern[k].refine, prefix, err);
+    }
+    return st;
+}
+
 static bragg_status choose(const bragg_pdf_experiment *x, bragg_pdf_study *s, bragg_pdf_study *before, bragg_error *err)
 {
+    static const char command[] = "bragg pdf fit";
     const bragg_yaml *refine = bragg_yaml_get(x->root, "refine");
     bragg_params *t = bragg_pdf_study_params(s);
-    bragg_status st = set_values(t, bragg_yaml_get(refine, "values"), err);
+    bragg_status st = bragg_params_read_bounds(t, bragg_yaml_get(refine, "bounds"), command, err);
     if (st == BRAGG_OK)
-        st = set_ties(t, bragg_yaml_get(refine, "ties"), err);
+        st = bragg_params_read_values(t, bragg_yaml_get(refine, "values"), false, command, err);
+    if (st == BRAGG_OK)
+        st = bragg_params_read_ties(t, bragg_yaml_get(refine, "ties"), command, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++) {
         char prefix[160];
         snprintf(prefix, sizeof prefix, "phase.%.100s.", x->phase[k].name);
@@ -474,6 +476,8 @@ static bragg_status choose(const bragg_pdf_experiment *x, bragg_pdf_study *s, br
     }
     if (st == BRAGG_OK)
         st = select_list(t, bragg_yaml_get(refine, "parameters"), "instrument.", err);
+    if (st == BRAGG_OK && x->joint)
+        st = select_patterns(x->joint, t, err);
     if (st == BRAGG_OK && before && x->propagate)
         take_over(t, bragg_pdf_study_params(before));
     return st;
@@ -487,6 +491,8 @@ bragg_status bragg_pdf_experiment_study(const bragg_pdf_experiment *x, size_t st
         st = add_set(x, &x->set[k], step, s, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         st = add_phase(&x->phase[k], s, err);
+    if (st == BRAGG_OK && x->joint)
+        st = add_patterns(x->joint, s, err);
     if (st == BRAGG_OK)
         st = bragg_pdf_study_build(s, err);
     if (st == BRAGG_OK)

@@ -7,6 +7,7 @@
  *                                                      ▼
  *                                                  bragg_lsq */
 #include "config.h"
+#include "joint.h"
 #include "model.h"
 
 #include <bragg/arena.h>
@@ -47,6 +48,7 @@ struct bragg_pdf_study {
     double *residual, *jacobian;  /* n; one row of n a variable */
     size_t room;
     const bragg_lsq_layout *layout;
+    patterns patterns;
 };
 
 /* ---------------------------------------------------------- sets, phases */
@@ -71,6 +73,7 @@ void bragg_pdf_study_free(bragg_pdf_study *s)
     free(s->phase);
     free(s->residual);
     free(s->jacobian);
+    bragg_pdf_patterns_free(&s->patterns);
     bragg_params_free(&s->params);
     bragg_arena_free(s->arena);
     free(s);
@@ -112,7 +115,9 @@ static bragg_status take_covariance(bragg_pdf_study *s, set *t, const bragg_pdf_
     return BRAGG_OK;
 }
 
-/* Without errors a set weighs by its size: the sum of squares is that of Rw^2. */
+/* Without errors a set weighs as if its misfit were the usual one. */
+static const double usual_rw = 0.05;
+
 static bragg_status take_data(bragg_pdf_study *s, set *t, const bragg_pdf_data *d, bragg_error *err)
 {
     double square = 0, *v = bragg_arena_alloc(s->arena, 4 * t->wide, sizeof *v);
@@ -134,7 +139,7 @@ static bragg_status take_data(bragg_pdf_study *s, set *t, const bragg_pdf_data *
     if (!(square > 0))
         return bragg_fail(err, BRAGG_EDATA, "G(r): found nothing but zeros between %g and %g angstrom", t->r[0], t->r[t->wide - 1]);
     for (size_t i = 0; i < t->wide; i++)
-        t->weight[i] = t->o.weight / (t->sigma ? t->sigma[i] : sqrt(square));
+        t->weight[i] = t->o.weight / (t->sigma ? t->sigma[i] : usual_rw * sqrt(square));
     return take_covariance(s, t, d, err);
 }
 
@@ -223,6 +228,18 @@ static bragg_status add_phase_rows(bragg_pdf_study *s, phase *p, bragg_error *er
     return st == BRAGG_OK ? bragg_structure_add_atom_rows(p->structure, prefix, &limits, &s->params, &p->atom_row, err) : st;
 }
 
+bragg_status bragg_pdf_study_take_patterns(bragg_pdf_study *s, bragg_model *model, const char *const *names, size_t n, bragg_error *err)
+{
+    patterns *p = &s->patterns;
+    bragg_pdf_patterns_free(p);
+    p->model = model;
+    p->name = bragg_arena_alloc(s->arena, n + 1, sizeof *p->name);
+    for (p->n = 0; p->name && p->n < n; p->n++)
+        if (!(p->name[p->n] = bragg_arena_strdup(s->arena, names[p->n])))
+            break;
+    return p->name && p->n == n ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu names", n);
+}
+
 bragg_status bragg_pdf_study_build(bragg_pdf_study *s, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
@@ -235,6 +252,8 @@ bragg_status bragg_pdf_study_build(bragg_pdf_study *s, bragg_error *err)
     }
     for (size_t k = 0; k < s->n_phases && st == BRAGG_OK; k++)
         st = add_phase_rows(s, &s->phase[k], err);
+    if (st == BRAGG_OK && s->patterns.model)
+        st = bragg_pdf_patterns_merge(&s->patterns, &s->params, s->arena, err);
     s->residual = calloc(s->n, sizeof *s->residual);
     if (st == BRAGG_OK && !s->residual)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s->n);
@@ -425,16 +444,24 @@ static bragg_status prepare(void *payload, const bragg_params *params, const bra
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++)
         st = prepare_set(s, &s->set[k], params, layout, err);
-    return st;
+    return st == BRAGG_OK && s->patterns.model ? bragg_pdf_patterns_prepare(&s->patterns, params, layout, err) : st;
+}
+
+/* Points of G(r), and room up to where the patterns' blocks begin. */
+static size_t whole_blocks(const bragg_pdf_study *s)
+{
+    return s->patterns.model ? (s->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK * BRAGG_LSQ_BLOCK : s->n;
 }
 
 static bragg_status residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
 {
     const bragg_pdf_study *s = payload;
-    (void)err;
+    size_t own = whole_blocks(s);
+    if (first >= own)
+        return bragg_pdf_patterns_residuals(&s->patterns, first - own, last - own, r, jacobian, err);
     for (size_t i = first; i < last; i++) {
-        r[i - first] = s->residual[i];
-        for (size_t c = 0; c < s->room; c++)
+        r[i - first] = i < s->n ? s->residual[i] : 0;
+        for (size_t c = 0; c < s->room && i < s->n; c++)
             jacobian[c * BRAGG_LSQ_BLOCK + i - first] = -s->jacobian[c * s->n + i];
     }
     return BRAGG_OK;
@@ -554,13 +581,12 @@ static bragg_status show(bragg_pdf_study *s, bragg_pdf_fit *f, bragg_error *err)
     f->set = calloc(s->n_sets, sizeof *f->set);
     bragg_status st = f->set ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for results");
     move_structures(s, s->params.at);
-    f->fitted = s->n;
     for (size_t k = 0; k < s->n_sets && st == BRAGG_OK; k++) {
         st = show_set(s, &s->set[k], &f->set[k], sum, err);
         f->n_sets += st == BRAGG_OK;
     }
     f->rw = sqrt(sum[0] / sum[1]);
-    return st;
+    return st == BRAGG_OK && s->patterns.model ? bragg_pdf_patterns_show(&s->patterns, &s->params, f, err) : st;
 }
 
 static bragg_status check_selection(const bragg_pdf_study *s, bragg_error *err)
@@ -633,8 +659,11 @@ static bragg_status correlated_esds(bragg_pdf_study *s, double chi2, bragg_error
         for (size_t b = 0; b < m; b++)
             for (size_t i = 0; i < s->n; i++)
                 h[a * m + b] += s->jacobian[a * s->n + i] * s->jacobian[b * s->n + i];
-    if (st == BRAGG_OK && invert(h, m)) {
+    if (st == BRAGG_OK)
         spread_noise(s, noise);
+    if (st == BRAGG_OK && s->patterns.model)
+        st = bragg_pdf_patterns_normal(&s->patterns, m, h, noise, err);
+    if (st == BRAGG_OK && invert(h, m)) {
         for (size_t k = 0; k < m; k++)
             for (size_t a = 0; a < m; a++)
                 for (size_t b = 0; b < m; b++)
@@ -650,9 +679,14 @@ static bragg_status correlated_esds(bragg_pdf_study *s, double chi2, bragg_error
 /* Without sigmas of the data esds come from the misfit. */
 static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, bragg_pdf_fit *f, bragg_error *err)
 {
-    const bragg_lsq_problem problem = { .n = s->n, .prepare = prepare, .residuals = residuals, .payload = s };
+    bragg_lsq_problem problem = { .n = whole_blocks(s), .padding = whole_blocks(s) - s->n, .prepare = prepare, .residuals = residuals, .payload = s };
+    size_t padding = 0;
     bragg_lsq_options options = BRAGG_LSQ_OPTIONS_INIT;
     bragg_lsq *lsq = NULL;
+    if (s->patterns.model)
+        problem.n += bragg_pdf_patterns_count(&s->patterns, &padding);
+    problem.padding += padding;
+    f->fitted = problem.n - problem.padding;
     options.max_cycles = o->max_cycles;
     options.observer = o->observer;
     options.counting_esds = true;
@@ -664,7 +698,7 @@ static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, br
     f->converged = st == BRAGG_CONVERGED;
     f->cycles = lsq ? bragg_lsq_cycles(lsq) : 0;
     f->variables = lsq ? bragg_lsq_variables(lsq) : 0;
-    f->chi2 = lsq && options.counting_esds && s->n > f->variables ? bragg_lsq_chi2(lsq) / (double)(s->n - f->variables) : NAN;
+    f->chi2 = lsq && options.counting_esds && f->fitted > f->variables ? bragg_lsq_chi2(lsq) / (double)(f->fitted - f->variables) : NAN;
     if (lsq && (st >= 0 || st == BRAGG_ENOCONV)) {
         report_lsq(s, lsq, f);
         if (options.counting_esds && correlated_esds(s, f->chi2, st < 0 ? NULL : err) < 0)
@@ -685,8 +719,11 @@ bragg_status bragg_pdf_study_fit(bragg_pdf_study *s, const bragg_pdf_fit_options
     if (st == BRAGG_OK) {
         report_sampling(s, f);
         leave_zero(s);
-        st = start_scales(s, err);
+        if (s->patterns.model)
+            st = bragg_pdf_patterns_start(&s->patterns, &s->params, o->observer, err);
     }
+    if (st == BRAGG_OK)
+        st = start_scales(s, err);
     if (st == BRAGG_OK)
         st = solve(s, o, f, err);
     if (st == BRAGG_OK || st == BRAGG_ENOCONV) {
@@ -706,6 +743,9 @@ void bragg_pdf_fit_free(bragg_pdf_fit *f)
         return;
     for (size_t k = 0; f->set && k < f->n_sets; k++)
         free(f->set[k].r);
+    for (size_t k = 0; f->pattern && k < f->n_patterns; k++)
+        free(f->pattern[k].two_theta_rad);
     free(f->set);
+    free(f->pattern);
     free(f);
 }

@@ -299,7 +299,8 @@ static bragg_status check_frames(const bragg_yaml *data, bragg_error *err)
 
 bragg_status bragg_reading_data(const loading *l, bragg_error *err)
 {
-    static const char *const keys[] = { "pattern", "patterns", "frames", "unit", "range", "bins", "exclude", "mount", "radius_mm" };
+    static const char *const keys[] = { "pattern", "patterns", "frames", "unit", "range", "bins", "exclude", "mount", "radius_mm",
+                                        "sets" /* of G(r), for a fit of both */ };
     const bragg_yaml *data = bragg_yaml_get(l->root, "data"), *node;
     target common;
     if (!data)

@@ -134,6 +134,8 @@ static bragg_status add_phase(bragg_model *m, const bragg_experiment_phase *p, b
     bragg_status st = bragg_structure_read_cif(p->path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
+    if (p->isotropic)
+        bragg_structure_make_isotropic(s);
     if (p->extract || p->known)
         st = add_cell(m, p, &s->cell, &s->symmetry, err);
     else
@@ -166,55 +168,6 @@ static bragg_status select_list(bragg_model *m, const bragg_yaml *list, const ch
         st = bragg_yaml_text(c, &name, err);
         if (st == BRAGG_OK && !select_name(m, prefix, name) && !select_name(m, second, name))
             st = bragg_yaml_fail(c, err, "'%s': no parameter has this name (bragg refine --parameters lists them)", name);
-    }
-    return st;
-}
-
-static bragg_status find_row(const bragg_params *t, const bragg_yaml *node, const char *section, size_t *row, bragg_error *err)
-{
-    *row = 0;
-    ptrdiff_t found = node->key ? bragg_params_find(t, node->key) : -1;
-    if (found < 0)
-        return bragg_yaml_fail(node, err, "%s: '%s' is no parameter (bragg refine --parameters lists them)", section, node->key ? node->key : "");
-    *row = (size_t)found;
-    return BRAGG_OK;
-}
-
-static bragg_status set_bounds(bragg_model *m, const bragg_yaml *map, bragg_error *err)
-{
-    bragg_params *t = bragg_model_params(m);
-    bragg_status st = BRAGG_OK;
-    if (map && map->kind != BRAGG_YAML_MAP)
-        return bragg_yaml_fail(map, err, "bounds: expected a map of parameters and pairs [lowest, highest]");
-    for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
-        size_t row;
-        double pair[2];
-        if ((st = find_row(t, c, "bounds", &row, err)) < 0 || (st = bragg_yaml_numbers(c, pair, 2, err)) < 0)
-            break;
-        if (!(pair[0] <= pair[1]))
-            return bragg_yaml_fail(c, err, "%s: expected bounds that rise, found %g and %g", c->key, pair[0], pair[1]);
-        t->at[row].lower = pair[0];
-        t->at[row].upper = pair[1];
-        t->at[row].value = fmin(fmax(t->at[row].value, pair[0]), pair[1]);
-    }
-    return st;
-}
-
-/* Linear ties in words, "1 - phase.A.atom.Ni.occupancy". */
-static bragg_status set_ties(bragg_model *m, const bragg_yaml *map, bragg_error *err)
-{
-    bragg_params *t = bragg_model_params(m);
-    bragg_status st = BRAGG_OK;
-    if (map && map->kind != BRAGG_YAML_MAP)
-        return bragg_yaml_fail(map, err, "ties: expected a map of parameters and what they equal");
-    for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
-        size_t row;
-        const char *text;
-        bragg_error cause = BRAGG_ERROR_INIT;
-        if ((st = find_row(t, c, "ties", &row, err)) < 0 || (st = bragg_yaml_text(c, &text, err)) < 0)
-            break;
-        if (bragg_params_tie_text(t, row, text, &cause) < 0)
-            return bragg_yaml_fail(c, err, "%s", cause.text);
     }
     return st;
 }
@@ -298,25 +251,6 @@ static bragg_status set_standard(bragg_model *m, const bragg_yaml *map, bragg_er
     return st;
 }
 
-static bragg_status set_values(bragg_model *m, const bragg_yaml *map, bragg_error *err)
-{
-    bragg_params *t = bragg_model_params(m);
-    bragg_status st = BRAGG_OK;
-    if (map && map->kind != BRAGG_YAML_MAP)
-        return bragg_yaml_fail(map, err, "values: expected a map of parameters and numbers");
-    for (const bragg_yaml *c = map ? map->child : NULL; c && st == BRAGG_OK; c = c->next) {
-        size_t row;
-        if ((st = find_row(t, c, "values", &row, err)) < 0)
-            break;
-        st = bragg_yaml_number(c, &t->at[row].value, err);
-        if (st == BRAGG_OK && !(t->at[row].value >= t->at[row].lower && t->at[row].value <= t->at[row].upper))
-            return bragg_yaml_fail(c, err, "%s: expected %g to %g, found %g", c->key, t->at[row].lower, t->at[row].upper, t->at[row].value);
-        if (t->at[row].tie_to >= 0) /* given: no longer what it is tied to */
-            t->at[row].tie_to = -1;
-    }
-    return st;
-}
-
 /* Peaks need some width to start with: four steps of the pattern. */
 static void start_widths(bragg_model *m, size_t which)
 {
@@ -347,12 +281,14 @@ static bragg_status set_starts(const bragg_experiment *x, const bragg_pattern *c
         bragg_instrument_apply(&x->pattern[k].instrument, m, k);
         set_bins(&x->pattern[k].instrument, patterns[k], m, k);
     }
+    static const char command[] = "bragg refine";
+    bragg_params *t = bragg_model_params(m);
     const bragg_yaml *refine = bragg_yaml_get(x->root, "refine");
-    bragg_status st = set_bounds(m, bragg_yaml_get(refine, "bounds"), err);
-    if (st == BRAGG_OK)
-        st = set_values(m, bragg_yaml_get(refine, "values"), err);
-    if (st == BRAGG_OK)
-        st = set_ties(m, bragg_yaml_get(refine, "ties"), err);
+    bragg_status st = x->bare ? BRAGG_OK : bragg_params_read_bounds(t, bragg_yaml_get(refine, "bounds"), command, err);
+    if (st == BRAGG_OK && !x->bare)
+        st = bragg_params_read_values(t, bragg_yaml_get(refine, "values"), true, command, err);
+    if (st == BRAGG_OK && !x->bare)
+        st = bragg_params_read_ties(t, bragg_yaml_get(refine, "ties"), command, err);
     if (st == BRAGG_OK)
         st = set_restraints(m, bragg_yaml_get(refine, "restraints"), err);
     return st == BRAGG_OK ? set_standard(m, bragg_yaml_get(refine, "standard"), err) : st;
@@ -422,7 +358,7 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK)
         st = set_starts(x, patterns, m, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK && !x->bare)
         st = select_parameters(x, m, err);
     if (st == BRAGG_OK)
         st = go_on(x, m, err);

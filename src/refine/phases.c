@@ -142,11 +142,22 @@ static bragg_status read_particle(const bragg_yaml *map, bragg_experiment_phase 
     return st;
 }
 
+static bragg_status read_displacement(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, "displacement");
+    const char *text = "anisotropic"; /* where the card has it */
+    bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
+    if (st == BRAGG_OK && strcmp(text, "isotropic") && strcmp(text, "anisotropic"))
+        return bragg_yaml_fail(node, err, "displacement: expected isotropic or anisotropic, found '%s'", text);
+    p->isotropic = *text == 'i';
+    return st;
+}
+
 static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     static const char *const keys[] = { "name", "card", "cif", "refine", "march", "method", "cell", "space_group", "positive",
                                         "peaks", "intensities", "mass", "wavelength", "uniaxial", "stephens",
-                                        "harmonics", "extinction", "particle_diameter_um" };
+                                        "harmonics", "extinction", "particle_diameter_um", "displacement" };
     const bragg_yaml *node = bragg_yaml_get(map, "card") ? bragg_yaml_get(map, "card") : bragg_yaml_get(map, "cif"), *named = bragg_yaml_get(map, "name");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     bool has_cell = bragg_yaml_get(map, "cell"), has_peaks = bragg_yaml_get(map, "peaks");
@@ -167,6 +178,8 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
     if (st == BRAGG_OK && strpbrk(p->name, ". *?[]\t"))
         return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
     p->refine = bragg_yaml_get(map, "refine");
+    if (st == BRAGG_OK)
+        st = read_displacement(map, p, err);
     if (st == BRAGG_OK)
         st = read_known(l, map, p, err);
     if (st == BRAGG_OK && has_cell)
