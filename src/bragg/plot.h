@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 /** Figures for print, one function each.  The extension of the path chooses
  *  SVG, PDF or PNG.  The numbers behind the figure, every one of them, appear
@@ -260,5 +262,21 @@ bragg_status bragg_report_html(const bragg_series *series, const bragg_store_cur
 
 /** The same of the folder that bragg refine -o or bragg pdf fit -o has written. */
 bragg_status bragg_report_fit_html(const char *folder, const char *path, bool force, bragg_error *err);
+
+/** A store that still grows, as the page of bragg serve asks for it.  Memory is that of a
+ *  few frames and three numbers a frame.  One thread at a time. */
+typedef struct bragg_live bragg_live;
+/** The store may come later; ENOSUPPORT in a build without uPlot. */
+bragg_status bragg_live_new(const char *store, bragg_live **out, bragg_error *err);
+void bragg_live_free(bragg_live *live);
+/** The page itself: it asks for the following. */
+bragg_status bragg_live_page(bragg_live *live, FILE *to, bragg_error *err);
+/** What the run is made of.  This and the next are a length (32 bits, little-endian), a
+ *  description in JSON, zeros up to a multiple of 8, and arrays. */
+bragg_status bragg_live_run(bragg_live *live, FILE *to, bragg_error *err);
+/** Frames that have changed after the version; of another epoch none, the page loads anew. */
+bragg_status bragg_live_changes(bragg_live *live, uint64_t after, uint64_t epoch, FILE *to, bragg_error *err);
+/** Curves of frame k as the store has them; EDATA when it is not there. */
+bragg_status bragg_live_frame(bragg_live *live, size_t k, FILE *to, bragg_error *err);
 
 #endif

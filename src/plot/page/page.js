@@ -675,7 +675,7 @@ class Run {
         if (n > this.room || !this.a.status) {
             const room = Math.max(n, 2 * this.room, 64), grow = (old, type, size, fill) => { const b = new type(room * size).fill(fill); if (old) b.set(old.subarray(0, this.frames * size)); return b; };
             for (const name of ['time', ...this.columns.map((_, k) => 'c' + k), ...this.columns.map((_, k) => 'e' + k), ...this.phases.map((_, p) => 'level' + p)])
-                this.a[name] = grow(this.a[name], Float32Array === TYPES.f32 && name !== 'time' ? Float32Array : Float64Array, 1, NaN);
+                this.a[name] = grow(this.a[name], Float64Array, 1, NaN);
             this.a.status = grow(this.a.status, Uint8Array, 1, 0);
             this.observed = grow(this.observed, Uint16Array, this.x.length, 0);
             this.room = room;
@@ -730,8 +730,8 @@ class App {
         for (let k = 0; k < run.frames && rising; k++)
             rising = Number.isFinite(t[k]) && (!k || t[k] > t[k - 1]);
         if (rising) {
-            const span = t[run.frames - 1] - t[0], [unit, name] = span > 10800 ? [3600, 'h'] : span > 180 ? [60, 'min'] : [1, 's'];
-            list.push({ key: 'time', label: `Time (${name})`, unit: name, at: Float64Array.from({ length: run.frames }, (_, k) => t[k] / unit), per: unit });
+            const span = t[run.frames - 1] - t[0], start = t[0] > 1e8 ? t[0] : 0, [unit, name] = span > 10800 ? [3600, 'h'] : span > 180 ? [60, 'min'] : [1, 's'];
+            list.push({ key: 'time', label: `Time (${name})`, unit: name, at: Float64Array.from({ length: run.frames }, (_, k) => (t[k] - start) / unit), per: unit });
         }
         list.push({ key: 'frame', label: 'Frame', at: Float64Array.from({ length: run.frames }, (_, k) => k) });
         return list;
@@ -1158,12 +1158,19 @@ function themeButton(app) {
 
 /* Ask for what is new; slower when nothing comes. */
 async function live(body, state) {
-    const [about, arrays] = await fetchPack('run');
+    let about, arrays;
+    while (!about)
+        try {
+            [about, arrays] = await fetchPack('run');
+        } catch (error) {
+            state.textContent = `waiting for the run: ${error.message}`;
+            await new Promise(done => setTimeout(done, 2000));
+        }
     const run = new Run({ ...about, frames: 0 }, arrays), app = new App(run, body);
-    app.fetchFrame = async k => { const [, a] = await fetchPack(`frame?k=${k}`); return { observed: a.observed, calculated: a.calculated }; };
+    app.fetchFrame = async k => { const [, a] = await fetchPack(`frame?k=${k}`); return { x: a.x, observed: a.observed, calculated: a.calculated, sigma: a.sigma }; };
     themeButton(app);
     window.braggApp = app;
-    let version = 0, follow = true;
+    let version = 0;
     const loop = async () => {
         let wait = 1000;
         try {
@@ -1174,7 +1181,7 @@ async function live(body, state) {
             }
             version = now.version;
             if (part.index.length) {
-                const atEnd = follow && (app.frame == null || app.frame >= run.frames - 1);
+                const atEnd = (app.frame == null || app.frame >= run.frames - 1);
                 run.take(now, part);
                 app.zDone = Math.min(app.zDone || 0, Math.min(...part.index) * run.x.length);
                 app.grown();
