@@ -225,6 +225,37 @@ START_TEST(a_model_has_what_its_file_asks_for)
 }
 END_TEST
 
+/* Flags of a model: nothing named, or auto in its place. */
+START_TEST(what_is_left_to_the_strategy_is_offered_not_selected)
+{
+    static const struct { const char *phase, *refine; bool scale, cell; } cases[] = {
+        { "", "cycles: 7", true, false }, { ", refine: auto", "parameters: [w]", true, false }, { ", refine: [scale]", "parameters: auto", true, false },
+        { ", refine: [cell]", "cycles: 7", false, true },
+    };
+    write_data();
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[600];
+        bragg_model *m;
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(text, sizeof text, "radiation: {wavelength: 1.5}\ndata: {pattern: x.xy}\nphases: [{name: Si, card: Si.cif%s}]\nrefine: {%s}\n", cases[k].phase, cases[k].refine);
+        bragg_experiment *x = experiment(text);
+        ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+        const bragg_params *t = bragg_model_params(m);
+        ck_assert_msg(t->at[bragg_params_find(t, "phase.Si.scale")].refine == cases[k].scale, "case %zu", k);
+        ck_assert_msg(t->at[bragg_params_find(t, "phase.Si.cell.a")].refine == cases[k].cell, "case %zu", k);
+        bragg_model_free(m);
+        bragg_pattern *p = NULL;
+        ck_assert_int_eq(bragg_experiment_pattern_read(x->pattern, &p, &err), BRAGG_OK);
+        bragg_status st = bragg_experiment_model(x, p, &m, &err); /* of a series */
+        ck_assert_msg(st == (k == 1 || k == 2 ? BRAGG_EDATA : BRAGG_OK), "case %zu: %s", k, err.text);
+        if (st == BRAGG_OK)
+            bragg_model_free(m);
+        bragg_pattern_free(p);
+        bragg_experiment_free(x);
+    }
+}
+END_TEST
+
 /* of a model of the pattern with widths in its header: box and pixel in degrees */
 static void check_bins(const char *refine, double box, double pixel)
 {
@@ -336,6 +367,7 @@ int main(void)
     tcase_add_test(all, nonsense_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
     tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);
+    tcase_add_test(all, what_is_left_to_the_strategy_is_offered_not_selected);
     tcase_add_test(all, what_is_in_force_can_be_kept_elsewhere_and_run_again);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

@@ -5,6 +5,8 @@
 #include "config.h"
 #include "close.h"
 
+#include "../src/refine/run.h"
+
 #include <bragg/number.h>
 #include <bragg/refine.h>
 #include <bragg/units.h>
@@ -220,12 +222,90 @@ START_TEST(a_replaced_pattern_fits_as_in_a_model_of_its_own)
 }
 END_TEST
 
+/* Nothing is named but scale and background: parts that the pattern was made with are found,
+ * a size and a strain that it was made without are not. */
+START_TEST(what_is_offered_is_refined_only_where_the_data_carry_it)
+{
+    static const char *const offered[] = { "phase.T.cell.*", "instrument.zero", "instrument.[uvw]", "phase.T.size", "phase.T.strain", "phase.T.atom.*.uiso",
+                                           "phase.T.atom.*.[xyz]" };
+    static const struct { const char *name; bool kept; double truth, within; } expected[] = {
+        { "phase.T.cell.b", true, 5.853, 5e-4 }, { "instrument.zero", true, 0.01, 1e-3 }, { "phase.T.strain", false, 0, 0 }, { "phase.T.size", false, 1e5, 0 },
+        { "phase.T.atom.A.uiso", true, 0.0137, 1e-3 }, { "phase.T.atom.B.x", true, 0.6173, 2e-3 }, { "phase.T.atom.A.z", true, 0.3719, 2e-4 } };
+    bragg_error err = BRAGG_ERROR_INIT;
+    const struct twin *w = &twins[1];
+    bragg_structure *s = structure_of(w);
+    bragg_pattern *p = simulate(w, s);
+    bragg_model *m = model_of(w, s, p);
+    bragg_params *t = bragg_model_params(m);
+    bragg_model_select(m, "*", false);
+    bragg_model_select(m, "background", true);
+    bragg_model_select(m, "phase.*.scale", true);
+    for (size_t k = 0; k < sizeof offered / sizeof *offered; k++)
+        ck_assert_uint_gt(bragg_model_offer(m, offered[k]), 0);
+    ck_assert(!t->at[bragg_params_find(t, "phase.T.size")].refine);
+    *value(m, "phase.T.cell.b") *= 1.002;
+    *value(m, "phase.T.atom.A.uiso") += 0.009;
+    *value(m, "phase.T.atom.B.x") += 0.02;
+    *value(m, "instrument.w") *= 1.5;
+    bragg_fit *f;
+    bragg_status st = bragg_refine(m, NULL, &f, &err);
+    ck_assert_msg(st == BRAGG_CONVERGED && f->gof < 1.06, "%s: GOF %g\n%s", err.text, f ? f->gof : 0, f ? f->report : "");
+    for (size_t k = 0; k < sizeof expected / sizeof *expected; k++) {
+        const bragg_param *row = &t->at[bragg_params_find(t, expected[k].name)];
+        ck_assert_msg(row->refine == expected[k].kept && fabs(row->value - expected[k].truth) <= expected[k].within, "%s: %g, %d\n%s", row->name, row->value,
+                      row->refine, f->report);
+    }
+    size_t refused = 0;
+    for (size_t k = 0; k < f->n_steps; k++)
+        refused += !f->step[k].kept && strlen(f->step[k].why) > 10 && strstr(f->report, f->step[k].why);
+    ck_assert_uint_ge(refused, 2);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_structure_free(s);
+}
+END_TEST
+
+START_TEST(what_no_crystal_has_is_absurd_and_what_is_unusual_is_not)
+{
+    static const struct { const char *name; double value; bool absurd; } cases[] = {
+        { "phase.T.atom.A.uiso", -0.03, false }, { "phase.T.atom.A.uiso", -0.07, true }, { "phase.T.atom.A.uiso", 0.9, true }, { "phase.T.atom.A.x", 0.28, false },
+        { "phase.T.atom.A.x", 0.39, true }, { "phase.T.size", 1.2, false }, { "phase.T.size", 0.6, true }, { "phase.T.strain", 4e4, false },
+        { "phase.T.strain", 2e5, true }, { "instrument.zero", -3.1, true }, { "instrument.w", NAN, true }, { "phase.T.atom.A.occupancy", 1.1, false },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
+    const struct twin *w = &twins[0];
+    bragg_structure *s = structure_of(w);
+    bragg_pattern *p = simulate(w, s);
+    bragg_model *m = model_of(w, s, p);
+    bragg_params before = BRAGG_PARAMS_INIT, *t = bragg_model_params(m);
+    ck_assert_int_eq(bragg_params_copy(&before, t, &err), BRAGG_OK);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        size_t found, row = (size_t)bragg_params_find(t, cases[k].name);
+        bragg_run_take_values(t, &before);
+        for (size_t i = 0; i < t->n; i++)
+            t->at[i].refine = i == row;
+        t->at[row].value = cases[k].value;
+        const char *says = bragg_run_absurd(t, &before, &found);
+        ck_assert_msg(!says == !cases[k].absurd && (!says || found == row), "%s %g: %s", cases[k].name, cases[k].value, says ? says : "nothing");
+        t->at[row].refine = false;
+        ck_assert_ptr_null(bragg_run_absurd(t, &before, &found)); /* held: as its owner wants it */
+    }
+    bragg_params_free(&before);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_structure_free(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("trials");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 0);
     tcase_add_test(all, a_replaced_pattern_fits_as_in_a_model_of_its_own);
+    tcase_add_test(all, what_is_offered_is_refined_only_where_the_data_carry_it);
+    tcase_add_test(all, what_no_crystal_has_is_absurd_and_what_is_unusual_is_not);
     tcase_add_test(all, auto_finds_the_minimum_from_bad_starts);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

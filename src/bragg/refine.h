@@ -188,6 +188,9 @@ bragg_params *bragg_model_params(bragg_model *model);
  *  kind ("phase.*.cell", also without its last part: all six); the number found. */
 size_t bragg_model_select(bragg_model *model, const char *pattern, bool refine);
 
+/** Offer them to bragg_refine's choice instead: refined only if the data carry them. */
+size_t bragg_model_offer(bragg_model *model, const char *pattern);
+
 /** Calculated pattern at the table's values: n values each (the points in use);
  *  any may be NULL. */
 size_t bragg_model_points(const bragg_model *model, size_t pattern);
@@ -229,6 +232,16 @@ typedef struct bragg_fit_phase {
     double particle_um, microabsorption; /**< as given, 0 without; Brindley's tau, 1 without */
 } bragg_fit_phase;
 
+/** A step on the way: what was freed, and whether that was kept. */
+typedef struct bragg_fit_step {
+    char name[120];
+    size_t variables;
+    int cycles;
+    double rwp, delta_bic;           /**< against the step before; NAN where nothing was to choose */
+    bool kept;
+    char why[160];                   /**< it was not */
+} bragg_fit_step;
+
 typedef struct bragg_fit {
     bool converged;
     int cycles;
@@ -242,6 +255,8 @@ typedef struct bragg_fit {
     size_t n_phases;
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */
+    size_t n_steps;
+    bragg_fit_step *step;            /**< the same */
     char *correlations;              /**< pairs above 90 %, lines of text */
     size_t *row;                     /**< of the table, of each variable */
     double *covariance;              /**< variables x variables; NAN where not determined */
@@ -255,7 +270,10 @@ typedef struct bragg_refine_options {
 
 #define BRAGG_REFINE_OPTIONS_INIT { 100, true, NULL }
 
-/** Refine the selected parameters.  CONVERGED, or ENOCONV with the best point in
+/** Refine the selected parameters.  What was offered (bragg_model_offer) is tried part by
+ *  part, in the same order, and kept where it lowers the BIC by more than 6.  A stage on
+ *  the way that ends worse than it began, or at an absurd value, is taken back; the last
+ *  refines all that was selected, whatever comes.  CONVERGED, or ENOCONV with the best point in
  *  the table and *out filled all the same. */
 bragg_status bragg_refine(bragg_model *model, const bragg_refine_options *options, bragg_fit **out,
                           bragg_error *err);

@@ -64,6 +64,17 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     json_object_set_new(root, "phases", phases);
     if (isfinite(f->amorphous.value))
         json_object_set_new(root, "amorphous", quantity(f->amorphous, ""));
+    json_t *steps = json_array();
+    for (size_t k = 0; k < f->n_steps; k++) {
+        const bragg_fit_step *s = &f->step[k];
+        json_t *step = json_pack("{s:s, s:I, s:I, s:b}", "name", s->name, "variables", (json_int_t)s->variables, "cycles", (json_int_t)s->cycles, "kept", s->kept);
+        json_object_set_new(step, "rwp", bragg_json_number(s->rwp));
+        json_object_set_new(step, "delta_bic", bragg_json_number(s->delta_bic));
+        if (!s->kept)
+            json_object_set_new(step, "why", json_string(s->why));
+        json_array_append_new(steps, step);
+    }
+    json_object_set_new(root, "strategy", steps);
     json_object_set_new(root, "report", json_string(f->report ? f->report : ""));
     json_object_set_new(root, "correlations", json_string(f->correlations ? f->correlations : ""));
     return root;
@@ -112,6 +123,26 @@ static void print_phase(FILE *to, const bragg_fit_phase *p)
         print_quantity(to, "strain e", (bragg_quantity){ 1e6 * p->strain.value, 1e6 * p->strain.esd }, "1e-6");
 }
 
+/* Where the strategy chose, what it kept; always what it took back. */
+static void print_steps(FILE *to, const bragg_fit *f)
+{
+    bool chose = false;
+    for (size_t k = 0; k < f->n_steps; k++)
+        chose = chose || isfinite(f->step[k].delta_bic);
+    for (size_t k = 0; k < f->n_steps; k++) {
+        const bragg_fit_step *s = &f->step[k];
+        if (chose && s->kept)
+            fprintf(to, "  tried %-36s Rwp %7.3f %%  kept", s->name, 100 * s->rwp);
+        else if (!s->kept)
+            fprintf(to, "  tried %-36s Rwp %7.3f %%  taken back: %s", s->name, 100 * s->rwp, s->why);
+        else
+            continue;
+        if (isfinite(s->delta_bic))
+            fprintf(to, " (Delta BIC %+.0f)", s->delta_bic);
+        fprintf(to, "\n");
+    }
+}
+
 void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
 {
     char text[BRAGG_NUMBER_TEXT];
@@ -131,6 +162,7 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
     for (const char *line = f->report; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (!strncmp(line, "cannot be told apart", 20))
             fprintf(to, "%.*s\n", (int)strcspn(line, "\n"), line);
+    print_steps(to, f);
     if (f->correlations && *f->correlations)
         fprintf(to, "correlations above 90 %%:\n%s", f->correlations);
 }

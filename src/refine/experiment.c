@@ -294,12 +294,82 @@ static bragg_status set_starts(const bragg_experiment *x, const bragg_pattern *c
     return st == BRAGG_OK ? set_standard(m, bragg_yaml_get(refine, "standard"), err) : st;
 }
 
-static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m, bragg_error *err)
+static bool is_auto(const bragg_yaml *list) { return list && list->kind == BRAGG_YAML_SCALAR && list->text && !strcmp(list->text, "auto"); }
+
+/* Whether the file leaves all to the strategy. */
+static bool names_nothing(const bragg_experiment *x)
+{
+    bool any = bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "parameters");
+    for (size_t k = 0; k < x->n_patterns; k++)
+        any = any || x->pattern[k].refine;
+    for (size_t k = 0; k < x->n_phases; k++)
+        any = any || x->phase[k].refine;
+    return !any;
+}
+
+static void offer_names(bragg_model *m, const char *prefix, const char *const *names)
+{
+    for (; *names; names++) {
+        char full[300];
+        snprintf(full, sizeof full, "%s%s", prefix, *names);
+        bragg_model_offer(m, full);
+    }
+}
+
+/* What an expert would try of an instrument: one that is known keeps its widths. */
+static void offer_instrument(const bragg_experiment *x, bragg_model *m)
+{
+    static const char *const flat[] = { "displacement", NULL }, *const round[] = { "zero", NULL }, *const widths[] = { "w", "u", "v", "sl", NULL };
+    for (size_t k = 0; k < x->n_patterns; k++) {
+        const bragg_histogram_options *h = &x->pattern[k].histogram;
+        const char *name = x->pattern[k].name ? x->pattern[k].name : "";
+        char prefix[160];
+        snprintf(prefix, sizeof prefix, "%.100s%sinstrument.", name, *name ? "." : "");
+        offer_names(m, prefix, h->mount == BRAGG_BRAGG_BRENTANO && h->radius_m > 0 ? flat : round);
+        if (!isfinite(x->pattern[k].instrument.value[BRAGG_INSTRUMENT_W]))
+            offer_names(m, prefix, widths);
+    }
+}
+
+/* X-rays see too little of hydrogen for its place and motion. */
+static void withdraw_hydrogen(bragg_model *m, const char *name)
+{
+    const phase *p = bragg_refine_phase(m, name);
+    for (size_t h = 0; h < m->n_histograms; h++)
+        if (m->histogram[h].radiation.neutron)
+            return;
+    for (size_t j = 0; p && j < p->structure->n_atoms; j++)
+        for (size_t k = 0; p->structure->scatterer[p->structure->atom[j].scatterer].z == 1 && k < BRAGG_ATOM_ROWS; k++)
+            m->offered[p->atom_row + j * BRAGG_ATOM_ROWS + k] = false;
+}
+
+static void offer_phase(const bragg_experiment_phase *p, bragg_model *m)
+{
+    static const char *const names[] = { "cell.*", "size", "size.axial", "strain", "strain.axial", "stephens.*", "march*", "harmonics.*", "extinction",
+                                         "atom.*.uiso", "atom.*.[xyz]", NULL };
+    static const char *const scales[] = { "phase.%.100s.scale", "*.phase.%.100s.scale" };
+    char text[160];
+    for (int k = 0; k < 2; k++) {
+        snprintf(text, sizeof text, scales[k], p->name);
+        bragg_model_select(m, text, true);
+    }
+    snprintf(text, sizeof text, "phase.%.100s.", p->name);
+    offer_names(m, text, names);
+    withdraw_hydrogen(m, p->name);
+}
+
+static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m, bool choose, bragg_error *err)
 {
     char prefix[160];
+    const bragg_yaml *parameters = bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "parameters");
+    bool all = choose && names_nothing(x);
     bragg_model_select(m, "background", true);
     bragg_model_select(m, "*.background", true);
-    bragg_status st = select_list(m, bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "parameters"), "instrument.", "", err);
+    if (!choose && is_auto(parameters))
+        return bragg_yaml_fail(parameters, err, "parameters: auto chooses for one refinement; of a series, name them");
+    if (all || is_auto(parameters))
+        offer_instrument(x, m);
+    bragg_status st = is_auto(parameters) ? BRAGG_OK : select_list(m, parameters, "instrument.", "", err);
     for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++) {
         char whole[160];
         snprintf(prefix, sizeof prefix, "%.100s.instrument.", x->pattern[k].name ? x->pattern[k].name : "");
@@ -308,7 +378,12 @@ static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m,
     }
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++) {
         snprintf(prefix, sizeof prefix, "phase.%.100s.", x->phase[k].name);
-        st = select_list(m, x->phase[k].refine, prefix, prefix, err);
+        if (!choose && is_auto(x->phase[k].refine))
+            st = bragg_yaml_fail(x->phase[k].refine, err, "refine: auto chooses for one refinement; of a series, name the parameters");
+        else if (all || is_auto(x->phase[k].refine))
+            offer_phase(&x->phase[k], m);
+        else
+            st = select_list(m, x->phase[k].refine, prefix, prefix, err);
     }
     return st;
 }
@@ -331,7 +406,7 @@ static bragg_status go_on(const bragg_experiment *x, bragg_model *m, bragg_error
 }
 
 /* The whole model; patterns[k] belongs to the experiment's pattern k. */
-static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *const *patterns, bragg_model **out, bragg_error *err)
+static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *const *patterns, bool choose, bragg_model **out, bragg_error *err)
 {
     bragg_model *m = bragg_model_new();
     bragg_status st = m ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a model");
@@ -359,7 +434,7 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
     if (st == BRAGG_OK)
         st = set_starts(x, patterns, m, err);
     if (st == BRAGG_OK && !x->bare)
-        st = select_parameters(x, m, err);
+        st = select_parameters(x, m, choose, err);
     if (st == BRAGG_OK)
         st = go_on(x, m, err);
     if (st < 0) {
@@ -375,7 +450,7 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
     *out = NULL;
     if (x->n_patterns != 1)
         return bragg_fail(err, BRAGG_EDATA, "data: expected one pattern a step, found %zu refined together", x->n_patterns);
-    return make_model(x, &pattern, out, err);
+    return make_model(x, &pattern, false, out, err);
 }
 
 bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err)
@@ -402,7 +477,7 @@ bragg_status bragg_experiment_load(const bragg_experiment *x, bragg_model **out,
             st = bragg_experiment_pattern_read(&x->pattern[k], &p[k], err);
     }
     if (st == BRAGG_OK)
-        st = make_model(x, (const bragg_pattern *const *)p, out, err);
+        st = make_model(x, (const bragg_pattern *const *)p, true, out, err);
     for (size_t k = 0; p && k < x->n_patterns; k++)
         bragg_pattern_free(p[k]);
     free(p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The refinement: stages, R factors, and what is derived from the parameters. */
 #include "config.h"
-#include "model.h"
+#include "run.h"
 
 #include <bragg/units.h>
 #include <math.h>
@@ -11,9 +11,7 @@
 
 /* --------------------------------------------------------------- stages */
 
-enum { N_STAGES = 6 };
-
-static bool ends_with(const char *text, const char *end)
+bool bragg_run_ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
     return n >= m && !strcmp(text + n - m, end);
@@ -21,38 +19,27 @@ static bool ends_with(const char *text, const char *end)
 
 /* The order an expert frees parameters in: what a stage needs must be nearly
  * right before it (R. A. Young (ed.), The Rietveld Method, OUP 1993, ch. 1). */
-static int stage_of(const char *name)
+int bragg_run_stage(const char *name)
 {
-    if (strstr(name, "background.") || ends_with(name, ".scale"))
+    if (strstr(name, "background.") || bragg_run_ends_with(name, ".scale"))
         return 0;
-    if (strstr(name, ".cell.") || strstr(name, ".dij.") || ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"))
+    if (strstr(name, ".cell.") || strstr(name, ".dij.") || bragg_run_ends_with(name, "instrument.zero") || bragg_run_ends_with(name, "instrument.displacement"))
         return 1;
-    if (ends_with(name, "instrument.w") || ends_with(name, "instrument.x") || ends_with(name, "instrument.y") ||
-        ends_with(name, ".size") || ends_with(name, ".strain") || ends_with(name, ".axial") || strstr(name, ".stephens.") || ends_with(name, ".lorentz"))
+    if (bragg_run_ends_with(name, "instrument.w") || bragg_run_ends_with(name, "instrument.x") || bragg_run_ends_with(name, "instrument.y") ||
+        bragg_run_ends_with(name, ".size") || bragg_run_ends_with(name, ".strain") || bragg_run_ends_with(name, ".axial") || strstr(name, ".stephens.") || bragg_run_ends_with(name, ".lorentz"))
         return 2;
     if (strstr(name, "instrument."))
         return 3;
-    if (ends_with(name, ".uiso") || strstr(name, ".march") || strstr(name, ".harmonics.") || ends_with(name, ".extinction"))
+    if (bragg_run_ends_with(name, ".uiso") || strstr(name, ".march") || strstr(name, ".harmonics.") || bragg_run_ends_with(name, ".extinction"))
         return 4;
     return 5;
 }
 
-static const char *const stage_names[N_STAGES] = {
+const char *const bragg_run_stage_names[N_STAGES] = {
     "scale and background", "cell and zero", "widths", "instrument profile", "displacements and texture", "all"
 };
 
-typedef struct run {
-    bragg_model *model;
-    const bragg_refine_options *opt;
-    bragg_lsq *lsq;
-    FILE *report;
-    int cycles, coarse_cycles;
-    bool coarse;                /* the points are averaged for a search */
-    bool searching;             /* for cells */
-    double chi2;                /* after the last stage */
-} run;
-
-static double weighted_sum(const bragg_model *m)
+double bragg_run_weighted_sum(const bragg_model *m)
 {
     double sum = 0;
     for (size_t k = 0; k < m->n_histograms; k++)
@@ -169,7 +156,7 @@ static bragg_status fit_extracting(run *r, bool last, bragg_error *err)
     return st;
 }
 
-static bragg_status fit_once(run *r, bool last, bragg_error *err)
+bragg_status bragg_run_once(run *r, bool last, bragg_error *err)
 {
     bool pawley = last && bragg_refine_has_pawley(r->model);
     bragg_status st = BRAGG_OK;
@@ -183,12 +170,12 @@ static bragg_status fit_once(run *r, bool last, bragg_error *err)
     return st < 0 ? st : solve(r, r->opt->max_cycles, true, err);
 }
 
-static size_t free_up_to(run *r, const bool *wanted, int stage)
+size_t bragg_run_free(run *r, const bool *wanted, int stage)
 {
     bragg_params *t = &r->model->params;
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++)
-        n += t->at[i].refine = wanted[i] && stage_of(t->at[i].name) <= stage;
+        n += t->at[i].refine = wanted[i] && bragg_run_stage(t->at[i].name) <= stage;
     return n;
 }
 
@@ -210,7 +197,7 @@ static bool narrow_cells(bragg_params *t, const bool *wanted, const bragg_params
 }
 
 /* Misfit of the values in the table on the pattern's own points. */
-static double chi2_of(bragg_model *m)
+double bragg_run_chi2(bragg_model *m)
 {
     double r[BRAGG_LSQ_BLOCK], sum = 0;
     if (bragg_refine_prepare(m, &m->params, NULL, NULL) < 0)
@@ -228,7 +215,7 @@ static double chi2_of(bragg_model *m)
 
 /* A stage before the last, on points no closer than its peaks need: what is found
  * there is where the last begins. */
-static bragg_status fit_coarse(run *r, double bins_a_width, bragg_error *err)
+bragg_status bragg_run_coarse(run *r, double bins_a_width, bragg_error *err)
 {
     fine_points *fine = NULL;
     bragg_error cause = BRAGG_ERROR_INIT;
@@ -237,15 +224,15 @@ static bragg_status fit_coarse(run *r, double bins_a_width, bragg_error *err)
         st = bragg_refine_coarsen(r->model, bins_a_width, &fine, &cause);
     r->coarse = true;
     if (st >= 0)
-        st = fit_once(r, false, &cause);
+        st = bragg_run_once(r, false, &cause);
     r->coarse = false;
     if (fine)
         bragg_refine_restore_points(r->model, fine);
-    r->chi2 = st < 0 && st != BRAGG_ENOCONV ? INFINITY : chi2_of(r->model);
+    r->chi2 = st < 0 && st != BRAGG_ENOCONV ? INFINITY : bragg_run_chi2(r->model);
     return st < 0 ? bragg_fail(err, st, "%s", cause.text) : st;
 }
 
-static bool is_shift(const char *name) { return ends_with(name, "instrument.zero") || ends_with(name, "instrument.displacement"); }
+static bool is_shift(const char *name) { return bragg_run_ends_with(name, "instrument.zero") || bragg_run_ends_with(name, "instrument.displacement"); }
 
 /* One step of the search: peaks broadened as an error of the cells by `spread`
  * displaces them, on points no closer than such peaks need. */
@@ -253,26 +240,26 @@ static bragg_status search_broadened(run *r, const bool *wanted, const bragg_par
 {
     bragg_params *t = &r->model->params;
     for (size_t i = 0; i < t->n; i++) {
-        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell.") || (shifts && is_shift(t->at[i].name)));
-        if (ends_with(t->at[i].name, "instrument.u"))
+        t->at[i].refine = wanted[i] && (bragg_run_stage(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell.") || (shifts && is_shift(t->at[i].name)));
+        if (bragg_run_ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before->at[i].value + pow(2 * spread / BRAGG_DEG, 2);
-        if (t->at[i].refine && ends_with(t->at[i].name, ".scale") && !(t->at[i].value > 0)) /* nothing there, nothing to follow */
+        if (t->at[i].refine && bragg_run_ends_with(t->at[i].name, ".scale") && !(t->at[i].value > 0)) /* nothing there, nothing to follow */
             t->at[i].value = before->at[i].value > 0 ? before->at[i].value : 1;
     }
-    bragg_status st = fit_coarse(r, 3, err);
+    bragg_status st = bragg_run_coarse(r, 3, err);
     return st == BRAGG_ENOCONV || st == BRAGG_EDATA ? BRAGG_OK : st;
 }
 
 /* Fit of scales, background, cells and shifts; what stalls is left as it is. */
 static bragg_status fit_cells(run *r, const bool *wanted, double *chi2, bragg_error *err)
 {
-    free_up_to(r, wanted, 1);
-    bragg_status st = fit_coarse(r, 3, err);
+    bragg_run_free(r, wanted, 1);
+    bragg_status st = bragg_run_coarse(r, 3, err);
     *chi2 = r->chi2;
     return st;
 }
 
-static void take_values(bragg_params *to, const bragg_params *from)
+void bragg_run_take_values(bragg_params *to, const bragg_params *from)
 {
     for (size_t i = 0; i < to->n; i++)
         to->at[i].value = from->at[i].value;
@@ -289,11 +276,11 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
         return st;
     st = bragg_params_copy(straight, t, err);
     if (st == BRAGG_OK)
-        take_values(t, before);
+        bragg_run_take_values(t, before);
     for (size_t k = 0; k < sizeof spread / sizeof *spread && st == BRAGG_OK; k++)
         st = search_broadened(r, wanted, before, spread[k], false, err);
     for (size_t i = 0; i < t->n && st == BRAGG_OK; i++)
-        if (ends_with(t->at[i].name, "instrument.u"))
+        if (bragg_run_ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before->at[i].value;
     bragg_error ignored = BRAGG_ERROR_INIT;
     if (st == BRAGG_OK && fit_cells(r, wanted, &found, &ignored) == BRAGG_ENOMEM)
@@ -303,10 +290,10 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
     bool inside = narrow_cells(t, wanted, before, false);
     double noise = fmax(found, plain) / (double)r->model->n_observations;
     if (!(inside && found < plain - 10 * noise))
-        take_values(t, straight);
+        bragg_run_take_values(t, straight);
     else if (r->report)
         fprintf(r->report, "cells: found by broadened peaks, Rwp %.3f %% instead of %.3f %%\n",
-                100 * sqrt(found / weighted_sum(r->model)), 100 * sqrt(plain / weighted_sum(r->model)));
+                100 * sqrt(found / bragg_run_weighted_sum(r->model)), 100 * sqrt(plain / bragg_run_weighted_sum(r->model)));
     return BRAGG_OK;
 }
 
@@ -339,8 +326,8 @@ static bragg_status fit_shifts(run *r, const bool *wanted, bragg_error *err)
     bragg_params *t = &r->model->params;
     bragg_error ignored = BRAGG_ERROR_INIT;
     for (size_t i = 0; i < t->n; i++)
-        t->at[i].refine = wanted[i] && (stage_of(t->at[i].name) == 0 || is_shift(t->at[i].name));
-    bragg_status st = fit_coarse(r, 3, &ignored);
+        t->at[i].refine = wanted[i] && (bragg_run_stage(t->at[i].name) == 0 || is_shift(t->at[i].name));
+    bragg_status st = bragg_run_coarse(r, 3, &ignored);
     return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
 }
 
@@ -350,12 +337,12 @@ static bragg_status find_lost(run *r, const bool *wanted, size_t which, bragg_er
     static const double spread[] = { 0.0025, 0.0015, 0.0009, 0.0005 };
     bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
     bragg_status st = bragg_params_copy(&before, t, err);
-    double without = chi2_of(r->model), chi2 = INFINITY;
+    double without = bragg_run_chi2(r->model), chi2 = INFINITY;
     fine_points *fine = NULL;
     for (size_t i = 0; i < t->n; i++) { /* room for a sample that stands 0.2 mm off, too */
-        if (ends_with(t->at[i].name, "instrument.u"))
+        if (bragg_run_ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value += pow(2 * bragg_refine_scan_spread(r->model, which) / BRAGG_DEG, 2);
-        if (ends_with(t->at[i].name, "instrument.w") && shift_is_free(t, wanted))
+        if (bragg_run_ends_with(t->at[i].name, "instrument.w") && shift_is_free(t, wanted))
             t->at[i].value += 0.01;
     }
     if (st == BRAGG_OK)
@@ -369,22 +356,22 @@ static bragg_status find_lost(run *r, const bool *wanted, size_t which, bragg_er
     if (st >= 0 && shift_is_free(t, wanted)) /* first shifts alone, then with the cells */
         st = fit_shifts(r, wanted, err);
     for (size_t i = 0; i < t->n && before.n; i++)
-        if (ends_with(t->at[i].name, "instrument.w"))
+        if (bragg_run_ends_with(t->at[i].name, "instrument.w"))
             t->at[i].value = before.at[i].value;
     for (size_t k = 0; k < sizeof spread / sizeof *spread && st >= 0; k++)
         if (spread[k] < 2 * bragg_refine_scan_spread(r->model, which))
             st = search_broadened(r, wanted, &before, spread[k], true, err);
     for (size_t i = 0; i < t->n && before.n; i++)
-        if (ends_with(t->at[i].name, "instrument.u"))
+        if (bragg_run_ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before.at[i].value;
     bragg_error ignored = BRAGG_ERROR_INIT;
     if (st >= 0 && fit_cells(r, wanted, &chi2, &ignored) == BRAGG_ENOMEM)
         st = bragg_fail(err, BRAGG_ENOMEM, "%s", ignored.text);
     if (before.n && !(chi2 < without - 10 * without / (double)r->model->n_observations))
-        take_values(t, &before);
+        bragg_run_take_values(t, &before);
     else if (r->report && st >= 0)
         fprintf(r->report, "cells: %s found by trying all in reach, Rwp %.3f %% instead of %.3f %%\n", r->model->phase[which].name,
-                100 * sqrt(chi2 / weighted_sum(r->model)), 100 * sqrt(without / weighted_sum(r->model)));
+                100 * sqrt(chi2 / bragg_run_weighted_sum(r->model)), 100 * sqrt(without / bragg_run_weighted_sum(r->model)));
     bragg_params_free(&before);
     return st < 0 ? st : BRAGG_OK;
 }
@@ -393,7 +380,7 @@ static bragg_status find_lost(run *r, const bool *wanted, size_t which, bragg_er
  * to follow.  Peaks broadened as an error e of the cell displaces them, 2 e tan
  * theta, reach their lines again; sharpening them step by step leads home
  * (graduated optimization).  Kept only where it ends below the straight way. */
-static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
+bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err)
 {
     bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT, before = BRAGG_PARAMS_INIT;
     bool cells = false;
@@ -418,21 +405,53 @@ static bragg_status capture_cells(run *r, const bool *wanted, bragg_error *err)
 
 /* A size of 0.1 mm broadens nothing and a strain of zero little: no slope to start
  * from.  Those to be refined start at what most samples have. */
-static void start_samples(bragg_params *t, const bool *wanted)
+void bragg_run_start_samples(bragg_params *t, const bool *wanted)
 {
     for (size_t i = 0; i < t->n; i++) {
-        if (wanted[i] && (ends_with(t->at[i].name, ".size") || ends_with(t->at[i].name, ".size.axial")) && t->at[i].value >= 1e5)
+        if (wanted[i] && (bragg_run_ends_with(t->at[i].name, ".size") || bragg_run_ends_with(t->at[i].name, ".size.axial")) && t->at[i].value >= 1e5)
             t->at[i].value = 200;
-        if (wanted[i] && (ends_with(t->at[i].name, ".strain") || ends_with(t->at[i].name, ".strain.axial")) && t->at[i].value == 0)
+        if (wanted[i] && (bragg_run_ends_with(t->at[i].name, ".strain") || bragg_run_ends_with(t->at[i].name, ".strain.axial")) && t->at[i].value == 0)
             t->at[i].value = 300;
-        if (wanted[i] && ends_with(t->at[i].name, "instrument.sl") && t->at[i].value == 0)
+        if (wanted[i] && bragg_run_ends_with(t->at[i].name, "instrument.sl") && t->at[i].value == 0)
             t->at[i].value = 0.01;
     }
 }
 
+/* One stage; before the last, one that ends worse than it began is taken back: what it
+ * freed is freed again later, from better ground. */
+static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_error *err)
+{
+    bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_fit_step step = { .variables = n, .kept = true, .delta_bic = NAN };
+    double was = r->chi2;
+    size_t row;
+    bragg_status st = last ? BRAGG_OK : bragg_params_copy(&before, t, err);
+    if (st < 0)
+        return st;
+    snprintf(step.name, sizeof step.name, "%s", bragg_run_stage_names[stage]);
+    st = last ? bragg_run_once(r, true, &cause) : bragg_run_coarse(r, 3, &cause);
+    r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
+    step.cycles = bragg_lsq_cycles(r->lsq);
+    step.rwp = sqrt(r->chi2 / bragg_run_weighted_sum(r->model));
+    const char *absurd = last ? NULL : bragg_run_absurd(t, &before, &row);
+    if (absurd)
+        snprintf(step.why, sizeof step.why, "%.80s is %.4g, %s", t->at[row].name, t->at[row].value, absurd);
+    else if (!last && stage > 0 && r->chi2 > was && !bragg_refine_extracts(r->model))
+        snprintf(step.why, sizeof step.why, "the fit is worse, Rwp was %.3f %%", 100 * sqrt(was / bragg_run_weighted_sum(r->model)));
+    if (*step.why) {
+        step.kept = false;
+        bragg_run_take_values(t, &before);
+        r->chi2 = was;
+    }
+    bragg_run_note(r, &step);
+    bragg_params_free(&before);
+    return st < 0 && (last || st != BRAGG_ENOCONV) ? bragg_fail(err, st, "%s", cause.text) : st;
+}
+
 /* Stages that add no parameter are passed over; one that stalls is left to the
  * next, the last must converge. */
-static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
+static bragg_status run_stages(run *r, bool *wanted, bragg_error *err)
 {
     bragg_params *t = &r->model->params;
     size_t done = 0, total = 0;
@@ -442,26 +461,23 @@ static bragg_status run_stages(run *r, const bool *wanted, bragg_error *err)
     if (bragg_refine_extracts(r->model) && (st = bragg_refine_extract_start(r->model, err)) < 0)
         return st;
     if (r->opt->stages)
-        start_samples(t, wanted);
+        bragg_run_start_samples(t, wanted);
     for (size_t i = 0; i < r->model->n_phases; i++)
         if (r->model->phase[i].quartic.n && wanted[r->model->phase[i].stephens_row] && t->at[r->model->phase[i].stephens_row].value == 0)
             bragg_refine_start_stephens(t, &r->model->phase[i], 300);
+    for (size_t i = 0; i < t->n; i++)
+        if (r->model->offered[i])
+            return bragg_run_choice(r, wanted, err);
     for (int stage = r->opt->stages ? 0 : N_STAGES - 1; stage < N_STAGES; stage++) {
-        if (stage == 1 && (st = capture_cells(r, wanted, err)) < 0)
+        if (stage == 1 && (st = bragg_run_capture(r, wanted, err)) < 0)
             return st;
-        size_t n = free_up_to(r, wanted, stage);
+        size_t n = bragg_run_free(r, wanted, stage);
         if (n == done && stage < N_STAGES - 1 && n < total)
             continue;
         done = n;
         bool last = n == total;
-        bragg_error ignored = BRAGG_ERROR_INIT;
-        st = last ? fit_once(r, true, err) : fit_coarse(r, 3, &ignored);
-        r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
-        if (st < 0 && st != BRAGG_ENOCONV)
-            return last ? st : bragg_fail(err, st, "%s", ignored.text);
-        if (r->report)
-            fprintf(r->report, "%s: %zu variables, %d cycles, Rwp %.3f %%\n", stage_names[stage], n, bragg_lsq_cycles(r->lsq), 100 * sqrt(r->chi2 / weighted_sum(r->model)));
-        if (last || st == BRAGG_STOPPED)
+        st = run_stage(r, stage, n, last, err);
+        if (last || st == BRAGG_STOPPED || (st < 0 && st != BRAGG_ENOCONV))
             break;
     }
     return st;
@@ -517,7 +533,7 @@ static bragg_status fill_r_factors(const run *r, bragg_fit *f, bragg_error *err)
         st = add_misfit(r->model, k, &s, err);
     if (st < 0)
         return st;
-    double freedom = (double)f->points - (double)f->variables, weighted = weighted_sum(r->model);
+    double freedom = (double)f->points - (double)f->variables, weighted = bragg_run_weighted_sum(r->model);
     f->rp = s.difference / s.total;
     f->rwp = sqrt(s.chi2 / weighted);
     f->rexp = sqrt(freedom / weighted);
@@ -747,6 +763,7 @@ void bragg_fit_free(bragg_fit *f)
         return;
     free(f->phase);
     free(f->report);
+    free(f->step);
     free(f->correlations);
     free(f->row);
     free(f->covariance);
@@ -782,6 +799,8 @@ bragg_status bragg_refine(bragg_model *m, const bragg_refine_options *options, b
     else
         end = st;
     bragg_lsq_free(r.lsq);
+    f->n_steps = r.n_steps;
+    f->step = r.step;
     if (end < 0) {
         bragg_fit_free(f);
         return end;

@@ -657,6 +657,9 @@ bragg_status bragg_model_build(bragg_model *m, bragg_error *err)
         if (st == BRAGG_OK)
             st = add_phase_rows(m, p, err);
     }
+    m->offered = bragg_arena_alloc(m->arena, m->params.n + 1, sizeof *m->offered);
+    if (st == BRAGG_OK && !m->offered)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", m->params.n);
     m->built = st == BRAGG_OK;
     return st;
 }
@@ -743,4 +746,24 @@ size_t bragg_model_points(const bragg_model *m, size_t which) { return m->histog
 size_t bragg_model_select(bragg_model *m, const char *pattern, bool refine)
 {
     return bragg_params_select(&m->params, pattern, refine);
+}
+
+size_t bragg_model_offer(bragg_model *m, const char *pattern)
+{
+    size_t n = 0;
+    bool *kept = malloc((m->params.n + 1) * sizeof *kept);
+    for (size_t i = 0; kept && i < m->params.n; i++) {
+        kept[i] = m->params.at[i].refine;
+        m->params.at[i].refine = false;
+    }
+    if (kept)
+        bragg_params_select(&m->params, pattern, true);
+    for (size_t i = 0; kept && i < m->params.n; i++) {
+        bool chosen = m->params.at[i].refine && !kept[i];
+        m->offered[i] = m->offered[i] || chosen;
+        n += chosen;
+        m->params.at[i].refine = kept[i];
+    }
+    free(kept);
+    return n;
 }

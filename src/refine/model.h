@@ -152,6 +152,7 @@ struct bragg_model {
     phase *phase;
     bragg_params params;
     bool built;
+    bool *offered;              /* rows that are refined if the data carry them */
     const bragg_lsq_layout *layout;
     bragg_lsq_problem problem;
     size_t n_observations;

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* strategy: auto where nothing is named: each part is kept only if the data carry it. */
+#include "config.h"
+#include "run.h"
+
+#include <bragg/array.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ notes */
+
+void bragg_run_note(run *r, const bragg_fit_step *step)
+{
+    if (r->report) {
+        fprintf(r->report, "%s: ", step->name);
+        if (step->variables)
+            fprintf(r->report, "%zu variables, %d cycles, ", step->variables, step->cycles);
+        fprintf(r->report, "Rwp %.3f %%", 100 * step->rwp);
+        if (isfinite(step->delta_bic))
+            fprintf(r->report, ", Delta BIC %+.0f", step->delta_bic);
+        fprintf(r->report, "%s%s\n", step->kept ? "" : ", stepped back: ", step->kept ? "" : step->why);
+    }
+    if (bragg_array_grow(&r->step, &r->room_steps, r->n_steps + 1, sizeof *r->step, NULL) == BRAGG_OK)
+        r->step[r->n_steps++] = *step;
+}
+
+/* ----------------------------------------------------------------- absurd */
+
+/* Far beyond what a powder or a diffractometer does: not unusual, impossible. */
+static const struct { const char *end; double low, high; const char *what; } limits[] = {
+    { ".uiso", -0.05, 0.5, "a mean square displacement no crystal has" },
+    { ".occupancy", -0.05, 1.5, "an occupancy no site has" },
+    { ".size", 0.8, INFINITY, "crystallites smaller than a unit cell" },
+    { ".strain", -INFINITY, 8e4, "a strain no lattice bears" },
+    { "instrument.zero", -2, 2, "a zero no goniometer has" },
+    { "instrument.displacement", -3, 3, "a displacement no sample has" },
+    { "instrument.w", -INFINITY, 4, "peaks two degrees wide" },
+    { "instrument.sl", -INFINITY, 0.3, "an axial divergence no slits give" },
+    { ".march", 0.07, 14, "a texture of one orientation" },
+};
+
+const char *bragg_run_absurd(const bragg_params *t, const bragg_params *before, size_t *row)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const bragg_param *p = &t->at[i];
+        *row = i;
+        if (!p->refine || p->tie_to >= 0)
+            continue;
+        if (!isfinite(p->value))
+            return "no number";
+        size_t n = strlen(p->name);
+        bool place = strstr(p->name, ".atom.") && n > 2 && p->name[n - 2] == '.';
+        if (place && fabs(p->value - before->at[i].value) > 0.2)
+            return "an atom that left its site";
+        for (size_t k = 0; k < sizeof limits / sizeof *limits; k++)
+            if (bragg_run_ends_with(p->name, limits[k].end) && !(p->value >= limits[k].low && p->value <= limits[k].high))
+                return limits[k].what;
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ parts */
+
+/* What is tried together: the displacements of a phase, its coordinates, u and v; else
+ * one parameter. */
+static void name_part(const char *row, char *part, size_t size)
+{
+    const char *atom = strstr(row, ".atom."), *last = strrchr(row, '.');
+    if (strstr(row, ".cell.") || bragg_run_ends_with(row, "instrument.zero") || bragg_run_ends_with(row, "instrument.displacement"))
+        snprintf(part, size, "cells and zero");
+    else if (atom)
+        snprintf(part, size, "%.*s %s", (int)(atom - row), row, !strcmp(last, ".uiso") ? "displacements" : "coordinates");
+    else if (bragg_run_ends_with(row, "instrument.u") || bragg_run_ends_with(row, "instrument.v"))
+        snprintf(part, size, "%.*su, v", (int)(strlen(row) - 1), row);
+    else if (strstr(row, ".harmonics.") || strstr(row, ".stephens.") || strstr(row, ".march"))
+        snprintf(part, size, "%.*s", (int)(strstr(row, ".harmonics.") || strstr(row, ".stephens.") ? last - row : strstr(row, ".march") + 6 - row), row);
+    else
+        snprintf(part, size, "%s", row);
+}
+
+static size_t mark_part(const bragg_params *t, const bool *offered, const char *part, bool on, bool *rows)
+{
+    char name[200];
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        name_part(t->at[i].name, name, sizeof name);
+        if (offered[i] && !strcmp(name, part)) {
+            rows[i] = on;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Twice the logarithm of the odds against the part (G. Schwarz, Ann. Stat. 6 (1978) 461):
+ * below -6 the evidence for it is strong (R. E. Kass & A. E. Raftery, J. Am. Stat. Assoc.
+ * 90 (1995) 773).  sigma^2 is what the fit leaves, as models are never all there is. */
+static double delta_bic(const bragg_model *m, double chi2, double before, size_t k)
+{
+    double n = (double)m->n_observations;
+    return n * log(chi2 / before) + (double)k * log(n);
+}
+
+static double rwp_of(const run *r, double chi2) { return sqrt(chi2 / bragg_run_weighted_sum(r->model)); }
+
+/* Fit with the part and keep it or step back; chi2 is that of the table's values. */
+static bragg_status try_part(run *r, const char *part, int stage, bool *wanted, double *chi2, bragg_error *err)
+{
+    bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
+    bragg_fit_step step = { .kept = true };
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_params_copy(&before, t, err);
+    if (st < 0)
+        return st;
+    snprintf(step.name, sizeof step.name, "%.110s", part);
+    size_t k = mark_part(t, r->model->offered, part, true, wanted), row;
+    bragg_run_start_samples(t, wanted);
+    if (stage == 1)
+        st = bragg_run_capture(r, wanted, err);
+    step.variables = bragg_run_free(r, wanted, stage);
+    if (st >= 0)
+        st = bragg_run_coarse(r, 3, &ignored);
+    const char *absurd = bragg_run_absurd(t, &before, &row);
+    step.cycles = r->lsq ? bragg_lsq_cycles(r->lsq) : 0;
+    step.rwp = rwp_of(r, r->chi2);
+    step.delta_bic = delta_bic(r->model, r->chi2, *chi2, k);
+    step.kept = st >= 0 || st == BRAGG_ENOCONV ? !absurd && step.delta_bic < -6 : false;
+    if (absurd)
+        snprintf(step.why, sizeof step.why, "%.80s is %.4g, %s", t->at[row].name, t->at[row].value, absurd);
+    else if (!step.kept)
+        snprintf(step.why, sizeof step.why, "%s", r->chi2 > *chi2 ? "the fit is no better" : "the data do not carry it");
+    if (step.kept)
+        *chi2 = r->chi2;
+    else {
+        mark_part(t, r->model->offered, part, false, wanted);
+        bragg_run_take_values(t, &before);
+    }
+    bragg_run_note(r, &step);
+    bragg_params_free(&before);
+    return st == BRAGG_STOPPED || st == BRAGG_ENOMEM ? st : BRAGG_OK;
+}
+
+/* Parts of one stage, each once. */
+static bragg_status try_stage(run *r, int stage, bool *wanted, bool *tried, double *chi2, bragg_error *err)
+{
+    bragg_params *t = &r->model->params;
+    bragg_status st = BRAGG_OK;
+    for (size_t i = 0; i < t->n && st == BRAGG_OK; i++) {
+        char part[200];
+        if (!r->model->offered[i] || tried[i] || bragg_run_stage(t->at[i].name) != stage)
+            continue;
+        name_part(t->at[i].name, part, sizeof part);
+        mark_part(t, r->model->offered, part, true, tried);
+        if (!wanted[i])
+            st = try_part(r, part, stage, wanted, chi2, err);
+    }
+    return st;
+}
+
+/* Parts that the whole fit leaves absurd or without an esd go back to where they began. */
+static bool drop_doubtful(run *r, const bragg_params *start, bool *wanted)
+{
+    bragg_params *t = &r->model->params;
+    for (size_t i = 0; i < t->n; i++) {
+        char part[200];
+        size_t row = i;
+        const char *absurd = NULL;
+        if (!wanted[i] || !r->model->offered[i] || t->at[i].tie_to >= 0)
+            continue;
+        bragg_param keep = t->at[i];
+        bragg_params one = { .n = 1, .at = &keep };
+        const bragg_params was = { .n = 1, .at = &start->at[i] };
+        absurd = bragg_run_absurd(&one, &was, &row);
+        if (!absurd && isfinite(keep.esd))
+            continue;
+        bragg_fit_step step = { .rwp = rwp_of(r, r->chi2), .delta_bic = NAN };
+        name_part(keep.name, part, sizeof part);
+        snprintf(step.name, sizeof step.name, "%.110s", part);
+        snprintf(step.why, sizeof step.why, "%.80s %s", keep.name, absurd ? absurd : "is not determined");
+        bragg_run_note(r, &step);
+        for (size_t k = 0; k < t->n; k++) {
+            char other[200];
+            name_part(t->at[k].name, other, sizeof other);
+            if (r->model->offered[k] && !strcmp(part, other)) {
+                wanted[k] = false;
+                t->at[k].value = start->at[k].value;
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
+static bragg_status fit_whole(run *r, const bool *wanted, bragg_error *err)
+{
+    bragg_fit_step step = { .kept = true, .delta_bic = NAN };
+    snprintf(step.name, sizeof step.name, "%s", bragg_run_stage_names[N_STAGES - 1]);
+    step.variables = bragg_run_free(r, wanted, N_STAGES - 1);
+    bragg_status st = bragg_run_once(r, true, err);
+    if (st < 0 && st != BRAGG_ENOCONV)
+        return st;
+    r->chi2 = bragg_lsq_chi2(r->lsq);
+    step.cycles = bragg_lsq_cycles(r->lsq);
+    step.rwp = rwp_of(r, r->chi2);
+    bragg_run_note(r, &step);
+    return st;
+}
+
+bragg_status bragg_run_choice(run *r, bool *wanted, bragg_error *err)
+{
+    bragg_params *t = &r->model->params, start = BRAGG_PARAMS_INIT;
+    bool *tried = calloc(t->n + 1, sizeof *tried);
+    bragg_fit_step first = { .kept = true, .delta_bic = NAN };
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    bragg_status st = tried ? bragg_params_copy(&start, t, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", t->n);
+    snprintf(first.name, sizeof first.name, "%s", bragg_run_stage_names[0]);
+    if (st == BRAGG_OK) {
+        first.variables = bragg_run_free(r, wanted, 0);
+        st = bragg_run_coarse(r, 3, &ignored);
+        st = st == BRAGG_ENOCONV || st > 0 ? BRAGG_OK : st < 0 ? bragg_fail(err, st, "%s", ignored.text) : st;
+        first.cycles = r->lsq ? bragg_lsq_cycles(r->lsq) : 0;
+        first.rwp = rwp_of(r, r->chi2);
+        bragg_run_note(r, &first);
+    }
+    double chi2 = r->chi2;
+    for (int stage = 1; stage < N_STAGES && st == BRAGG_OK; stage++)
+        st = try_stage(r, stage, wanted, tried, &chi2, err);
+    bragg_error cause = BRAGG_ERROR_INIT;
+    for (int turn = 0; turn < 6 && (st >= 0 || st == BRAGG_ENOCONV) && st != BRAGG_STOPPED && (!turn || drop_doubtful(r, &start, wanted)); turn++) {
+        cause = (bragg_error)BRAGG_ERROR_INIT;
+        st = fit_whole(r, wanted, &cause);
+    }
+    bragg_params_free(&start);
+    free(tried);
+    return st < 0 && *cause.text ? bragg_fail(err, st, "%s", cause.text) : st;
+}
