@@ -4,6 +4,8 @@
 #include "close.h"
 #include "run_made.h"
 
+#include <bragg/detector.h>
+#include <bragg/frame.h>
 #include <bragg/operando.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
@@ -16,6 +18,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef HAVE_HDF5
+#include <hdf5.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -53,14 +58,14 @@ static double true_scale(int phase, int k)
 
 static double true_a(int k) { return 4.5503 + 0.0021 * k / FRAMES; }
 
-static void make_frame(const bragg_experiment *x, int k)
+enum { N = 1301 };
+
+/* Without noise. */
+static bragg_pattern *make_pattern(const bragg_experiment *x, int k)
 {
-    enum { N = 1301 };
     bragg_pattern *p = bragg_pattern_new(N, BRAGG_AXIS_TTH);
     bragg_model *m;
     bragg_error err = BRAGG_ERROR_INIT;
-    char name[64];
-    unsigned seed = 977u + 131u * (unsigned)k;
     for (int i = 0; i < N; i++) {
         p->x[i] = (4 + 0.01 * i) * BRAGG_DEG;
         p->y[i] = 100;
@@ -77,6 +82,16 @@ static void make_frame(const bragg_experiment *x, int k)
     set(m, "background.1", -37);
     bragg_params_apply_ties(bragg_model_params(m));
     must(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK, err.text);
+    bragg_model_free(m);
+    return p;
+}
+
+static void make_frame(const bragg_experiment *x, int k)
+{
+    bragg_pattern *p = make_pattern(x, k);
+    bragg_error err = BRAGG_ERROR_INIT;
+    char name[64];
+    unsigned seed = 977u + 131u * (unsigned)k;
     for (int i = 0; i < N; i++) {
         double mean = p->y[i];
         p->y[i] = mean + sqrt(mean) * noise(&seed);
@@ -86,7 +101,50 @@ static void make_frame(const bragg_experiment *x, int k)
     snprintf(name, sizeof name, "run/f%03d.xye", k);
     must(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK, err.text);
     bragg_pattern_free(p);
-    bragg_model_free(m);
+}
+
+/* The same as a detector sees it, the beam at its corner; every fourth. */
+enum { SHOTS = 6, SIDE = 600 };
+static const bragg_geometry *camera(void)
+{
+    static bragg_geometry g = BRAGG_GEOMETRY_INIT;
+    g.pixel_slow_m = g.pixel_fast_m = 150e-6;
+    g.rows = g.columns = SIDE;
+    g.distance_m = 0.2817;
+    g.poni1_m = 0.0021;
+    g.poni2_m = -0.0013;
+    g.wavelength_ang = 0.4133;
+    g.rot1_rad = g.rot2_rad = g.rot3_rad = 0;
+    return &g;
+}
+
+static bragg_frame *make_shot(const bragg_experiment *x, int shot)
+{
+    bragg_pattern *p = make_pattern(x, 4 + 4 * shot);
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    unsigned seed = 31u + 7u * (unsigned)shot;
+    must(bragg_frame_new(SIDE, SIDE, BRAGG_I32, &f, &err) == BRAGG_OK, err.text);
+    for (size_t i = 0; i < SIDE * (size_t)SIDE; i++) {
+        bragg_ray r = bragg_geometry_ray(camera(), (double)(i / SIDE) + 0.5, (double)(i % SIDE) + 0.5);
+        double u = (r.two_theta_rad - p->x[0]) / (p->x[1] - p->x[0]), mean = 0;
+        size_t j = u > 0 && u < N - 1 ? (size_t)u : 0;
+        mean = 0.3 * (p->y[j] + (u > 0 && u < N - 1 ? u - (double)j : 0) * (p->y[j + 1] - p->y[j]));
+        mean *= r.solid_angle * bragg_polarization(r.two_theta_rad, r.chi_rad, 0.99);
+        ((int32_t *)f->data)[i] = i % 4099 == 7 ? -1 : (int32_t)fmax(0, mean + sqrt(mean) * noise(&seed) + 0.5);
+    }
+    bragg_pattern_free(p);
+    return f;
+}
+
+static void write_raw(const char *name, const char *data)
+{
+    char text[3000], out[4000];
+    snprintf(text, sizeof text, experiment, "detector: {poni: raw.poni, polarization: 0.99}\n");
+    char *line = strstr(text, "data:"), *rest = strchr(line, '\n') + 1;
+    *line = 0;
+    snprintf(out, sizeof out, "%sdata: {frames: %s, unit: 2th_deg, range: [4.2, 16], bins: 700}\n%s", text, data, rest);
+    write_file(name, out);
 }
 
 static void make_run(void)
@@ -98,6 +156,15 @@ static void make_run(void)
     must(bragg_experiment_read(in_folder("e.yaml"), &x, &err) == BRAGG_OK, err.text);
     for (int k = 0; k < FRAMES; k++)
         make_frame(x, k);
+    must(bragg_path_make_folder(in_folder("raw"), &err) == BRAGG_OK, err.text);
+    must(bragg_geometry_write_poni(camera(), in_folder("raw.poni"), true, &err) == BRAGG_OK, err.text);
+    for (int k = 0; k < SHOTS; k++) {
+        bragg_frame *f = make_shot(x, k);
+        char name[64];
+        snprintf(name, sizeof name, "raw/shot_%03d.tif", k);
+        must(bragg_frame_write_tiff(f, in_folder(name), true, &err) == BRAGG_OK, err.text);
+        bragg_frame_free(f);
+    }
     bragg_experiment_free(x);
 }
 
@@ -246,6 +313,141 @@ START_TEST(a_wrong_sequence_section_is_told_with_its_line)
     }
 }
 END_TEST
+
+/* ----------------------------------------------------------- raw frames */
+
+/* Of the shots that were taken of frames 4, 8, 12 …; bad ones are not asked. */
+static void check_shots(const bragg_series *s, unsigned bad)
+{
+    ck_assert_uint_eq(s->n, SHOTS);
+    for (size_t k = 0; k < s->n; k++) {
+        const bragg_step *t = &s->step[k];
+        if (bad >> k & 1)
+            continue;
+        ck_assert_msg(t->done && t->status != BRAGG_FRAME_POOR, "frame %zu is %s: %s", k, bragg_frame_status_name(t->status), t->error ? t->error : "");
+        int frame = 4 + 4 * (int)k;
+        size_t a = column(s, "phase.Bi.cell.a");
+        if (frame < GONE - 8)
+            ck_assert_msg(fabs(t->value[a] - true_a(frame)) < 4e-4, "frame %zu: a %.5f(%.5f), truth %.5f", k, t->value[a], t->esd[a], true_a(frame));
+        ck_assert_msg((t->level[1] > 0) == (true_scale(1, frame) > 0), "frame %zu: K3Bi at level %g", k, t->level[1]);
+    }
+}
+
+START_TEST(raw_frames_are_integrated_and_bad_ones_cost_only_themselves)
+{
+    char command[600];
+    snprintf(command, sizeof command,
+             "cd '%s' && rm -rf bad && cp -r raw bad && head -c 700000 raw/shot_002.tif >bad/shot_002.tif && : >bad/shot_004.tif && "
+             "head -c 300 /dev/zero >bad/shot_005.tif", folder);
+    ck_assert_int_eq(system(command), 0);
+    write_raw("raw.yaml", "raw/*.tif");
+    bragg_series *s = fit_well("raw.yaml");
+    check_shots(s, 0);
+    bragg_series_free(s);
+    write_raw("bad.yaml", "bad/*.tif");
+    s = fit_well("bad.yaml");
+    check_shots(s, 1u << 2 | 1u << 4 | 1u << 5);
+    ck_assert(s->step[2].status == BRAGG_FRAME_CORRUPT && s->step[4].status == BRAGG_FRAME_CORRUPT && s->step[5].status == BRAGG_FRAME_CORRUPT);
+    ck_assert_msg(strstr(s->step[2].error, "shot_002") || *s->step[2].error, "no word about frame 2");
+    bragg_series_free(s);
+}
+END_TEST
+
+#ifdef HAVE_HDF5
+
+/* All shots into one data set, laid out for two more: frame by frame for readers that
+ * look on, or at once; `skip` is left out. */
+static void write_stack(const char *path, bool slowly, int skip)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), make = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t dims[3] = { slowly ? 0 : SHOTS, SIDE, SIDE }, most[3] = { H5S_UNLIMITED, SIDE, SIDE }, chunk[3] = { 1, SIDE, SIDE };
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    H5Pset_chunk(make, 3, chunk);
+    H5Pset_deflate(make, 1);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access), space = H5Screate_simple(3, dims, most);
+    hid_t group = H5Gcreate2(file, "/entry", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t set = H5Dcreate2(file, "/entry/data", H5T_NATIVE_INT32, space, H5P_DEFAULT, make, H5P_DEFAULT);
+    H5Gclose(group);
+    if (slowly)
+        H5Fstart_swmr_write(file);
+    for (int k = 0; k < SHOTS; k++) {
+        char name[64];
+        bragg_frame *f;
+        snprintf(name, sizeof name, "raw/shot_%03d.tif", k);
+        if (k == skip || bragg_frame_read(in_folder(name), 0, &f, NULL) < 0)
+            continue;
+        hsize_t size[3] = { (hsize_t)k + 1, SIDE, SIDE }, start[3] = { (hsize_t)k, 0, 0 };
+        if (slowly)
+            H5Dset_extent(set, size);
+        hid_t to = H5Dget_space(set), from = H5Screate_simple(3, chunk, NULL);
+        H5Sselect_hyperslab(to, H5S_SELECT_SET, start, NULL, chunk, NULL);
+        H5Dwrite(set, H5T_NATIVE_INT32, from, to, H5P_DEFAULT, f->data);
+        H5Dflush(set);
+        H5Sclose(from);
+        H5Sclose(to);
+        bragg_frame_free(f);
+        if (slowly)
+            usleep(60000);
+    }
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Fclose(file);
+    H5Pclose(make);
+    H5Pclose(access);
+}
+
+START_TEST(a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames)
+{
+    write_stack(in_folder("stack.h5"), false, 3);
+    write_raw("stack.yaml", "{file: stack.h5, path: /entry/data}");
+    bragg_series *s = fit_well("stack.yaml");
+    check_shots(s, 1u << 3);
+    ck_assert_int_eq(s->step[3].status, BRAGG_FRAME_CORRUPT);
+    ck_assert_msg(strstr(s->step[3].error, "has not been written"), "%s", s->step[3].error);
+    double whole = s->step[5].total;
+    bragg_series_free(s);
+    write_raw("slice.yaml", "'stack.h5:/entry/data[1:6:2]'");
+    s = fit_well("slice.yaml");
+    ck_assert_uint_eq(s->n, 3);
+    ck_assert(s->step[0].done && !s->step[1].done && s->step[2].done && s->step[2].index == 2);
+    assert_close(s->step[2].total, whole, 1e-12);
+    bragg_series_free(s);
+}
+END_TEST
+
+static bool stop_when_shot(void *payload, size_t done, size_t total)
+{
+    return done < SHOTS;
+    (void)payload, (void)total;
+}
+
+START_TEST(a_growing_stack_is_followed)
+{
+    write_raw("grow.yaml", "{file: grow.h5, path: /entry/data}");
+    pid_t writer = fork();
+    if (!writer) {
+        usleep(100000);
+        write_stack(in_folder("grow.h5"), true, -1);
+        _exit(0);
+    }
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_observer all = { NULL, stop_when_shot, NULL };
+    bragg_series_options o = { .follow = true, .idle_s = 20, .observer = &all };
+    ck_assert_msg(bragg_experiment_read(in_folder("grow.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("grow.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_fit(x, in_folder("grow.yaml"), f, &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    check_shots(s, 0);
+    bragg_series_free(s);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+    waitpid(writer, NULL, 0);
+}
+END_TEST
+
+#endif
 
 /* ----------------------------------------------------------------- live */
 
@@ -584,6 +786,11 @@ int main(void)
     t = tcase_create("live");
     tcase_set_timeout(t, 300);
     tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
+    tcase_add_test(t, raw_frames_are_integrated_and_bad_ones_cost_only_themselves);
+#ifdef HAVE_HDF5
+    tcase_add_test(t, a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames);
+    tcase_add_test(t, a_growing_stack_is_followed);
+#endif
     suite_add_tcase(suite, t);
     t = tcase_create("log");
     tcase_set_timeout(t, 300);

@@ -166,6 +166,8 @@ static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *
     hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     *s = (sets){ .file = H5Fopen(p->file, H5F_ACC_RDONLY, access) };
+    if (s->file < 0) /* while it grows */
+        s->file = H5Fopen(p->file, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);
     H5Pclose(access);
     if (s->file < 0)
         return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
@@ -214,6 +216,32 @@ static bragg_pixel pixel_type(hid_t set, hid_t *memory)
     return (bragg_pixel)(log + (sign ? BRAGG_I8 : BRAGG_U8));
 }
 
+/* A set may be laid out for frames that are still to come: those are holes, which HDF5
+ * would fill with zeros. */
+static bool is_written(hid_t set, hsize_t index, const hsize_t dims[3], int rank)
+{
+    hid_t how = H5Dget_create_plist(set);
+    H5D_layout_t layout = H5Pget_layout(how);
+    H5D_space_status_t space = H5D_SPACE_STATUS_ALLOCATED;
+    bool written = true;
+    if (layout == H5D_CONTIGUOUS && H5Pget_external_count(how) == 0)
+        written = H5Dget_space_status(set, &space) < 0 || space != H5D_SPACE_STATUS_NOT_ALLOCATED;
+#if H5_VERSION_GE(1, 10, 5)
+    if (layout == H5D_CHUNKED) {
+        const hsize_t corner[3] = { index, 0, 0 }, opposite[3] = { index, dims[1] - 1, dims[2] - 1 };
+        for (int k = 0; k < 2 && written; k++) {
+            haddr_t at = HADDR_UNDEF;
+            hsize_t size = 0;
+            unsigned filters;
+            written = H5Dget_chunk_info_by_coord(set, (k ? opposite : corner) + (3 - rank), &filters, &at, &size) < 0 || (at != HADDR_UNDEF && size > 0);
+        }
+    }
+#endif
+    H5Pclose(how);
+    return written;
+    (void)index, (void)dims, (void)rank;
+}
+
 static bragg_status read_one(const char *file, hid_t root, const char *name, hsize_t index, bragg_frame **out, bragg_error *err)
 {
     hsize_t dims[3] = { 1, 1, 1 };
@@ -224,6 +252,8 @@ static bragg_status read_one(const char *file, hid_t root, const char *name, hsi
     bragg_status st = bragg_frame_new((size_t)dims[2], (size_t)dims[1], type, out, err);
     hsize_t start[3] = { index, 0, 0 }, size[3] = { 1, dims[1], dims[2] };
     hid_t memory = H5Screate_simple(2, size + 1, NULL);
+    if (st == BRAGG_OK && !is_written(set, index, dims, rank))
+        st = bragg_fail(err, BRAGG_EIO, "%s: '%s' frame %llu has not been written", file, name, (unsigned long long)index);
     if (st == BRAGG_OK) {
         H5Sselect_hyperslab(space, H5S_SELECT_SET, start + (3 - rank), NULL, size + (3 - rank), NULL);
         if (H5Dread(set, memory_type, memory, space, H5P_DEFAULT, (*out)->data) < 0)

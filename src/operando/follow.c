@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +15,13 @@
 #include <sys/inotify.h>
 #endif
 
+enum { CLOSED = 64 };
+
 struct seq_watch {
     int fd;               /* of inotify; -1: only looking */
-    double poll_s;
+    double poll_s, soon_s; /* soon: when a file may have rested long enough; 0: nothing to wait for */
+    char closed[CLOSED][256]; /* files that were closed or moved here last, a ring */
+    size_t n_closed;
     size_t known;         /* items whose size is remembered */
     off_t *size;
     double *since;        /* when the size was first seen */
@@ -61,26 +66,63 @@ void bragg_watch_free(seq_watch *w)
     free(w);
 }
 
+static void note_events(seq_watch *w)
+{
+#ifdef __linux__
+    _Alignas(struct inotify_event) char events[4096];
+    for (ssize_t n; w->fd >= 0 && (n = read(w->fd, events, sizeof events)) > 0;)
+        for (char *at = events; at < events + n;) {
+            const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
+            if (e->len && e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO))
+                snprintf(w->closed[w->n_closed++ % CLOSED], sizeof *w->closed, "%s", e->name);
+            at += sizeof *e + e->len;
+        }
+#else
+    (void)w;
+#endif
+}
+
+static bool was_closed(const seq_watch *w, const char *file)
+{
+    const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
+    for (size_t k = 0; k < CLOSED; k++)
+        if (!strcmp(w->closed[k], base))
+            return true;
+    return false;
+}
+
 /* Until something happens, or for the time between looks. */
 void bragg_watch_wait(seq_watch *w)
 {
     struct pollfd p = { w->fd, POLLIN, 0 };
-    char events[4096];
-    if (w->fd < 0 || poll(&p, 1, (int)(1000 * w->poll_s)) < 0) {
-        struct timespec t = { 0, (long)(1e9 * w->poll_s) };
+    double wait_s = w->soon_s > 0 ? fmin(w->soon_s, w->poll_s) : w->poll_s;
+    w->soon_s = 0;
+    if (w->fd < 0 || poll(&p, 1, (int)ceil(1000 * wait_s)) < 0) {
+        struct timespec t = { 0, (long)(1e9 * wait_s) };
         nanosleep(&t, NULL);
         return;
     }
-    while (w->fd >= 0 && read(w->fd, events, sizeof events) > 0) /* what it was is found by looking */
-        ;
+    note_events(w);
+}
+
+static bool next_is_there(const bragg_frames *f, size_t k)
+{
+    bragg_pattern *p = NULL;
+    double exposure;
+    bool there = k + 1 < bragg_frames_count(f) && bragg_frames_read(f, k + 1, &p, &exposure, NULL) >= 0;
+    bragg_pattern_free(p);
+    return there;
 }
 
 /* A frame is taken once it can be read whole and its file has kept its size for a
- * moment; one that is not whole after a minute of rest never will be. */
+ * moment; one that is not whole after a minute of rest never will be.  A detector's file
+ * says itself when half of it is missing: it is tried as soon as it is closed, as half a
+ * pattern of text is a pattern.  A frame within a file counts when that file's own tables
+ * say that it is there. */
 bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bragg_pattern **p, double *exposure_s, bragg_error *err)
 {
     enum { PATIENCE_S = 60 };
-    const double settle_s = 0.1;
+    double settle_s = 0.1;
     struct stat info;
     double now = bragg_follow_now();
     char name[4096];
@@ -113,11 +155,20 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     clock_gettime(CLOCK_REALTIME, &wall); /* at rest before we came */
     double age = (double)(wall.tv_sec - info.st_mtim.tv_sec) + 1e-9 * (double)(wall.tv_nsec - info.st_mtim.tv_nsec);
     double rest = fmax(age, now - w->since[k]);
-    if (!(rest > settle_s) || !info.st_size)
+    bool stack = bragg_frames_stack(file);
+    if (stack || (bragg_frames_raw(f) && was_closed(w, name)))
+        settle_s = 0;
+    if (!(rest >= settle_s) || !info.st_size) {
+        w->soon_s = settle_s - rest + 1e-3;
         return rest > PATIENCE_S ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+    }
     bragg_error own = BRAGG_ERROR_INIT;
-    if (bragg_frames_read(f, k, p, exposure_s, &own) >= 0)
+    bragg_status st = bragg_frames_read(f, k, p, exposure_s, &own);
+    if (st >= 0)
         return BRAGG_WHOLE;
     bragg_fail(err, BRAGG_EDATA, "%s", own.text);
-    return rest > 5 ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+    w->soon_s = 0.1;
+    if (stack && st == BRAGG_EIO) /* there will be a frame, unless the next is there already */
+        return next_is_there(f, k) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+    return rest > (stack ? PATIENCE_S : 5) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
 }

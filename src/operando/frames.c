@@ -23,13 +23,15 @@ struct bragg_frames {
     bool several;                    /* a file holds more than one */
     size_t n, room;
     bragg_frame_item *item;
+    size_t n_seen, seen_room;        /* a power of two; items + 1 by the hash of their file, 0: free */
+    size_t *seen;
     bragg_geometry geometry;
     bragg_plan_options options;
     bragg_plan *plan;                /* made for the shape of the first frame that can be read */
     size_t rows, columns;
     const char *mask, *flip;
     bragg_frame *dark;
-    char *folder;
+    const char *in_file;             /* FILE:/path of a data section that names both */
 };
 
 /* ------------------------------------------------------------- the list */
@@ -49,30 +51,84 @@ static double last_number(const char *file)
     return from < end ? v : NAN;
 }
 
-static bool known(const bragg_frames *f, const char *file)
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv */
+static size_t slot_of(const bragg_frames *f, const char *file)
 {
-    for (size_t k = f->n; k-- > 0;) /* what was found last is asked for first */
-        if (!strcmp(f->item[k].file, file))
-            return true;
-    return false;
+    uint64_t h = 14695981039346656037u;
+    for (const char *c = file; *c; c++)
+        h = (h ^ (unsigned char)*c) * 1099511628211u;
+    size_t at = h & (f->seen_room - 1);
+    while (f->seen[at] && strcmp(f->item[f->seen[at] - 1].file, file))
+        at = (at + 1) & (f->seen_room - 1);
+    return at;
+}
+
+static bool known(const bragg_frames *f, const char *file) { return f->seen_room && f->seen[slot_of(f, file)]; }
+
+/* Item k is the first of its file. */
+static bragg_status remember(bragg_frames *f, size_t k, bragg_error *err)
+{
+    if (2 * (f->n_seen + 1) > f->seen_room) {
+        size_t n = f->seen_room, *old = f->seen;
+        f->seen_room = n ? 2 * n : 256;
+        if (!(f->seen = calloc(f->seen_room, sizeof *f->seen))) {
+            f->seen = old, f->seen_room = n;
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
+        }
+        for (size_t i = 0; i < n; i++)
+            if (old[i])
+                f->seen[slot_of(f, f->item[old[i] - 1].file)] = old[i];
+        free(old);
+    }
+    f->seen[slot_of(f, f->item[k].file)] = k + 1;
+    f->n_seen++;
+    return BRAGG_OK;
+}
+
+bool bragg_frames_stack(const char *file)
+{
+    const char *ending = bragg_path_extension(file);
+    return strstr(file, ":/") || !strcmp(ending, ".h5") || !strcmp(ending, ".nxs") || !strcmp(ending, ".hdf5");
+}
+
+static size_t count_of(const bragg_frames *f, const char *file)
+{
+    size_t n = 1;
+    bragg_status st = f->raw ? bragg_frame_count(file, &n, NULL) : bragg_pattern_count(file, &n, NULL);
+    return st < 0 || !n ? 1 : n;
+}
+
+static bragg_status append(bragg_frames *f, const char *file, size_t first, size_t n, bragg_error *err)
+{
+    bragg_status st = bragg_array_grow(&f->item, &f->room, f->n + n - first, sizeof *f->item, err);
+    bool numbered = n > 1 || bragg_frames_stack(file);
+    for (size_t k = first; k < n && st == BRAGG_OK; k++)
+        f->item[f->n++] = (bragg_frame_item){ file, k, numbered ? (double)k : last_number(file) };
+    return st;
 }
 
 /* A file of several frames is several items.  One that cannot be counted is one:
  * reading it says what is wrong. */
 static bragg_status add_items(bragg_frames *f, const char *file, bragg_error *err)
 {
-    size_t n = 1;
-    bool ask = !f->n || f->several; /* the first tells whether it is worth opening them all */
-    if (ask && ((f->raw ? bragg_frame_count(file, &n, NULL) : bragg_pattern_count(file, &n, NULL)) < 0 || !n))
-        n = 1;
-    f->several |= n > 1;
-    bragg_status st = bragg_array_grow(&f->item, &f->room, f->n + n, sizeof *f->item, err);
+    /* the first tells whether it is worth opening them all */
+    size_t n = !f->n || f->several || bragg_frames_stack(file) ? count_of(f, file) : 1, first = f->n;
     const char *own = bragg_arena_strdup(f->arena, file);
-    if (st == BRAGG_OK && !own)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    for (size_t k = 0; k < n && st == BRAGG_OK; k++)
-        f->item[f->n++] = (bragg_frame_item){ own, k, n > 1 ? (double)k : last_number(file) };
-    return st;
+    f->several |= n > 1;
+    if (!own)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    bragg_status st = append(f, own, 0, n, err);
+    return st == BRAGG_OK ? remember(f, first, err) : st;
+}
+
+/* Frames that have come into a file since. */
+static bragg_status grow_items(bragg_frames *f, const char *file, bragg_error *err)
+{
+    const char *own = f->item[f->seen[slot_of(f, file)] - 1].file;
+    size_t have = 0, n = count_of(f, own);
+    for (size_t k = f->n; k-- > 0 && !have;)
+        have = f->item[k].file == own ? f->item[k].index + 1 : 0;
+    return n > have ? append(f, own, have, n, err) : BRAGG_OK;
 }
 
 static bragg_status list_files(const char *experiment_path, const bragg_yaml *node, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
@@ -100,14 +156,15 @@ static bragg_status scan_node(bragg_frames *f, const bragg_yaml *node, bool may_
     size_t n = 0;
     bragg_error cause = BRAGG_ERROR_INIT;
     bragg_status st = scratch ? list_files(f->experiment_path, node, scratch, &files, &n, &cause) : BRAGG_ENOMEM;
-    bool first = f->n == 0;
     if (st < 0 && st != BRAGG_ENOMEM && may_be_empty)
         st = BRAGG_OK, n = 0;
     else if (st < 0)
         bragg_fail(err, st, "%s", *cause.text ? cause.text : "no room for a list of files");
     for (size_t k = 0; k < n && st == BRAGG_OK; k++)
-        if (first || !known(f, files[k]))
+        if (!known(f, files[k]))
             st = add_items(f, files[k], err);
+        else if (may_be_empty && k + 1 == n && bragg_frames_stack(files[k])) /* only the last one grows */
+            st = grow_items(f, files[k], err);
     bragg_arena_free(scratch);
     return st;
 }
@@ -119,12 +176,14 @@ static bragg_status scan(bragg_frames *f, bool may_be_empty, bragg_error *err)
     if (f->node->kind == BRAGG_YAML_MAP) { /* {file: run.h5, path: /entry/data/data} */
         static const char *const keys[] = { "file", "path" };
         const char *file, *path;
+        if (f->in_file)
+            return may_be_empty ? grow_items(f, f->in_file, err) : BRAGG_OK;
         bragg_status st = bragg_yaml_check_keys(f->node, keys, 2, err);
         if (st == BRAGG_OK && !bragg_yaml_get(f->node, "file"))
             st = bragg_yaml_fail(f->node, err, "frames: expected a file, found none");
         if (st == BRAGG_OK)
             st = bragg_yaml_text(bragg_yaml_get(f->node, "file"), &file, err);
-        if (st < 0 || f->n)
+        if (st < 0)
             return st;
         if (!bragg_yaml_get(f->node, "path"))
             return scan_node(f, bragg_yaml_get(f->node, "file"), may_be_empty, err);
@@ -132,7 +191,9 @@ static bragg_status scan(bragg_frames *f, bool may_be_empty, bragg_error *err)
         st = bragg_yaml_text(bragg_yaml_get(f->node, "path"), &path, err);
         if (st == BRAGG_OK)
             snprintf(name, sizeof name, "%s:%s%s", bragg_path_beside(f->arena, f->experiment_path, file), *path == '/' ? "" : "/", path);
-        return st == BRAGG_OK ? add_items(f, name, err) : st;
+        if (st == BRAGG_OK && !(f->in_file = bragg_arena_strdup(f->arena, name)))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+        return st < 0 ? st : add_items(f, f->in_file, err);
     }
     bragg_status st = BRAGG_OK;
     for (const bragg_yaml *c = f->node->child; c && st == BRAGG_OK; c = c->next)
@@ -228,8 +289,7 @@ static bragg_status make_plan(bragg_frames *f, const bragg_frame *frame, bragg_e
 static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **out, bragg_error *err)
 {
     const bragg_frame_item *i = &f->item[k];
-    bool locked = strstr(i->file, ":/") || !strcmp(bragg_path_extension(i->file), ".h5") || !strcmp(bragg_path_extension(i->file), ".nxs") ||
-                  !strcmp(bragg_path_extension(i->file), ".hdf5");
+    bool locked = bragg_frames_stack(i->file);
     bragg_status st;
     if (locked) {
 #pragma omp critical(bragg_operando_read)
@@ -242,7 +302,8 @@ static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **ou
     return st;
 }
 
-static bragg_status plan_from_first(bragg_frames *f, bragg_error *err)
+/* later: of frames that are still to come none need be there. */
+static bragg_status plan_from_first(bragg_frames *f, bool later, bragg_error *err)
 {
     bragg_error first = BRAGG_ERROR_INIT;
     for (size_t k = 0; k < f->n && k < 50; k++) {
@@ -257,7 +318,7 @@ static bragg_status plan_from_first(bragg_frames *f, bragg_error *err)
         bragg_frame_free(frame);
         return st;
     }
-    return f->n ? bragg_fail(err, BRAGG_EDATA, "frames: none of the first can be read: %s", first.text) : BRAGG_OK;
+    return f->n && !later ? bragg_fail(err, BRAGG_EDATA, "frames: none of the first can be read: %s", first.text) : BRAGG_OK;
 }
 
 static bragg_status integrate(const bragg_frames *f, size_t k, bragg_pattern **out, double *exposure_s, bragg_error *err)
@@ -287,7 +348,7 @@ bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **
     if (f->raw && !f->plan) {
         bragg_frames *own = (bragg_frames *)(uintptr_t)f; /* an empty list had none to make it for */
 #pragma omp critical(bragg_operando_plan)
-        st = own->plan ? BRAGG_OK : plan_from_first(own, err);
+        st = own->plan ? BRAGG_OK : plan_from_first(own, false, err);
     }
     if (st < 0)
         return st;
@@ -334,7 +395,7 @@ bragg_status bragg_frames_open(const bragg_experiment *x, const char *experiment
     if (st == BRAGG_OK && !f->n && !may_be_empty)
         st = bragg_yaml_fail(f->node, err, "expected files, found none");
     if (st == BRAGG_OK && f->raw)
-        st = plan_from_first(f, err);
+        st = plan_from_first(f, may_be_empty, err);
     if (st < 0)
         bragg_frames_free(f);
     else
@@ -349,6 +410,7 @@ void bragg_frames_free(bragg_frames *f)
     bragg_plan_free(f->plan);
     bragg_frame_free(f->dark);
     free(f->item);
+    free(f->seen);
     bragg_arena_free(f->arena);
 }
 

@@ -44,6 +44,7 @@ static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->
 bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
 
 bool bragg_frames_raw(const bragg_frames *f);
+bool bragg_frames_stack(const char *file); /* HDF5, which may grow */
 
 /* fit.c: one frame after the other, on one thread */
 typedef struct seq_worker seq_worker;
