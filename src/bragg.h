@@ -3,6 +3,7 @@
 #ifndef BRAGG_H
 #define BRAGG_H
 
+#include <bragg/analysis.h>
 #include <bragg/arena.h>
 #include <bragg/array.h>
 #include <bragg/bytes.h>

@@ -9,7 +9,7 @@ floor() {
     frame) echo "2 frame" ;; pattern | nxazint) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
     detector | calibrate) echo "3 detector" ;; refine | profile | experiment | instrument) echo "3 refine" ;;
     cards | index) echo "4 cards" ;; pdf) echo "4 pdf" ;;
-    operando) echo "5 operando" ;; simulate) echo "5 simulate" ;;
+    operando | analysis) echo "5 operando" ;; simulate) echo "5 simulate" ;;
     plot) echo "6 plot" ;; cli) echo "7 cli" ;;
     *) echo "? $1" ;;
     esac

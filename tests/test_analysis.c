@@ -3,6 +3,8 @@
 #include "config.h"
 #include "run_made.h"
 
+#include <bragg/analysis.h>
+#include <bragg/profile.h>
 #include <check.h>
 
 /* ------------------------------------------------------ verdicts, from courses
@@ -240,6 +242,269 @@ START_TEST(a_solid_solution_of_many_compositions_is_told)
 }
 END_TEST
 
+/* ------------------------------------------------------- peaks and mixtures
+ *
+ *  patterns of pseudo-Voigts on a background, counts of 400 to 9000 a point */
+enum { ROWS = 61, POINTS = 1203 };
+
+typedef struct drawn {
+    double at_deg, area, fwhm_deg;
+} drawn;
+typedef size_t (*scene)(double row, drawn *peaks, double *hump);
+
+static double pattern_at(const drawn *p, size_t n, double hump, double x_deg)
+{
+    double y = 430 - 9 * x_deg + hump * exp(-pow((x_deg - 12.3) / 2.1, 2));
+    for (size_t k = 0; k < n; k++)
+        y += p[k].area * bragg_pseudo_voigt(x_deg - p[k].at_deg, p[k].fwhm_deg, 0.37, NULL, NULL, NULL);
+    return y;
+}
+
+static bragg_store_curves drawn_curves(scene s)
+{
+    bragg_store_curves c = { POINTS, ROWS, 1, malloc((3 * ROWS + 1) * POINTS * sizeof(double)), NULL, NULL, NULL };
+    unsigned seed = 7717u;
+    ck_assert(c.x_rad != NULL);
+    c.observed = c.x_rad + POINTS, c.calculated = c.observed + ROWS * POINTS, c.sigma = c.calculated + ROWS * POINTS;
+    for (size_t i = 0; i < POINTS; i++)
+        c.x_rad[i] = (5 + 0.0125 * (double)i) * BRAGG_DEG;
+    for (size_t r = 0; r < ROWS; r++) {
+        drawn p[8];
+        double hump = 0;
+        size_t n = s((double)r, p, &hump);
+        for (size_t i = 0; i < POINTS; i++) {
+            double y = pattern_at(p, n, hump, c.x_rad[i] / BRAGG_DEG);
+            c.sigma[r * POINTS + i] = sqrt(y);
+            c.observed[r * POINTS + i] = y + sqrt(y) * noise(&seed);
+            c.calculated[r * POINTS + i] = NAN;
+        }
+    }
+    return c;
+}
+
+static double ramp(double row, double from, double to) { return row <= from ? 0 : row >= to ? 1 : (row - from) / (to - from); }
+
+enum { MOVING, COMING, GOING, PARTING, PART };
+static const double onset_row = 21.4, gone_row = 38.7, part_row = 30;
+
+static size_t five_peaks(double row, drawn *p, double *hump)
+{
+    double apart = 0.34 * ramp(row, part_row, 55);
+    p[MOVING] = (drawn){ 7.313 + 0.0021 * row, 611, 0.083 };
+    p[COMING] = (drawn){ 9.107, 530 * ramp(row, onset_row, 50), 0.094 };
+    p[GOING] = (drawn){ 11.271, 470 * (1 - ramp(row, 9, gone_row)), 0.101 };
+    p[PARTING] = (drawn){ 15.613 - apart, 380, 0.089 };
+    p[PART] = (drawn){ 15.613 + apart, 290, 0.089 };
+    *hump = 120 * ramp(row, 15, 45);
+    return 5;
+}
+
+static const bragg_analysis_options all_of_it = { .peaks = true, .components = true, .smooth = true, .wavelength_ang = { 0.4133, 0.4133 } };
+
+static const bragg_track *track_near(const bragg_tracks *t, double deg)
+{
+    for (size_t k = 0; k < t->n; k++)
+        if (fabs(t->track[k].two_theta_rad / BRAGG_DEG - deg) < 0.12)
+            return &t->track[k];
+    ck_abort_msg("no track at %g deg", deg);
+    return NULL;
+}
+
+static void check_event(const bragg_track *t, bool onset, double row)
+{
+    ck_assert_msg(t->n_events == 1, "%zu events", t->n_events);
+    bragg_quantity q = t->event[0].row;
+    ck_assert(t->event[0].onset == onset);
+    ck_assert_msg(fabs(q.value - row) < 3 * q.esd && q.esd < 1.2, "%g(%g) instead of %g", q.value, q.esd, row);
+}
+
+START_TEST(peaks_are_followed_where_they_move_come_and_go)
+{
+    bragg_store_curves c = drawn_curves(five_peaks);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_tracks *t;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_series_track(&c, &all_of_it, arena, &t, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(t->n == 5, "%zu tracks", t->n);
+    const bragg_track *moving = track_near(t, 7.37), *parting = track_near(t, 15.5);
+    double place = 0, area = 0, wide = 0;
+    for (size_t r = 0; r < ROWS; r++) {
+        const bragg_track_point *p = &moving->at[r];
+        ck_assert(p->there && p->two_theta_rad.esd > 0);
+        place += pow((p->two_theta_rad.value / BRAGG_DEG - 7.313 - 0.0021 * (double)r) * BRAGG_DEG / p->two_theta_rad.esd, 2) / ROWS;
+        area += pow((p->area.value / BRAGG_DEG - 611) * BRAGG_DEG / p->area.esd, 2) / ROWS;
+        wide += pow((p->fwhm_rad.value / BRAGG_DEG - 0.083) * BRAGG_DEG / p->fwhm_rad.esd, 2) / ROWS;
+    }
+    ck_assert_msg(place > 0.5 && place < 1.7 && area > 0.5 && area < 1.8 && wide > 0.5 && wide < 1.8, "mean squared pulls %.2f %.2f %.2f", place, area, wide);
+    check_event(track_near(t, 9.107), true, onset_row);
+    check_event(track_near(t, 11.271), false, gone_row);
+    size_t split = 0;
+    for (size_t k = 0; k < t->n; k++)
+        split += t->track[k].split_from != SIZE_MAX && fabs(t->track[k].two_theta_rad / BRAGG_DEG - 15.613) < 0.5;
+    ck_assert_msg(split == 1, "%zu tracks split off, the parting one is at %g", split, parting->two_theta_rad / BRAGG_DEG);
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
+START_TEST(amorphous_matter_that_comes_is_weighed)
+{
+    bragg_store_curves c = drawn_curves(five_peaks);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_tracks *t;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_series_track(&c, &all_of_it, arena, &t, &err) == BRAGG_OK, "%s", err.text);
+    double hump = 120 * 2.1 * sqrt(BRAGG_PI) / 15.025, peaks = (611 + 530 + 380 + 290) / 15.025, last = t->amorphous[ROWS - 1] - t->amorphous[3];
+    ck_assert_msg(fabs(last / hump - 1) < 0.08, "%g of %g", last, hump);
+    ck_assert_msg(fabs(t->crystalline[ROWS - 1].value - peaks / (peaks + hump)) < 0.06, "%g instead of %g", t->crystalline[ROWS - 1].value, peaks / (peaks + hump));
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
+START_TEST(a_peak_that_is_asked_for_is_measured_where_it_is_not)
+{
+    bragg_store_curves c = drawn_curves(five_peaks);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_tracks *t;
+    bragg_error err = BRAGG_ERROR_INIT;
+    const double at[2] = { 18.5 * BRAGG_DEG, 9.11 * BRAGG_DEG };
+    bragg_analysis_options o = all_of_it;
+    o.n_peaks = 2, o.peak_rad = at;
+    ck_assert_msg(bragg_series_track(&c, &o, arena, &t, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(t->n, 2);
+    double pulls = 0;
+    for (size_t r = 0; r < ROWS; r++)
+        pulls += pow(t->track[0].at[r].area.value / t->track[0].at[r].area.esd, 2) / ROWS;
+    ck_assert_msg(pulls > 0.5 && pulls < 1.7 && t->track[0].n_events == 0, "mean squared pull %.2f, %zu events", pulls, t->track[0].n_events);
+    check_event(&t->track[1], true, onset_row);
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
+/* Three phases: the first goes, the second is most in the middle, the third comes. */
+static void shares(double row, double s[3])
+{
+    double u = row / (ROWS - 1);
+    s[0] = pow(1 - u, 2), s[1] = 2 * u * (1 - u), s[2] = u * u;
+}
+
+static size_t three_phases(double row, drawn *p, double *hump)
+{
+    static const double at[3][2] = { { 7.313, 13.91 }, { 9.107, 14.55 }, { 11.271, 17.83 } };
+    double s[3];
+    shares(row, s);
+    for (int k = 0; k < 3; k++)
+        for (int j = 0; j < 2; j++)
+            p[2 * k + j] = (drawn){ at[k][j], (j ? 410 : 730) * s[k], 0.09 };
+    *hump = 0;
+    return 6;
+}
+
+static size_t one_phase(double row, drawn *p, double *hump)
+{
+    *p = (drawn){ 7.313, 411 + 3 * row, 0.09 };
+    *hump = 0;
+    return 1;
+}
+
+START_TEST(a_mixture_of_three_is_three_components)
+{
+    bragg_store_curves c = drawn_curves(three_phases);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_factors *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_series_factor(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(f->rank == 3 && f->n == 3, "rank %zu, %zu components", f->rank, f->n);
+    ck_assert_msg(fabs(f->chi2_reduced[2] - 1) < 0.03, "reduced chi^2 %g", f->chi2_reduced[2]);
+    double worst = 0, off = 0;
+    for (size_t r = 0; r < f->rows; r++) {
+        double s[3];
+        shares((double)r, s);
+        for (size_t k = 0; k < 3; k++) {
+            worst = fmax(worst, fabs(f->concentration[r * 3 + k] - s[k]));
+            off += fabs(f->concentration[r * 3 + k] - s[k]) / (3.0 * (double)f->rows);
+        }
+    }
+    ck_assert_msg(worst < 0.15 && off < 0.05, "worst %g, mean %g", worst, off);
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
+START_TEST(a_phase_on_a_background_is_two_components)
+{
+    bragg_store_curves c = drawn_curves(one_phase);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_factors *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_series_factor(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(f->rank == 2 && f->n == 2, "rank %zu, %zu components", f->rank, f->n);
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- smoothing
+ *
+ *  two parameters of a phase that wander, seen with correlated errors; the first is
+ *  not seen in every fifth frame nor where the phase is weak */
+enum { WALK = 160, WEAK = 90, STRONG = 110 };
+static const double walk_a = 0.0011, walk_b = 0.4, seen_a = 0.004, seen_b = 0.7, together = 0.8;
+
+static bragg_series *wandering(unsigned seed, double *truth)
+{
+    static const char *const names[] = { "phase.K3Bi.cell.a", "phase.K3Bi.size" }, *const units[] = { "angstrom", "nm" }, *const phases[] = { "K3Bi" };
+    static size_t pair[1][2] = { { 0, 1 } };
+    bragg_arena *arena = bragg_arena_new();
+    bragg_series *s = bragg_arena_alloc(arena, 1, sizeof *s);
+    *s = (bragg_series){ .arena = arena, .n = WALK, .n_params = 2, .n_phases = 1, .name = names, .unit = units, .phase = phases, .n_pairs = 1, .pair = pair };
+    s->step = bragg_arena_alloc(arena, WALK, sizeof *s->step);
+    double a = 6.1357, b = 37.1;
+    for (size_t k = 0; k < WALK; k++) {
+        double *row = bragg_arena_alloc(arena, 8, sizeof *row), u = noise(&seed), v = together * u + sqrt(1 - together * together) * noise(&seed);
+        double wide = k >= WEAK && k < STRONG ? 9 : 1;
+        a += walk_a * noise(&seed), b += walk_b * noise(&seed);
+        truth[2 * k] = a, truth[2 * k + 1] = b;
+        row[0] = a + wide * seen_a * u, row[1] = b + wide * seen_b * v;
+        row[2] = k % 5 == 4 || (k >= WEAK + 5 && k < WEAK + 9) ? NAN : wide * seen_a, row[3] = wide * seen_b;
+        row[4] = together, row[5] = 3;
+        s->step[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .value = row, .esd = row + 2, .correlation = row + 4, .level = row + 5 };
+    }
+    return s;
+}
+
+START_TEST(a_smoothed_series_has_honest_esds_smaller_than_the_fits)
+{
+    double truth[2 * WALK], pulls = 0, mean = 0, gain = 0, weak = 0, learnt = 0;
+    size_t n = 0;
+    for (unsigned run = 0; run < 12; run++) {
+        bragg_series *s = wandering(1237u + 77u * run, truth);
+        bragg_smooth *m;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_series_smooth(s, s->arena, &m, &err) == BRAGG_OK && m, "%s", err.text);
+        ck_assert_uint_eq(m->n_params, 2);
+        learnt += m->walk[0] / walk_a / 12;
+        for (size_t k = 0; k < WALK; k++)
+            for (size_t p = 0; p < 2; p++) {
+                double pull = (m->value[2 * k + p] - truth[2 * k + p]) / m->esd[2 * k + p];
+                ck_assert(m->esd[2 * k + p] > 0);
+                pulls += pull * pull, mean += pull, n++;
+                if (!p && s->step[k].esd[0] > 0)
+                    gain = fmax(gain, m->esd[2 * k] / s->step[k].esd[0]);
+                if (!p && k >= WEAK && k < STRONG)
+                    weak += fabs(m->value[2 * k] - truth[2 * k]) / (12.0 * (STRONG - WEAK));
+            }
+        bragg_series_free(s);
+    }
+    pulls /= (double)n, mean /= (double)n;
+    ck_assert_msg(fabs(mean) < 0.1 && fabs(sqrt(pulls) - 1) < 0.1, "pulls %.3f +- %.3f", mean, sqrt(pulls));
+    ck_assert_msg(fabs(learnt - 1) < 0.3, "the step is learnt as %.2f of the true one", learnt);
+    ck_assert_msg(gain < 0.8 && weak < seen_a, "esds fall to %.2f; where the phase is weak %.4f off", gain, weak);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("analysis");
@@ -256,6 +521,15 @@ int main(void)
     tcase_add_test(verdicts, a_genuine_solid_solution_is_told);
     tcase_add_test(verdicts, a_solid_solution_of_many_compositions_is_told);
     suite_add_tcase(suite, verdicts);
+    TCase *patterns = tcase_create("patterns");
+    tcase_set_timeout(patterns, 60);
+    tcase_add_test(patterns, peaks_are_followed_where_they_move_come_and_go);
+    tcase_add_test(patterns, amorphous_matter_that_comes_is_weighed);
+    tcase_add_test(patterns, a_peak_that_is_asked_for_is_measured_where_it_is_not);
+    tcase_add_test(patterns, a_mixture_of_three_is_three_components);
+    tcase_add_test(patterns, a_phase_on_a_background_is_two_components);
+    tcase_add_test(patterns, a_smoothed_series_has_honest_esds_smaller_than_the_fits);
+    suite_add_tcase(suite, patterns);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

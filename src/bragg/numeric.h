@@ -3,7 +3,14 @@
 #define BRAGG_NUMERIC_H
 
 #include <bragg/error.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+/* ------------------------------------------------------- small matrices */
+
+/** a[n * n] symmetric and positive becomes its inverse; false, and a is spoilt, when it
+ *  is not. */
+bool bragg_symmetric_invert(double *a, size_t n);
 
 /* -------------------------------------------------------------- splines */
 

@@ -102,6 +102,7 @@ typedef struct bragg_step {
     double *level;            /**< 0: not there, 1: scale, 2: and cell, 3: all of it is refined */
     double *unknown;          /**< BRAGG_STEP_UNKNOWN_PEAKS times 2theta in rad and significance */
     const char *error;        /**< NULL when done */
+    const double *correlation; /**< of each of the series' pairs; NAN where either was held */
 } bragg_step;
 
 /** A stretch of frames in which peaks stand that no phase explains. */
@@ -129,6 +130,8 @@ typedef struct bragg_series {
     bool clock_estimated;
     bool logged, absolute;    /**< frames have a place in the log; their times are of the clock on the wall */
     bool timed;               /**< all frames have a time, and it rises */
+    size_t n_pairs;
+    size_t (*pair)[2];        /**< parameters of one phase */
     size_t n_alarms;
     bragg_alarm *alarm;
     size_t n_notes;
@@ -204,6 +207,8 @@ bool bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, f
 /** Time of frame k in seconds for an axis: the log's clock, else since the first
  *  frame; NAN when any frame's is unknown. */
 double bragg_series_time(const bragg_series *series, size_t k);
+/** Correlation of two parameters in frame k, 0 where it was not kept. */
+double bragg_series_correlation(const bragg_series *series, size_t k, size_t a, size_t b);
 
 /* -------------------------------------------------------------- account */
 

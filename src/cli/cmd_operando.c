@@ -3,7 +3,7 @@
 #include "config.h"
 #include "cli.h"
 
-#include <bragg/operando.h>
+#include <bragg/analysis.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -115,11 +115,23 @@ static bragg_status write_results(const wish *w, const bragg_series *s, const br
     bragg_status st = bragg_series_write_csv(s, bragg_path_join(s->arena, w->out, "series.csv"), w->force || w->resume, err);
     if (st == BRAGG_OK)
         st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), w->force || w->resume, err);
-    if (st < 0 || w->no_plots)
+    if (st < 0)
         return st;
     bragg_store_curves c;
+    bragg_analysis_options o;
+    bragg_analysis a = { NULL, NULL, NULL };
     st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
     if (st == BRAGG_OK)
+        st = bragg_analysis_options_read(x, s->arena, &o, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_analyse(s, &c, &o, s->arena, &a, err);
+    if (st == BRAGG_OK)
+        st = bragg_analysis_write(&a, s, w->out, w->force || w->resume, err);
+    if (st == BRAGG_OK && store)
+        st = bragg_store_add_analysis(store, &a, s, err);
+    if (st == BRAGG_OK && !w->json)
+        bragg_analysis_tell(&a, s, stdout);
+    if (st == BRAGG_OK && !w->no_plots)
         st = bragg_plot_operando(s, &c, w->out, w->force || w->resume, err);
     bragg_store_curves_free(&c);
     return st;

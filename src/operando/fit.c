@@ -28,6 +28,8 @@ struct seq_worker {
     seq_shape shape;
     size_t *row;             /* of the table, a parameter each */
     size_t *phase_of;
+    size_t (*pair)[2];       /* parameters of one phase */
+    size_t *variable;        /* of the last fit, from 1, a row of the table each */
     int *kind;
     double *initial;         /* values of the experiment's start */
     size_t *scale_of;        /* the phase's scale among the parameters; n_params when held */
@@ -109,21 +111,41 @@ static bool begins(const char *text, const char *with, const char **rest)
     return !strncmp(text, with, n);
 }
 
-static void describe(seq_worker *w, size_t k, const bragg_param *p)
+size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest)
 {
     char prefix[160];
-    const char *rest;
-    w->phase_of[k] = SIZE_MAX;
-    w->kind[k] = KIND_SHARED;
-    for (size_t i = 0; i < w->shape.n_phases; i++) {
-        snprintf(prefix, sizeof prefix, "phase.%.120s.", w->shape.phase[i]);
-        if (!begins(p->name, prefix, &rest))
-            continue;
-        w->phase_of[k] = i;
-        w->kind[k] = !strcmp(rest, "scale") ? KIND_SCALE : !strncmp(rest, "cell.", 5) ? KIND_CELL : KIND_REST;
-        if (w->kind[k] == KIND_SCALE)
-            w->scale_of[i] = k;
+    for (size_t i = s->n_phases; i-- > 0;) {
+        snprintf(prefix, sizeof prefix, "phase.%.120s.", s->phase[i]);
+        if (begins(name, prefix, rest))
+            return i;
     }
+    return SIZE_MAX;
+}
+
+void bragg_seq_complete(seq_shape *s, size_t (*pair)[2])
+{
+    const char *rest;
+    s->n_pairs = 0;
+    for (size_t a = 0; a < s->n_params; a++) {
+        size_t phase = bragg_seq_phase_of(s, s->name[a], &rest);
+        for (size_t b = a + 1; phase != SIZE_MAX && b < s->n_params; b++) {
+            if (bragg_seq_phase_of(s, s->name[b], &rest) != phase)
+                continue;
+            if (pair)
+                pair[s->n_pairs][0] = a, pair[s->n_pairs][1] = b;
+            s->n_pairs++;
+        }
+    }
+    s->columns = seq_correlation(s) + s->n_pairs;
+}
+
+static void describe(seq_worker *w, size_t k, const bragg_param *p)
+{
+    const char *rest;
+    size_t i = w->phase_of[k] = bragg_seq_phase_of(&w->shape, p->name, &rest);
+    w->kind[k] = i == SIZE_MAX ? KIND_SHARED : !strcmp(rest, "scale") ? KIND_SCALE : !strncmp(rest, "cell.", 5) ? KIND_CELL : KIND_REST;
+    if (w->kind[k] == KIND_SCALE)
+        w->scale_of[i] = k;
 }
 
 static bragg_status name_phases(seq_worker *w, bragg_error *err)
@@ -188,7 +210,12 @@ static bragg_status lay_out(seq_worker *w, bragg_error *err)
     w->shape.n_params = wanted;
     w->shape.name = name;
     w->shape.unit = name + wanted;
-    w->shape.columns = seq_unknown(&w->shape) + 2 * BRAGG_STEP_UNKNOWN_PEAKS;
+    bragg_seq_complete(&w->shape, NULL);
+    w->pair = bragg_arena_alloc(w->arena, w->shape.n_pairs + 1, sizeof *w->pair);
+    w->variable = bragg_arena_alloc(w->arena, t->n + 1, sizeof *w->variable);
+    if (!w->pair || !w->variable)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu correlations", w->shape.n_pairs);
+    bragg_seq_complete(&w->shape, w->pair);
     return BRAGG_OK;
 }
 
@@ -906,6 +933,20 @@ static void fill_phases(const seq_worker *w, const bragg_fit *f, const absent *o
     }
 }
 
+/* Of parameters of one phase, for whoever looks at the run as a whole. */
+static void fill_correlations(const seq_worker *w, const bragg_fit *f, double *row)
+{
+    double *out = row + seq_correlation(&w->shape);
+    memset(w->variable, 0, bragg_model_params(w->m)->n * sizeof *w->variable);
+    for (size_t v = 0; v < f->variables && f->covariance; v++)
+        w->variable[f->row[v]] = v + 1;
+    for (size_t k = 0; k < w->shape.n_pairs; k++) {
+        size_t a = w->variable[w->row[w->pair[k][0]]], b = w->variable[w->row[w->pair[k][1]]];
+        const double *c = f->covariance;
+        out[k] = a && b ? c[(a - 1) * f->variables + b - 1] / sqrt(c[(a - 1) * (f->variables + 1)] * c[(b - 1) * (f->variables + 1)]) : NAN;
+    }
+}
+
 static void fill_row(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
@@ -919,6 +960,7 @@ static void fill_row(const seq_worker *w, const bragg_fit *f, const absent *out,
     }
     fill_phases(w, f, out, row);
     find_unknown(w, row + seq_unknown(s));
+    fill_correlations(w, f, row);
 }
 
 static void blank_row(const seq_shape *s, double *row)

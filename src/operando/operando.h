@@ -18,7 +18,7 @@ typedef struct seq_plan {
  *
  *      status converged restarted rwp gof serial total path time exposure temperature good_gof mended
  *      | values | esds | fraction esd … | volume esd … | limits | guesses | their esds | evidences | levels
- *      | 2theta significance … of unknown peaks
+ *      | 2theta significance … of unknown peaks | correlations …
  *
  *  from which a neighbour starts. */
 enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, ROW_TOTAL, ROW_PATH, ROW_TIME, ROW_EXPOSURE,
@@ -26,7 +26,7 @@ enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, R
 enum { PHASE_FRACTION, PHASE_FRACTION_ESD, PHASE_VOLUME, PHASE_VOLUME_ESD, PHASE_LIMIT, PHASE_GUESS, PHASE_GUESS_ESD, PHASE_EVIDENCE, PHASE_LEVEL, PHASE_COLUMNS };
 
 typedef struct seq_shape {
-    size_t n_params, n_phases, columns;
+    size_t n_params, n_phases, columns, n_pairs; /* pairs: parameters of one phase */
     const char *const *name, *const *unit, *const *phase;
 } seq_shape;
 
@@ -39,6 +39,7 @@ static inline size_t seq_phase(const seq_shape *s, int what, size_t i)
                                                              : base + (size_t)what * n + i;
 }
 static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases; }
+static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_STEP_UNKNOWN_PEAKS; }
 
 /* frames.c */
 bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
@@ -53,6 +54,10 @@ bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *plan, bragg_err
 bragg_status bragg_seq_worker_new(const bragg_experiment *x, const seq_plan *plan, const bragg_pattern *p, seq_worker **out, bragg_error *err);
 void bragg_seq_worker_free(seq_worker *w);
 const seq_shape *bragg_seq_shape(const seq_worker *w);
+/* From names and phases: columns, and the pairs (into NULL: only counted). */
+void bragg_seq_complete(seq_shape *s, size_t (*pair)[2]);
+/* The phase that a parameter is of, SIZE_MAX for none; rest, its name within. */
+size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest);
 /* from NULL: from the experiment's start.  last: the neighbour's row, which may be a
  * poor one that `from` is not.  hint: a later frame's row or NULL, whose cells
  * are tried for phases that are not there yet.  usual_total: NAN when unknown.  message

@@ -480,12 +480,17 @@ bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t
     s->n_phases = f;
     s->refined = bragg_arena_alloc(s->arena, p + 1, sizeof *s->refined);
     s->step = bragg_arena_alloc(s->arena, n + 1, sizeof *s->step);
-    bool good = names && s->refined && s->step;
+    s->pair = bragg_arena_alloc(s->arena, shape->n_pairs + 1, sizeof *s->pair);
+    s->n_pairs = shape->n_pairs;
+    bool good = names && s->refined && s->step && s->pair;
     for (size_t k = 0; good && k < 2 * p + f; k++)
         good = (names[k] = bragg_arena_strdup(s->arena, k < p ? shape->name[k] : k < 2 * p ? shape->unit[k - p] : shape->phase[k - 2 * p])) != NULL;
     s->name = names;
     s->unit = names + p;
     s->phase = names + 2 * p;
+    seq_shape own = *shape;
+    if (good)
+        bragg_seq_complete(&own, s->pair);
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
 }
 
@@ -800,6 +805,7 @@ bragg_status bragg_series_set_row(bragg_series *series, const seq_shape *s, size
     step->evidence = row + seq_phase(s, PHASE_EVIDENCE, 0);
     step->level = row + seq_phase(s, PHASE_LEVEL, 0);
     step->unknown = row + seq_unknown(s);
+    step->correlation = row + seq_correlation(s);
     step->error = NULL;
     if (!step->done && !(step->error = bragg_arena_strdup(series->arena, *message ? message : "not reached")))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a message");
@@ -824,6 +830,14 @@ static bragg_status note_alarm(bragg_series *s, const trace *t, bragg_error *err
     more[s->n_alarms++] = (bragg_alarm){ t->first, t->last, t->x, t->most };
     s->alarm = more;
     return BRAGG_OK;
+}
+
+double bragg_series_correlation(const bragg_series *s, size_t k, size_t a, size_t b)
+{
+    for (size_t i = 0; i < s->n_pairs && s->step[k].correlation; i++)
+        if ((s->pair[i][0] == a && s->pair[i][1] == b) || (s->pair[i][0] == b && s->pair[i][1] == a))
+            return isfinite(s->step[k].correlation[i]) ? s->step[k].correlation[i] : 0;
+    return 0;
 }
 
 static bragg_status find_alarms(run *r, bragg_error *err)

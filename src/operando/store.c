@@ -16,6 +16,7 @@
  * size that takes the name of the old. */
 #include "config.h"
 #include "operando.h"
+#include "analysis.h"
 
 #include <stdlib.h>
 
@@ -90,8 +91,15 @@ bool bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, floa
     (void)v, (void)k, (void)observed, (void)calculated, (void)sigma;
 }
 
+bragg_status bragg_store_add_tables(const char *store, const char *const *names, const char *const *texts, size_t n, const char *json, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", store);
+    (void)names, (void)texts, (void)n, (void)json;
+}
+
 #else
 
+#include <bragg/number.h>
 #include <bragg/units.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -186,12 +194,15 @@ static bool put_columns(hid_t file, const seq_store *s)
                                                 "temperature_k", "reference_gof", "mended" };
     static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "weight_fraction.limit", "weight_fraction.guess", "weight_fraction.guess.esd", "evidence", "level" };
     static const char *const log[LOG_COLUMNS] = { "time_s", "voltage_v", "current_a", "temperature_k", "charge_c", "capacity_mah_g", "cycle", "step" };
-    seq_shape shape = { s->n_params, s->n_phases, s->columns, s->name, s->unit, s->phase };
+    seq_shape shape = { .n_params = s->n_params, .n_phases = s->n_phases, .columns = s->columns, .name = s->name, .unit = s->unit, .phase = s->phase };
+    size_t(*pair)[2] = calloc(s->n_params * s->n_params / 2 + 1, sizeof *pair);
+    if (pair)
+        bragg_seq_complete(&shape, pair);
     char(*text)[NAME] = calloc(s->columns + 1, sizeof *text);
     const char **at = calloc(s->columns + 1, sizeof *at);
     for (size_t k = 0; text && at && k < s->columns; k++)
         at[k] = text[k];
-    bool good = text && at;
+    bool good = text && at && pair;
     for (size_t k = 0; good && k < ROW_HEAD; k++)
         snprintf(text[k], NAME, "%s", head[k]);
     for (size_t k = 0; good && k < s->n_params; k++) {
@@ -203,9 +214,12 @@ static bool put_columns(hid_t file, const seq_store *s)
             snprintf(text[seq_phase(&shape, q, i)], NAME, "phase.%.90s.%s", s->phase[i], what[q]);
     for (size_t k = 0; good && k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
         snprintf(text[seq_unknown(&shape) + k], NAME, "unexplained.%zu.%s", k / 2, k % 2 ? "significance" : "two_theta_rad");
+    for (size_t k = 0; good && k < shape.n_pairs; k++)
+        snprintf(text[seq_correlation(&shape) + k], NAME, "correlation.%.56s:%.56s", s->name[pair[k][0]], s->name[pair[k][1]]);
     good = good && put_names(file, "/series/columns", at, s->columns) && put_names(file, "/series/log_columns", log, LOG_COLUMNS) &&
            put_names(file, "/series/parameters", s->name, s->n_params) && put_names(file, "/series/units", s->unit, s->n_params) &&
            put_names(file, "/series/phases", s->phase, s->n_phases);
+    free(pair);
     free(text);
     free(at);
     return good;
@@ -736,7 +750,11 @@ static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s
                 read_names(*file, "/series/phases", arena, &phase, &s->n_phases);
     s->columns = extent(*file, part_names[TABLE], 1);
     s->points = extent(*file, part_names[OBSERVED], 1);
-    good = good && s->columns == ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases + 2 * BRAGG_STEP_UNKNOWN_PEAKS;
+    if (good) {
+        seq_shape shape = { .n_params = s->n_params, .n_phases = s->n_phases, .name = name, .phase = phase };
+        bragg_seq_complete(&shape, NULL);
+        good = s->columns == shape.columns;
+    }
     if (good) {
         s->name = name, s->unit = unit, s->phase = phase;
         size_parts(s);
@@ -765,7 +783,8 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
         bragg_arena_free(arena);
         return st;
     }
-    seq_shape shape = { view.n_params, view.n_phases, view.columns, view.name, view.unit, view.phase };
+    seq_shape shape = { .n_params = view.n_params, .n_phases = view.n_phases, .name = view.name, .unit = view.unit, .phase = view.phase };
+    bragg_seq_complete(&shape, NULL);
     double *rows = bragg_arena_alloc(arena, view.room * view.columns + 1, sizeof *rows);
     st = rows ? bragg_series_attach(s, &shape, view.room, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
     char message[TEXT], name[TEXT];
@@ -953,6 +972,92 @@ static bragg_status read_patterns(const char *path, size_t rows, bragg_store_cur
     return st;
 }
 
+/* ------------------------------------------------------- further tables */
+
+/* First line names, the others numbers; an empty one is NAN. */
+static bool put_table(hid_t file, const char *name, char *text)
+{
+    size_t rows = 0, columns = 1, n = 0;
+    char path[NAME], *end = strchr(text, '\n'), *rest = end ? end + 1 : text + strlen(text), *line = text;
+    for (const char *c = rest; *c; c++)
+        rows += *c == '\n';
+    if (end)
+        *end = 0;
+    for (const char *c = text; *c; c++)
+        columns += *c == ',';
+    const char **names = calloc(columns, sizeof *names);
+    double *v = malloc((rows * columns + 1) * sizeof *v);
+    for (size_t k = 0; names && k < columns; k++)
+        names[k] = strsep(&line, ",");
+    for (char *l = strsep(&rest, "\n"); names && v && l && n < rows * columns; l = strsep(&rest, "\n"))
+        for (size_t k = 0; k < columns; k++, n++) {
+            const char *field = strsep(&l, ",");
+            if (!field || !bragg_number_parse(field, &v[n]))
+                v[n] = NAN;
+        }
+    hsize_t dims[2] = { rows, columns };
+    snprintf(path, sizeof path, "/analysis/%.60s", name);
+    bool good = names && v && put_set(file, path, H5T_NATIVE_DOUBLE, 2, dims, v);
+    snprintf(path, sizeof path, "/analysis/%.60s_columns", name);
+    good = good && put_names(file, path, names, columns);
+    free(names);
+    free(v);
+    return good;
+}
+
+static bool put_tables(const char *path, const char *const *names, const char *const *texts, size_t n, const char *json)
+{
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    if (file < 0)
+        return false;
+    bool good = H5Lexists(file, "/analysis", H5P_DEFAULT) <= 0 || H5Ldelete(file, "/analysis", H5P_DEFAULT) >= 0;
+    hid_t group = H5Gcreate2(file, "/analysis", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    good = good && group >= 0;
+    for (size_t k = 0; k < n && good; k++) {
+        char *text = strdup(texts[k]);
+        good = text && put_table(file, names[k], text);
+        free(text);
+    }
+    good = good && put_text(file, "/analysis/json", json);
+    if (group >= 0)
+        H5Gclose(group);
+    return H5Fclose(file) >= 0 && good;
+}
+
+static bool copy_file(const char *from, const char *to)
+{
+    char piece[65536];
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    size_t n;
+    bool good = in && out;
+    while (good && (n = fread(piece, 1, sizeof piece, in)) > 0)
+        good = fwrite(piece, 1, n, out) == n;
+    good = good && !ferror(in) && !fflush(out) && !fsync(fileno(out));
+    if (in)
+        fclose(in);
+    if (out)
+        good = !fclose(out) && good;
+    return good;
+}
+
+/* Into a copy that takes the store's place: whoever reads has a whole file, whatever
+ * happens meanwhile. */
+bragg_status bragg_store_add_tables(const char *store, const char *const *names, const char *const *texts, size_t n, const char *json, bragg_error *err)
+{
+    char *new = beside(store, ".new");
+    bragg_status st = new ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    errno = 0;
+    bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, texts, n, json) && !rename(new, store);
+    bragg_hdf5_end(turn);
+    if (st == BRAGG_OK && !good)
+        st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno ? errno : EIO));
+    if (st < 0 && new)
+        unlink(new);
+    free(new);
+    return st;
+}
+
 /* --------------------------------------------------- one at a time */
 
 bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
@@ -996,7 +1101,8 @@ static bragg_status look(const char *path, bragg_store_view **out, bragg_error *
         return st;
     }
     seq_store *s = &v->store;
-    v->shape = (seq_shape){ s->n_params, s->n_phases, s->columns, s->name, s->unit, s->phase };
+    v->shape = (seq_shape){ .n_params = s->n_params, .n_phases = s->n_phases, .name = s->name, .unit = s->unit, .phase = s->phase };
+    bragg_seq_complete(&v->shape, NULL);
     v->path = bragg_arena_strdup(arena, path);
     v->row = bragg_arena_alloc(arena, s->columns, sizeof *v->row);
     v->open.room = s->room;

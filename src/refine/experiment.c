@@ -75,7 +75,7 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
 
 bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bragg_error *err)
 {
-    static const char *const keys[] = { "title", "radiation", "detector", "data", "log", "phases", "refine", "sequence", "output" };
+    static const char *const keys[] = { "title", "radiation", "detector", "data", "log", "phases", "refine", "sequence", "analysis", "output" };
     bragg_arena *arena = bragg_arena_new();
     bragg_experiment *x = arena ? bragg_arena_alloc(arena, 1, sizeof *x) : NULL;
     *out = NULL;

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* All that is asked of a run beyond its fits, and how it is told: text, CSV, JSON. */
+#include "config.h"
+#include "analysis.h"
+
+#include <bragg/json.h>
+#include <bragg/number.h>
+#include <bragg/output.h>
+#include <bragg/path.h>
+#include <bragg/units.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -------------------------------------------------------------- options */
+
+/* auto, none, or something else that the caller reads: *other. */
+static bragg_status read_choice(const bragg_yaml *node, bool *wanted, bool *other, bragg_error *err)
+{
+    *other = false;
+    if (!node)
+        return BRAGG_OK;
+    if (node->kind == BRAGG_YAML_SCALAR && node->text && (!strcmp(node->text, "auto") || !strcmp(node->text, "none"))) {
+        *wanted = *node->text == 'a';
+        return BRAGG_OK;
+    }
+    *wanted = *other = true;
+    return BRAGG_OK;
+    (void)err;
+}
+
+static bragg_status read_peaks(const bragg_yaml *node, bragg_arena *arena, bragg_analysis_options *o, bragg_error *err)
+{
+    if (node->kind != BRAGG_YAML_SEQUENCE || !node->n_children)
+        return bragg_yaml_fail(node, err, "peaks: expected auto, none or a list of positions in deg");
+    double *at = bragg_arena_alloc(arena, node->n_children, sizeof *at);
+    bragg_status st = at ? bragg_yaml_numbers(node, at, node->n_children, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", node->n_children);
+    for (size_t k = 0; k < node->n_children && st == BRAGG_OK; k++) {
+        if (!(at[k] > 0 && at[k] < 180))
+            return bragg_yaml_fail(node, err, "peaks: expected 2theta from 0 to 180 deg, found %g", at[k]);
+        at[k] *= BRAGG_DEG;
+    }
+    o->n_peaks = node->n_children;
+    o->peak_rad = at;
+    return st;
+}
+
+bragg_status bragg_analysis_options_read(const bragg_experiment *x, bragg_arena *arena, bragg_analysis_options *o, bragg_error *err)
+{
+    static const char *const keys[] = { "peaks", "components", "smooth" };
+    const bragg_yaml *map = bragg_yaml_get(x->root, "analysis"), *peaks = bragg_yaml_get(map, "peaks"), *components = bragg_yaml_get(map, "components");
+    const bragg_radiation *r = &x->pattern->histogram.radiation;
+    bool other;
+    long long n = 0;
+    *o = (bragg_analysis_options){ .peaks = true, .components = true, .smooth = true, .wavelength_ang = { r->wavelength_ang[0], r->wavelength_ang[0] } };
+    if (r->n_lines > 1) {
+        o->wavelength_ang[1] = r->wavelength_ang[1];
+        o->ratio2 = r->ratio[1] / r->ratio[0];
+    }
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err) : BRAGG_OK;
+    if (st == BRAGG_OK)
+        st = read_choice(peaks, &o->peaks, &other, err);
+    if (st == BRAGG_OK && other)
+        st = read_peaks(peaks, arena, o, err);
+    if (st == BRAGG_OK)
+        st = read_choice(components, &o->components, &other, err);
+    if (st == BRAGG_OK && other)
+        st = bragg_yaml_integer(components, &n, err);
+    if (st == BRAGG_OK && other && (n < 1 || n > 8))
+        st = bragg_yaml_fail(components, err, "components: expected auto, none or 1 to 8, found %lld", n);
+    o->n_components = st == BRAGG_OK ? (size_t)n : 0;
+    if (st == BRAGG_OK && bragg_yaml_get(map, "smooth"))
+        st = bragg_yaml_bool(bragg_yaml_get(map, "smooth"), &o->smooth, err);
+    return st;
+}
+
+bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_analysis *out,
+                                  bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    bool patterns = c->n >= 50 && c->rows > 2 && c->sigma;
+    *out = (bragg_analysis){ NULL, NULL, NULL };
+    if (o->peaks && patterns)
+        st = bragg_series_track(c, o, arena, &out->tracks, err);
+    if (st == BRAGG_OK && o->components && patterns)
+        st = bragg_series_factor(c, o, arena, &out->factors, err);
+    if (st == BRAGG_OK && o->smooth)
+        st = bragg_series_smooth(s, arena, &out->smooth, err);
+    return st;
+}
+
+/* ----------------------------------------------------------------- places */
+
+/* A row, not whole, as a frame. */
+static double frame_of(double row, size_t frames) { return (row + 0.5) * (double)frames - 0.5; }
+
+static double between(const bragg_series *s, double frame, double (*of)(const bragg_series *, size_t))
+{
+    double at = fmin(fmax(frame, 0), (double)(s->n - 1));
+    size_t k = (size_t)at, next = k + 1 < s->n ? k + 1 : k;
+    return of(s, k) + (at - (double)k) * (of(s, next) - of(s, k));
+}
+
+static double voltage_of(const bragg_series *s, size_t k) { return s->step[k].log.voltage_v; }
+static double temperature_of(const bragg_series *s, size_t k) { return s->step[k].temperature_k; }
+
+/* ------------------------------------------------------------------- csv */
+
+static void put_number(FILE *to, double v, int digits)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
+}
+
+static void put_quantity(FILE *to, bragg_quantity q)
+{
+    put_number(to, q.value, 9);
+    put_number(to, q.esd, 3);
+}
+
+static void put_place(FILE *to, const bragg_series *s, double frame)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fputs(bragg_number_print_digits(text, frame, 9), to);
+    put_number(to, between(s, frame, bragg_series_time), 9);
+    put_number(to, between(s, frame, voltage_of), 7);
+    put_number(to, between(s, frame, temperature_of), 7);
+}
+
+static void put_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
+{
+    fputs("frame,time_s,voltage_v,temperature_k,bragg,bragg.esd,background,amorphous,crystalline_fraction,crystalline_fraction.esd", to);
+    for (size_t k = 0; k < t->n; k++)
+        for (int q = 0; q < 6; q++)
+            fprintf(to, ",peak.%zu.%s%s", k, q < 2 ? "two_theta_deg" : q < 4 ? "area" : "fwhm_deg", q % 2 ? ".esd" : "");
+    fputc('\n', to);
+    for (size_t r = 0; r < t->rows; r++) {
+        put_place(to, s, frame_of((double)r, t->frames));
+        put_quantity(to, (bragg_quantity){ t->bragg[r], t->bragg_esd[r] });
+        put_number(to, t->background[r], 7);
+        put_number(to, t->amorphous[r], 7);
+        put_quantity(to, t->crystalline[r]);
+        for (size_t k = 0; k < t->n; k++) {
+            const bragg_track_point *p = &t->track[k].at[r];
+            put_quantity(to, (bragg_quantity){ p->two_theta_rad.value / BRAGG_DEG, p->two_theta_rad.esd / BRAGG_DEG });
+            put_quantity(to, (bragg_quantity){ p->area.value / BRAGG_DEG, p->area.esd / BRAGG_DEG });
+            put_quantity(to, (bragg_quantity){ p->fwhm_rad.value / BRAGG_DEG, p->fwhm_rad.esd / BRAGG_DEG });
+        }
+        fputc('\n', to);
+    }
+}
+
+static void put_amounts(FILE *to, const bragg_factors *f, const bragg_series *s, size_t frames)
+{
+    fputs("frame,time_s,voltage_v,temperature_k", to);
+    for (size_t k = 0; k < f->n; k++)
+        fprintf(to, ",component.%zu,component.%zu.esd", k, k);
+    fputc('\n', to);
+    for (size_t r = 0; r < f->rows; r++) {
+        put_place(to, s, frame_of((double)f->row[r], frames));
+        for (size_t k = 0; k < f->n; k++)
+            put_quantity(to, (bragg_quantity){ f->concentration[r * f->n + k], f->esd[r * f->n + k] });
+        fputc('\n', to);
+    }
+}
+
+static void put_spectra(FILE *to, const bragg_factors *f)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fputs("two_theta_deg", to);
+    for (size_t k = 0; k < f->n; k++)
+        fprintf(to, ",component.%zu", k);
+    fputc('\n', to);
+    for (size_t i = 0; i < f->points; i++) {
+        fputs(bragg_number_print_digits(text, f->x_rad[i] / BRAGG_DEG, 9), to);
+        for (size_t k = 0; k < f->n; k++)
+            put_number(to, f->spectrum[k * f->points + i] * BRAGG_DEG, 6);
+        fputc('\n', to);
+    }
+}
+
+static void put_smooth(FILE *to, const bragg_smooth *m, const bragg_series *s)
+{
+    fputs("frame,time_s,voltage_v,temperature_k", to);
+    for (size_t k = 0; k < m->n_params; k++)
+        fprintf(to, ",%s,%s.esd", s->name[m->param[k]], s->name[m->param[k]]);
+    fputc('\n', to);
+    for (size_t i = 0; i < m->n; i++) {
+        put_place(to, s, (double)i);
+        for (size_t k = 0; k < m->n_params; k++)
+            put_quantity(to, (bragg_quantity){ m->value[i * m->n_params + k], m->esd[i * m->n_params + k] });
+        fputc('\n', to);
+    }
+}
+
+/* ------------------------------------------------------------------ json */
+
+static json_t *event_json(const bragg_track_event *e, const bragg_tracks *t, const bragg_series *s)
+{
+    double frame = frame_of(e->row.value, t->frames), esd = e->row.esd * (double)t->frames;
+    double later = between(s, frame + esd / 2, bragg_series_time), sooner = between(s, frame - esd / 2, bragg_series_time);
+    return json_pack("{s:s,s:o,s:o,s:o,s:o}", "kind", e->onset ? "onset" : "end", "frame", bragg_json_quantity(frame, esd, "frames"), "time",
+                     bragg_json_quantity(between(s, frame, bragg_series_time), later - sooner, "s"), "voltage_v", bragg_json_number(between(s, frame, voltage_of)),
+                     "temperature_k", bragg_json_number(between(s, frame, temperature_of)));
+}
+
+static json_t *relative(size_t k) { return k == SIZE_MAX ? json_null() : json_integer((json_int_t)k); }
+
+static json_t *tracks_json(const bragg_tracks *t, const bragg_series *s)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; k < t->n; k++) {
+        const bragg_track *one = &t->track[k];
+        json_t *events = json_array();
+        for (size_t e = 0; e < one->n_events; e++)
+            json_array_append_new(events, event_json(&one->event[e], t, s));
+        json_array_append_new(list, json_pack("{s:I,s:f,s:o,s:o,s:o}", "peak", (json_int_t)k, "two_theta_deg", one->two_theta_rad / BRAGG_DEG, "split_from",
+                                              relative(one->split_from), "merged_into", relative(one->merged_into), "events", events));
+    }
+    return list;
+}
+
+static json_t *numbers_json(const double *v, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; k < n; k++)
+        json_array_append_new(list, bragg_json_number(v[k]));
+    return list;
+}
+
+static json_t *factors_json(const bragg_factors *f)
+{
+    return json_pack("{s:I,s:I,s:f,s:o,s:o,s:o}", "components", (json_int_t)f->n, "rank", (json_int_t)f->rank, "noise_edge", f->noise_edge, "singular_values",
+                     numbers_json(f->singular, f->n_singular < 20 ? f->n_singular : 20), "bic", numbers_json(f->bic, f->n_tried), "chi2_reduced",
+                     numbers_json(f->chi2_reduced, f->n_tried));
+}
+
+static json_t *smooth_json(const bragg_smooth *m, const bragg_series *s)
+{
+    json_t *all = json_object();
+    for (size_t k = 0; k < m->n_params; k++)
+        json_object_set_new(all, s->name[m->param[k]], json_pack("{s:o,s:o,s:s}", "step", bragg_json_number(m->walk[k]), "scatter_over_esd", bragg_json_number(m->misfit[k]), "unit",
+                                                                 s->unit[m->param[k]]));
+    return all;
+}
+
+static json_t *analysis_json(const bragg_analysis *a, const bragg_series *s)
+{
+    return json_pack("{s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->factors ? factors_json(a->factors) : json_null(), "smooth",
+                     a->smooth ? smooth_json(a->smooth, s) : json_null());
+}
+
+/* ------------------------------------------------------------------ write */
+
+enum { PEAKS, AMOUNTS, SPECTRA, SMOOTH, TABLES };
+static const char *const table_names[TABLES] = { "peaks", "components", "spectra", "smooth" };
+
+static bool has_table(const bragg_analysis *a, int which)
+{
+    return which == PEAKS ? a->tracks != NULL : which == SMOOTH ? a->smooth != NULL : a->factors != NULL;
+}
+
+static size_t frames_of(const bragg_analysis *a, const bragg_series *s)
+{
+    return a->tracks ? a->tracks->frames : a->factors ? (s->n + a->factors->curves - 1) / a->factors->curves : 1;
+}
+
+static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, int which)
+{
+    if (which == PEAKS)
+        put_tracks(to, a->tracks, s);
+    else if (which == AMOUNTS)
+        put_amounts(to, a->factors, s, frames_of(a, s));
+    else if (which == SPECTRA)
+        put_spectra(to, a->factors);
+    else
+        put_smooth(to, a->smooth, s);
+}
+
+bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s, const char *folder, bool force, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_status st = arena ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
+        char name[40];
+        bragg_output *out;
+        if (!has_table(a, k))
+            continue;
+        snprintf(name, sizeof name, "%s.csv", table_names[k]);
+        st = bragg_output_open(bragg_path_join(arena, folder, name), force, &out, err);
+        if (st < 0)
+            break;
+        put_table(bragg_output_stream(out), a, s, k);
+        st = bragg_output_commit(out, err);
+    }
+    if (st == BRAGG_OK)
+        st = bragg_json_write_take(analysis_json(a, s), bragg_path_join(arena, folder, "analysis.json"), force, err);
+    bragg_arena_free(arena);
+    return st;
+}
+
+/* The tables as numbers, for the store: the same rows under the same names. */
+bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a, const bragg_series *s, bragg_error *err)
+{
+    char *text[TABLES] = { NULL };
+    const char *names[TABLES + 1], *texts[TABLES + 1];
+    size_t n = 0, size;
+    bragg_status st = BRAGG_OK;
+    for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
+        FILE *to = has_table(a, k) ? open_memstream(&text[k], &size) : NULL;
+        if (!to)
+            continue;
+        put_table(to, a, s, k);
+        fclose(to);
+        names[n] = table_names[k];
+        texts[n++] = text[k];
+    }
+    json_t *root = analysis_json(a, s);
+    char *json = root ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
+    if (json)
+        st = bragg_store_add_tables(store, names, texts, n, json, err);
+    else
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for the analysis");
+    json_decref(root);
+    free(json);
+    for (int k = 0; k < TABLES; k++)
+        free(text[k]);
+    return st;
+}
+
+/* ------------------------------------------------------------------- tell */
+
+static void tell_event(FILE *to, const bragg_track_event *e, const bragg_tracks *t, const bragg_series *s)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    double frame = frame_of(e->row.value, t->frames), v = between(s, frame, voltage_of), k = between(s, frame, temperature_of);
+    fprintf(to, "%s at frame %s", e->onset ? "comes" : "goes", bragg_number_print_esd(text, frame, e->row.esd * (double)t->frames));
+    if (isfinite(v))
+        fprintf(to, " (%.3f V)", v);
+    else if (isfinite(k))
+        fprintf(to, " (%.0f K)", k);
+}
+
+static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
+{
+    for (size_t k = 0; k < t->n; k++) {
+        const bragg_track *one = &t->track[k];
+        if (!one->n_events && one->split_from == SIZE_MAX && one->merged_into == SIZE_MAX)
+            continue;
+        fprintf(to, "peak at %.3f deg:", one->two_theta_rad / BRAGG_DEG);
+        for (size_t e = 0; e < one->n_events; e++) {
+            fputs(e ? ", " : " ", to);
+            tell_event(to, &one->event[e], t, s);
+        }
+        if (one->split_from != SIZE_MAX)
+            fprintf(to, "%s splits from the one at %.3f deg", one->n_events ? "," : "", t->track[one->split_from].two_theta_rad / BRAGG_DEG);
+        if (one->merged_into != SIZE_MAX)
+            fprintf(to, "%s joins the one at %.3f deg", one->n_events || one->split_from != SIZE_MAX ? "," : "", t->track[one->merged_into].two_theta_rad / BRAGG_DEG);
+        fputc('\n', to);
+    }
+}
+
+void bragg_analysis_tell(const bragg_analysis *a, const bragg_series *s, FILE *to)
+{
+    if (a->tracks)
+        tell_tracks(to, a->tracks, s);
+    if (a->factors)
+        fprintf(to, "without a model: %zu singular values above noise, %zu component%s by evidence\n", a->factors->rank, a->factors->n, a->factors->n == 1 ? "" : "s");
+}
