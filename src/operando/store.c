@@ -363,9 +363,13 @@ static bragg_status take_lock(seq_store *s, bragg_error *err)
         s->lock = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (s->lock < 0)
             return bragg_fail(err, BRAGG_EIO, "'%s': %s", s->lock_path, strerror(errno));
-        if (flock(s->lock, LOCK_EX | LOCK_NB))
-            return errno == EWOULDBLOCK ? bragg_fail(err, BRAGG_EEXIST, "'%s': another process is writing to it", s->path)
-                                        : bragg_fail(err, BRAGG_EIO, "'%s': cannot be locked: %s", s->lock_path, strerror(errno));
+        if (flock(s->lock, LOCK_EX | LOCK_NB)) {
+            int cause = errno;
+            close(s->lock); /* and leave it there: it is another's */
+            s->lock = -1;
+            return cause == EWOULDBLOCK ? bragg_fail(err, BRAGG_EEXIST, "'%s': another process is writing to it", s->path)
+                                        : bragg_fail(err, BRAGG_EIO, "'%s': cannot be locked: %s", s->lock_path, strerror(cause));
+        }
         if (!fstat(s->lock, &mine) && !stat(s->lock_path, &there) && mine.st_ino == there.st_ino)
             return BRAGG_OK;
         close(s->lock); /* whoever held it has just taken it away */
