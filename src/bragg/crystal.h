@@ -89,6 +89,9 @@ bragg_status bragg_symmetry_from_symbol(const char *symbol, bragg_symmetry *out,
  *  and system are found from them. */
 bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_symmetry *out,
                                      bragg_error *err);
+/** The same where the source states the number of the space group (0: it does not): a
+ *  stated type is tried first, which takes a hundredth of the time. */
+bragg_status bragg_symmetry_from_xyz_of(const char *const *xyz, size_t n, int number, bragg_symmetry *out, bragg_error *err);
 bragg_status bragg_symop_parse(const char *xyz, bragg_symop *out, bragg_error *err);
 
 enum { BRAGG_CELL_FREE = -1, BRAGG_CELL_FIXED = -2 };

@@ -161,17 +161,22 @@ static int by_falling_intensity(const void *pa, const void *pb)
     return by_falling_d(pa, pb);
 }
 
-/* Lines that no powder pattern separates become one, named after the strongest. */
+/* Lines that no powder pattern separates become one, named after the strongest; of
+ * equally strong ones, which rounding must not decide, after the first. */
 static size_t join(bragg_card_line *l, size_t n)
 {
     size_t m = 0;
+    double top = 0;
     for (size_t k = 0; k < n; k++) {
         if (m && l[m - 1].d_ang - l[k].d_ang < 1e-5 * l[k].d_ang) {
             double sum = l[m - 1].intensity + l[k].intensity;
-            if (l[k].intensity > l[m - 1].intensity)
+            if (l[k].intensity > top * (1 + 1e-9)) {
+                top = l[k].intensity;
                 l[m - 1] = l[k];
+            }
             l[m - 1].intensity = sum;
         } else {
+            top = l[k].intensity;
             l[m++] = l[k];
         }
     }

@@ -111,6 +111,14 @@ static int on_packet(cif_packet_tp *packet, void *context)
     (void)packet;
 }
 
+/* Its values are taken already: a row that is not skipped here would be stored, and
+ * storing costs more than all the parsing. */
+static int on_packet_end(cif_packet_tp *packet, void *context)
+{
+    (void)packet, (void)context;
+    return CIF_TRAVERSE_SKIP_CURRENT;
+}
+
 /* Items are taken here and skipped there.  (Without any CIF behind it cif_api
  * 0.4.2 calls back for loops only, not for single items.) */
 static int on_item(UChar *name, cif_value_tp *value, void *context)
@@ -150,7 +158,7 @@ static int on_error(int code, size_t line, size_t column, const UChar *text, siz
 
 static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_error *err)
 {
-    cif_handler_tp handler = { NULL, NULL, on_block, NULL, on_frame, NULL, on_loop, on_loop_end, on_packet, NULL, on_item };
+    cif_handler_tp handler = { NULL, NULL, on_block, NULL, on_frame, NULL, on_loop, on_loop_end, on_packet, on_packet_end, on_item };
     struct cif_parse_opts_s *opts = NULL;
     if (cif_parse_options_create(&opts) != CIF_OK)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room to parse", path);
@@ -235,8 +243,9 @@ static bragg_status read_cell(const block *b, bragg_cell *cell, bragg_error *err
     return bragg_cell_check(cell, err);
 }
 
-static bragg_status read_operations(const block *b, const item *first, bragg_symmetry *out, bragg_error *err)
+static bragg_status read_operations(const block *b, const item *first, const item *stated, bragg_symmetry *out, bragg_error *err)
 {
+    long long number = 0;
     const char *xyz[192];
     size_t n = 0;
     for (const item *i = first; i; i = i->next)
@@ -245,7 +254,9 @@ static bragg_status read_operations(const block *b, const item *first, bragg_sym
                 return bragg_fail(err, BRAGG_EDATA, "block '%s': more than 192 symmetry operations", b->name);
             xyz[n++] = i->text;
         }
-    return bragg_symmetry_from_xyz(xyz, n, out, err);
+    if (stated && stated->text && !bragg_integer_parse(stated->text, &number))
+        number = 0;
+    return bragg_symmetry_from_xyz_of(xyz, n, number > 0 && number <= 230 ? (int)number : 0, out, err);
 }
 
 static void note(char *notes, size_t size, const char *format, const char *what)
@@ -264,7 +275,7 @@ static bragg_status read_symmetry(const block *b, bragg_symmetry *out, char *not
     static const char *const number[] = { "_space_group_it_number", "_symmetry_int_tables_number", NULL };
     const item *o = find(b, ops), *name = find(b, hm);
     if (o && o->text && (o->loop || strchr(o->text, ','))) {
-        bragg_status st = read_operations(b, o, out, err);
+        bragg_status st = read_operations(b, o, find(b, number), out, err);
         if (st == BRAGG_OK && name && name->text)
             snprintf(out->hm, sizeof out->hm, "%s", name->text);
         return st;

@@ -235,10 +235,169 @@ static bragg_status evaluate_range(void *payload, size_t first, size_t last, bra
     return BRAGG_OK;
 }
 
+/* ------------------------------------------------------- without slopes */
+
+/* Where only |F|^2 is wanted the phases come from tables of exp(2 pi i n x) of every
+ * atom and axis, a row an n, so that a term is two products instead of a sine and a
+ * cosine, and a row of atoms is one vector:
+ *
+ *   re[axis] + (n + most[axis]) n_atoms ──► atom 0 │ atom 1 │ … */
+typedef struct waves {
+    const job *w;
+    size_t n;                 /* atoms */
+    int most[3];
+    double *re[3], *im[3];
+    bool anisotropic;
+} waves;
+static const size_t most_waves = (size_t)4 << 20;
+
+/* |h'| of an image of h is at most sum_i |h_i| max |r_ij| over the operations. */
+static void bound_indices(const bragg_factors *f, int most[3])
+{
+    int high[3][3] = { { 0 } };
+    memset(most, 0, 3 * sizeof *most);
+    for (size_t o = 0; o < f->n_ops; o++)
+        for (int i = 0; i < 9; i++)
+            high[i / 3][i % 3] = high[i / 3][i % 3] > abs(f->op[o].r[i / 3][i % 3]) ? high[i / 3][i % 3] : abs(f->op[o].r[i / 3][i % 3]);
+    for (size_t k = 0; k < f->n; k++)
+        for (int j = 0; j < 3; j++) {
+            int sum = abs(f->list[k].h) * high[0][j] + abs(f->list[k].k) * high[1][j] + abs(f->list[k].l) * high[2][j];
+            most[j] = sum > most[j] ? sum : most[j];
+        }
+}
+
+static void fill_axis(waves *t, int axis)
+{
+    size_t zero = (size_t)t->most[axis] * t->n;
+    for (size_t j = 0; j < t->n; j++) {
+        double x = 2 * BRAGG_PI * t->w->s->atom[j].x[axis], c = cos(x), s = sin(x), re = 1, im = 0;
+        for (int m = 0; m <= t->most[axis]; m++) {
+            size_t up = zero + (size_t)m * t->n + j, down = zero - (size_t)m * t->n + j;
+            t->re[axis][up] = t->re[axis][down] = re;
+            t->im[axis][up] = im;
+            t->im[axis][down] = -im;
+            double next = re * c - im * s;
+            im = re * s + im * c;
+            re = next;
+        }
+    }
+}
+
+/* False when there is no room: the slow way does it, too. */
+static bool make_waves(const job *w, waves *t)
+{
+    *t = (waves){ .w = w, .n = w->s->n_atoms };
+    bound_indices(w->f, t->most);
+    size_t rows[3], all = 0;
+    for (int k = 0; k < 3; k++)
+        all += rows[k] = (2 * (size_t)t->most[k] + 1) * t->n;
+    double *v = all < most_waves ? malloc((2 * all + 1) * sizeof *v) : NULL;
+    for (int k = 0; v && k < 3; k++) {
+        t->re[k] = k ? t->im[k - 1] + rows[k - 1] : v;
+        t->im[k] = t->re[k] + rows[k];
+        fill_axis(t, k);
+    }
+    for (size_t j = 0; j < t->n; j++)
+        t->anisotropic = t->anisotropic || w->s->atom[j].anisotropic;
+    return v != NULL;
+}
+
+/* What one operation adds to every atom's G; c + i s is the phase of its shift. */
+typedef struct rows {
+    const double *xr, *xi, *yr, *yi, *zr, *zi;
+    double c, s;
+} rows;
+
+CLONES static void add_waves(const rows *v, size_t n, const double *restrict damp, double *restrict g_re, double *restrict g_im)
+{
+    for (size_t j = 0; j < n; j++) {
+        double re = v->xr[j] * v->yr[j] - v->xi[j] * v->yi[j], im = v->xr[j] * v->yi[j] + v->xi[j] * v->yr[j];
+        double a = re * v->zr[j] - im * v->zi[j], b = re * v->zi[j] + im * v->zr[j];
+        g_re[j] += damp[j] * (a * v->c - b * v->s);
+        g_im[j] += damp[j] * (a * v->s + b * v->c);
+    }
+}
+
+/* The exponent of the anisotropic factor as in `anisotropic`, its coefficients once an
+ * operation. */
+static void fill_damping(const waves *t, const int h[3], const double astar[3], double *damp)
+{
+    double c[6];
+    for (int k = 0; k < 6; k++)
+        c[k] = -2 * BRAGG_PI * BRAGG_PI * (k < 3 ? 1 : 2) * h[pair_i[k]] * h[pair_j[k]] * astar[pair_i[k]] * astar[pair_j[k]];
+    for (size_t j = 0; j < t->n; j++) {
+        const bragg_atom *a = &t->w->s->atom[j];
+        if (a->anisotropic)
+            damp[j] = exp(c[0] * a->u[0] + c[1] * a->u[1] + c[2] * a->u[2] + c[3] * a->u[3] + c[4] * a->u[4] + c[5] * a->u[5]);
+    }
+}
+
+static void sum_waves(const waves *t, const bragg_reflection *r, double *damp, double *g_re, double *g_im)
+{
+    const bragg_factors *f = t->w->f;
+    const double *g = t->w->g, astar[3] = { sqrt(g[0]), sqrt(g[1]), sqrt(g[2]) };
+    memset(g_re, 0, t->n * sizeof *g_re);
+    memset(g_im, 0, t->n * sizeof *g_im);
+    for (size_t o = 0; o < f->n_ops; o++) {
+        const bragg_symop *op = &f->op[o];
+        size_t at[3];
+        int h[3];
+        for (int j = 0; j < 3; j++) {
+            h[j] = r->h * op->r[0][j] + r->k * op->r[1][j] + r->l * op->r[2][j];
+            at[j] = (size_t)(h[j] + t->most[j]) * t->n;
+        }
+        double shift = 2 * BRAGG_PI * (r->h * op->t[0] + r->k * op->t[1] + r->l * op->t[2]);
+        rows v = { t->re[0] + at[0], t->im[0] + at[0], t->re[1] + at[1], t->im[1] + at[1], t->re[2] + at[2], t->im[2] + at[2], cos(shift), sin(shift) };
+        if (t->anisotropic)
+            fill_damping(t, h, astar, damp);
+        add_waves(&v, t->n, damp, g_re, g_im);
+    }
+}
+
+static double square(const waves *t, size_t r, double *factor, double *damp, double *g_re, double *g_im)
+{
+    const bragg_structure *s = t->w->s;
+    const bragg_factors *f = t->w->f;
+    const bragg_reflection *hkl = &f->list[r];
+    double invd2 = bragg_cell_invd2(t->w->g, hkl->h, hkl->k, hkl->l), slope;
+    double complex p = 0, q = 0;
+    sum_waves(t, hkl, damp, g_re, g_im);
+    for (size_t k = 0; k < s->n_scatterers; k++)
+        factor[k] = form_factor(f, &s->scatterer[k], invd2 / 4, &slope);
+    for (size_t j = 0; j < s->n_atoms; j++) {
+        const bragg_atom *a = &s->atom[j];
+        double u = a->anisotropic || isnan(a->uiso_ang2) ? 0 : a->uiso_ang2;
+        double weight = f->repeat * a->multiplicity / (double)s->symmetry.n_ops * a->occupancy * exp(-2 * BRAGG_PI * BRAGG_PI * u * invd2);
+        double complex g = weight * (g_re[j] + (f->centric ? 0 : I * g_im[j])); /* the other half of a centric sum takes the sines away */
+        p += factor[a->scatterer] * g;
+        q += (f->neutron ? 0 : s->scatterer[a->scatterer].f2) * g;
+    }
+    return creal(p * conj(p) + q * conj(q));
+}
+
+static bragg_status square_range(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    const waves *t = payload;
+    double *v = malloc((3 * t->n + t->w->s->n_scatterers + 1) * sizeof *v), *damp = v;
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu atoms", t->n);
+    for (size_t j = 0; j < t->n; j++)
+        damp[j] = 1;
+    for (size_t r = first; r < last; r++)
+        t->w->f2[r] = square(t, r, v + 3 * t->n, damp, v + t->n, v + 2 * t->n);
+    free(v);
+    return BRAGG_OK;
+}
+
 bragg_status bragg_factors_evaluate(bragg_factors *f, const bragg_structure *s, const double g[6],
                                     double *f2, bragg_factor_derivative *derivative, double *d_invd2,
                                     bragg_error *err)
 {
     job w = { f, s, g, f2, d_invd2, derivative };
-    return bragg_parallel_for(f->n, BLOCK, evaluate_range, &w, err);
+    waves t = { .n = 0 };
+    if (derivative || d_invd2 || !make_waves(&w, &t))
+        return bragg_parallel_for(f->n, BLOCK, evaluate_range, &w, err);
+    bragg_status st = bragg_parallel_for(f->n, BLOCK, square_range, &t, err);
+    free(t.re[0]);
+    return st;
 }

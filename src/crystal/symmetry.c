@@ -243,10 +243,41 @@ bragg_status bragg_symmetry_from_hall_number(int hall, bragg_symmetry *out, brag
     return BRAGG_OK;
 }
 
-/* Which space group these operations are: spglib finds the type in any setting;
- * the Hall number is kept only where its own operations are these. */
-static void identify(bragg_symmetry *s)
+/* The lowest setting of a type whose operations these are; 0 when none is. */
+static int setting_of(const bragg_symmetry *s, int number)
 {
+    int first = 1, last = N_HALL;
+    bragg_symmetry listed;
+    while (first < last) { /* settings of a type stand together, types by number */
+        int middle = (first + last) / 2;
+        if (spg_get_spacegroup_type(middle).number < number)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    for (int h = first; h <= N_HALL && spg_get_spacegroup_type(h).number == number; h++)
+        if (bragg_symmetry_from_hall_number(h, &listed, NULL) == BRAGG_OK && same_group(s, &listed))
+            return h;
+    return 0;
+}
+
+static void name_group(bragg_symmetry *s, int hall)
+{
+    SpglibSpacegroupType type = spg_get_spacegroup_type(hall);
+    s->number = type.number;
+    if (!*s->hm)
+        snprintf(s->hm, sizeof s->hm, "%s%s%s", type.international_short, s->hall_number && *type.choice ? ":" : "", s->hall_number ? type.choice : "");
+}
+
+/* Which space group these operations are: a setting of the type that is stated (0:
+ * none), else spglib finds the type in any setting.  The Hall number is kept only where
+ * its own operations are these. */
+static void identify(bragg_symmetry *s, int stated)
+{
+    if (stated && (s->hall_number = setting_of(s, stated))) {
+        name_group(s, s->hall_number);
+        return;
+    }
     int r[MAX_OPS][3][3];
     double t[MAX_OPS][3];
     for (size_t k = 0; k < s->n_ops; k++) {
@@ -256,23 +287,11 @@ static void identify(bragg_symmetry *s)
     int hall = spg_get_hall_number_from_symmetry(r, t, (int)s->n_ops, 1e-4);
     if (hall < 1)
         return;
-    bragg_symmetry listed;
-    int number = spg_get_spacegroup_type(hall).number;
-    for (int h = hall; h >= 1 && h > hall - 60; h--) /* settings of a type stand together */
-        if (spg_get_spacegroup_type(h).number == number && bragg_symmetry_from_hall_number(h, &listed, NULL) == BRAGG_OK && same_group(s, &listed))
-            s->hall_number = h;
-    for (int h = hall + 1; h <= N_HALL && h < hall + 60 && !s->hall_number; h++)
-        if (spg_get_spacegroup_type(h).number == number && bragg_symmetry_from_hall_number(h, &listed, NULL) == BRAGG_OK && same_group(s, &listed))
-            s->hall_number = h;
-    s->number = number;
-    if (!*s->hm) {
-        SpglibSpacegroupType type = spg_get_spacegroup_type(s->hall_number ? s->hall_number : hall);
-        snprintf(s->hm, sizeof s->hm, "%s%s%s", type.international_short, s->hall_number && *type.choice ? ":" : "",
-                 s->hall_number ? type.choice : "");
-    }
+    s->hall_number = setting_of(s, spg_get_spacegroup_type(hall).number);
+    name_group(s, s->hall_number ? s->hall_number : hall);
 }
 
-bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_symmetry *out, bragg_error *err)
+bragg_status bragg_symmetry_from_xyz_of(const char *const *xyz, size_t n, int number, bragg_symmetry *out, bragg_error *err)
 {
     *out = (bragg_symmetry){ 0 };
     if (n > MAX_OPS)
@@ -286,9 +305,14 @@ bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_sym
     if (st < 0)
         return st;
     note_centre(out);
-    identify(out);
+    identify(out, number);
     out->system = out->number ? system_of(out->number) : BRAGG_TRICLINIC;
     return BRAGG_OK;
+}
+
+bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_symmetry *out, bragg_error *err)
+{
+    return bragg_symmetry_from_xyz_of(xyz, n, 0, out, err);
 }
 
 /* --------------------------------------------------------------- symbols */
