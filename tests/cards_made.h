@@ -126,6 +126,21 @@ static inline size_t made_write_set(const char *folder, size_t wanted, const cha
     return made;
 }
 
+/* March-Dollase texture about c, the mean over a line's equivalents: W. A. Dollase, J.
+ * Appl. Cryst. 19 (1986) 267. */
+static inline double made_texture(const bragg_structure *s, const double g[6], const bragg_card_line *l, double march)
+{
+    double sum = 0;
+    for (size_t o = 0; o < s->symmetry.n_ops; o++) {
+        double h[3];
+        for (int j = 0; j < 3; j++)
+            h[j] = l->h * s->symmetry.op[o].r[0][j] + l->k * s->symmetry.op[o].r[1][j] + l->l * s->symmetry.op[o].r[2][j];
+        double cosine2 = pow((h[0] * g[4] + h[1] * g[3] + h[2] * g[2]) * l->d_ang, 2) / g[2];
+        sum += pow(march * march * cosine2 + (1 - cosine2) / march, -1.5);
+    }
+    return sum / (double)s->symmetry.n_ops;
+}
+
 /* A laboratory's copper pattern of a structure: doublet, Caglioti widths, March-Dollase
  * texture about c, strain, background and counting noise. */
 static inline bragg_pattern *made_pattern(const bragg_structure *structure, double strain, double march, made_seed *seed)
@@ -148,8 +163,7 @@ static inline bragg_pattern *made_pattern(const bragg_structure *structure, doub
     for (size_t i = 0; i < p->n; i++)
         p->x[i] = (10 + 0.02 * (double)i) * BRAGG_DEG;
     for (size_t k = 0; k < n; k++) {
-        double cosine2 = pow((line[k].h * g[4] + line[k].k * g[3] + line[k].l * g[2]) * line[k].d_ang, 2) / g[2];
-        double weight = pow(march * march * cosine2 + (1 - cosine2) / march, -1.5);
+        double weight = made_texture(s, g, &line[k], march);
         for (int w = 0; w < 2; w++) {
             double sine = (w ? p->wavelength2_ang : p->wavelength_ang) / 2 / line[k].d_ang;
             if (!(sine < 0.99))
@@ -157,7 +171,7 @@ static inline bragg_pattern *made_pattern(const bragg_structure *structure, doub
             double t = tan(asin(sine)), x = 2 * asin(sine) + 0.02 * BRAGG_DEG, fwhm = sqrt(0.006 - 0.004 * t + 0.012 * t * t) * BRAGG_DEG;
             for (size_t i = 0; i < p->n; i++)
                 if (fabs(p->x[i] - x) < 20 * fwhm)
-                    p->y[i] += weight * line[k].intensity * (w ? 0.5 : 1) * fwhm * bragg_pseudo_voigt(p->x[i] - x, fwhm, 0.45, NULL, NULL, NULL);
+                    p->y[i] += weight * line[k].intensity * (w ? 0.5 : 1) * bragg_pseudo_voigt(p->x[i] - x, fwhm, 0.45, NULL, NULL, NULL);
         }
     }
     for (size_t i = 0; i < p->n; i++)

@@ -7,6 +7,7 @@
 #include <bragg/output.h>
 #include <bragg/path.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 static char work[64];
@@ -252,6 +253,43 @@ START_TEST(archives_and_tables_give_the_same_card_as_a_file)
         bragg_card_free(c);
         bragg_cards_free(set);
     }
+    free(text);
+}
+END_TEST
+
+/* Links: of a tar to somewhere else, of a folder to one above. */
+START_TEST(links_are_not_followed)
+{
+    bragg_cards_report r;
+    char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
+    char block[512] = "link.cif";
+    gzFile f = gzopen(in_work("link.tar.gz"), "wb");
+    snprintf(block + 124, 12, "%011o", 0u);
+    block[156] = '2';
+    snprintf(block + 157, 100, "/etc/passwd");
+    memcpy(block + 257, "ustar", 6);
+    gzwrite(f, block, 512);
+    memset(block, 0, sizeof block);
+    gzwrite(f, block, 512);
+    gzwrite(f, block, 512);
+    gzclose(f);
+    mkdir(in_work("round"), 0777);
+    ck_assert_int_eq(symlink("..", in_work("round/up")), 0);
+    write_text(in_work("round/Sb2S3.cif"), text);
+    gzFile packed = gzopen(in_work("round/again.cif.gz"), "wb");
+    gzputs(packed, text);
+    gzclose(packed);
+    const char *sources[2] = { in_work("link.tar.gz"), in_work("round") };
+    bragg_cards *set;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_cards_create(NULL, &set, &err), BRAGG_OK);
+    ck_assert_msg(bragg_cards_build(set, sources, 2, NULL, &r, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(r.added, 2);
+    ck_assert_uint_eq(r.skipped, 0);
+    bragg_card *c = card_named(set, "again");
+    ck_assert_str_eq(c->name, "again");
+    bragg_card_free(c);
+    bragg_cards_free(set);
     free(text);
 }
 END_TEST
@@ -532,6 +570,7 @@ int main(void)
     tcase_add_test(all, reference_intensity_ratios_are_those_of_the_literature);
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);
     tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
+    tcase_add_test(all, links_are_not_followed);
     tcase_add_test(all, lists_of_lines_become_cards);
     tcase_add_test(all, a_card_of_eighty_columns_is_read_by_place);
     tcase_add_test(all, what_is_no_set_is_refused);

@@ -439,6 +439,27 @@ START_TEST(hexagonal_strain_is_the_square_of_its_metric)
 }
 END_TEST
 
+START_TEST(lines_of_a_cif_may_end_as_on_other_systems)
+{
+    static const char *const lines[] = { "data_x", "_cell_length_a 4.0497", "_cell_length_b 4.0497", "_cell_length_c 4.0497", "_symmetry_space_group_name_H-M 'F m -3 m'", "loop_",
+                                         "_atom_site_label", "_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", "_atom_site_U_iso_or_equiv", "Al1 0 0 0 ?" };
+    static const char *const ends[] = { "\n", "\r\n", "\r" };
+    for (int e = 0; e < 3; e++) {
+        char text[800] = "";
+        bragg_structure *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
+            strcat(text, lines[k]);
+            strcat(text, ends[e]);
+        }
+        ck_assert_msg(bragg_structure_parse_cif(text, strlen(text), "x.cif", NULL, &s, NULL, 0, &err) == BRAGG_OK, "end %d: %s", e, err.text);
+        ck_assert_uint_eq(s->n_atoms, 1);
+        ck_assert_int_eq(s->symmetry.number, 225);
+        bragg_structure_free(s);
+    }
+}
+END_TEST
+
 START_TEST(broken_cifs_end_in_a_message)
 {
     static const struct { const char *text, *message; } cases[] = {
@@ -482,6 +503,7 @@ int main(void)
     tcase_add_test(all, every_card_reads_with_the_density_and_lines_of_its_index);
     tcase_add_test(all, invariant_polynomials_are_those_of_the_laue_class);
     tcase_add_test(all, hexagonal_strain_is_the_square_of_its_metric);
+    tcase_add_test(all, lines_of_a_cif_may_end_as_on_other_systems);
     tcase_add_test(all, broken_cifs_end_in_a_message);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

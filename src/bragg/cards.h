@@ -117,7 +117,7 @@ bragg_status bragg_cards_skipped(const bragg_cards *cards, bool (*each)(void *pa
 
 /* -------------------------------------------------------------- identify */
 
-enum { BRAGG_MOST_PHASES = 4, BRAGG_MOST_ALTERNATIVES = 8 };
+enum { BRAGG_MOST_PHASES = 4, BRAGG_MOST_ALTERNATIVES = 16 };
 
 /** A card in an answer. */
 typedef struct bragg_match {

@@ -219,7 +219,9 @@ static bool store(builder *b, made *m)
         return false;
     if (m->status < 0) {
         b->report->skipped++;
-        bragg_log(b->observer, BRAGG_LOG_WARNING, "left out: %s", m->error.text);
+        bool named = !strncmp(m->error.text, m->source.path, strlen(m->source.path));
+        bragg_log(b->observer, BRAGG_LOG_WARNING, "left out: %s%s%s%s%s", named ? "" : m->source.path, !named && *m->source.member ? ":" : "",
+                  named ? "" : m->source.member, named ? "" : ": ", m->error.text);
         return true;
     }
     b->report->replaced += m->row >= 0;

@@ -16,19 +16,23 @@
 
 enum { WINDOW = 1024 };
 static const double reach_fwhm = 6;      /* profiles end there */
-static const double strain_doubt = 0.01; /* of a card's cell: the prior that holds what data leave open */
+/* Of a card's cell, and of the logarithm of its intensities by texture: the priors that
+ * hold what data leave open. */
+static const double strain_doubt = 0.01, texture_doubt = 0.3;
+enum { MOST_PRIORS = BRAGG_MOST_PHASES * (TRIAL_STRAINS + TRIAL_TEXTURES) };
 
 typedef struct model {
     scene *s;
     trial *const *t;
     size_t n_trials;
     bragg_params params;
-    size_t scale[BRAGG_MOST_PHASES], strain[BRAGG_MOST_PHASES], broad[BRAGG_MOST_PHASES], slope[BRAGG_MOST_PHASES], eta, zero, displacement, background;
+    size_t scale[BRAGG_MOST_PHASES], strain[BRAGG_MOST_PHASES], texture[BRAGG_MOST_PHASES], broad[BRAGG_MOST_PHASES], slope[BRAGG_MOST_PHASES], eta, zero, displacement, background;
     double *calculated, *column;    /* n; n_variables x n */
     double *const *each;
     const double *const *fixed;     /* profiles that only a factor changes */
     size_t n_fixed, factor;
     const bragg_lsq_layout *layout;
+    struct { size_t row; double doubt; } prior[MOST_PRIORS];
     size_t n_priors;
 } model;
 
@@ -75,7 +79,10 @@ static void add_line(const model *m, size_t k, size_t line, int w)
     double x = 2 * theta + p[m->zero].value + p[m->displacement].value * cos(theta);
     size_t first = first_at(s, x - reach_fwhm * fwhm), last = first_at(s, x + reach_fwhm * fwhm);
     size_t n = last - first > WINDOW ? WINDOW : last - first;
-    double strength = t->intensity[line] * s->radiation.ratio[w] * s->width[0], scale = p[m->scale[k]].value;
+    double strength = t->intensity[line] * s->radiation.ratio[w] * s->width[0], scale = p[m->scale[k]].value, turned = 0;
+    for (size_t c = 0; c < t->n_textures; c++)
+        turned += p[m->texture[k] + c].value * t->shape[line][c];
+    strength *= exp(turned);
     if (!n)
         return;
     memset(value, 0, n * sizeof *value);
@@ -90,6 +97,8 @@ static void add_line(const model *m, size_t k, size_t line, int w)
     if (m->each && m->each[k])
         add_to(m->each[k] + first, value, n, scale);
     add_to(column_of(m, m->scale[k], first), value, n, 1);
+    for (size_t c = 0; c < t->n_textures; c++)
+        add_to(column_of(m, m->texture[k] + c, first), value, n, scale * t->shape[line][c]);
     if (!slopes)
         return;
     /* dx is with respect to the point's x: the centre moves the other way */
@@ -138,7 +147,7 @@ static bragg_status prepare(void *payload, const bragg_params *params, const bra
     return BRAGG_OK;
 }
 
-/* Behind the points stand the priors: strain over its doubt. */
+/* Behind the points stand the priors: values over their doubts. */
 static bragg_status residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
 {
     const model *m = payload;
@@ -150,19 +159,12 @@ static bragg_status residuals(void *payload, size_t first, size_t last, double *
                 jacobian[c * BRAGG_LSQ_BLOCK + i - first] = -m->column[c * s->n + i] / s->sigma[i];
             continue;
         }
-        size_t prior = i - s->n;
-        for (size_t k = 0; k < m->n_trials; k++) {
-            if (prior >= m->t[k]->n_strains) {
-                prior -= m->t[k]->n_strains;
-                continue;
-            }
-            size_t row = m->strain[k] + prior;
-            r[i - first] = m->params.at[row].value / strain_doubt;
-            ptrdiff_t c = m->layout ? m->layout->column[row] : -1;
-            if (jacobian && c >= 0)
-                jacobian[(size_t)c * BRAGG_LSQ_BLOCK + i - first] = m->layout->weight[row] / strain_doubt;
-            break;
-        }
+        size_t row = m->prior[i - s->n].row;
+        double doubt = m->prior[i - s->n].doubt;
+        r[i - first] = m->params.at[row].value / doubt;
+        ptrdiff_t c = m->layout ? m->layout->column[row] : -1;
+        if (jacobian && c >= 0)
+            jacobian[(size_t)c * BRAGG_LSQ_BLOCK + i - first] = m->layout->weight[row] / doubt;
     }
     return BRAGG_OK;
     (void)err;
@@ -181,6 +183,22 @@ static bragg_status add_row(model *m, const char *name, double value, double low
     return st;
 }
 
+/* n rows of a trial that a prior holds at zero. */
+static bragg_status add_held(model *m, const char *what, size_t k, const double *value, size_t n, double most, double doubt, size_t *first, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    char name[48];
+    size_t row;
+    for (size_t c = 0; c < n && st == BRAGG_OK; c++) {
+        snprintf(name, sizeof name, "%s%zu.%zu", what, k, c);
+        st = add_row(m, name, value[c], -most, most, true, &row, err);
+        *first = c ? *first : row;
+        m->prior[m->n_priors].row = row;
+        m->prior[m->n_priors++].doubt = doubt;
+    }
+    return st;
+}
+
 static bragg_status add_rows(model *m, bool free_all, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
@@ -190,12 +208,10 @@ static bragg_status add_rows(model *m, bool free_all, bragg_error *err)
         const trial *t = m->t[k];
         snprintf(name, sizeof name, "scale%zu", k);
         st = add_row(m, name, fmax(t->scale, 1e-4 * m->s->scale), 0, INFINITY, true, &m->scale[k], err);
-        for (size_t c = 0; c < t->n_strains && st == BRAGG_OK; c++) {
-            snprintf(name, sizeof name, "strain%zu.%zu", k, c);
-            st = add_row(m, name, t->strain[c], -0.04, 0.04, true, &row, err);
-            m->strain[k] = c ? m->strain[k] : row;
-            m->n_priors++;
-        }
+        if (st == BRAGG_OK)
+            st = add_held(m, "strain", k, t->strain, t->n_strains, 0.04, strain_doubt, &m->strain[k], err);
+        if (st == BRAGG_OK) /* a prior of one peak stands beside as many points as a peak has */
+            st = add_held(m, "texture", k, t->texture, t->n_textures, 1.2, texture_doubt / sqrt(m->s->points_a_peak), &m->texture[k], err);
         snprintf(name, sizeof name, "broad%zu", k);
         if (st == BRAGG_OK)
             st = add_row(m, name, t->broad, 0.3, 15, true, &m->broad[k], err);
@@ -234,6 +250,8 @@ static void keep(model *m, bool free_all)
         t->slope = p[m->slope[k]].value;
         for (size_t c = 0; c < t->n_strains; c++)
             t->strain[c] = p[m->strain[k] + c].value;
+        for (size_t c = 0; c < t->n_textures; c++)
+            t->texture[c] = p[m->texture[k] + c].value;
     }
     if (!free_all)
         return;
@@ -256,18 +274,27 @@ static void hand_out(model *m, double *calculated)
         memcpy(calculated, m->calculated, m->s->n * sizeof *calculated);
 }
 
-static bragg_status fit(scene *s, trial *const *t, size_t n, const double *const *fixed, size_t n_fixed, bool free_all, int cycles, double *chi2, double *calculated,
-                        double *const *each, bragg_error *err)
+/* Trials that move beside profiles that only factors change. */
+typedef struct task {
+    trial *const *t;
+    size_t n;
+    const double *const *fixed;
+    size_t n_fixed;
+    bool all, lent;     /* widths, shape and displacement, too; the scene stays as it is */
+    int cycles;
+} task;
+
+static bragg_status fit(scene *s, const task *w, double *chi2, double *calculated, double *const *each, bragg_error *err)
 {
-    model m = { .s = s, .t = t, .n_trials = n, .fixed = fixed, .n_fixed = n_fixed };
+    model m = { .s = s, .t = w->t, .n_trials = w->n, .fixed = w->fixed, .n_fixed = w->n_fixed };
     bragg_lsq *lsq = NULL;
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
-    bragg_status st = add_rows(&m, free_all, err);
+    bragg_status st = add_rows(&m, w->all, err);
     if (st == BRAGG_OK && !(m.calculated = malloc((m.params.n + 1) * s->n * sizeof *m.calculated)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room to fit %zu points", s->n);
     bragg_lsq_problem problem = { s->n + m.n_priors, m.n_priors, prepare, residuals, &m };
     m.column = m.calculated ? m.calculated + s->n : NULL;
-    o.max_cycles = cycles;
+    o.max_cycles = w->cycles;
     o.tolerance_esd = 0.1;
     if (st == BRAGG_OK)
         st = bragg_lsq_new(&problem, &m.params, &o, &lsq, err);
@@ -278,7 +305,7 @@ static bragg_status fit(scene *s, trial *const *t, size_t n, const double *const
     }
     if (st == BRAGG_OK) {
         *chi2 = bragg_lsq_chi2(lsq);
-        keep(&m, free_all);
+        keep(&m, w->all && !w->lent);
         if (calculated || each) {
             m.each = each;
             hand_out(&m, calculated);
@@ -292,18 +319,25 @@ static bragg_status fit(scene *s, trial *const *t, size_t n, const double *const
 
 bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err)
 {
-    return fit(s, t, n, NULL, 0, true, 15, chi2, calculated, each, err);
+    return fit(s, &(task){ t, n, NULL, 0, true, false, 15 }, chi2, calculated, each, err);
 }
+
+/* The scene is left as it is by all that follow. */
+static scene *borrowed(const scene *s) { return (scene *)(uintptr_t)s; }
 
 bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
-    /* the scene is left as it is */
-    return fit((scene *)(uintptr_t)s, &t, 1, known, n_known, false, 6, chi2, NULL, NULL, err);
+    return fit(borrowed(s), &(task){ &t, 1, known, n_known, false, true, 6 }, chi2, NULL, NULL, err);
+}
+
+bragg_status scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
+{
+    return fit(borrowed(s), &(task){ &t, 1, known, n_known, true, true, 15 }, chi2, NULL, NULL, err);
 }
 
 bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
-    return fit((scene *)(uintptr_t)s, NULL, 0, known, n_known, false, 6, chi2, NULL, NULL, err);
+    return fit(borrowed(s), &(task){ NULL, 0, known, n_known, false, true, 6 }, chi2, NULL, NULL, err);
 }
 
 bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err)

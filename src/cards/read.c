@@ -27,7 +27,10 @@ static bragg_card *new_card(const cards_source *from)
         return NULL;
     }
     const char *file = *from->member ? from->member : from->path;
-    *c = (bragg_card){ .arena = arena, .name = bragg_path_stem(arena, file), .formula = "", .space_group = "", .reference = "", .note = "",
+    const char *stem = bragg_path_stem(arena, file);
+    if (stem && strlen(stem) > 4 && !strcasecmp(stem + strlen(stem) - 4, ".cif")) /* .cif.gz */
+        stem = bragg_arena_strndup(arena, stem, strlen(stem) - 4);
+    *c = (bragg_card){ .arena = arena, .name = stem, .formula = "", .space_group = "", .reference = "", .note = "",
                        .source = "", .hash = "", .pdf = "", .cod = "", .icsd = "", .cell.a = NAN, .density = NAN, .rir = NAN };
     if (c->name)
         return c;
@@ -132,12 +135,23 @@ static unsigned flags_of(const bragg_structure *s, const char *text, const char 
     return flags;
 }
 
+/* "archive:member", as lists of what was left out have it. */
+static const char *source_of(bragg_card *c, const cards_source *from)
+{
+    size_t room = strlen(from->path) + strlen(from->member) + 2;
+    char *name = bragg_arena_alloc(c->arena, room, 1);
+    if (name)
+        snprintf(name, room, "%s%s%s", from->path, *from->member ? ":" : "", from->member);
+    return name;
+}
+
 /* Notes of what the parser assumed are no part of a card. */
 static bragg_status read_cif(const cards_source *from, bragg_card *c, unsigned char **blob, size_t *size, bragg_error *err)
 {
     bragg_structure *s;
     const char *text = (const char *)from->bytes;
-    bragg_status st = bragg_structure_parse_cif(from->bytes, from->size, *from->member ? from->member : from->path, NULL, &s, NULL, 0, err);
+    const char *name = source_of(c, from);
+    bragg_status st = name ? bragg_structure_parse_cif(from->bytes, from->size, name, NULL, &s, NULL, 0, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
     if (st < 0)
         return st;
     for (size_t k = 0; k < s->n_atoms; k++) /* a solid's at room temperature, where the source has none */

@@ -127,6 +127,7 @@ static bragg_status build(scene *s, bragg_pattern *p, double *work, bragg_error 
         bin++;
     s->n = p->n / bin;
     s->n_raw = p->n;
+    s->points_a_peak = fmax(5, 2 * (s->width[0] + s->width[1] * tan((p->x[0] + p->x[p->n - 1]) / 4)) / (step * (double)bin));
     double *v = calloc((6 + SCENE_BACKGROUND) * s->n + 1, sizeof *v);
     if (!v)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s->n);

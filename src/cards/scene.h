@@ -17,6 +17,7 @@
 #define scene_search bragg_cards_scene_search
 #define scene_fit bragg_cards_scene_fit
 #define scene_screen bragg_cards_scene_screen
+#define scene_contest bragg_cards_scene_contest
 #define scene_factors bragg_cards_scene_factors
 #define scene_profile bragg_cards_scene_profile
 #define scene_background bragg_cards_scene_background
@@ -26,7 +27,7 @@
 #define trial_cell bragg_cards_trial_cell
 #pragma GCC visibility push(hidden)
 
-enum { SCENE_BACKGROUND = 5, TRIAL_STRAINS = 6 };
+enum { SCENE_BACKGROUND = 5, TRIAL_STRAINS = 6, TRIAL_TEXTURES = 2 };
 
 /* The pattern over 2theta (first wavelength), thinned to some points a peak width,
  * without its background. */
@@ -38,6 +39,7 @@ typedef struct scene {
     double *known;                   /* what the known phases give */
     double first, last, scale;       /* scale: highest net intensity */
     double width[2], eta;            /* FWHM = width[0] + width[1] tan(theta) */
+    double points_a_peak;            /* what a peak covers: its misfits are one */
     bragg_radiation radiation;
     bragg_peak *peak;                /* by rising 2theta in radians */
     size_t n_peaks;
@@ -48,13 +50,14 @@ typedef struct scene {
 bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err);
 void scene_free(scene *s);
 
-/* A card in the scene.  Its lines' ln d move by sum strain[c] basis[line][c]. */
+/* A card in the scene.  Its lines' ln d move by sum strain[c] basis[line][c], their
+ * intensities by the factor exp sum texture[c] shape[line][c]. */
 typedef struct trial {
     const bragg_card *card;
-    size_t n, n_strains;
+    size_t n, n_strains, n_textures;
     double *ln_d, *intensity;        /* at the scene's wavelength; strongest in range about 1 */
-    double (*basis)[TRIAL_STRAINS];
-    double scale, strain[TRIAL_STRAINS], broad, slope; /* FWHM = broad x the scene's + slope tan(theta) */
+    double (*basis)[TRIAL_STRAINS], (*shape)[TRIAL_TEXTURES];
+    double scale, strain[TRIAL_STRAINS], texture[TRIAL_TEXTURES], broad, slope; /* FWHM = broad x the scene's + slope tan(theta) */
     double scale_esd;
     double score;
 } trial;
@@ -74,6 +77,9 @@ bragg_cell trial_cell(const trial *t);
 bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err);
 /* Fit one more beside the profiles of known ones, which only change by factors. */
 bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+/* The same to the end, with widths, peak shape and displacement of its own: what decides
+ * between cards that are nearly the same. */
+bragg_status scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
 /* The same without one more: factors and background only. */
 bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
 /* The profile of a trial as it is. */

@@ -67,6 +67,28 @@ static void fill_basis(const bragg_card *card, const bragg_card_line *l, size_t 
     }
 }
 
+/* -------------------------------------------------------------- texture */
+
+/* Preferred orientation of a powder in lowest order: P2 of the angle with the unique
+ * axis, with c* and b* below tetragonal, and the cubic harmonic of fourth order
+ * (H.-J. Bunge, Texture Analysis in Materials Science, Butterworths 1982, ch. 14). */
+static size_t fill_shape(const bragg_card *card, const double g[6], const bragg_card_line *l, double out[TRIAL_TEXTURES])
+{
+    double h = l->h, k = l->k, q = l->l, d2 = l->d_ang * l->d_ang;
+    int number = card->group_number;
+    out[0] = out[1] = 0;
+    if (!(card->cell.a > 0) || number < 1 || card->flags & BRAGG_CARD_LIST || (number >= 143 && number <= 167 && fabs(card->cell.gamma - 120 * BRAGG_DEG) > 0.02))
+        return 0;
+    if (number >= 195) {
+        double sum = h * h + k * k + q * q;
+        out[0] = 2.5 * ((h * h * h * h + k * k * k * k + q * q * q * q) / (sum * sum) - 0.6);
+        return 1;
+    }
+    out[0] = 1.5 * pow(h * g[4] + k * g[3] + q * g[2], 2) * d2 / g[2] - 0.5;
+    out[1] = 1.5 * pow(h * g[5] + k * g[1] + q * g[3], 2) * d2 / g[1] - 0.5;
+    return number >= 75 ? 1 : 2;
+}
+
 bragg_cell trial_cell(const trial *t)
 {
     int member[TRIAL_STRAINS][6];
@@ -104,16 +126,18 @@ bragg_cell trial_cell(const trial *t)
 bragg_status trial_lines(const scene *s, const bragg_card *card, trial *t, bragg_error *err)
 {
     int member[TRIAL_STRAINS][6];
-    double wavelength = s->radiation.wavelength_ang[0], top = 0;
+    double wavelength = s->radiation.wavelength_ang[0], top = 0, g[6];
     /* what strain may carry into range counts, too */
     double least = wavelength / (2 * sin(fmin(s->last / 2 + 0.02, 1.55))), most = wavelength / (2 * sin(fmax(s->first / 2 - 0.002, 1e-4)));
     *t = (trial){ .card = card, .broad = 1 };
     t->n_strains = strains_of(card, member);
-    t->ln_d = malloc((card->n_lines + 1) * (2 + TRIAL_STRAINS) * sizeof(double));
+    t->ln_d = malloc((card->n_lines + 1) * (2 + TRIAL_STRAINS + TRIAL_TEXTURES) * sizeof(double));
     if (!t->ln_d)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu lines", card->n_lines);
     t->intensity = t->ln_d + card->n_lines + 1;
     t->basis = (double (*)[TRIAL_STRAINS])(t->intensity + card->n_lines + 1);
+    t->shape = (double (*)[TRIAL_TEXTURES])(t->basis + card->n_lines + 1);
+    bragg_cell_reciprocal(&card->cell, g);
     for (size_t k = 0; k < card->n_lines; k++) {
         const bragg_card_line *l = &card->line[k];
         double i = l->d_ang > least && l->d_ang < most ? bragg_card_line_intensity(l, wavelength, s->radiation.polarization) / 100 : 0;
@@ -122,6 +146,7 @@ bragg_status trial_lines(const scene *s, const bragg_card *card, trial *t, bragg
         top = fmax(top, i);
         t->ln_d[t->n] = log(l->d_ang);
         t->intensity[t->n] = i;
+        t->n_textures = fill_shape(card, g, l, t->shape[t->n]);
         fill_basis(card, l, t->n_strains, member, t->basis[t->n++]);
     }
     size_t n = 0;
@@ -129,9 +154,12 @@ bragg_status trial_lines(const scene *s, const bragg_card *card, trial *t, bragg
         if (t->intensity[k] > 0.006 * top) {
             t->ln_d[n] = t->ln_d[k];
             t->intensity[n] = t->intensity[k];
+            memcpy(t->shape[n], t->shape[k], sizeof *t->shape);
             memcpy(t->basis[n++], t->basis[k], sizeof *t->basis);
         }
     t->n = n;
+    if (n < 6) /* few lines fit any texture */
+        t->n_textures = 0;
     return BRAGG_OK;
 }
 

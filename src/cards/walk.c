@@ -310,7 +310,7 @@ static bragg_status walk_folder(const char *path, const cards_receiver *to, int 
         struct stat info;
         if (st == BRAGG_OK && asprintf(&name, "%s/%s", path, entry[k]->d_name) < 0)
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-        else if (st == BRAGG_OK && stat(name, &info) == 0 && S_ISDIR(info.st_mode) && depth < 16)
+        else if (st == BRAGG_OK && lstat(name, &info) == 0 && S_ISDIR(info.st_mode) && depth < 16) /* links to folders may lead in circles */
             st = walk_folder(name, to, depth + 1, err);
         else if (st == BRAGG_OK && stat(name, &info) == 0 && S_ISREG(info.st_mode) && (is_card_name(name) || is_tar(name) || ends(name, ".zip")))
             st = walk_file(name, &info, to, err);

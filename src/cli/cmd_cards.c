@@ -209,7 +209,7 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     json_t *all = json ? json_array() : NULL;
     bragg_status st = bragg_cards_list(set, f, &ids, &n, err);
     if (st == BRAGG_OK && !json && n)
-        printf("%-20s %-18s %-14s %-24s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom)", "d(100)", "number");
+        printf("%-20s %-18s %-14s %-24s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom)", "d(top)", "number");
     for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
         bragg_card *c;
         st = bragg_cards_card(set, ids[k], &c, err);
@@ -272,43 +272,88 @@ static int run_list(int argc, char **argv)
 
 /* ------------------------------------------------------------------ show */
 
+enum { ROWS = 8, MOST_WIDTH = 120 };
+
 static int screen_width(void)
 {
     struct winsize w;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 40 ? (w.ws_col < 120 ? w.ws_col : 120) : 80;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 40 ? (w.ws_col < MOST_WIDTH ? w.ws_col : MOST_WIDTH) : 80;
+}
+
+/* A row of sticks: intensity in each column, over the angles that matter. */
+typedef struct sticks {
+    double first, last, high[MOST_WIDTH], top; /* degrees */
+    int width;
+} sticks;
+
+static double angle_of(const bragg_card_line *l, double wavelength)
+{
+    double s = wavelength / (2 * l->d_ang);
+    return s < 1 ? 2 * asin(s) / BRAGG_DEG : NAN;
+}
+
+/* From before the first line to behind the last that has a twelfth of the strongest. */
+static void gather_sticks(const bragg_card *c, double wavelength, sticks *to)
+{
+    *to = (sticks){ .first = INFINITY, .width = screen_width() - 2 };
+    for (size_t k = 0; k < c->n_lines; k++)
+        to->top = fmax(to->top, bragg_card_line_intensity(&c->line[k], wavelength, 0.5));
+    for (size_t k = 0; k < c->n_lines; k++) {
+        double x = angle_of(&c->line[k], wavelength);
+        bool strong = bragg_card_line_intensity(&c->line[k], wavelength, 0.5) > to->top / 12;
+        to->first = strong && x < to->first ? x : to->first;
+        to->last = strong && x > to->last ? x : to->last;
+    }
+    double step = to->last - to->first > 20 ? 10 : 1;
+    to->first = fmax(0, step * floor((to->first - 0.01) / step));
+    to->last = fmin(180, step * ceil((to->last + 0.01) / step));
+    for (size_t k = 0; k < c->n_lines; k++) {
+        double at = (angle_of(&c->line[k], wavelength) - to->first) / (to->last - to->first) * to->width;
+        if (at >= 0 && at < to->width)
+            to->high[(int)at] = fmax(to->high[(int)at], bragg_card_line_intensity(&c->line[k], wavelength, 0.5));
+    }
+}
+
+/* A scale with a number at each step that leaves room for it. */
+static void draw_scale(const sticks *s, double wavelength)
+{
+    static const double steps[] = { 0.5, 1, 2, 5, 10, 20, 50 };
+    char text[MOST_WIDTH + 8];
+    size_t k = 0;
+    while (k < 6 && steps[k] * s->width / (s->last - s->first) < 8)
+        k++;
+    memset(text, ' ', sizeof text);
+    for (double x = steps[k] * ceil(s->first / steps[k]); x <= s->last; x += steps[k]) {
+        char number[16];
+        int at = (int)((x - s->first) / (s->last - s->first) * (s->width - 1)), n = snprintf(number, sizeof number, "%g", x);
+        memcpy(text + at + 1, number, (size_t)n);
+    }
+    text[MOST_WIDTH + 7] = 0;
+    for (size_t end = strlen(text); end > 0 && text[end - 1] == ' '; end--)
+        text[end - 1] = 0;
+    printf("%s\n  2theta (deg) at %g angstrom; height: intensity\n", text, wavelength);
 }
 
 /* Sticks over 2theta: eighths of a character high. */
 static void draw_sticks(const bragg_card *c, double wavelength)
 {
     static const char *const block[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
-    enum { ROWS = 8 };
-    int width = screen_width() - 2;
-    double high[160] = { 0 }, top = 0, first = 10, last = 0;
-    for (size_t k = 0; k < c->n_lines; k++) {
-        double s = wavelength / (2 * c->line[k].d_ang), x = s < 1 ? 2 * asin(s) / BRAGG_DEG : 0;
-        if (c->line[k].intensity > 3)
-            last = fmax(last, x);
-        if (x > 0 && x < first)
-            first = floor(x);
-    }
-    last = fmin(5 * ceil((last + 1) / 5), 180);
-    for (size_t k = 0; k < c->n_lines; k++) {
-        double s = wavelength / (2 * c->line[k].d_ang), x = s < 1 ? 2 * asin(s) / BRAGG_DEG : -1;
-        int at = (int)((x - first) / (last - first) * width);
-        if (at >= 0 && at < width && at < 160)
-            top = fmax(top, high[at] = fmax(high[at], bragg_card_line_intensity(&c->line[k], wavelength, 0.5)));
-    }
+    sticks s;
+    gather_sticks(c, wavelength, &s);
+    if (!(s.top > 0))
+        return;
     for (int row = ROWS - 1; row >= 0; row--) {
+        int end = s.width;
+        while (end > 0 && !(s.high[end - 1] / s.top * ROWS > row))
+            end--;
         printf(" ");
-        for (int k = 0; k < width; k++) {
-            double v = top > 0 ? 8 * (ROWS * high[k] / top - row) : 0;
-            int eighths = v >= 8 ? 8 : v <= 0 ? 0 : (int)ceil(v);
-            printf("%s", block[eighths]);
+        for (int k = 0; k < end; k++) {
+            double v = 8 * (ROWS * s.high[k] / s.top - row);
+            printf("%s", block[v >= 8 ? 8 : v <= 0.4 ? 0 : (int)ceil(v)]);
         }
         printf("\n");
     }
-    printf(" %-6.4g%*s%6.4g   2theta (deg), %g angstrom\n", first, width - 44 > 0 ? width - 44 : 1, "", last, wavelength);
+    draw_scale(&s, wavelength);
 }
 
 static void print_text(const char *name, const char *text)
@@ -321,7 +366,7 @@ static void print_card(const bragg_card *c, double wavelength, size_t most)
 {
     char text[200];
     printf("%s   %s\n", c->name, c->formula);
-    print_text("", c->note);
+    print_text("name", c->note);
     if (c->group_number)
         printf("  %-13s %s (%d)\n", "space group", c->space_group, c->group_number);
     else
@@ -341,12 +386,15 @@ static void print_card(const bragg_card *c, double wavelength, size_t most)
     draw_sticks(c, wavelength);
     printf("\n  %9s %9s %8s    %s\n", "d/angstrom", "2theta", "I", "h  k  l");
     size_t shown = 0;
+    double top = 0;
+    for (size_t k = 0; k < c->n_lines; k++)
+        top = fmax(top, bragg_card_line_intensity(&c->line[k], wavelength, 0.5));
     for (size_t k = 0; k < c->n_lines && shown < most; k++) {
         const bragg_card_line *l = &c->line[k];
         double s = wavelength / (2 * l->d_ang);
         if (!(s < 1) || l->intensity < 0.5)
             continue;
-        printf("  %9.4f %9.3f %8.1f  ", l->d_ang, 2 * asin(s) / BRAGG_DEG, bragg_card_line_intensity(l, wavelength, 0.5) );
+        printf("  %9.4f %9.3f %8.1f  ", l->d_ang, 2 * asin(s) / BRAGG_DEG, 100 * bragg_card_line_intensity(l, wavelength, 0.5) / top);
         if (l->h || l->k || l->l)
             printf("%3d%3d%3d", l->h, l->k, l->l);
         printf("\n");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Crystal structures from CIF, by cif_api's callbacks. */
 #include "config.h"
+#include <bragg/array.h>
 #include <bragg/crystal.h>
 #include <bragg/number.h>
 #include <bragg/units.h>
@@ -496,16 +497,40 @@ static bragg_status read_stream(FILE *in, const char *path, const char *wanted, 
     return st;
 }
 
+/* Lines end in \n alone for the parser, which takes the last value before a \r\n for
+ * unknown; texts of 16 bits a letter are left as they are. */
+static size_t unify_lines(const char *from, size_t n, char *to)
+{
+    size_t m = 0;
+    bool plain = !memchr(from, 0, n);
+    for (size_t i = 0; i < n; i++) {
+        if (plain && from[i] == '\r' && i + 1 < n && from[i + 1] == '\n')
+            continue;
+        to[m++] = plain && from[i] == '\r' ? '\n' : from[i];
+    }
+    return m;
+}
+
 bragg_status bragg_structure_read_cif(const char *path, const char *wanted, bragg_structure **out, char *notes, size_t size, bragg_error *err)
 {
     *out = NULL;
-    if (notes && size)
-        *notes = 0;
     FILE *in = fopen(path, "rb");
     if (!in)
         return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
-    bragg_status st = read_stream(in, path, wanted, out, notes, size, err);
+    size_t room = 0, n = 0;
+    char *bytes = NULL;
+    bragg_status st = BRAGG_OK;
+    while (st == BRAGG_OK && !feof(in) && !ferror(in)) {
+        st = bragg_array_grow(&bytes, &room, n + (1 << 14), 1, err);
+        if (st == BRAGG_OK)
+            n += fread(bytes + n, 1, room - n, in);
+    }
+    if (st == BRAGG_OK && ferror(in))
+        st = bragg_fail(err, BRAGG_EIO, "%s: cannot be read", path);
     fclose(in);
+    if (st == BRAGG_OK)
+        st = bragg_structure_parse_cif(bytes, n, path, wanted, out, notes, size, err);
+    free(bytes);
     return st;
 }
 
@@ -515,10 +540,13 @@ bragg_status bragg_structure_parse_cif(const void *bytes, size_t length, const c
     *out = NULL;
     if (notes && size)
         *notes = 0;
-    FILE *in = length ? fmemopen((void *)(uintptr_t)bytes, length, "rb") : NULL;
-    if (!in)
-        return bragg_fail(err, length ? BRAGG_ENOMEM : BRAGG_EDATA, length ? "%s: no room to read it" : "%s: expected a CIF, found nothing", name);
-    bragg_status st = read_stream(in, name, wanted, out, notes, size, err);
-    fclose(in);
+    char *text = malloc(length + 1);
+    size_t n = text && length ? unify_lines(bytes, length, text) : 0;
+    FILE *in = n ? fmemopen(text, n, "rb") : NULL;
+    bragg_status st = in ? read_stream(in, name, wanted, out, notes, size, err)
+                         : bragg_fail(err, length ? BRAGG_ENOMEM : BRAGG_EDATA, length ? "%s: no room to read it" : "%s: expected a CIF with a data_ block, found nothing", name);
+    if (in)
+        fclose(in);
+    free(text);
     return st;
 }
