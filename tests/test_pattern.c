@@ -177,11 +177,54 @@ START_TEST(second_lines_of_a_doublet_are_marked_where_they_are_resolved)
     size_t n;
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_msg(bragg_pattern_peaks(p, 8, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_uint_eq(n, 4); /* the first two doublets are one peak each */
-    for (size_t k = 0; k < n; k++)
-        ck_assert_int_eq(peak[k].alpha2, k == 3);
+    ck_assert_uint_eq(n, 5); /* the first doublet is one peak, the second one with a shoulder */
+    for (size_t k = 0; k < n; k++) {
+        ck_assert_int_eq(peak[k].alpha2, k == 2 || k == 4);
+        ck_assert_int_eq(peak[k].shoulder, k == 2);
+    }
     free(peak);
     bragg_pattern_free(p);
+}
+END_TEST
+
+/* Two lines nearer than a top of the weaker one needs, and one alone. */
+START_TEST(a_shoulder_is_told_from_a_single_peak)
+{
+    unsigned long long seed = 4242;
+    const double sigma_deg = 0.09, apart_deg = 2.355 * sigma_deg * 1.1;
+    int found = 0, made_up = 0;
+    double off = 0;
+    for (int run = 0; run < 60; run++) {
+        bragg_pattern *p = bragg_pattern_new(3000, BRAGG_AXIS_TTH);
+        for (size_t i = 0; i < p->n; i++) {
+            double x = 21.37 + 0.02 * (double)i, y = 210;
+            y += 9000 * (exp(-0.5 * pow((x - 40.113) / sigma_deg, 2)) + 0.3 * exp(-0.5 * pow((x - 40.113 - apart_deg) / sigma_deg, 2)));
+            y += 9000 / (1 + pow((x - 55.207) / 0.11, 2)) + 4000 * exp(-0.5 * pow((x - 70.331) / sigma_deg, 2));
+            p->x[i] = x * BRAGG_DEG;
+            p->sigma[i] = sqrt(y);
+            p->y[i] = y + p->sigma[i] * gauss(&seed);
+        }
+        bragg_peak *peak;
+        size_t n;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_pattern_peaks(p, 5, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+        for (size_t k = 0; k < n; k++) {
+            double away = peak[k].x / BRAGG_DEG - 40.113 - apart_deg;
+            bool here = peak[k].shoulder && fabs(away) < 0.06;
+            found += here;
+            off += here ? fabs(away) : 0;
+            made_up += peak[k].shoulder && !here;
+            if (here) {
+                ck_assert(peak[k].height > 2700 / 2 && peak[k].height < 2700 * 2); /* an estimate */
+                ck_assert(fabs(away) < 5 * peak[k].x_esd / BRAGG_DEG + 0.03);
+            }
+        }
+        free(peak);
+        bragg_pattern_free(p);
+    }
+    ck_assert_msg(found >= 57, "%d of 60", found);
+    ck_assert_msg(made_up == 0, "%d shoulders that are none", made_up);
+    ck_assert_msg(off / found < 0.03, "%g degrees off", off / found);
 }
 END_TEST
 
@@ -241,6 +284,7 @@ int main(void)
     tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
     tcase_add_test(tc, peak_positions_scatter_as_their_uncertainties_say);
     tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);
+    tcase_add_test(tc, a_shoulder_is_told_from_a_single_peak);
     tcase_add_test(tc, integrated_frames_in_hdf5_read_back_and_grow);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

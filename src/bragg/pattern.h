@@ -96,9 +96,12 @@ typedef struct bragg_peak {
     double x_esd;                   /**< of x: counting noise and a fortieth of a step */
     bool alpha2;                    /**< stands where the second line of a doublet puts the image of
                                          a peak at its left, as high as ratio2 says */
+    bool shoulder;                  /**< no top of its own: on the side of a stronger one, seen by its curvature */
 } bragg_peak;
 
-/** Peaks at least `significance` standard uncertainties high, in order of x.
+/** Peaks at least `significance` standard uncertainties high, in order of x.  Shoulders
+ *  are where the curvature has a minimum of its own that is as significant;
+ *  their heights are estimates.
  *  Without sigmas the noise is estimated from third differences.  Where the pattern
  *  knows its doublet (wavelength2_ang, ratio2) the resolved second lines are marked.
  *  The caller frees *out. */

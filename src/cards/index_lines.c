@@ -123,7 +123,7 @@ bragg_status bragg_index_lines_from_pattern(const bragg_pattern *pattern, const 
         const bragg_peak *e = &peak[p->axis == BRAGG_AXIS_D ? n - 1 - i : i]; /* by rising 2theta */
         double t = bragg_axis_convert(e->x, p->axis, BRAGG_AXIS_TTH, wavelength);
         double slope = fabs(bragg_axis_convert(e->x + e->fwhm / 2, p->axis, BRAGG_AXIS_TTH, wavelength) - t) / (e->fwhm / 2);
-        if (!(t > 0) || !(e->area > 0) || e->alpha2 || !(slope > 0))
+        if (!(t > 0) || !(e->area > 0) || e->alpha2 || e->shoulder || !(slope > 0)) /* cells want positions better than a shoulder's */
             continue;
         width[out->n] = e->fwhm * slope;
         /* neighbours that hide below a peak pull it by some of its width */

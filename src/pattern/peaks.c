@@ -82,7 +82,7 @@ static bragg_peak measure(const search *s, size_t top)
         if (s->p->x[i] >= left) /* sigma of the smoothed point is 0.61 of the point's */
             variance += pow((s->p->x[i] - x) * s->sigma[i] / 0.61, 2);
     double step = step_at(s->p, top) / 40;
-    return (bragg_peak){ x, s->smooth[top], area, wide, s->smooth[top] / s->sigma[top], sqrt((sum > 0 ? variance / (sum * sum) : 0) + step * step), false };
+    return (bragg_peak){ x, s->smooth[top], area, wide, s->smooth[top] / s->sigma[top], sqrt((sum > 0 ? variance / (sum * sum) : 0) + step * step), false, false };
 }
 
 /* Highest of its surroundings and above the valleys to both sides by the same
@@ -121,6 +121,123 @@ static bragg_status collect(const search *s, bragg_peak **out, size_t *n, bragg_
     return BRAGG_OK;
 }
 
+/* ------------------------------------------------------------- shoulders */
+
+/* -y'' over its noise, by a parabola through 2 m + 1 points (A. Savitzky & M. J. E.
+ * Golay, Anal. Chem. 36 (1964) 1627); itself: -y'', but for a factor. */
+static void curvature(const search *s, size_t m, double *over_noise, double *itself)
+{
+    size_t n = s->p->n;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0, variance = 0, mm = (double)m * (double)(m + 1);
+        over_noise[i] = itself[i] = 0;
+        if (i < m || i + m >= n)
+            continue;
+        for (size_t k = 0; k <= 2 * m; k++) {
+            double j = (double)k - (double)m, c = mm - 3 * j * j;
+            sum += c * s->net[i + k - m];
+            variance += pow(c * s->sigma[i + k - m] / 0.61, 2);
+        }
+        itself[i] = sum;
+        over_noise[i] = variance > 0 ? sum / sqrt(variance) : 0;
+    }
+}
+
+static size_t nearest_peak(const bragg_peak *peak, size_t n, double x)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < n; k++)
+        if (fabs(peak[k].x - x) < fabs(peak[best].x - x))
+            best = k;
+    return best;
+}
+
+static size_t index_near(const bragg_pattern *p, double x)
+{
+    size_t low = 0, high = p->n - 1;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (p->x[mid] < x)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* A maximum of the curvature that stands out from the valley between it and the peak it
+ * leans on, and is more than the ripples that the peak's own shape makes. */
+static bool is_shoulder(const search *s, const double *over_noise, const double *itself, size_t i, const bragg_peak *on, double fwhm)
+{
+    static const double least_part = 0.06;
+    if (!(over_noise[i] > s->significance && over_noise[i] > over_noise[i - 1] && over_noise[i] >= over_noise[i + 1]))
+        return false;
+    size_t top = index_near(s->p, on->x), from = i < top ? i : top, to = i < top ? top : i;
+    double off = fabs(s->p->x[i] - on->x), valley = over_noise[i], strongest = 0;
+    if (off < 0.6 * fwhm || off > 2.2 * fwhm)
+        return false;
+    for (size_t k = from; k <= to; k++) {
+        valley = fmin(valley, over_noise[k]);
+        strongest = fmax(strongest, itself[k]);
+    }
+    return valley < over_noise[i] - s->significance && itself[i] > least_part * strongest;
+}
+
+/* Its height: what stands there less the tail of the peak it leans on (half Gaussian,
+ * half Lorentzian), and not less than their curvatures say. */
+static bragg_peak measure_shoulder(const search *s, const double *over_noise, const double *itself, size_t i, const bragg_peak *on, double fwhm)
+{
+    size_t top = index_near(s->p, on->x);
+    double most = itself[top], left = over_noise[i - 1], mid = over_noise[i], right = over_noise[i + 1], bend = left - 2 * mid + right;
+    for (size_t k = top > 3 ? top - 3 : 0; k < s->p->n && k <= top + 3; k++)
+        most = fmax(most, itself[k]);
+    double t2 = pow((s->p->x[i] - on->x) / fwhm, 2), tail = on->height * (0.5 * exp2(-4 * t2) + 0.5 / (1 + 4 * t2));
+    double height = fmin(s->smooth[i], fmax(on->height * itself[i] / most, s->smooth[i] - tail)), shift = bend < 0 ? fmin(fmax(0.5 * (left - right) / bend, -0.5), 0.5) : 0;
+    double x = s->p->x[i] + shift * step_at(s->p, i);
+    return (bragg_peak){ x, height, 1.1 * height * fwhm, fwhm, mid, fwhm / fmax(mid, 1), false, true };
+}
+
+static double median_width(const bragg_peak *peak, size_t n, double *scratch)
+{
+    size_t m = 0;
+    for (size_t k = 0; k < n; k++)
+        if (peak[k].significance > 8)
+            scratch[m++] = peak[k].fwhm;
+    qsort(scratch, m, sizeof *scratch, by_value);
+    return m ? scratch[m / 3] : NAN; /* overlap only widens */
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const bragg_peak *x = a, *y = b;
+    return (x->x > y->x) - (x->x < y->x);
+}
+
+/* work: 3 n values. */
+static bragg_status add_shoulders(const search *s, double *work, bragg_peak **peak, size_t *n, bragg_error *err)
+{
+    size_t tops = *n, room = *n;
+    double *over_noise = work, *itself = work + s->p->n, typical = median_width(*peak, tops, work + 2 * s->p->n);
+    double step = (s->p->x[s->p->n - 1] - s->p->x[0]) / (double)(s->p->n - 1), half = floor(0.45 * typical / step);
+    if (!(half >= 2) || half > 200)
+        return BRAGG_OK;
+    curvature(s, (size_t)half, over_noise, itself);
+    for (size_t i = 1; i + 1 < s->p->n; i++) {
+        const bragg_peak *on = &(*peak)[nearest_peak(*peak, tops, s->p->x[i])];
+        double fwhm = fmin(on->fwhm, 1.3 * typical);
+        if (!is_shoulder(s, over_noise, itself, i, on, fwhm))
+            continue;
+        bragg_peak found = measure_shoulder(s, over_noise, itself, i, on, fwhm);
+        bragg_status st = bragg_array_grow(peak, &room, *n + 1, sizeof **peak, err);
+        if (st < 0)
+            return st;
+        (*peak)[(*n)++] = found;
+    }
+    if (*n > tops)
+        qsort(*peak, *n, sizeof **peak, by_place);
+    return BRAGG_OK;
+}
+
 /* Where the second line of a doublet puts the image of a peak: equal d. */
 static double image_of(const bragg_pattern *p, double x)
 {
@@ -138,7 +255,8 @@ static void mark_second_lines(const bragg_pattern *p, bragg_peak *peak, size_t n
         if (k > 0 && !peak[k - 1].alpha2) {
             size_t j = k - 1;
             double off = fabs(image_of(p, peak[j].x) - peak[k].x), height = peak[k].height / (p->ratio2 * peak[j].height);
-            peak[k].alpha2 = off < fmax(peak[j].fwhm, peak[k].fwhm) / 3 && height > 0.6 && height < 1.6;
+            double loose = peak[k].shoulder ? 0.3 : 0.6; /* a shoulder's height is less sure */
+            peak[k].alpha2 = off < fmax(peak[j].fwhm, peak[k].fwhm) / 3 && height > loose && height < 1 / loose;
         }
 }
 
@@ -149,7 +267,7 @@ bragg_status bragg_pattern_peaks(const bragg_pattern *p, double significance, br
     bragg_status st = bragg_pattern_check(p, err);
     if (st < 0)
         return st;
-    double *v = malloc(4 * p->n * sizeof *v);
+    double *v = malloc(6 * p->n * sizeof *v);
     if (!v)
         return bragg_fail(err, BRAGG_ENOMEM, "no room to search %zu points", p->n);
     search s = { p, v, v + p->n, v + 2 * p->n, significance };
@@ -166,6 +284,8 @@ bragg_status bragg_pattern_peaks(const bragg_pattern *p, double significance, br
     }
     if (st == BRAGG_OK)
         st = collect(&s, out, n, err);
+    if (st == BRAGG_OK && *n)
+        st = add_shoulders(&s, v + 3 * p->n, out, n, err);
     if (st == BRAGG_OK)
         mark_second_lines(p, *out, *n);
     free(v);
