@@ -2,6 +2,7 @@
 #ifndef BRAGG_LOG_H
 #define BRAGG_LOG_H
 
+#include <bragg/datetime.h>
 #include <bragg/error.h>
 #include <bragg/observer.h>
 #include <bragg/yaml.h>
@@ -80,11 +81,6 @@ typedef struct bragg_log_table {
     bragg_log_note *notes;
 } bragg_log_table;
 
-typedef enum bragg_date_order {
-    BRAGG_DATE_AUTO,         /**< decided by days above 12; month first (with a note) when they do not */
-    BRAGG_DATE_MDY, BRAGG_DATE_DMY, BRAGG_DATE_YMD
-} bragg_date_order;
-
 /** One entry of a column map: `voltage: {column: "Ecell", unit: mV}`. */
 typedef struct bragg_log_map {
     bragg_channel channel;
@@ -131,11 +127,6 @@ bool bragg_channel_parse(const char *name, bragg_channel *channel);
 const char *bragg_channel_name(bragg_channel channel);
 /** Column by its name without regard to case, or NULL. */
 const bragg_log_column *bragg_log_find(const bragg_log_table *table, const char *name);
-
-/** "2024-05-01T10:00:00.5+02:00", "5/1/2024 10:00:00 AM", "01.05.2024 10:00",
- *  seconds since 1970 or days since 1899-12-30 (spreadsheets) to UTC seconds.
- *  Text without a zone is taken as utc_offset_s from UTC (NAN: 0). */
-bool bragg_time_parse(const char *text, bragg_date_order order, double utc_offset_s, double *unix_s);
 
 /* ---- steps, capacity ---- */
 

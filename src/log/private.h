@@ -61,8 +61,6 @@ bool bragg_unit_known(const char *unit);
 /* Bytes as UTF-8 with a NUL behind, malloc'ed; the source may be UTF-8, UTF-16
  * with a byte order mark, GB 18030 or Latin-1. */
 char *bragg_text_utf8(const unsigned char *bytes, size_t length, size_t *out_length);
-/* "12:34:56.7", "36:00:00", "1-02:03:04", "2d 03:04:05" in seconds. */
-bool bragg_clock_text_parse(const char *text, double *seconds);
 
 /* Lines of a text with their separator; used by .mpt, .csv and .xlsx. */
 typedef struct log_lines {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Dates and clock times in text. */
 #include "config.h"
-#include "private.h"
+#include <bragg/datetime.h>
 #include <bragg/number.h>
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
