@@ -3,14 +3,47 @@
 #include "close.h"
 
 #include <bragg/frame.h>
+#include <bragg/path.h>
 #include <fitsio.h>
+#ifdef HAVE_HDF5
+#include <hdf5.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <tiffio.h>
 #include <unistd.h>
 
-static const char *path = "test_frame.tmp.tif";
+static const char *path = "x.tif"; /* all in a folder of our own, see main() */
+
+/* False, said, when there is no such file. */
+static bool shared(char file[512], const char *name)
+{
+    const char *top = getenv("BRAGG_SHARED");
+    snprintf(file, 512, "%s/data/frames/%s", top ? top : "../shared", name);
+    if (access(file, R_OK) == 0)
+        return true;
+    printf("skipped: no %s\n", file);
+    return false;
+}
+
+static bragg_frame *read_good(const char *name, size_t index)
+{
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_frame_read(name, index, &f, &err) == BRAGG_OK, "%s: %s", name, err.text);
+    return f;
+}
+
+/* One of the samples in the tree. */
+static bragg_frame *read_sample(const char *name, size_t index)
+{
+    const char *top = getenv("TOP_SRCDIR");
+    char file[1024];
+    snprintf(file, sizeof file, "%s/tests/fuzz/corpus/%s", top ? top : ".", name);
+    return read_good(file, index);
+}
 
 /* A value that every type can hold and that tells its place. */
 static double value_at(size_t i, size_t j) { return (double)((i * 7 + j * 3) % 113); }
@@ -177,14 +210,10 @@ END_TEST
 /* data/frames/CHECKS.tsv: shapes, extremes and sums as fabio 0.14 and h5py read. */
 START_TEST(real_frames_have_the_sums_other_readers_found)
 {
-    const char *top = getenv("BRAGG_SHARED");
     char name[512], line[512];
-    snprintf(name, sizeof name, "%s/data/frames/CHECKS.tsv", top ? top : "../shared");
-    FILE *in = fopen(name, "r");
-    if (!in) {
-        printf("skipped: no %s\n", name);
+    if (!shared(name, "CHECKS.tsv"))
         return;
-    }
+    FILE *in = fopen(name, "r");
     size_t seen = 0;
     while (fgets(line, sizeof line, in)) {
         char file[100], set[100] = "", shape[40], type[20], *tab = strchr(line, '\t');
@@ -194,10 +223,11 @@ START_TEST(real_frames_have_the_sums_other_readers_found)
         int got = tab[1] == '\t' ? sscanf(line, "%99s %39s %19s %lf %lf %lf", file, shape, type, &low, &high, &sum)
                                  : sscanf(line, "%99s %99s %39s %19s %lf %lf %lf", file, set, shape, type, &low, &high, &sum) - 1;
         ck_assert_msg(got == 6, "%s", line);
-        char spec[700];
+        char spec[700], there[512];
         size_t n, a = 0, b = 0, c = 0;
         bragg_error err = BRAGG_ERROR_INIT;
-        snprintf(spec, sizeof spec, "%s/data/frames/%s%s%s", top ? top : "../shared", file, *set ? ":" : "", set);
+        ck_assert(shared(there, file));
+        snprintf(spec, sizeof spec, "%s%s%s", there, *set ? ":" : "", set);
         bragg_status st = bragg_frame_count(spec, &n, &err);
         if (st == BRAGG_ENOSUPPORT) { /* a build without HDF5 */
             printf("skipped: %s\n", err.text);
@@ -233,16 +263,12 @@ END_TEST
 START_TEST(damaged_frames_end_in_a_message_or_a_frame)
 {
     static const char *const files[] = { "pilatus300k.edf", "mode3.mar1200", "dlsnxs2cbf_therm_0001.cbf.gz" };
-    const char *top = getenv("BRAGG_SHARED");
     unsigned seed = 11;
     for (int k = 0; k < 3; k++) {
         char name[512];
-        snprintf(name, sizeof name, "%s/data/frames/%s", top ? top : "../shared", files[k]);
-        FILE *in = fopen(name, "rb");
-        if (!in) {
-            printf("skipped: no %s\n", name);
+        if (!shared(name, files[k]))
             return;
-        }
+        FILE *in = fopen(name, "rb");
         unsigned char *all = malloc(2000000);
         size_t n = fread(all, 1, 2000000, in);
         fclose(in);
@@ -273,7 +299,7 @@ END_TEST
 START_TEST(numpy_arrays_read_and_their_lies_are_told)
 {
     const char *header = "\x93NUMPY\x01\x00\x46\x00{'descr': '>i2', 'fortran_order': False, 'shape': (2, 3, 5), }          \n";
-    FILE *out = fopen("test_frame.tmp.npy", "wb");
+    FILE *out = fopen("x.npy", "wb");
     fwrite(header, 1, 80, out);
     for (int i = 0; i < 30; i++) {
         fputc(i >> 8, out);
@@ -282,13 +308,13 @@ START_TEST(numpy_arrays_read_and_their_lies_are_told)
     fclose(out);
     bragg_frame *f;
     bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_frame_read("test_frame.tmp.npy", 1, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frame_read("x.npy", 1, &f, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(f->width == 5 && f->height == 3 && ((int16_t *)f->data)[14] == 29);
     bragg_frame_free(f);
-    ck_assert_int_eq(truncate("test_frame.tmp.npy", 120), 0);
-    ck_assert_int_eq(bragg_frame_read("test_frame.tmp.npy", 1, &f, &err), BRAGG_EDATA);
+    ck_assert_int_eq(truncate("x.npy", 120), 0);
+    ck_assert_int_eq(bragg_frame_read("x.npy", 1, &f, &err), BRAGG_EDATA);
     ck_assert_ptr_nonnull(strstr(err.text, "expected 2 frames of 5 x 3 int16"));
-    unlink("test_frame.tmp.npy");
+    unlink("x.npy");
 }
 END_TEST
 
@@ -300,8 +326,8 @@ START_TEST(fits_images_read_scaled_and_in_cubes)
     unsigned short pixels[105];
     for (int i = 0; i < 105; i++)
         pixels[i] = (unsigned short)(40000 + i); /* BZERO 32768 */
-    unlink("test_frame.tmp.fits");
-    fits_create_file(&f, "test_frame.tmp.fits", &status);
+    unlink("x.fits");
+    fits_create_file(&f, "x.fits", &status);
     fits_create_img(f, USHORT_IMG, 3, dims, &status);
     fits_write_img(f, TUSHORT, 1, 105, pixels, &status);
     fits_close_file(f, &status);
@@ -309,11 +335,11 @@ START_TEST(fits_images_read_scaled_and_in_cubes)
     bragg_frame *out;
     bragg_error err = BRAGG_ERROR_INIT;
     size_t n;
-    ck_assert_msg(bragg_frame_count("test_frame.tmp.fits", &n, &err) == BRAGG_OK && n == 3, "%s", err.text);
-    ck_assert_msg(bragg_frame_read("test_frame.tmp.fits", 2, &out, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frame_count("x.fits", &n, &err) == BRAGG_OK && n == 3, "%s", err.text);
+    ck_assert_msg(bragg_frame_read("x.fits", 2, &out, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(out->type == BRAGG_U16 && out->width == 7 && ((uint16_t *)out->data)[34] == 40104);
     bragg_frame_free(out);
-    fits_create_file(&f, "!test_frame.tmp.fits", &status); /* tile-compressed */
+    fits_create_file(&f, "!x.fits", &status); /* tile-compressed */
     fits_set_compression_type(f, RICE_1, &status);
     fits_create_img(f, LONG_IMG, 2, dims, &status);
     int ints[35];
@@ -322,10 +348,10 @@ START_TEST(fits_images_read_scaled_and_in_cubes)
     fits_write_img(f, TINT, 1, 35, ints, &status);
     fits_close_file(f, &status);
     ck_assert_int_eq(status, 0);
-    ck_assert_msg(bragg_frame_read("test_frame.tmp.fits", 0, &out, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frame_read("x.fits", 0, &out, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(out->height == 5 && ((int32_t *)out->data)[34] == 34 * 34 - 100);
     bragg_frame_free(out);
-    unlink("test_frame.tmp.fits");
+    unlink("x.fits");
 }
 END_TEST
 
@@ -359,15 +385,10 @@ END_TEST
 
 START_TEST(the_camera_s_own_words_are_read)
 {
-    const char *top = getenv("BRAGG_SHARED");
     char name[512];
-    snprintf(name, sizeof name, "%s/data/frames/CeO2_Pilatus1M.tif", top ? top : "../shared");
-    if (access(name, R_OK)) {
-        printf("skipped: no %s\n", name);
+    if (!shared(name, "CeO2_Pilatus1M.tif"))
         return;
-    }
-    bragg_frame *f;
-    ck_assert_int_eq(bragg_frame_read(name, 0, &f, NULL), BRAGG_OK);
+    bragg_frame *f = read_good(name, 0);
     ck_assert(f->exposure_s == 3 && f->distance_m == 0.21143 && f->saturation == 1097223);
     assert_close(f->pixel_slow_m, 172e-6, 1e-12);
     assert_close(f->pixel_fast_m, 172e-6, 1e-12);
@@ -402,7 +423,7 @@ static void put16(unsigned char *at, unsigned v)
 
 START_TEST(frames_of_ge_detectors_follow_two_headers)
 {
-    const char *name = "test_frame.tmp.ge3";
+    const char *name = "x.ge3";
     unsigned char head[8192 + 64] = "ADEPT";
     put16(head + 18, 64);
     put16(head + 22, 3);
@@ -435,7 +456,7 @@ END_TEST
 
 START_TEST(raw_frames_read_as_they_are_described)
 {
-    const char *name = "test_frame.tmp.raw";
+    const char *name = "x.raw";
     static const char *const wrong[] = { "", "30", "30x20", "30x20xint33", "0x20xint32", "30x20xint32+", "30x20xint32,turn", "30x20xint32+-4", "30x70000xint8", "30x20xint32+4,swap " };
     bragg_raw raw;
     bragg_error err = BRAGG_ERROR_INIT;
@@ -465,25 +486,293 @@ END_TEST
 
 START_TEST(marccd_headers_tell_of_the_exposure)
 {
-    const char *top = getenv("BRAGG_SHARED");
     char name[512];
-    snprintf(name, sizeof name, "%s/data/frames/AgBehenate_003.tif", top ? top : "../shared");
-    if (access(name, R_OK)) {
-        printf("skipped: no %s\n", name);
+    if (!shared(name, "AgBehenate_003.tif"))
         return;
-    }
-    bragg_frame *f;
-    ck_assert_int_eq(bragg_frame_read(name, 0, &f, NULL), BRAGG_OK);
+    bragg_frame *f = read_good(name, 0);
     assert_close(f->distance_m, 1.864, 1e-12);
     assert_close(f->exposure_s, 10, 1e-12);
     assert_close(f->pixel_fast_m, 158e-6, 1e-12);
     assert_close(f->wavelength_ang, 1.5, 1e-12);
+    ck_assert(f->time_s == 1265818791); /* "021016192010.51": date -u -d 2010-02-10T16:19:51 +%s */
     bragg_frame_free(f);
 }
 END_TEST
 
+START_TEST(headers_of_text_tell_of_time_beam_and_motors)
+{
+    bragg_frame *f = read_sample("edf/two.edf", 0);
+    ck_assert(f->exposure_s == 2.5 && f->distance_m == 0.25 && f->pixel_fast_m == 1e-4 && f->pixel_slow_m == 1e-4 && f->beam_fast_px == 6.5 && f->beam_slow_px == 5.25);
+    assert_close(f->wavelength_ang, 0.41, 1e-14);
+    ck_assert(f->time_s == 1714557600.5 && f->monitor == 12345);
+    ck_assert(f->n_values == 4 && bragg_frame_get(f, "phi") == 1.5 && bragg_frame_get(f, "SAMX") == -2.25 && bragg_frame_get(f, "temp") == 300.5);
+    ck_assert(isnan(bragg_frame_get(f, "samy")));
+    bragg_frame_free(f);
+    f = read_sample("edf/two.edf", 1); /* the second frame has a header of its own */
+    ck_assert(isnan(f->exposure_s) && isnan(f->time_s) && f->n_values == 0);
+    bragg_frame_free(f);
+    f = read_sample("cbf/offset.cbf.gz", 0);
+    ck_assert(f->exposure_s == 2.5 && f->wavelength_ang == 0.41 && f->distance_m == 0.25 && f->beam_fast_px == 6.5 && f->beam_slow_px == 5.25 && f->saturation == 1048500);
+    ck_assert(f->time_s == 1714557600.25 && bragg_frame_get(f, "start_angle") == 10.5 && bragg_frame_get(f, "phi") == 1.5);
+    ck_assert(((int32_t *)f->data)[3 * 13 + 4] == 70000 && ((int32_t *)f->data)[5 * 13 + 6] == -2);
+    bragg_frame_free(f);
+    f = read_sample("edf/big.edf.gz", 0);
+    ck_assert(f->type == BRAGG_F32 && ((float *)f->data)[29] == 29 * 7 % 113);
+    bragg_frame_free(f);
+    f = read_sample("fits/cube.fits", 2);
+    ck_assert(f->exposure_s == 2.5 && f->time_s == 1714557600.25);
+    bragg_frame_free(f);
+    f = read_sample("tiff/none.tif", 0);
+    ck_assert(f->exposure_s == 2.5 && f->wavelength_ang == 0.41 && f->time_s == 1714557600);
+    bragg_frame_free(f);
+}
+END_TEST
+
+START_TEST(real_headers_tell_what_is_in_them)
+{
+    char name[512];
+    if (!shared(name, "DLS_I03_smargon_0001.cbf.gz"))
+        return;
+    bragg_frame *f = read_good(name, 0);
+    ck_assert(f->beam_fast_px == 1229.30 && f->beam_slow_px == 1200.48 && f->distance_m == 0.29147 && f->wavelength_ang == 0.97625 && f->saturation == 91795);
+    ck_assert(bragg_frame_get(f, "kappa") == 0 && bragg_frame_get(f, "omega_increment") == 0.1 && bragg_frame_get(f, "chi") == 45);
+    ck_assert_str_eq(f->title, "PILATUS3 6M, S/N 60-0126");
+    assert_close(f->time_s, 1511450621.88, 1e-13); /* date -u -d 2017-11-23T15:23:41.880 +%s */
+    bragg_frame_free(f);
+    ck_assert(shared(name, "mode3.mar1200"));
+    f = read_good(name, 0);
+    ck_assert(f->exposure_s == 60 && f->beam_fast_px == 600 && bragg_frame_get(f, "phi") == 0 && bragg_frame_get(f, "chi") == 0);
+    ck_assert(f->time_s == 1177436395); /* date -u -d 'Tue Apr 24 17:39:55 2007' +%s */
+    assert_close(f->pixel_fast_m, 150e-6, 1e-12);
+    bragg_frame_free(f);
+    ck_assert(shared(name, "pilatus300k.edf"));
+    f = read_good(name, 0);
+    ck_assert(f->exposure_s == 1 && f->time_s == 1276715649); /* date -u -d 'Wed Jun 16 19:14:09 2010' +%s */
+    assert_close(f->pixel_slow_m, 172e-6, 1e-12);
+    bragg_frame_free(f);
+#ifdef HAVE_HDF5
+    ck_assert(shared(name, "336502.nxs"));
+    f = read_good(name, 3);
+    assert_close(f->wavelength_ang, 12.398419843320026 / 12.3984, 1e-12);
+    ck_assert_str_eq(f->title, "Pilatus 100k");
+    ck_assert(f->pixel_fast_m == 0.000172 && f->exposure_s > 0 && bragg_frame_get(f, "phi") == 92 && bragg_frame_get(f, "gamma") != 0);
+    bragg_frame_free(f);
+    ck_assert(shared(name, "AgBehenate_228.hdf5"));
+    f = read_good(name, 0); /* lengths without a unit are not believed */
+    ck_assert_msg(isnan(f->distance_m) && f->monitor == 147121 && fabs(f->wavelength_ang - 0.73362836) < 1e-8, "%g %g %.10g", f->distance_m, f->monitor, f->wavelength_ang);
+    bragg_frame_free(f);
+#endif
+}
+END_TEST
+
+#ifdef HAVE_HDF5
+static void put_number(hid_t file, const char *name, double value, const char *unit)
+{
+    hid_t space = H5Screate(H5S_SCALAR), set = H5Dcreate2(file, name, H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0);
+    if (unit) {
+        hid_t type = H5Tcopy(H5T_C_S1);
+        H5Tset_size(type, strlen(unit));
+        hid_t a = H5Acreate2(set, "units", type, space, H5P_DEFAULT, H5P_DEFAULT);
+        H5Awrite(a, type, unit);
+        H5Aclose(a);
+        H5Tclose(type);
+    }
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+static void put_pixels(hid_t file, const char *name, int rank, const hsize_t *dims, const uint32_t *pixels)
+{
+    hid_t space = H5Screate_simple(rank, dims, NULL), set = H5Dcreate2(file, name, H5T_STD_U32BE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert(H5Dwrite(set, H5T_NATIVE_UINT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, pixels) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+static void put_groups(hid_t file, const char *const *names)
+{
+    for (; *names; names++)
+        H5Gclose(H5Gcreate2(file, *names, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+}
+
+/* As a detector of Dectris writes it: the master links to files of frames. */
+static void write_master(const char *name, const char *first, const char *second)
+{
+    static const char *const groups[] = { "/entry", "/entry/data", "/entry/instrument", "/entry/instrument/detector", "/entry/instrument/detector/detectorSpecific",
+                                          "/entry/instrument/beam", "/entry/sample", "/entry/sample/goniometer", NULL };
+    static const char date[] = "2024-05-01T12:00:00.250+02:00";
+    const hsize_t shape[2] = { 3, 5 };
+    uint32_t mask[15] = { [7] = 1, [14] = 1u << 8 };
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1), one = H5Screate(H5S_SCALAR);
+    put_groups(file, groups);
+    put_number(file, "/entry/instrument/detector/count_time", 0.0099, "s");
+    put_number(file, "/entry/instrument/detector/frame_time", 0.01, "s");
+    put_number(file, "/entry/instrument/detector/beam_center_x", 2.125, "pixel");
+    put_number(file, "/entry/instrument/detector/beam_center_y", 1.875, "pixel");
+    put_number(file, "/entry/instrument/detector/detector_distance", 212.5, "mm");
+    put_number(file, "/entry/instrument/detector/x_pixel_size", 7.5e-5, "m");
+    put_number(file, "/entry/instrument/detector/saturation_value", 33000, NULL);
+    put_number(file, "/entry/instrument/beam/incident_wavelength", 0.4103, "angstrom");
+    put_number(file, "/entry/sample/temperature", 27, "C");
+    put_number(file, "/entry/sample/goniometer/omega", -12.5, "degree");
+    put_pixels(file, "/entry/instrument/detector/detectorSpecific/pixel_mask", 2, shape, mask);
+    H5Tset_size(type, sizeof date);
+    hid_t set = H5Dcreate2(file, "/entry/instrument/detector/detectorSpecific/data_collection_date", type, one, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, date);
+    H5Dclose(set);
+    H5Lcreate_external(first, "/entry/data/data", file, "/entry/data/data_000001", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external(second, "/entry/data/data", file, "/entry/data/data_000002", H5P_DEFAULT, H5P_DEFAULT);
+    H5Tclose(type);
+    H5Sclose(one);
+    H5Fclose(file);
+}
+
+static void write_frames(const char *name, uint32_t first)
+{
+    static const char *const groups[] = { "/entry", "/entry/data", NULL };
+    const hsize_t shape[3] = { 2, 3, 5 };
+    uint32_t pixels[30];
+    for (uint32_t k = 0; k < 30; k++)
+        pixels[k] = first + k;
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    put_groups(file, groups);
+    put_pixels(file, "/entry/data/data", 3, shape, pixels);
+    H5Fclose(file);
+}
+
+START_TEST(an_eiger_master_tells_of_frames_in_files_beside_it)
+{
+    size_t n;
+    bragg_frame *f;
+    write_frames("data_1.h5", 100);
+    write_frames("data_2.h5", 200);
+    write_master("master.h5", "data_1.h5", "data_2.h5");
+    ck_assert(bragg_frame_count("master.h5", &n, NULL) == BRAGG_OK && n == 4);
+    f = read_good("master.h5", 3);
+    ck_assert(((uint32_t *)f->data)[14] == 229 && f->width == 5 && f->height == 3);
+    ck_assert(f->exposure_s == 0.0099 && f->beam_fast_px == 2.125 && f->beam_slow_px == 1.875 && f->saturation == 33000 && f->wavelength_ang == 0.4103);
+    assert_close(f->distance_m, 0.2125, 1e-14);
+    assert_close(f->time_s - 1714557600, 0.28, 1e-5); /* the first began at 10:00:00.25 UTC, this is the fourth */
+    assert_close(f->temperature_k, 300.15, 1e-14);
+    ck_assert(bragg_frame_get(f, "omega") == -12.5 && f->pixel_fast_m == 7.5e-5);
+    bragg_frame_free(f);
+    ck_assert_int_eq(bragg_frame_read_mask("master.h5", &f, NULL), BRAGG_OK);
+    ck_assert(f && f->height == 3 && ((uint32_t *)f->data)[7] == 1 && ((uint32_t *)f->data)[14] == 256 && !((uint32_t *)f->data)[8]);
+    bragg_frame_free(f);
+    ck_assert(bragg_frame_read_mask("data_1.h5", &f, NULL) == BRAGG_OK && !f);
+}
+END_TEST
+
+START_TEST(links_out_of_the_folder_are_told_and_not_followed)
+{
+    char outside[600], here[512];
+    bragg_frame *f;
+    mkdir("in", 0700);
+    mkdir("in/deep", 0700);
+    write_frames("outer.h5", 100);
+    write_frames("in/deep/data_1.h5", 100);
+    snprintf(outside, sizeof outside, "%s/outer.h5", getcwd(here, sizeof here));
+    const char *const away[] = { "../outer.h5", outside, "deep/../../outer.h5" };
+    for (int k = 0; k < 3; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        write_master("in/master.h5", "deep/data_1.h5", away[k]); /* folders below are inside */
+        ck_assert_int_eq(bragg_frame_read("in/master.h5", 0, &f, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, "outer.h5', which is not in this file's folder") && strstr(err.text, "data_000002"), "%s", err.text);
+    }
+    ck_assert_int_eq(symlink("../outer.h5", "in/looks-inside.h5"), 0);
+    write_master("in/master.h5", "looks-inside.h5", "deep/data_1.h5");
+    ck_assert_int_eq(bragg_frame_read("in/master.h5", 0, &f, NULL), BRAGG_EDATA);
+    bragg_frame_free(read_good("outer.h5:/entry/data/data", 0)); /* named itself it is read */
+}
+END_TEST
+
+START_TEST(data_sets_do_not_take_bytes_of_other_files)
+{
+    const hsize_t shape[3] = { 1, 3, 5 };
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    hid_t file = H5Fcreate("thief.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), made = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, shape, NULL);
+    H5Pset_external(made, "/etc/passwd", 0, 60);
+    H5Dclose(H5Dcreate2(file, "/stolen", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Pclose(made);
+    made = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_virtual(made, space, "../outer.h5", "/entry/data/data", space);
+    H5Dclose(H5Dcreate2(file, "/borrowed", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Pclose(made);
+    H5Sclose(space);
+    H5Fclose(file);
+    ck_assert_int_eq(bragg_frame_read("thief.h5:/stolen", 0, &f, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "'/stolen' leads to '/etc/passwd', which is not in this file's folder"), "%s", err.text);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_frame_read("thief.h5:/borrowed", 0, &f, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "'../outer.h5', which is not"), "%s", err.text);
+}
+END_TEST
+
+/* An optional filter is passed by when written without it, but named in the file. */
+START_TEST(a_missing_filter_is_named_with_its_package)
+{
+    const hsize_t shape[3] = { 1, 3, 5 };
+    const unsigned char chunk[60] = { 1, 2, 3 };
+    const hsize_t at[3] = { 0 };
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    hid_t file = H5Fcreate("packed.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), made = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, shape, NULL);
+    H5Pset_chunk(made, 3, shape);
+    H5Pset_filter(made, 32008, H5Z_FLAG_OPTIONAL, 0, NULL);
+    hid_t set = H5Dcreate2(file, "/frames", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT);
+    ck_assert(H5Dwrite_chunk(set, H5P_DEFAULT, 0, at, sizeof chunk, chunk) >= 0);
+    H5Dclose(set);
+    H5Pclose(made);
+    H5Sclose(space);
+    H5Fclose(file);
+    if (H5Zfilter_avail(32008) > 0) {
+        printf("skipped: this machine has the bitshuffle filter\n");
+        return;
+    }
+    ck_assert_int_eq(bragg_frame_read("packed.h5", 0, &f, &err), BRAGG_ENOSUPPORT);
+    ck_assert_msg(strstr(err.text, "'frames' is compressed with bitshuffle (package bitshuffle"), "%s", err.text);
+}
+END_TEST
+
+START_TEST(a_data_set_without_data_is_no_detector)
+{
+    const hsize_t shape[2] = { 60000, 4000 }, chunk[2] = { 100, 100 };
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    hid_t file = H5Fcreate("empty.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), made = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, shape, NULL);
+    H5Pset_chunk(made, 2, chunk);
+    H5Dclose(H5Dcreate2(file, "/frames", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Pclose(made);
+    H5Sclose(space);
+    H5Fclose(file);
+    ck_assert_int_eq(bragg_frame_read("empty.h5", 0, &f, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "expected 4000 x 60000 pixels, found 0 bytes"), "%s", err.text);
+}
+END_TEST
+#endif
+
+/* What the tests have left. */
+static void empty_folder(bragg_arena *arena, const char *folder)
+{
+    const char **left;
+    size_t n;
+    if (bragg_path_list(arena, folder, NULL, &left, &n, NULL) < 0)
+        return;
+    for (size_t k = 0; k < n; k++)
+        if (unlink(left[k]))
+            empty_folder(arena, left[k]);
+    rmdir(folder);
+}
+
 int main(void)
 {
+    const char *folder = getenv("TMPDIR");
+    char work[512];
+    snprintf(work, sizeof work, "%s/bragg-frame-XXXXXX", folder ? folder : "/tmp");
+    if (!mkdtemp(work) || chdir(work))
+        return 99;
     Suite *suite = suite_create("frame");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
@@ -502,10 +791,22 @@ int main(void)
     tcase_add_test(all, frames_of_ge_detectors_follow_two_headers);
     tcase_add_test(all, raw_frames_read_as_they_are_described);
     tcase_add_test(all, marccd_headers_tell_of_the_exposure);
+    tcase_add_test(all, headers_of_text_tell_of_time_beam_and_motors);
+    tcase_add_test(all, real_headers_tell_what_is_in_them);
+#ifdef HAVE_HDF5
+    tcase_add_test(all, an_eiger_master_tells_of_frames_in_files_beside_it);
+    tcase_add_test(all, links_out_of_the_folder_are_told_and_not_followed);
+    tcase_add_test(all, data_sets_do_not_take_bytes_of_other_files);
+    tcase_add_test(all, a_missing_filter_is_named_with_its_package);
+    tcase_add_test(all, a_data_set_without_data_is_no_detector);
+#endif
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    bragg_arena *arena = bragg_arena_new();
+    empty_folder(arena, work);
+    bragg_arena_free(arena);
     return failed ? 1 : 0;
 }

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/** Is this machine's own order little-endian? */
+#define BRAGG_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /** Little-endian numbers in the bytes of a file, wherever they stand. */
 static inline uint16_t bragg_le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
 

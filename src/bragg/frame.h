@@ -15,6 +15,13 @@ typedef enum bragg_pixel {
 size_t bragg_pixel_size(bragg_pixel type);
 const char *bragg_pixel_name(bragg_pixel type);   /**< "int32" */
 
+/** A motor, a counter or anything else that a file tells of a frame by a name of its
+ *  own, in the file's own unit. */
+typedef struct bragg_frame_value {
+    char name[32];
+    double value;
+} bragg_frame_value;
+
 /** A 2D detector frame as its file defines it.
  *
  *      data: height rows of width pixels, the file's first row first:
@@ -26,7 +33,10 @@ typedef struct bragg_frame {
     /* what the file says of the exposure; NAN when it does not */
     double exposure_s, wavelength_ang, distance_m, temperature_k, monitor, time_s;
     double pixel_slow_m, pixel_fast_m;
+    double beam_slow_px, beam_fast_px; /**< where the direct beam hits, by the file's word */
     double saturation;           /**< counts beyond which the detector saturates */
+    size_t n_values;
+    bragg_frame_value *value;    /**< motors and the like, in the file's order */
     char title[96];              /**< the detector or what the file says of itself; may be "" */
 } bragg_frame;
 
@@ -34,10 +44,22 @@ typedef struct bragg_frame {
 bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, bragg_frame **out, bragg_error *err);
 void bragg_frame_free(bragg_frame *frame);
 
+/** Add a motor or the like; a name seen before is set anew, a value that is no number
+ *  is left out. */
+bragg_status bragg_frame_set(bragg_frame *frame, const char *name, double value, bragg_error *err);
+/** Value of that name, whatever its case; NAN without one. */
+double bragg_frame_get(const bragg_frame *frame, const char *name);
+/** All that is known of one frame (not its pixels) into another. */
+bragg_status bragg_frame_copy_facts(const bragg_frame *from, bragg_frame *to, bragg_error *err);
+
 /** Number of frames in a file. */
 bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err);
 /** Read frame `index` (from 0).  The format is known by its first bytes. */
 bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err);
+
+/** The mask that a file has beside its frames (the pixel_mask of NeXus and Eiger files), as
+ *  a frame of the same shape; NULL without one. */
+bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_error *err);
 
 /** A file of frames without a header that we know: "2048x2048xuint16+8192,swap" is 2048
  *  columns and rows behind 8192 bytes, of the byte order that this machine has not. */

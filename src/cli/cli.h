@@ -60,6 +60,9 @@ bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geome
 /** The experiment as it is in force, to a file or (path NULL) to standard output; more:
  *  what the command itself takes for granted, YAML, may be NULL. */
 bragg_status cli_write_config(const bragg_experiment *experiment, const char *more, const char *path, bool force, bragg_error *err);
+/** Mark in a mask what the file of frame f, at path, masks itself. */
+bragg_status cli_mask_add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err);
+
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
 /** "Bi,Sb,K" to atomic numbers; option names the option in messages. */

@@ -258,6 +258,8 @@ static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
         w->wavelength_ang = g.wavelength_ang;
     if (st == BRAGG_OK)
         st = cli_mask_read(w->mask, w->flip, w->poni || w->detector ? &g : NULL, f, &mask, err);
+    if (st == BRAGG_OK)
+        st = cli_mask_add_own(path, w->flip, f, mask, err);
     if (st == BRAGG_OK && w->orient) {
         st = print_orientations(f, mask, &g, w->json, err);
     } else if (st == BRAGG_OK) {

@@ -49,6 +49,19 @@ bragg_status cli_frame_read(const char *path, size_t index, const char *flip, br
     return cli_frame_read_raw(path, index, flip, NULL, f, err);
 }
 
+bragg_status cli_mask_add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    bragg_frame *own = NULL;
+    bool both = flip && !strcmp(flip, "both");
+    bragg_status st = bragg_frame_read_mask(path, &own, err);
+    if (st < 0 || !own)
+        return st;
+    bragg_frame_flip(own, both || (flip && *flip == 'v'), both || (flip && *flip == 'h'));
+    st = bragg_frame_add_mask(own, f->width, f->height, mask, err);
+    bragg_frame_free(own);
+    return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
+}
+
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err)
 {
     bragg_frame *m = NULL;

@@ -148,11 +148,14 @@ static bragg_status make_plan(run *r, bragg_error *err)
     uint8_t *mask = NULL;
     bragg_error problem = BRAGG_ERROR_INIT;
     bragg_status st = BRAGG_EDATA;
+    size_t first = 0;
     for (size_t k = 0; k < r->n && st < 0; k++)
-        st = cli_frame_read_raw(r->job[k].path, r->job[k].index, r->w->flip, r->w->raw, &f, &problem);
+        st = cli_frame_read_raw(r->job[first = k].path, r->job[k].index, r->w->flip, r->w->raw, &f, &problem);
     if (st < 0)
         return r->n ? bragg_fail(err, problem.status, "%s", problem.text) : bragg_fail(err, BRAGG_EDATA, "expected frames, found none in the files");
     st = cli_mask_read(r->w->mask, r->w->flip, &r->g, f, &mask, err);
+    if (st == BRAGG_OK)
+        st = cli_mask_add_own(r->job[first].path, r->w->flip, f, mask, err);
     r->plan_options.flat = r->flat;
     if (st == BRAGG_OK)
         st = bragg_plan_new(&r->g, f->height, f->width, mask, &r->plan_options, &r->plan, err);
@@ -382,6 +385,8 @@ static bragg_status write_texts(run *r, bragg_error *err)
         p->pixel_rad = bragg_plan_pixel_rad(r->plan);
         p->time_s = r->row[k].time_s;
         p->temperature_k = r->row[k].temperature_k;
+        p->counting_s = r->row[k].exposure_s;
+        p->monitor = r->row[k].monitor;
         for (size_t b = 0; b < r->bins; b++)
             p->x[b] = bragg_plan_ring_centre(r->plan, b);
         memcpy(p->y, r->intensity + k * r->bins, r->bins * sizeof *p->y);

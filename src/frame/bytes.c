@@ -4,10 +4,17 @@
 #include "bytes.h"
 
 #include <bragg/array.h>
+#include <bragg/datetime.h>
+#include <bragg/number.h>
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 /* 64 Mpixel of doubles: nothing a detector writes is longer. */
@@ -42,6 +49,65 @@ bragg_status bragg_frame_load(const char *path, bytes *out, bragg_error *err)
     }
     out->at[out->n] = 0;
     return BRAGG_OK;
+}
+
+bragg_status bragg_frame_open(const char *path, frame_file *f, bragg_error *err)
+{
+    unsigned char magic[2];
+    struct stat info;
+    *f = (frame_file){ .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC) };
+    if (f->fd < 0 || fstat(f->fd, &info)) {
+        bragg_status st = bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        bragg_frame_close(f);
+        return st;
+    }
+    f->n = (size_t)info.st_size;
+    if (S_ISREG(info.st_mode) && !(pread(f->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b))
+        return BRAGG_OK;
+    bragg_status st = bragg_frame_load(path, &f->all, err); /* packed, or no plain file */
+    f->n = f->all.n;
+    if (st < 0)
+        bragg_frame_close(f);
+    return st;
+}
+
+void bragg_frame_close(frame_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f->all.at);
+    *f = (frame_file){ .fd = -1 };
+}
+
+bragg_status bragg_frame_piece(const frame_file *f, size_t at, size_t n, void *out, bragg_error *err)
+{
+    size_t got = 0;
+    if (at > f->n || n > f->n - at)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu bytes at byte %zu, the file has %zu", f->path, n, at, f->n);
+    if (f->all.at) {
+        memcpy(out, f->all.at + at, n);
+        return BRAGG_OK;
+    }
+    while (got < n) {
+        ssize_t some = pread(f->fd, (char *)out + got, n - got, (off_t)(at + got));
+        if (some > 0)
+            got += (size_t)some;
+        else if (some == 0 || errno != EINTR)
+            return bragg_fail(err, BRAGG_EIO, "%s: %s", f->path, some ? strerror(errno) : "has become shorter while it was read");
+    }
+    return BRAGG_OK;
+}
+
+bragg_status bragg_frame_raw_pixels(const frame_file *f, size_t at, size_t width, size_t height, bragg_pixel type, bool swap, bragg_frame **out, bragg_error *err)
+{
+    size_t size = bragg_pixel_size(type), n = width * height;
+    bragg_status st = bragg_frame_new(width, height, type, out, err);
+    if (st < 0)
+        return bragg_context(err, st, "%s", f->path);
+    st = bragg_frame_piece(f, at, n * size, (*out)->data, err);
+    if (st == BRAGG_OK && swap)
+        bragg_frame_swap((*out)->data, n, size);
+    return st;
 }
 
 size_t bragg_frame_head(const char *path, unsigned char *head, size_t n)
@@ -83,4 +149,28 @@ bool bragg_frame_header(const unsigned char *at, size_t n, const char *key, char
         return used > 0;
     }
     return false;
+}
+
+double bragg_frame_header_number(const unsigned char *at, size_t n, const char *key)
+{
+    char text[128];
+    const char *end;
+    double v;
+    return bragg_frame_header(at, n, key, text, sizeof text) && bragg_number_scan(text, &end, &v) ? v : NAN;
+}
+
+/* "Wed Jun 16 19:14:09 2010" as C writes it, "2014:10:24 16:33:09" as cameras do, and
+ * whatever else is a date. */
+double bragg_frame_time(const char *text)
+{
+    char month[4], clock[32], other[80];
+    int day, year;
+    double t;
+    if (isalpha((unsigned char)*text) && sscanf(text, "%*3s %3s %d %31s %d", month, &day, clock, &year) == 4)
+        snprintf(other, sizeof other, "%d %s %d %s", day, month, year, clock);
+    else
+        snprintf(other, sizeof other, "%s", text);
+    if (strlen(other) > 9 && other[4] == ':' && other[7] == ':')
+        other[4] = other[7] = '-';
+    return bragg_time_parse(other, BRAGG_DATE_AUTO, 0, &t) ? t : NAN;
 }

@@ -90,8 +90,7 @@ static bragg_status unpack(const char *path, const bytes *b, bragg_frame **out, 
         return bragg_context(err, st, "%s", path);
     if (!decode(mark + 4, n, (*out)->data, (size_t)(width * height)))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %lld x %lld pixels, found the end before", path, width, height);
-    bragg_frame_dectris(*out, b->at, head);
-    return BRAGG_OK;
+    return bragg_frame_dectris(*out, b->at, head, err);
 }
 
 static bragg_status read_cbf(const char *path, size_t index, bragg_frame **out, bragg_error *err)

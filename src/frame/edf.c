@@ -4,8 +4,11 @@
 #include "bytes.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <math.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,95 +50,175 @@ static bragg_status whole_number(const char *path, const unsigned char *h, size_
     return BRAGG_OK;
 }
 
-/* The frame that starts at `from`; OK with data = 0 at the end of the file. */
-static bragg_status one_header(const char *path, const bytes *b, size_t from, edf *e, bragg_error *err)
+enum { MOST_HEADER = 1 << 16 };
+
+/* The header that starts behind `from`, closed by "}\n", into h of MOST_HEADER + 1 bytes; n = 0 at
+ * the end of the file. */
+static bragg_status load_header(const frame_file *f, size_t from, char *h, edf *e, size_t *n, bragg_error *err)
 {
-    char text[64];
-    while (from < b->n && b->at[from] != '{')
-        from++;
     *e = (edf){ .header = from };
-    if (from >= b->n)
+    *n = 0;
+    if (from >= f->n)
         return BRAGG_OK;
-    const unsigned char *close = memmem(b->at + from, b->n - from, "}\n", 2);
+    size_t most = f->n - from < MOST_HEADER ? f->n - from : MOST_HEADER;
+    bragg_status st = bragg_frame_piece(f, from, most, h, err);
+    if (st < 0)
+        return st;
+    h[most] = '\0';
+    const char *open = memchr(h, '{', most), *close = open ? memmem(open, most - (size_t)(open - h), "}\n", 2) : NULL;
+    if (!open)
+        return BRAGG_OK; /* padding behind the last frame */
     if (!close)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected '}' behind the header, found the end", path);
-    const unsigned char *h = b->at + from;
-    size_t n = (size_t)(close - h);
-    bragg_status st = whole_number(path, h, n, "Dim_1", &e->width, err);
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected '}' behind the header, found none in %zu bytes", f->path, most);
+    *n = (size_t)(close - open);
+    memmove(h, open, *n);
+    h[*n] = '\0';
+    e->data = from + (size_t)(close - h) + 2;
+    return BRAGG_OK;
+}
+
+/* The frame that starts at `from`; OK with data = 0 at the end of the file. */
+static bragg_status one_header(const frame_file *f, size_t from, char *text, edf *e, bragg_error *err)
+{
+    char word[64] = "";
+    size_t n;
+    const char *path = f->path;
+    const unsigned char *h = (const unsigned char *)text;
+    bragg_status st = load_header(f, from, text, e, &n, err);
+    if (st < 0 || !n)
+        return st;
+    st = whole_number(path, h, n, "Dim_1", &e->width, err);
     if (st == BRAGG_OK)
         st = whole_number(path, h, n, "Dim_2", &e->height, err);
     if (st < 0)
         return st;
-    if (!bragg_frame_header(h, n, "DataType", text, sizeof text) || !pixel_type(text, &e->type))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: header: unknown DataType '%s'", path, text);
-    if (bragg_frame_header(h, n, "Compression", text, sizeof text) && strncasecmp(text, "no", 2))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: header: compression '%s' is not read", path, text);
-    e->big_endian = bragg_frame_header(h, n, "ByteOrder", text, sizeof text) && !strncasecmp(text, "high", 4);
-    e->data = (size_t)(close - b->at) + 2;
+    if (!bragg_frame_header(h, n, "DataType", word, sizeof word) || !pixel_type(word, &e->type))
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: header: unknown DataType '%s'", path, word);
+    if (bragg_frame_header(h, n, "Compression", word, sizeof word) && strncasecmp(word, "no", 2))
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: header: compression '%s' is not read", path, word);
+    e->big_endian = bragg_frame_header(h, n, "ByteOrder", word, sizeof word) && !strncasecmp(word, "high", 4);
     e->size = e->width * e->height * bragg_pixel_size(e->type);
-    if (e->data > b->n || e->size > b->n - e->data)
+    if (e->data > f->n || e->size > f->n - e->data)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu %s pixels (%zu bytes), found %zu bytes", path, e->width, e->height,
-                          bragg_pixel_name(e->type), e->size, b->n - e->data);
+                          bragg_pixel_name(e->type), e->size, f->n - e->data);
     return BRAGG_OK;
 }
 
-static bragg_status find_frame(const char *path, const bytes *b, size_t index, edf *e, size_t *count, bragg_error *err)
+/* Frames up to `index` (all: SIZE_MAX), and how many they are; the header of the last
+ * one seen is left in h. */
+static bragg_status find_frame(const frame_file *f, size_t index, char *h, edf *e, size_t *count, bragg_error *err)
 {
-    size_t from = 0, n = 0;
-    for (;;) {
+    size_t from = 0;
+    for (*count = 0; *count == 0 || *count - 1 < index; ++*count) {
         edf now;
-        bragg_status st = one_header(path, b, from, &now, err);
+        bragg_status st = one_header(f, from, h, &now, err);
         if (st < 0)
             return st;
         if (!now.data)
-            break;
-        if (n++ == index)
-            *e = now;
+            return BRAGG_OK;
+        *e = now;
         from = now.data + now.size;
     }
-    *count = n;
     return BRAGG_OK;
 }
 
 static bragg_status count(const char *path, size_t *n, bragg_error *err)
 {
-    bytes b;
+    frame_file f;
     edf e;
-    bragg_status st = bragg_frame_load(path, &b, err);
-    if (st == BRAGG_OK)
-        st = find_frame(path, &b, 0, &e, n, err);
-    free(b.at);
+    char *h = malloc(MOST_HEADER + 1);
+    bragg_status st = h ? bragg_frame_open(path, &f, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
+    if (st == BRAGG_OK) {
+        st = find_frame(&f, SIZE_MAX, h, &e, n, err);
+        bragg_frame_close(&f);
+    }
+    free(h);
     return st;
 }
 
-static double header_number(const bytes *b, const edf *e, const char *key)
+/* "motor_mne = phi samx ;" names what "motor_pos = 1.5 -2.25 ;" says. */
+static bragg_status take_list(const unsigned char *h, size_t n, const char *names_key, const char *values_key, bragg_frame *f, bragg_error *err)
 {
-    char text[64];
-    double v;
-    return bragg_frame_header(b->at + e->header, e->data - e->header, key, text, sizeof text) && bragg_number_parse(text, &v) ? v : NAN;
+    enum { MOST_LINE = 8192 };
+    char *names = malloc(2 * MOST_LINE), *values = names + MOST_LINE, *name_at = NULL, *value_at = NULL;
+    if (!names)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header's line");
+    bragg_status st = BRAGG_OK;
+    if (bragg_frame_header(h, n, names_key, names, MOST_LINE) && bragg_frame_header(h, n, values_key, values, MOST_LINE)) {
+        char *name = strtok_r(names, " \t", &name_at), *value = strtok_r(values, " \t", &value_at);
+        for (; st == BRAGG_OK && name && value; name = strtok_r(NULL, " \t", &name_at), value = strtok_r(NULL, " \t", &value_at)) {
+            double v;
+            if (bragg_number_parse(value, &v))
+                st = bragg_frame_set(f, name, v, err);
+        }
+    }
+    free(names);
+    return st;
+}
+
+/* The first of these counters that is there. */
+static double counter(const bragg_frame *f, const char *const *names)
+{
+    double v = NAN;
+    for (; *names && isnan(v); names++)
+        v = bragg_frame_get(f, *names);
+    return v;
+}
+
+/* Keys as the ESRF's programs write them (P. Boesecke, J. Appl. Cryst. 40 (2007) s423),
+ * lengths in m; where a key ends in its unit it is ours. */
+static bragg_status take_facts(const unsigned char *h, size_t n, bragg_frame *f, bragg_error *err)
+{
+    static const char *const monitors[] = { "mon", "monitor", "i0", "ic0", NULL };
+    static const struct { const char *key; size_t offset; double unit; } keys[] = {
+        { "count_time", offsetof(bragg_frame, exposure_s), 1 }, { "ExposureTime", offsetof(bragg_frame, exposure_s), 1 },
+        { "WaveLength", offsetof(bragg_frame, wavelength_ang), 1e10 }, { "SampleDistance", offsetof(bragg_frame, distance_m), 1 },
+        { "PSize_1", offsetof(bragg_frame, pixel_fast_m), 1 }, { "PSize_2", offsetof(bragg_frame, pixel_slow_m), 1 },
+        { "Center_1", offsetof(bragg_frame, beam_fast_px), 1 }, { "Center_2", offsetof(bragg_frame, beam_slow_px), 1 },
+        { "Temperature_K", offsetof(bragg_frame, temperature_k), 1 }, { "Monitor", offsetof(bragg_frame, monitor), 1 },
+        { "Saturation", offsetof(bragg_frame, saturation), 1 }, { "time_of_day", offsetof(bragg_frame, time_s), 1 } };
+    char text[96];
+    bragg_status st = bragg_frame_dectris(f, h, n, err);
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        double v = keys[k].unit * bragg_frame_header_number(h, n, keys[k].key);
+        if (isfinite(v))
+            *(double *)((char *)f + keys[k].offset) = v;
+    }
+    if (!(f->time_s > 1e8)) /* seconds of the day alone are no date */
+        f->time_s = bragg_frame_header(h, n, "Date", text, sizeof text) || bragg_frame_header(h, n, "time", text, sizeof text) ? bragg_frame_time(text) : NAN;
+    if (st == BRAGG_OK)
+        st = take_list(h, n, "motor_mne", "motor_pos", f, err);
+    if (st == BRAGG_OK)
+        st = take_list(h, n, "counter_mne", "counter_pos", f, err);
+    if (isnan(f->monitor))
+        f->monitor = counter(f, monitors);
+    if (!*f->title && bragg_frame_header(h, n, "title", text, sizeof text) && *text != '#')
+        snprintf(f->title, sizeof f->title, "%s", text);
+    return st;
+}
+
+static bragg_status read_frame(const frame_file *f, size_t index, char *h, bragg_frame **out, bragg_error *err)
+{
+    edf e = { 0 };
+    size_t n = 0;
+    bragg_status st = find_frame(f, index, h, &e, &n, err);
+    if (st == BRAGG_OK && index >= n)
+        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", f->path, index, n);
+    if (st == BRAGG_OK)
+        st = bragg_frame_raw_pixels(f, e.data, e.width, e.height, e.type, e.big_endian == BRAGG_LITTLE_ENDIAN, out, err);
+    return st < 0 ? st : take_facts((const unsigned char *)h, strlen(h), *out, err);
 }
 
 static bragg_status read_edf(const char *path, size_t index, bragg_frame **out, bragg_error *err)
 {
-    bytes b;
-    edf e = { 0 };
-    size_t n = 0;
-    bragg_status st = bragg_frame_load(path, &b, err);
-    if (st == BRAGG_OK)
-        st = find_frame(path, &b, index, &e, &n, err);
-    if (st == BRAGG_OK && index >= n)
-        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", path, index, n);
-    if (st == BRAGG_OK)
-        st = bragg_frame_new(e.width, e.height, e.type, out, err);
+    frame_file f;
+    char *h = malloc(MOST_HEADER + 1);
+    bragg_status st = h ? bragg_frame_open(path, &f, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
     if (st == BRAGG_OK) {
-        memcpy((*out)->data, b.at + e.data, e.size);
-        if (e.big_endian)
-            bragg_frame_swap((*out)->data, e.width * e.height, bragg_pixel_size(e.type));
-        (*out)->exposure_s = header_number(&b, &e, "count_time");
-        (*out)->wavelength_ang = 1e10 * header_number(&b, &e, "WaveLength");
-        (*out)->distance_m = header_number(&b, &e, "SampleDistance");
+        st = read_frame(&f, index, h, out, err);
+        bragg_frame_close(&f);
     }
-    free(b.at);
+    free(h);
     return st;
 }
 

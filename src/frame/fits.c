@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* FITS images and cubes through cfitsio: scaled, tile-compressed, blank pixels. */
 #include "config.h"
+#include "bytes.h"
 #include "reader.h"
 
 #include <fitsio.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool probe(const unsigned char *h, size_t n) { return n > 9 && !memcmp(h, "SIMPLE  =", 9); }
@@ -76,6 +78,44 @@ static bragg_pixel pixel_type(fitsfile *f, int *fits_type)
     return BRAGG_F64;
 }
 
+/* A number under the first of two names that is there; NAN without. */
+static double key_number(fitsfile *f, const char *key, const char *other)
+{
+    double v = NAN;
+    int status = 0;
+    if (fits_read_key(f, TDOUBLE, key, &v, NULL, &status)) {
+        status = 0;
+        if (fits_read_key(f, TDOUBLE, other, &v, NULL, &status))
+            v = NAN;
+    }
+    fits_clear_errmsg();
+    return v;
+}
+
+/* Keywords of the standard (FITS 4.0, 9.) and those that X-ray cameras have in common;
+ * the long names are ours. */
+static void read_facts(fitsfile *f, bragg_frame *out)
+{
+    char text[FLEN_VALUE] = "";
+    int status = 0;
+    out->exposure_s = key_number(f, "EXPTIME", "EXPOSURE");
+    out->wavelength_ang = key_number(f, "WAVELEN", "WAVELENG");
+    out->distance_m = key_number(f, "DISTANCE", "DETDIST");
+    out->temperature_k = key_number(f, "TEMP-K", "SAMPTEMP");
+    out->monitor = key_number(f, "MONITOR", "I0");
+    out->pixel_fast_m = key_number(f, "PIXSIZE1", "XPIXELSZ");
+    out->pixel_slow_m = key_number(f, "PIXSIZE2", "YPIXELSZ");
+    out->beam_fast_px = key_number(f, "BEAM1", "BEAMX");
+    out->beam_slow_px = key_number(f, "BEAM2", "BEAMY");
+    out->saturation = key_number(f, "SATURATE", "SATLEVEL");
+    if (!fits_read_key(f, TSTRING, "DATE-OBS", text, NULL, &status))
+        out->time_s = bragg_frame_time(text);
+    status = 0;
+    if (!fits_read_key(f, TSTRING, "DETECTOR", text, NULL, &status) || (status = 0, !fits_read_key(f, TSTRING, "INSTRUME", text, NULL, &status)))
+        snprintf(out->title, sizeof out->title, "%s", text);
+    fits_clear_errmsg();
+}
+
 static bragg_status read_fits(const char *path, size_t index, bragg_frame **out, bragg_error *err)
 {
     fitsfile *f;
@@ -96,10 +136,7 @@ static bragg_status read_fits(const char *path, size_t index, bragg_frame **out,
         void *null = type == TFLOAT ? (void *)&nan_f : type == TDOUBLE ? (void *)&nan_d : NULL; /* blank pixels */
         if (fits_read_pix(f, type, first, dims[0] * dims[1], null, (*out)->data, &blank, &status))
             st = complain(path, status, err);
-        status = 0;
-        if (fits_read_key(f, TDOUBLE, "EXPTIME", &(*out)->exposure_s, NULL, &status))
-            (*out)->exposure_s = NAN;
-        fits_clear_errmsg();
+        read_facts(f, *out);
     }
     fits_close_file(f, &closed);
     return st;

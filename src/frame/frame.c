@@ -21,10 +21,10 @@ const char *bragg_pixel_name(bragg_pixel type) { return types[type].name; }
 
 bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, bragg_frame **out, bragg_error *err)
 {
-    enum { MOST = 1 << 16 }; /* the largest detectors have some 20000 pixels a side */
+    enum { MOST = 1 << 16, MOST_PIXELS = 1 << 28 }; /* the largest detectors have some 20000 pixels a side */
     *out = NULL;
-    if (width < 1 || height < 1 || width > MOST || height > MOST)
-        return bragg_fail(err, BRAGG_EDATA, "frame: expected 1 to %d pixels a side, found %zu x %zu", MOST, width, height);
+    if (width < 1 || height < 1 || width > MOST || height > MOST || width * height > MOST_PIXELS)
+        return bragg_fail(err, BRAGG_EDATA, "frame: expected 1 to %d pixels a side and at most %d of them, found %zu x %zu", MOST, MOST_PIXELS, width, height);
     bragg_frame *f = calloc(1, sizeof *f);
     if (f)
         f->data = calloc(width * height, types[type].size);
@@ -36,7 +36,7 @@ bragg_status bragg_frame_new(size_t width, size_t height, bragg_pixel type, brag
     f->height = height;
     f->type = type;
     f->exposure_s = f->wavelength_ang = f->distance_m = f->temperature_k = f->monitor = f->time_s = NAN;
-    f->pixel_slow_m = f->pixel_fast_m = f->saturation = NAN;
+    f->pixel_slow_m = f->pixel_fast_m = f->beam_slow_px = f->beam_fast_px = f->saturation = NAN;
     *out = f;
     return BRAGG_OK;
 }
@@ -46,7 +46,62 @@ void bragg_frame_free(bragg_frame *f)
     if (!f)
         return;
     free(f->data);
+    free(f->value);
     free(f);
+}
+
+/* ------------------------------------------------------------------- facts */
+
+static bragg_frame_value *find_value(const bragg_frame *f, const char *name)
+{
+    for (size_t k = 0; k < f->n_values; k++)
+        if (!strcasecmp(f->value[k].name, name))
+            return &f->value[k];
+    return NULL;
+}
+
+bragg_status bragg_frame_set(bragg_frame *f, const char *name, double value, bragg_error *err)
+{
+    enum { MOST_VALUES = 512 };
+    bragg_frame_value v = { "", value };
+    snprintf(v.name, sizeof v.name, "%s", name);
+    if (!isfinite(value) || !*v.name)
+        return BRAGG_OK;
+    bragg_frame_value *old = find_value(f, v.name);
+    if (old) {
+        *old = v;
+        return BRAGG_OK;
+    }
+    if (f->n_values == MOST_VALUES)
+        return BRAGG_OK;
+    bragg_frame_value *more = realloc(f->value, (f->n_values + 1) * sizeof *more);
+    if (!more)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu values of a frame", f->n_values + 1);
+    more[f->n_values++] = v;
+    f->value = more;
+    return BRAGG_OK;
+}
+
+double bragg_frame_get(const bragg_frame *f, const char *name)
+{
+    const bragg_frame_value *v = find_value(f, name);
+    return v ? v->value : NAN;
+}
+
+bragg_status bragg_frame_copy_facts(const bragg_frame *from, bragg_frame *to, bragg_error *err)
+{
+    bragg_frame old = *to;
+    bragg_status st = BRAGG_OK;
+    *to = *from;
+    to->width = old.width;
+    to->height = old.height;
+    to->type = old.type;
+    to->data = old.data;
+    to->n_values = old.n_values;
+    to->value = old.value;
+    for (size_t k = 0; st == BRAGG_OK && k < from->n_values; k++)
+        st = bragg_frame_set(to, from->value[k].name, from->value[k].value, err);
+    return st;
 }
 
 /* ---------------------------------------------------------------- readers */
@@ -89,6 +144,17 @@ bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out,
     bragg_status st = find_reader(path, &reader, err);
     if (st == BRAGG_OK)
         st = reader->read(path, index, out, err);
+    return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
+}
+
+bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    *out = NULL;
+    bragg_status st = find_reader(path, &reader, NULL);
+    if (st < 0 || reader != &bragg_frame_hdf5) /* no other format has one; what is no frame is told elsewhere */
+        return BRAGG_OK;
+    st = bragg_frame_hdf5_mask(path, out, err);
     return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
 }
 

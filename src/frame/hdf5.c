@@ -21,7 +21,15 @@ static bragg_status read_hdf5(const char *path, size_t index, bragg_frame **out,
     (void)index, (void)out;
 }
 
+bragg_status bragg_frame_hdf5_mask(const char *path, bragg_frame **out, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: this build has no HDF5", path);
+    (void)out;
+}
+
 #else
+
+#include "nexus.h"
 
 #include <bragg/hdf5.h>
 #include <bragg/number.h>
@@ -40,6 +48,7 @@ typedef struct place {
 /* The data sets that hold the frames, in order, and their numbers of frames. */
 typedef struct sets {
     hid_t file;
+    nexus_way way;
     size_t n;
     char (*name)[256];
     hsize_t *frames;
@@ -70,13 +79,13 @@ static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
 }
 
 /* Frames in a data set of two or three axes; 0 when it holds none. */
-static hsize_t frames_of(hid_t file, const char *name, hsize_t dims[3])
+static hsize_t frames_of(nexus_way *way, hid_t file, const char *name, hsize_t dims[3])
 {
     hsize_t frames = 0;
-    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set = H5Dopen2(file, name, way->set), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
     int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
     H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
-    if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT)) {
+    if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT) && bragg_nexus_inside(way, set)) {
         dims[0] = 1;
         H5Sget_simple_extent_dims(space, dims + (3 - rank), NULL);
         frames = dims[1] > 1 && dims[2] > 1 ? dims[0] : 0;
@@ -92,7 +101,7 @@ static hsize_t frames_of(hid_t file, const char *name, hsize_t dims[3])
 
 static bool add_set(sets *s, const char *name)
 {
-    hsize_t dims[3], frames = frames_of(s->file, name, dims);
+    hsize_t dims[3], frames = frames_of(&s->way, s->file, name, dims);
     if (!frames || s->n == MOST_SETS || strlen(name) >= sizeof *s->name)
         return false;
     char(*names)[256] = realloc(s->name, (s->n + 1) * sizeof *names);
@@ -110,6 +119,7 @@ static bool add_set(sets *s, const char *name)
 
 typedef struct largest {
     hid_t file;
+    nexus_way *way;
     char name[256];
     hsize_t pixels;
 } largest;
@@ -117,7 +127,7 @@ typedef struct largest {
 static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *payload)
 {
     largest *l = payload;
-    hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->file, name, dims) : 0;
+    hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->way, l->file, name, dims) : 0;
     bool correction = strstr(name, "mask") || strstr(name, "flatfield"); /* of the detector, no frames */
     if (frames && !correction && frames * dims[1] * dims[2] > l->pixels) {
         l->pixels = frames * dims[1] * dims[2];
@@ -138,8 +148,7 @@ static void find_sets(sets *s, const char *path)
     for (int k = 1; k < MOST_SETS; k++) {
         char name[64];
         snprintf(name, sizeof name, "/entry/data/data_%06d", k);
-        if (H5Lexists(s->file, "/entry", H5P_DEFAULT) <= 0 || H5Lexists(s->file, "/entry/data", H5P_DEFAULT) <= 0 ||
-            H5Lexists(s->file, name, H5P_DEFAULT) <= 0)
+        if (!bragg_nexus_exists(&s->way, s->file, name))
             break;
         if (!add_set(s, name)) { /* a link to a file that is not there */
             snprintf(s->missing, sizeof s->missing, "%s", name);
@@ -148,7 +157,7 @@ static void find_sets(sets *s, const char *path)
     }
     if (s->n)
         return;
-    largest l = { s->file, "", 0 };
+    largest l = { s->file, &s->way, "", 0 };
 #if H5_VERSION_GE(1, 12, 0)
     H5Ovisit1(s->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &l);
 #else
@@ -158,36 +167,51 @@ static void find_sets(sets *s, const char *path)
         add_set(s, l.name);
 }
 
-static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *err)
+static void close_sets(sets *s)
 {
-    bragg_status st = parse_place(spec, p, err);
-    if (st < 0)
-        return st;
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
-    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    *s = (sets){ .file = H5Fopen(p->file, H5F_ACC_RDONLY, access) };
-    if (s->file < 0) /* while it grows */
-        s->file = H5Fopen(p->file, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);
-    H5Pclose(access);
-    if (s->file < 0)
-        return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
-    find_sets(s, p->path);
-    if (s->n && !*s->missing)
-        return BRAGG_OK;
     free(s->name);
     free(s->frames);
     H5Fclose(s->file);
+    bragg_nexus_way_close(&s->way);
+}
+
+static bragg_status complain(const place *p, const sets *s, bragg_error *err)
+{
+    const char *what = *p->path ? p->path : *s->missing ? s->missing : "a link";
+    if (*s->way.refused)
+        return bragg_fail(err, BRAGG_EDATA, "%s: '%s' leads to '%s', which is not in this file's folder and is not followed: if it is to be read, name that file itself",
+                          p->file, what, s->way.refused);
     if (*s->missing)
         return bragg_fail(err, BRAGG_EDATA, "%s: '%s' cannot be read: is the file it links to beside the master?", p->file, s->missing);
     return *p->path ? bragg_fail(err, BRAGG_EDATA, "%s: expected frames in '%s', found no data set of 2 or 3 axes", p->file, p->path)
                     : bragg_fail(err, BRAGG_EDATA, "%s: expected frames, found no data set of 2 or 3 axes", p->file);
 }
 
-static void close_sets(sets *s)
+static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *err)
 {
-    free(s->name);
-    free(s->frames);
-    H5Fclose(s->file);
+    bragg_status st = parse_place(spec, p, err);
+    if (st < 0)
+        return st;
+    *s = (sets){ .file = -1 };
+    st = bragg_nexus_way_open(p->file, &s->way, err);
+    if (st < 0)
+        return st;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
+    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+    s->file = H5Fopen(p->file, H5F_ACC_RDONLY, access);
+    if (s->file < 0) /* while it grows */
+        s->file = H5Fopen(p->file, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);
+    H5Pclose(access);
+    if (s->file < 0) {
+        bragg_nexus_way_close(&s->way);
+        return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
+    }
+    find_sets(s, p->path);
+    if (!s->n || *s->missing)
+        st = complain(p, s, err);
+    if (st < 0)
+        close_sets(s);
+    return st;
 }
 
 static size_t frames_in(const place *p, const sets *s)
@@ -242,14 +266,65 @@ static bool is_written(hid_t set, hsize_t index, const hsize_t dims[3], int rank
     (void)index, (void)dims, (void)rank;
 }
 
-static bragg_status read_one(const char *file, hid_t root, const char *name, hsize_t index, bragg_frame **out, bragg_error *err)
+/* The filters of a data set that this machine has not; the packages are Debian's. */
+static bool missing_filter(hid_t set, char *text, size_t size)
+{
+    static const struct { H5Z_filter_t id; const char *name; } known[] = {
+        { 32008, "bitshuffle (package bitshuffle or python3-hdf5plugin)" }, { 32004, "LZ4 (package hdf5-filter-plugin)" },
+        { 32001, "Blosc (package hdf5-filter-plugin-blosc-serial)" }, { 32015, "Zstandard (package python3-hdf5plugin)" },
+        { 307, "BZIP2 (package hdf5-filter-plugin)" }, { 32000, "LZF (package hdf5-plugin-lzf)" }, { 32013, "ZFP (package hdf5-filter-plugin-zfp-serial)" } };
+    hid_t made = H5Dget_create_plist(set);
+    int n = H5Pget_nfilters(made);
+    bool missing = false;
+    for (int k = 0; k < n && !missing; k++) {
+        char name[64] = "";
+        unsigned flags, config;
+        size_t n_values = 0;
+        H5Z_filter_t id = H5Pget_filter2(made, (unsigned)k, &flags, &n_values, NULL, sizeof name, name, &config);
+        if (id < 0 || H5Zfilter_avail(id) > 0)
+            continue;
+        missing = true;
+        snprintf(text, size, "filter %d%s%.60s", (int)id, *name ? " " : "", name);
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (known[i].id == id)
+                snprintf(text, size, "%s", known[i].name);
+    }
+    H5Pclose(made);
+    return missing;
+}
+
+/* A file that stores so little cannot hold so many pixels: packed a thousandfold at most;
+ * more is believed only of small frames.  Virtual sets store nothing themselves. */
+static bool believable(hid_t set, const hsize_t dims[3], bragg_pixel type)
+{
+    hid_t made = H5Dget_create_plist(set);
+    bool virtual = H5Pget_layout(made) == H5D_VIRTUAL;
+    H5Pclose(made);
+    double need = (double)dims[1] * (double)dims[2] * (double)bragg_pixel_size(type);
+    return virtual || need <= 1 << 26 || 2000 * (double)H5Dget_storage_size(set) >= need;
+}
+
+static bragg_status cannot_read(hid_t set, const char *file, const char *name, hsize_t index, bragg_error *err)
+{
+    char filter[128];
+    return missing_filter(set, filter, sizeof filter)
+        ? bragg_fail(err, BRAGG_ENOSUPPORT, "%s: '%s' is compressed with %s, for which HDF5 finds no plugin here: install it, or set HDF5_PLUGIN_PATH to its folder", file, name, filter)
+        : bragg_fail(err, BRAGG_EDATA, "%s: '%s' frame %llu cannot be read: damaged or incomplete", file, name, (unsigned long long)index);
+}
+
+static bragg_status read_one(sets *s, const char *file, const char *name, hsize_t index, bragg_frame **out, bragg_error *err)
 {
     hsize_t dims[3] = { 1, 1, 1 };
-    frames_of(root, name, dims);
-    hid_t set = H5Dopen2(root, name, H5P_DEFAULT), space = H5Dget_space(set), memory_type;
+    if (!frames_of(&s->way, s->file, name, dims))
+        return bragg_fail(err, BRAGG_EDATA, "%s: '%s' holds no frame", file, name);
+    hid_t set = H5Dopen2(s->file, name, s->way.set), space = H5Dget_space(set), memory_type;
     int rank = H5Sget_simple_extent_ndims(space);
     bragg_pixel type = pixel_type(set, &memory_type);
-    bragg_status st = bragg_frame_new((size_t)dims[2], (size_t)dims[1], type, out, err);
+    bragg_status st = believable(set, dims, type) ? bragg_frame_new((size_t)dims[2], (size_t)dims[1], type, out, err)
+        : bragg_fail(err, BRAGG_EDATA, "'%s': expected %llu x %llu pixels, found %llu bytes", name, (unsigned long long)dims[2], (unsigned long long)dims[1],
+                     (unsigned long long)H5Dget_storage_size(set));
+    if (st < 0)
+        st = bragg_context(err, st, "%s", file);
     hsize_t start[3] = { index, 0, 0 }, size[3] = { 1, dims[1], dims[2] };
     hid_t memory = H5Screate_simple(2, size + 1, NULL);
     if (st == BRAGG_OK && !is_written(set, index, dims, rank))
@@ -257,8 +332,7 @@ static bragg_status read_one(const char *file, hid_t root, const char *name, hsi
     if (st == BRAGG_OK) {
         H5Sselect_hyperslab(space, H5S_SELECT_SET, start + (3 - rank), NULL, size + (3 - rank), NULL);
         if (H5Dread(set, memory_type, memory, space, H5P_DEFAULT, (*out)->data) < 0)
-            st = bragg_fail(err, BRAGG_EDATA, "%s: '%s' frame %llu cannot be read: damaged, or its compression needs a plugin (package hdf5-filter-plugin)",
-                            file, name, (unsigned long long)index);
+            st = cannot_read(set, file, name, index, err);
     }
     H5Sclose(memory);
     H5Sclose(space);
@@ -291,13 +365,30 @@ static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out,
         hsize_t at = p.first + index * p.step;
         if (index >= have)
             st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", spec, index, have);
-        for (size_t k = 0; st == BRAGG_OK && k < s.n; k++) {
-            if (at < s.frames[k]) {
-                st = read_one(p.file, s.file, s.name[k], at, out, err);
-                break;
-            }
-            at -= s.frames[k];
-        }
+        hsize_t whole = at;
+        size_t k = 0;
+        while (st == BRAGG_OK && at >= s.frames[k])
+            at -= s.frames[k++];
+        if (st == BRAGG_OK)
+            st = read_one(&s, p.file, s.name[k], at, out, err);
+        if (st == BRAGG_OK)
+            st = bragg_nexus_read_facts(&s.way, s.file, s.name[k], whole, *out, err);
+        close_sets(&s);
+    }
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+bragg_status bragg_frame_hdf5_mask(const char *spec, bragg_frame **out, bragg_error *err)
+{
+    place p;
+    sets s;
+    char path[1024];
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = open_sets(spec, &p, &s, err);
+    if (st == BRAGG_OK) {
+        if (bragg_nexus_mask(&s.way, s.file, s.name[0], path, sizeof path))
+            st = read_one(&s, p.file, path, 0, out, err);
         close_sets(&s);
     }
     bragg_hdf5_end(turn);

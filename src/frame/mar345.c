@@ -76,12 +76,39 @@ static bool unpack(const unsigned char *at, size_t n, uint16_t *out, size_t widt
     return true;
 }
 
-static double header_number(const bytes *b, const char *key)
+enum { TEXT_AT = 128, PIXELS_AT = 4096 };
+
+static double header_number(const bytes *b, const char *key) { return bragg_frame_header_number(b->at + TEXT_AT, PIXELS_AT - TEXT_AT, key); }
+
+/* "CENTER         X 600.000  Y 600.000": the number behind a word on the line of a key. */
+static double header_word(const bytes *b, const char *key, const char *word)
 {
-    char text[64];
-    const char *end;
-    double v;
-    return bragg_frame_header(b->at + 128, b->n > 4096 ? 3968 : b->n - 128, key, text, sizeof text) && bragg_number_scan(text, &end, &v) ? v : NAN;
+    char line[128];
+    return bragg_frame_header(b->at + TEXT_AT, PIXELS_AT - TEXT_AT, key, line, sizeof line)
+        ? bragg_frame_header_number((const unsigned char *)line, strlen(line), word) : NAN;
+}
+
+/* Distance in mm, pixels in micrometres; the program writes 1.54179 and 100 when nobody
+ * has told it, which cannot be told from the truth. */
+static bragg_status take_facts(const bytes *b, bragg_frame *f, bragg_error *err)
+{
+    static const struct { const char *name, *key, *word; } motors[] = {
+        { "phi", "PHI", "START" }, { "phi_end", "PHI", "END" }, { "omega", "OMEGA", "START" }, { "omega_end", "OMEGA", "END" } };
+    char text[80];
+    bragg_status st = BRAGG_OK;
+    f->wavelength_ang = header_number(b, "WAVELENGTH");
+    f->distance_m = 1e-3 * header_number(b, "DISTANCE");
+    f->exposure_s = header_number(b, "TIME");
+    f->pixel_fast_m = 1e-6 * header_word(b, "PIXEL", "LENGTH");
+    f->pixel_slow_m = 1e-6 * header_word(b, "PIXEL", "HEIGHT");
+    f->beam_fast_px = header_word(b, "CENTER", "X");
+    f->beam_slow_px = header_word(b, "CENTER", "Y");
+    f->time_s = bragg_frame_header(b->at + TEXT_AT, PIXELS_AT - TEXT_AT, "DATE", text, sizeof text) ? bragg_frame_time(text) : NAN;
+    for (size_t k = 0; st == BRAGG_OK && k < sizeof motors / sizeof *motors; k++)
+        st = bragg_frame_set(f, motors[k].name, header_word(b, motors[k].key, motors[k].word), err);
+    if (st == BRAGG_OK)
+        st = bragg_frame_set(f, "chi", header_number(b, "CHI"), err);
+    return st == BRAGG_OK ? bragg_frame_set(f, "twotheta", header_number(b, "TWOTHETA"), err) : st;
 }
 
 /* Pixels that 16 bits do not hold: pairs of position (from 1) and value. */
@@ -104,6 +131,8 @@ static bragg_status parse(const char *path, const bytes *b, bragg_frame **out, b
     const unsigned char *line = memchr(packed, '\n', b->n - (size_t)(packed - b->at));
     if (!line || sscanf((const char *)packed, "CCP4 packed image, X: %zu, Y: %zu", &width, &height) != 2 || width != side)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected a packed image of %zu pixels a side, found '%.50s'", path, side, (const char *)packed);
+    if (width > 1 << 16 || height > 1 << 16 || width * height / 128 * 6 > 8 * b->n) /* a run of 128 pixels takes 6 bits at least */
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu packed pixels, found %zu bytes", path, width, height, b->n);
     bragg_status st = bragg_frame_new(width, height, BRAGG_U32, out, err);
     if (st < 0)
         return bragg_context(err, st, "%s", path);
@@ -116,11 +145,8 @@ static bragg_status parse(const char *path, const bytes *b, bragg_frame **out, b
     free(low);
     if (!good)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu pixels, found the end before", path, width, height);
-    add_bright(b, swap, 4096, bright, *out);
-    (*out)->wavelength_ang = header_number(b, "WAVELENGTH");
-    (*out)->distance_m = 1e-3 * header_number(b, "DISTANCE");
-    (*out)->exposure_s = NAN;
-    return BRAGG_OK;
+    add_bright(b, swap, PIXELS_AT, bright, *out);
+    return take_facts(b, *out, err);
 }
 
 static bragg_status read_mar(const char *path, size_t index, bragg_frame **out, bragg_error *err)
@@ -130,7 +156,7 @@ static bragg_status read_mar(const char *path, size_t index, bragg_frame **out, 
         return bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has 1", path, index);
     bragg_status st = bragg_frame_load(path, &b, err);
     if (st == BRAGG_OK)
-        st = b.n > 4096 ? parse(path, &b, out, err) : bragg_fail(err, BRAGG_EDATA, "%s: expected a header of 4096 bytes, found %zu", path, b.n);
+        st = b.n > PIXELS_AT ? parse(path, &b, out, err) : bragg_fail(err, BRAGG_EDATA, "%s: expected a header of %d bytes, found %zu", path, PIXELS_AT, b.n);
     free(b.at);
     return st;
 }

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <ctype.h>
 #include <stdlib.h>
@@ -31,70 +32,84 @@ static bool pixel_type(const char *descr, npy *a)
     return false;
 }
 
-static bragg_status parse(const char *path, const bytes *b, npy *a, bragg_error *err)
+static bragg_status parse_header(const frame_file *f, const char *h, size_t length, npy *a, bragg_error *err)
 {
-    size_t wide = b->at[6] >= 2 ? 4 : 2, length = b->n > 12 ? (size_t)b->at[8] | (size_t)b->at[9] << 8 : 0;
-    if (wide == 4 && b->n > 12)
-        length |= (size_t)b->at[10] << 16 | (size_t)b->at[11] << 24;
-    *a = (npy){ .data = 8 + wide + length, .n = 1 };
-    if (a->data > b->n)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected a header of %zu bytes, found the end", path, length);
-    const char *h = (const char *)b->at + 8 + wide, *descr = memmem(h, length, "'descr':", 8), *shape = memmem(h, length, "'shape':", 8);
+    const char *descr = memmem(h, length, "'descr':", 8), *shape = memmem(h, length, "'shape':", 8);
     descr = descr ? strchr(descr + 8, '\'') : NULL;
     shape = shape ? strchr(shape, '(') : NULL;
     if (!descr || !shape || !pixel_type(descr + 1, a) || memmem(h, length, "'fortran_order': True", 21))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected an array of numbers in C order, found '%.60s'", path, h);
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected an array of numbers in C order, found '%.60s'", f->path, h);
     size_t dims[4] = { 0 }, n = 0;
     for (const char *at = shape + 1; *at != ')' && n < 4;) {
         double v;
         const char *end;
         if (!bragg_number_scan(at, &end, &v) || !(v >= 1 && v < 1e9))
-            return bragg_fail(err, BRAGG_EDATA, "%s: expected a shape, found '%.40s'", path, shape);
+            return bragg_fail(err, BRAGG_EDATA, "%s: expected a shape, found '%.40s'", f->path, shape);
         dims[n++] = (size_t)v;
         for (at = end; *at == ',' || isspace((unsigned char)*at); at++)
             ;
     }
     if (n < 2 || n > 3)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected 2 or 3 dimensions, found %zu", path, n);
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected 2 or 3 dimensions, found %zu", f->path, n);
     a->n = n == 3 ? dims[0] : 1;
     a->height = dims[n - 2];
     a->width = dims[n - 1];
-    if ((b->n - a->data) / bragg_pixel_size(a->type) / a->width / a->height < a->n)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu frames of %zu x %zu %s, found %zu bytes", path, a->n, a->width, a->height,
-                          bragg_pixel_name(a->type), b->n - a->data);
+    if ((f->n - a->data) / bragg_pixel_size(a->type) / a->width / a->height < a->n)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu frames of %zu x %zu %s, found %zu bytes", f->path, a->n, a->width, a->height,
+                          bragg_pixel_name(a->type), f->n - a->data);
     return BRAGG_OK;
+}
+
+static bragg_status parse(const frame_file *f, npy *a, bragg_error *err)
+{
+    enum { MOST_HEADER = 1 << 16 };
+    const char *path = f->path;
+    unsigned char start[12];
+    bragg_status st = bragg_frame_piece(f, 0, sizeof start, start, err);
+    if (st < 0)
+        return st;
+    size_t wide = start[6] >= 2 ? 4 : 2, length = wide == 4 ? bragg_le32(start + 8) : bragg_le16(start + 8);
+    *a = (npy){ .data = 8 + wide + length, .n = 1 };
+    if (length >= MOST_HEADER || a->data > f->n)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a header of %zu bytes, found the end", path, length);
+    char *h = malloc(length + 1);
+    if (!h)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header of %zu bytes", length);
+    st = bragg_frame_piece(f, 8 + wide, length, h, err);
+    h[length] = '\0';
+    if (st == BRAGG_OK)
+        st = parse_header(f, h, length, a, err);
+    free(h);
+    return st;
 }
 
 static bragg_status count(const char *path, size_t *n, bragg_error *err)
 {
-    bytes b;
+    frame_file f;
     npy a = { 0 };
-    bragg_status st = bragg_frame_load(path, &b, err);
-    if (st == BRAGG_OK)
-        st = parse(path, &b, &a, err);
+    bragg_status st = bragg_frame_open(path, &f, err);
+    if (st < 0)
+        return st;
+    st = parse(&f, &a, err);
     *n = a.n;
-    free(b.at);
+    bragg_frame_close(&f);
     return st;
 }
 
 static bragg_status read_npy(const char *path, size_t index, bragg_frame **out, bragg_error *err)
 {
-    bytes b;
+    frame_file f;
     npy a;
-    bragg_status st = bragg_frame_load(path, &b, err);
-    if (st == BRAGG_OK)
-        st = parse(path, &b, &a, err);
+    bragg_status st = bragg_frame_open(path, &f, err);
+    if (st < 0)
+        return st;
+    st = parse(&f, &a, err);
     if (st == BRAGG_OK && index >= a.n)
         st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", path, index, a.n);
     if (st == BRAGG_OK)
-        st = bragg_frame_new(a.width, a.height, a.type, out, err);
-    if (st == BRAGG_OK) {
-        size_t size = a.width * a.height * bragg_pixel_size(a.type);
-        memcpy((*out)->data, b.at + a.data + index * size, size);
-        if (a.big_endian)
-            bragg_frame_swap((*out)->data, a.width * a.height, bragg_pixel_size(a.type));
-    }
-    free(b.at);
+        st = bragg_frame_raw_pixels(&f, a.data + index * a.width * a.height * bragg_pixel_size(a.type), a.width, a.height, a.type,
+                                    a.big_endian == BRAGG_LITTLE_ENDIAN, out, err);
+    bragg_frame_close(&f);
     return st;
 }
 

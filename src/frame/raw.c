@@ -5,7 +5,6 @@
 
 #include <bragg/number.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The next whole number of "2048x2048xuint16+8192,swap" up to `end`. */
@@ -52,33 +51,38 @@ bragg_status bragg_raw_parse(const char *text, bragg_raw *raw, bragg_error *err)
 
 static size_t frame_bytes(const bragg_raw *raw) { return raw->width * raw->height * bragg_pixel_size(raw->type); }
 
+/* Frames that a file of so many bytes has. */
+static size_t frames_of(const frame_file *f, const bragg_raw *raw) { return f->n > raw->offset ? (f->n - raw->offset) / frame_bytes(raw) : 0; }
+
 bragg_status bragg_raw_count(const char *path, const bragg_raw *raw, size_t *n, bragg_error *err)
 {
-    bytes b;
-    bragg_status st = bragg_frame_load(path, &b, err);
-    *n = st == BRAGG_OK && b.n > raw->offset ? (b.n - raw->offset) / frame_bytes(raw) : 0;
-    if (st == BRAGG_OK && !*n)
+    frame_file f;
+    *n = 0;
+    bragg_status st = bragg_frame_open(path, &f, err);
+    if (st < 0)
+        return st;
+    if (!(*n = frames_of(&f, raw)))
         st = bragg_fail(err, BRAGG_EDATA, "%s: expected %zu bytes and a frame of %zu x %zu %s, found %zu bytes", path, raw->offset, raw->width, raw->height,
-                        bragg_pixel_name(raw->type), b.n);
-    free(b.at);
+                        bragg_pixel_name(raw->type), f.n);
+    bragg_frame_close(&f);
     return st;
 }
 
 bragg_status bragg_raw_read(const char *path, const bragg_raw *raw, size_t index, bragg_frame **out, bragg_error *err)
 {
-    bytes b;
-    size_t size = frame_bytes(raw);
+    frame_file f;
     *out = NULL;
-    bragg_status st = bragg_frame_load(path, &b, err);
-    if (st == BRAGG_OK && (b.n < raw->offset || index >= (b.n - raw->offset) / size))
-        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", path, index, b.n < raw->offset ? 0 : (b.n - raw->offset) / size);
+    bragg_status st = bragg_frame_open(path, &f, err);
+    if (st < 0)
+        return st;
+    if (index >= frames_of(&f, raw))
+        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", path, index, frames_of(&f, raw));
     if (st == BRAGG_OK)
-        st = bragg_frame_new(raw->width, raw->height, raw->type, out, err);
-    if (st == BRAGG_OK) {
-        memcpy((*out)->data, b.at + raw->offset + index * size, size);
-        if (raw->swap)
-            bragg_frame_swap((*out)->data, raw->width * raw->height, bragg_pixel_size(raw->type));
+        st = bragg_frame_raw_pixels(&f, raw->offset + index * frame_bytes(raw), raw->width, raw->height, raw->type, raw->swap, out, err);
+    bragg_frame_close(&f);
+    if (st < 0) {
+        bragg_frame_free(*out);
+        *out = NULL;
     }
-    free(b.at);
     return st;
 }

@@ -33,6 +33,67 @@ static int keep_quiet(TIFF *tiff, void *payload, const char *module, const char 
     (void)tiff, (void)payload, (void)module, (void)format, (void)list;
 }
 
+/* A gzipped file is unpacked and read from memory. */
+typedef struct memory {
+    bytes all;
+    size_t at;
+} memory;
+
+static tmsize_t memory_read(thandle_t payload, void *to, tmsize_t n)
+{
+    memory *m = payload;
+    size_t left = m->at < m->all.n ? m->all.n - m->at : 0, take = (size_t)n < left ? (size_t)n : left;
+    memcpy(to, m->all.at + (take ? m->at : 0), take);
+    m->at += take;
+    return (tmsize_t)take;
+}
+
+static tmsize_t memory_write(thandle_t payload, void *from, tmsize_t n)
+{
+    return -1;
+    (void)payload, (void)from, (void)n;
+}
+
+static toff_t memory_seek(thandle_t payload, toff_t offset, int whence)
+{
+    memory *m = payload;
+    m->at = whence == SEEK_SET ? offset : whence == SEEK_CUR ? m->at + offset : m->all.n + offset;
+    return m->at;
+}
+
+static toff_t memory_size(thandle_t payload) { return ((memory *)payload)->all.n; }
+
+static int memory_close(thandle_t payload)
+{
+    memory *m = payload;
+    free(m->all.at);
+    free(m);
+    return 0;
+}
+
+static TIFF *open_packed(const char *path, TIFFOpenOptions *o)
+{
+    memory *m = calloc(1, sizeof *m);
+    if (!m || bragg_frame_load(path, &m->all, NULL) < 0) {
+        free(m);
+        return NULL;
+    }
+    TIFF *tiff = TIFFClientOpenExt(path, "rm", m, memory_read, memory_write, memory_seek, memory_close, memory_size, NULL, NULL, o);
+    if (!tiff)
+        memory_close(m);
+    return tiff;
+}
+
+static bool is_packed(const char *path)
+{
+    unsigned char magic[2] = { 0 };
+    FILE *in = fopen(path, "rb");
+    bool packed = in && fread(magic, 1, 2, in) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    if (in)
+        fclose(in);
+    return packed;
+}
+
 static TIFF *open_tiff(const char *path, const char *mode, complaint *c)
 {
     *c = (complaint){ "" };
@@ -42,7 +103,7 @@ static TIFF *open_tiff(const char *path, const char *mode, complaint *c)
     TIFFOpenOptionsSetMaxSingleMemAlloc(o, (tmsize_t)1 << 32); /* a header may ask for anything */
     TIFFOpenOptionsSetErrorHandlerExtR(o, keep_error, c);
     TIFFOpenOptionsSetWarningHandlerExtR(o, keep_quiet, NULL);
-    TIFF *tiff = TIFFOpenExt(path, mode, o);
+    TIFF *tiff = *mode == 'r' && is_packed(path) ? open_packed(path, o) : TIFFOpenExt(path, mode, o);
     TIFFOpenOptionsFree(o);
     return tiff;
 }
@@ -136,38 +197,65 @@ static bragg_status check_size(TIFF *tiff, const char *path, uint32_t width, uin
 
 /* What cameras say of the exposure stands in the description; of themselves in the
  * model. */
-static void read_description(TIFF *tiff, bragg_frame *f)
+static bragg_status read_description(TIFF *tiff, bragg_frame *f, bragg_error *err)
 {
-    const char *text = NULL, *model = NULL;
+    const char *text = NULL, *model = NULL, *date = NULL;
+    bragg_status st = BRAGG_OK;
+    if (TIFFGetField(tiff, TIFFTAG_DATETIME, &date) && date)
+        f->time_s = bragg_frame_time(date);
     if (TIFFGetField(tiff, TIFFTAG_IMAGEDESCRIPTION, &text) && text)
-        bragg_frame_dectris(f, (const unsigned char *)text, strlen(text));
+        st = bragg_frame_dectris(f, (const unsigned char *)text, strlen(text), err);
     if (!*f->title && TIFFGetField(tiff, TIFFTAG_MODEL, &model) && model)
         snprintf(f->title, sizeof f->title, "%s", model);
+    return st;
 }
 
 /* MarCCD and Rayonix write a header of their own between a TIFF header of 1024 bytes
- * and the pixels (marccd 0.10, frame.h).  Zero is how they
- * say unknown. */
-static void read_marccd(const char *path, bragg_frame *f)
+ * and the pixels (marccd 0.10, frame.h).  Zero is how they say unknown. */
+enum { MARCCD = 1024, MARCCD_SIZE = 3072, SATURATED = 104, DISTANCE = 640, BEAM_FAST = 644, BEAM_SLOW = 648, EXPOSURE = 656, GONIOSTAT = 668, PIXEL = 772,
+       WAVELENGTH = 908, ACQUIRED = 1344 };
+
+/* Whole numbers of a thousandth or the like; NAN for zero. */
+static double marccd_number(const unsigned char *h, size_t at, double unit)
 {
-    enum { HEADER = 1024, SATURATED = 104, DISTANCE = 640, EXPOSURE = 656, PIXEL = 772, WAVELENGTH = 908, SIZE = 1024 };
-    unsigned char h[HEADER + SIZE];
-    FILE *in = fopen(path, "rb");
-    size_t n = in ? fread(h, 1, sizeof h, in) : 0;
-    if (in)
-        fclose(in);
-    if (n < sizeof h || bragg_le32(h + HEADER) != 2 || memcmp(h + HEADER + 4, "MMX", 3))
-        return;
-    double distance = bragg_le32(h + HEADER + DISTANCE), exposure = bragg_le32(h + HEADER + EXPOSURE), fast = bragg_le32(h + HEADER + PIXEL),
-           slow = bragg_le32(h + HEADER + PIXEL + 4), wavelength = bragg_le32(h + HEADER + WAVELENGTH), full = bragg_le32(h + HEADER + SATURATED);
-    f->distance_m = distance > 0 ? 1e-6 * distance : NAN;
-    f->exposure_s = exposure > 0 ? 1e-3 * exposure : NAN;
-    f->pixel_fast_m = fast > 0 ? 1e-9 * fast : NAN;
-    f->pixel_slow_m = slow > 0 ? 1e-9 * slow : NAN;
-    f->wavelength_ang = wavelength > 0 ? 1e-5 * wavelength : NAN;
-    f->saturation = full > 0 ? full : NAN;
+    int32_t v = (int32_t)bragg_le32(h + at);
+    return v > 0 ? unit * v : NAN;
+}
+
+/* "MMDDhhmmYYYY.ss" */
+static double marccd_time(const char *digits)
+{
+    int month, day, hour, minute, year, second;
+    char text[80];
+    if (sscanf(digits, "%2d%2d%2d%2d%4d.%2d", &month, &day, &hour, &minute, &year, &second) != 6)
+        return NAN;
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, hour, minute, second);
+    return bragg_frame_time(text);
+}
+
+static bragg_status read_marccd(const char *path, bragg_frame *f, bragg_error *err)
+{
+    static const char *const motors[] = { "twotheta", "omega", "chi", "kappa", "phi" };
+    unsigned char whole[MARCCD + MARCCD_SIZE], *h = whole + MARCCD;
+    char digits[32] = "";
+    if (bragg_frame_head(path, whole, sizeof whole) < sizeof whole || bragg_le32(h) != 2 || memcmp(h + 4, "MMX", 3))
+        return BRAGG_OK;
+    f->distance_m = marccd_number(h, DISTANCE, 1e-6);
+    f->exposure_s = marccd_number(h, EXPOSURE, 1e-3);
+    f->pixel_fast_m = marccd_number(h, PIXEL, 1e-9);
+    f->pixel_slow_m = marccd_number(h, PIXEL + 4, 1e-9);
+    f->wavelength_ang = marccd_number(h, WAVELENGTH, 1e-5);
+    f->beam_fast_px = marccd_number(h, BEAM_FAST, 1e-3);
+    f->beam_slow_px = marccd_number(h, BEAM_SLOW, 1e-3);
+    f->saturation = marccd_number(h, SATURATED, 1);
+    memcpy(digits, h + ACQUIRED, sizeof digits - 1);
+    f->time_s = marccd_time(digits);
     if (!*f->title)
         snprintf(f->title, sizeof f->title, "MarCCD");
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; st == BRAGG_OK && k < sizeof motors / sizeof *motors; k++)
+        st = bragg_frame_set(f, motors[k], 1e-3 * (int32_t)bragg_le32(h + GONIOSTAT + 4 * k), err);
+    return st;
 }
 
 static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, bragg_frame **out, bragg_error *err)
@@ -184,8 +272,11 @@ static bragg_status read_page(TIFF *tiff, const char *path, const complaint *c, 
     st = bragg_frame_new(width, height, type, out, err);
     if (st < 0)
         return bragg_context(err, st, "%s", path);
-    read_description(tiff, *out);
-    read_marccd(path, *out);
+    st = read_description(tiff, *out, err);
+    if (st == BRAGG_OK)
+        st = read_marccd(path, *out, err);
+    if (st < 0)
+        return st;
     if (!(TIFFIsTiled(tiff) ? read_tiles(tiff, *out) : read_strips(tiff, *out)))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %u x %u pixels, found fewer%s%s", path, width, height, *c->text ? ": " : "", c->text);
     return BRAGG_OK;

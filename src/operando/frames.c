@@ -264,7 +264,21 @@ static bragg_status read_bins(bragg_frames *f, bragg_error *err)
     return st;
 }
 
-static bragg_status make_plan(bragg_frames *f, const bragg_frame *frame, bragg_error *err)
+/* What the file of a frame masks itself (Eiger, NeXus). */
+static bragg_status add_own_mask(const bragg_frames *f, const char *path, const bragg_frame *frame, uint8_t *mask, bragg_error *err)
+{
+    bragg_frame *own = NULL;
+    bragg_status st = bragg_frame_read_mask(path, &own, err);
+    if (st < 0 || !own)
+        return st;
+    if (f->flip)
+        bragg_frame_flip(own, strcmp(f->flip, "horizontal"), strcmp(f->flip, "vertical"));
+    st = bragg_frame_add_mask(own, frame->width, frame->height, mask, err);
+    bragg_frame_free(own);
+    return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
+}
+
+static bragg_status make_plan(bragg_frames *f, const char *path, const bragg_frame *frame, bragg_error *err)
 {
     uint8_t *mask = calloc(frame->width * frame->height, 1);
     bragg_frame *m = NULL;
@@ -277,6 +291,8 @@ static bragg_status make_plan(bragg_frames *f, const bragg_frame *frame, bragg_e
     }
     if (st == BRAGG_OK)
         bragg_frame_mark_invalid(frame, mask); /* the detector's own gaps and dead pixels */
+    if (st == BRAGG_OK)
+        st = add_own_mask(f, path, frame, mask, err);
     if (st == BRAGG_OK)
         st = bragg_plan_new(&f->geometry, frame->height, frame->width, mask, &f->options, &f->plan, err);
     f->rows = frame->height;
@@ -314,7 +330,7 @@ static bragg_status plan_from_first(bragg_frames *f, bool later, bragg_error *er
             first = k ? first : one;
             continue;
         }
-        st = make_plan(f, frame, err);
+        st = make_plan(f, f->item[k].file, frame, err);
         bragg_frame_free(frame);
         return st;
     }
