@@ -4,6 +4,9 @@
 
 #include <bragg/frame.h>
 #include <bragg/path.h>
+#ifdef HAVE_CBF
+#include <cbflib/cbf.h>
+#endif
 #include <fitsio.h>
 #ifdef HAVE_HDF5
 #include <hdf5.h>
@@ -753,6 +756,182 @@ START_TEST(a_data_set_without_data_is_no_detector)
 END_TEST
 #endif
 
+/* ----------------------------------------------------------------- writing */
+
+/* All that a frame may know, with a different time for each. */
+static bragg_frame *made_frame(bragg_pixel type, int k)
+{
+    bragg_frame *f;
+    ck_assert_int_eq(bragg_frame_new(29, 23, type, &f, NULL), BRAGG_OK);
+    for (size_t i = 0; i < 23; i++)
+        for (size_t j = 0; j < 29; j++)
+            put((char *)f->data + (i * 29 + j) * bragg_pixel_size(type), type, value_at(i, j) + k);
+    f->time_s = 1714557600.25 + 3 * k;
+    f->exposure_s = 2.385;
+    f->wavelength_ang = 0.41073;
+    f->distance_m = 0.21143;
+    f->temperature_k = 300.15 + k;
+    f->monitor = 12345 + k;
+    f->pixel_slow_m = 172e-6;
+    f->pixel_fast_m = 75e-6;
+    f->beam_slow_px = 11.375;
+    f->beam_fast_px = -3.125;
+    f->saturation = 1097223;
+    snprintf(f->title, sizeof f->title, "PILATUS 100K");
+    ck_assert_int_eq(bragg_frame_set(f, "samx", -2.25 + k, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_set(f, "phi", 1.5, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_set(f, "lost", NAN, NULL), BRAGG_OK);
+    return f;
+}
+
+static void check_facts(const char *name, const bragg_frame *f, const bragg_frame *want, bool every, bool motors)
+{
+    ck_assert_str_eq(f->title, want->title);
+    assert_close(f->exposure_s, want->exposure_s, 1e-14);
+    assert_close(f->wavelength_ang, want->wavelength_ang, 1e-14);
+    assert_close(f->distance_m, want->distance_m, 1e-14);
+    assert_close(f->pixel_slow_m, want->pixel_slow_m, 1e-14);
+    assert_close(f->pixel_fast_m, want->pixel_fast_m, 1e-14);
+    ck_assert_msg(f->beam_slow_px == want->beam_slow_px && f->beam_fast_px == want->beam_fast_px && f->saturation == want->saturation, "%s", name);
+    if (every) {
+        ck_assert_msg(f->time_s == want->time_s, "%s: %.3f, expected %.3f", name, f->time_s, want->time_s);
+        assert_close(f->temperature_k, want->temperature_k, 1e-14);
+        ck_assert_msg(f->monitor == want->monitor, "%s: %g", name, f->monitor);
+    }
+    if (motors)
+        ck_assert_msg(bragg_frame_get(f, "samx") == bragg_frame_get(want, "samx") && bragg_frame_get(f, "phi") == 1.5 && isnan(bragg_frame_get(f, "lost")), "%s", name);
+}
+
+static void round_trip(const char *name, bragg_pixel type, int n, bool facts, bool every, bool motors)
+{
+    bragg_frame_stack *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    size_t count;
+    ck_assert_msg(bragg_frame_stack_open(name, (size_t)n, true, &s, &err) == BRAGG_OK, "%s", err.text);
+    for (int k = 0; k < n; k++) {
+        bragg_frame *f = made_frame(type, k);
+        ck_assert_msg(bragg_frame_stack_add(s, f, &err) == BRAGG_OK, "%s: %s", name, err.text);
+        bragg_frame_free(f);
+    }
+    ck_assert_msg(bragg_frame_stack_commit(s, &err) == BRAGG_OK, "%s: %s", name, err.text);
+    ck_assert_msg(bragg_frame_count(name, &count, &err) == BRAGG_OK && count == (size_t)n, "%s: %zu %s", name, count, err.text);
+    for (int k = 0; k < n; k++) {
+        bragg_frame *f = read_good(name, (size_t)k), *want = made_frame(type, k);
+        ck_assert_msg(f->type == type && f->width == 29 && f->height == 23, "%s: %s", name, bragg_pixel_name(f->type));
+        ck_assert_msg(!memcmp(f->data, want->data, 29 * 23 * bragg_pixel_size(type)), "%s: frame %d of %s", name, k, bragg_pixel_name(type));
+        if (facts)
+            check_facts(name, f, want, every || k == 0, motors);
+        bragg_frame_free(f);
+        bragg_frame_free(want);
+    }
+    unlink(name);
+}
+
+START_TEST(stacks_of_every_type_come_back_from_every_format_with_what_is_known)
+{
+    for (int type = BRAGG_U8; type <= BRAGG_F64; type++)
+        for (int n = 1; n <= 3; n += 2) {
+            round_trip("x.tif", (bragg_pixel)type, n, true, true, true);
+            round_trip("x.edf", (bragg_pixel)type, n, true, true, true);
+            round_trip("x.npy", (bragg_pixel)type, n, false, false, false);
+            round_trip("x.fits", (bragg_pixel)type, n, true, false, false);
+#ifdef HAVE_HDF5
+            round_trip("x.h5", (bragg_pixel)type, n, true, true, true);
+#endif
+        }
+}
+END_TEST
+
+START_TEST(what_a_format_cannot_hold_is_refused_and_leaves_nothing)
+{
+    static const struct { const char *name; size_t n; bragg_pixel type; bragg_status status; const char *message; } bad[] = {
+        { "x.dat", 1, BRAGG_U8, BRAGG_EINVAL, "'x.dat': expected a name that ends in .tif" },
+        { "x.cbf", 2, BRAGG_I32, BRAGG_EINVAL, "'x.cbf': a CBF file holds one frame, found 2" },
+        { "x.cbf", 1, BRAGG_F32, BRAGG_EDATA, "CBF holds uint8, uint16, uint32, int8, int16, int32, found float32, which would lose" } };
+    for (size_t k = 0; k < 3; k++) {
+        bragg_frame_stack *s;
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_frame *f = made_frame(bad[k].type, 0);
+        bragg_status st = bragg_frame_stack_open(bad[k].name, bad[k].n, false, &s, &err);
+        if (st == BRAGG_OK)
+            st = bragg_frame_stack_add(s, f, &err);
+        ck_assert_msg(st == bad[k].status && strstr(err.text, bad[k].message), "%s", err.text);
+        bragg_frame_stack_abandon(s);
+        bragg_frame_free(f);
+        ck_assert_int_ne(access(bad[k].name, F_OK), 0);
+    }
+    bragg_frame_stack *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_frame *f = made_frame(BRAGG_U16, 0), *other;
+    ck_assert_int_eq(bragg_frame_new(23, 29, BRAGG_U16, &other, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_stack_open("x.edf", 2, false, &s, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_stack_add(s, f, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_stack_add(s, other, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "expected 29 x 23 uint16 like its first frame, found 23 x 29 uint16"));
+    bragg_frame_stack_abandon(s);
+    ck_assert_int_ne(access("x.edf", F_OK), 0);
+    bragg_frame_free(f);
+    bragg_frame_free(other);
+}
+END_TEST
+
+START_TEST(another_type_is_taken_only_where_it_loses_nothing)
+{
+    bragg_frame *f = made_frame(BRAGG_I32, 0), *as;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_frame_as(f, BRAGG_U8, &as, &err), BRAGG_OK);
+    ck_assert(((uint8_t *)as->data)[5] == 15 && as->exposure_s == 2.385 && bragg_frame_get(as, "samx") == -2.25);
+    bragg_frame_free(as);
+    ((int32_t *)f->data)[31] = -2;
+    ck_assert_int_eq(bragg_frame_as(f, BRAGG_U16, &as, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "row 1, column 2: uint16 does not hold -2"));
+    ((int32_t *)f->data)[31] = 16777217; /* 2^24 + 1 */
+    ck_assert_int_eq(bragg_frame_as(f, BRAGG_F32, &as, NULL), BRAGG_EDATA);
+    ck_assert_int_eq(bragg_frame_as(f, BRAGG_F64, &as, NULL), BRAGG_OK);
+    bragg_frame_free(as);
+    bragg_frame_free(f);
+}
+END_TEST
+
+#ifdef HAVE_CBF
+/* By CBFlib itself. */
+static void write_cbf(const char *name, const bragg_frame *f, unsigned packing, bool sign)
+{
+    cbf_handle cbf;
+    FILE *to = fopen(name, "wb");
+    ck_assert(to && !cbf_make_handle(&cbf) && !cbf_new_datablock(cbf, "x") && !cbf_new_category(cbf, "array_data") && !cbf_new_column(cbf, "data"));
+    ck_assert_int_eq(cbf_set_integerarray_wdims_fs(cbf, packing, 1, f->data, bragg_pixel_size(f->type), sign, f->width * f->height, "little_endian", f->width, f->height, 0, 0), 0);
+    ck_assert_int_eq(cbf_write_file(cbf, to, 0, CBF, MSG_DIGEST | MIME_HEADERS, ENC_NONE), 0);
+    fclose(to);
+    cbf_free_handle(cbf);
+}
+
+START_TEST(files_of_cbflib_are_read_packed_or_not)
+{
+    static const bragg_pixel types[] = { BRAGG_U8, BRAGG_U16, BRAGG_U32, BRAGG_I8, BRAGG_I16, BRAGG_I32 };
+    static const unsigned packings[] = { CBF_BYTE_OFFSET, CBF_PACKED, CBF_PACKED_V2 };
+    for (int t = 0; t < 6; t++) {
+        bragg_frame *f = made_frame(types[t], 0), *back;
+        size_t size = bragg_pixel_size(f->type), all = f->width * f->height;
+        if (size > 1) /* steps of every length, and gaps */
+            for (size_t k = 3; k < all; k += 17)
+                put((char *)f->data + k * size, f->type, k % 2 ? 30000 : size > 2 ? 1500000000 : t > 2 ? -2 : 65535);
+        round_trip("x.cbf", types[t], 1, true, true, true);
+        for (int p = 0; p < 3; p++) {
+            write_cbf("x.cbf", f, packings[p], t > 2);
+            back = read_good("x.cbf", 0);
+            ck_assert_int_eq(back->type, f->type);
+            for (size_t k = 0; k < all; k++)
+                ck_assert_msg(!memcmp((char *)back->data + k * size, (char *)f->data + k * size, size), "packing %d, %s, pixel %zu", p, bragg_pixel_name(f->type), k);
+            bragg_frame_free(back);
+        }
+        bragg_frame_free(f);
+    }
+    unlink("x.cbf");
+}
+END_TEST
+#endif
+
 /* What the tests have left. */
 static void empty_folder(bragg_arena *arena, const char *folder)
 {
@@ -793,6 +972,12 @@ int main(void)
     tcase_add_test(all, marccd_headers_tell_of_the_exposure);
     tcase_add_test(all, headers_of_text_tell_of_time_beam_and_motors);
     tcase_add_test(all, real_headers_tell_what_is_in_them);
+    tcase_add_test(all, stacks_of_every_type_come_back_from_every_format_with_what_is_known);
+    tcase_add_test(all, what_a_format_cannot_hold_is_refused_and_leaves_nothing);
+    tcase_add_test(all, another_type_is_taken_only_where_it_loses_nothing);
+#ifdef HAVE_CBF
+    tcase_add_test(all, files_of_cbflib_are_read_packed_or_not);
+#endif
 #ifdef HAVE_HDF5
     tcase_add_test(all, an_eiger_master_tells_of_frames_in_files_beside_it);
     tcase_add_test(all, links_out_of_the_folder_are_told_and_not_followed);

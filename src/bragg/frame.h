@@ -85,6 +85,23 @@ void bragg_frame_mark_outside(const bragg_frame *frame, double low, double high,
 /** mask[i] |= 1 where a mask frame of the same size is not zero. */
 bragg_status bragg_frame_add_mask(const bragg_frame *mask_frame, size_t width, size_t height, uint8_t *mask, bragg_error *err);
 
+/** Frames into one file, whose format its name tells: .tif .tiff, .edf, .cbf (one frame,
+ *  integers of 8 to 32 bits), .npy, .fits .fit, .h5 .hdf5 .nxs (NXdata).  All are of the shape
+ *  and type of the first; what is known of them goes along where the format has a place.
+ *  The file appears whole, at the commit, or not at all. */
+typedef struct bragg_frame_stack bragg_frame_stack;
+bool bragg_frame_writable(const char *path);
+/** For n frames; EINVAL for a name or a number of frames that no format fits, EEXIST. */
+bragg_status bragg_frame_stack_open(const char *path, size_t n, bool force, bragg_frame_stack **out, bragg_error *err);
+/** EDATA for a type the format cannot hold without loss, or another shape than the first's. */
+bragg_status bragg_frame_stack_add(bragg_frame_stack *stack, const bragg_frame *frame, bragg_error *err);
+/** Write what is left and free; frees after a failure too. */
+bragg_status bragg_frame_stack_commit(bragg_frame_stack *stack, bragg_error *err);
+void bragg_frame_stack_abandon(bragg_frame_stack *stack);
+
+/** The frame in another type; EDATA with the first pixel that it does not hold. */
+bragg_status bragg_frame_as(const bragg_frame *frame, bragg_pixel type, bragg_frame **out, bragg_error *err);
+
 /** Write an uncompressed TIFF of the frame's own type. */
 bragg_status bragg_frame_write_tiff(const bragg_frame *frame, const char *path, bool force, bragg_error *err);
 

@@ -1,44 +1,68 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* bragg convert: a pattern from one file and axis to another. */
+/* bragg convert: a pattern from one file and axis to another, frames into one stack. */
 #include "config.h"
-#include "cli.h"
+#include "convert.h"
 
 #include <bragg/pattern.h>
 #include <math.h>
 
-static int run(int argc, char **argv)
+static bragg_status convert_pattern(const convert_wish *w, const char *in, const char *out, bragg_error *err)
 {
-    const char *unit = NULL;
-    double wavelength_ang = NAN;
-    bool force = false, help;
-    const cli_option options[] = {
-        { "unit", 'u', CLI_TEXT, &unit, "UNIT", "axis to write: 2th_deg, q_A^-1, q_nm^-1 or d_A" },
-        { "wavelength", 'w', CLI_NUMBER, &wavelength_ang, "ANGSTROM", "where the file does not say it" },
-        { "force", 'f', CLI_FLAG, &force, NULL, "overwrite OUT" },
-    };
-    bragg_error err = BRAGG_ERROR_INIT;
     bragg_pattern *p = NULL;
     bragg_axis axis = BRAGG_AXIS_TTH;
+    if (w->flip || w->raw || w->type || w->frame >= 0)
+        return bragg_fail(err, BRAGG_EINVAL, "%s is for frames: expected an OUT that ends in .tif, .edf, .cbf, .npy, .fits or .h5, found '%s'",
+                          w->flip ? "--flip" : w->raw ? "--raw" : w->type ? "--type" : "--frame", out);
+    if (w->unit && (!bragg_axis_parse(w->unit, &axis) || axis == BRAGG_AXIS_R))
+        return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", w->unit);
+    bragg_status st = bragg_pattern_read(in, 0, &p, err);
+    if (st == BRAGG_OK && w->wavelength_ang > 0)
+        p->wavelength_ang = w->wavelength_ang;
+    if (st == BRAGG_OK && w->unit)
+        st = bragg_pattern_to_axis(p, axis, err);
+    if (st == BRAGG_OK)
+        st = bragg_pattern_write_text(p, out, w->force, err);
+    bragg_pattern_free(p);
+    return st;
+}
+
+static bragg_status check_words(const convert_wish *w, int n, bool frames, bragg_error *err)
+{
+    if (n < 2 || (n > 2 && !frames))
+        return bragg_fail(err, BRAGG_EINVAL, n < 2 ? "expected IN and OUT, found %d names" : "expected one IN and OUT for a pattern, found %d names", n);
+    if (!isnan(w->wavelength_ang) && !(w->wavelength_ang > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "--wavelength: must be positive, got %g", w->wavelength_ang);
+    if (w->frame < -1)
+        return bragg_fail(err, BRAGG_EINVAL, "--frame: expected 0 or more, found %lld", w->frame);
+    if (w->unit && frames)
+        return bragg_fail(err, BRAGG_EINVAL, "--unit is for patterns: frames have pixels");
+    return cli_flip_check(w->flip, err);
+}
+
+static int run(int argc, char **argv)
+{
+    convert_wish w = { .wavelength_ang = NAN, .frame = -1 };
+    bool help;
+    const cli_option options[] = {
+        { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "axis of a pattern to write: 2th_deg, q_A^-1, q_nm^-1 or d_A" },
+        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "where the file does not say it" },
+        { "type", 't', CLI_TEXT, &w.type, "TYPE", "pixels to write: uint8 to uint64, int8 to int64, float32, float64; refused where it loses" },
+        { "frame", 0, CLI_INTEGER, &w.frame, "I", "only this frame of each file, from 0 [all]" },
+        { "flip", 0, CLI_TEXT, &w.flip, "HOW", "turn frames upside down: vertical, horizontal or both" },
+        { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "frames without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap]" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite OUT" },
+    };
+    bragg_error err = BRAGG_ERROR_INIT;
     int n;
-    bragg_status st = cli_parse(&cli_convert, options, 3, argc, argv, &n, &help, &err);
+    bragg_status st = cli_parse(&cli_convert, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
     if (st == BRAGG_OK && help)
         return 0;
-    if (st == BRAGG_OK && n != 2)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected IN and OUT, found %d names", n);
-    if (st == BRAGG_OK && unit && (!bragg_axis_parse(unit, &axis) || axis == BRAGG_AXIS_R))
-        st = bragg_fail(&err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", unit);
-    if (st == BRAGG_OK && !isnan(wavelength_ang) && !(wavelength_ang > 0))
-        st = bragg_fail(&err, BRAGG_EINVAL, "--wavelength: must be positive, got %g", wavelength_ang);
+    bool frames = st == BRAGG_OK && n > 0 && bragg_frame_writable(argv[n - 1]);
     if (st == BRAGG_OK)
-        st = bragg_pattern_read(argv[0], 0, &p, &err);
-    if (st == BRAGG_OK && wavelength_ang > 0)
-        p->wavelength_ang = wavelength_ang;
-    if (st == BRAGG_OK && unit)
-        st = bragg_pattern_to_axis(p, axis, &err);
+        st = check_words(&w, n, frames, &err);
     if (st == BRAGG_OK)
-        st = bragg_pattern_write_text(p, argv[1], force, &err);
-    bragg_pattern_free(p);
+        st = frames ? convert_frames(&w, argv, (size_t)n - 1, argv[n - 1], &err) : convert_pattern(&w, argv[0], argv[1], &err);
     return cli_report(&cli_convert, st, &err);
 }
 
-const cli_command cli_convert = { "convert", "IN OUT", "write a pattern in another file or unit", run };
+const cli_command cli_convert = { "convert", "IN… OUT", "write a pattern or frames in another file, unit or type", run };

@@ -174,3 +174,9 @@ double bragg_frame_time(const char *text)
         other[4] = other[7] = '-';
     return bragg_time_parse(other, BRAGG_DATE_AUTO, 0, &t) ? t : NAN;
 }
+
+bragg_status bragg_frame_put_pixels(FILE *to, const bragg_frame *f, bragg_error *err)
+{
+    size_t n = f->width * f->height;
+    return fwrite(f->data, bragg_pixel_size(f->type), n, to) == n ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "cannot be written: %s", strerror(errno));
+}

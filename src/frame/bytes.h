@@ -44,6 +44,8 @@ double bragg_frame_time(const char *text);
 bragg_status bragg_frame_dectris(bragg_frame *frame, const unsigned char *at, size_t n, bragg_error *err);
 /* The same lines of what a frame knows, to be freed; NULL without memory. */
 char *bragg_frame_dectris_text(const bragg_frame *frame);
+/* All pixels, in the order of this machine. */
+bragg_status bragg_frame_put_pixels(FILE *to, const bragg_frame *frame, bragg_error *err);
 /* A time as format with "2024-05-01T10:00:00" and milliseconds. */
 void bragg_frame_put_time(FILE *to, const char *format, double time_s);
 #pragma GCC visibility pop

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "bytes.h"
 #include "reader.h"
+#include "writer.h"
 
 #include <bragg/bytes.h>
 #include <bragg/number.h>
@@ -24,16 +25,18 @@ static bool probe(const unsigned char *h, size_t n)
     return n > 16 && (h[0] == '{' || (h[0] == '\n' && h[1] == '{')) && memmem(h, n, "Dim_1", 5);
 }
 
-static bool pixel_type(const char *name, bragg_pixel *type)
-{
-    static const struct { const char *name; bragg_pixel type; } names[] = {
+/* The first of a type is the one to write. */
+static const struct { const char *name; bragg_pixel type; } type_names[] = {
         { "SignedByte", BRAGG_I8 }, { "UnsignedByte", BRAGG_U8 }, { "SignedShort", BRAGG_I16 }, { "UnsignedShort", BRAGG_U16 },
         { "SignedInteger", BRAGG_I32 }, { "UnsignedInteger", BRAGG_U32 }, { "SignedLong", BRAGG_I32 }, { "UnsignedLong", BRAGG_U32 },
         { "Signed64", BRAGG_I64 }, { "Unsigned64", BRAGG_U64 }, { "FloatValue", BRAGG_F32 }, { "Float", BRAGG_F32 },
         { "FloatIEEE32", BRAGG_F32 }, { "DoubleValue", BRAGG_F64 }, { "DoubleIEEE64", BRAGG_F64 }, { "Real", BRAGG_F32 } };
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        if (!strcasecmp(name, names[k].name)) {
-            *type = names[k].type;
+
+static bool pixel_type(const char *name, bragg_pixel *type)
+{
+    for (size_t k = 0; k < sizeof type_names / sizeof *type_names; k++)
+        if (!strcasecmp(name, type_names[k].name)) {
+            *type = type_names[k].type;
             return true;
         }
     return false;
@@ -223,3 +226,81 @@ static bragg_status read_edf(const char *path, size_t index, bragg_frame **out, 
 }
 
 const bragg_frame_reader bragg_frame_edf = { "EDF", probe, count, read_edf };
+
+/* ----------------------------------------------------------------- writing */
+
+static const char *type_name(bragg_pixel type)
+{
+    size_t k = 0;
+    while (type_names[k].type != type)
+        k++;
+    return type_names[k].name;
+}
+
+static void put(FILE *to, const char *key, double value)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    if (isfinite(value))
+        fprintf(to, "%s = %s ;\n", key, bragg_number_print_digits(text, value, 15));
+}
+
+static void put_facts(FILE *to, const bragg_frame *f)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    if (*f->title && !strpbrk(f->title, ";{}\n"))
+        fprintf(to, "title = %s ;\n", f->title);
+    bragg_frame_put_time(to, "Date = %s.%03d ;\n", f->time_s);
+    put(to, "time_of_day", f->time_s);
+    put(to, "count_time", f->exposure_s);
+    put(to, "WaveLength", 1e-10 * f->wavelength_ang);
+    put(to, "SampleDistance", f->distance_m);
+    put(to, "PSize_1", f->pixel_fast_m);
+    put(to, "PSize_2", f->pixel_slow_m);
+    put(to, "Center_1", f->beam_fast_px);
+    put(to, "Center_2", f->beam_slow_px);
+    put(to, "Temperature_K", f->temperature_k);
+    put(to, "Monitor", f->monitor);
+    put(to, "Saturation", f->saturation);
+    for (int line = 0; f->n_values && line < 2; line++) {
+        fprintf(to, line ? "motor_pos =" : "motor_mne =");
+        for (size_t k = 0; k < f->n_values; k++)
+            fprintf(to, " %s", line ? bragg_number_print_digits(text, f->value[k].value, 15) : f->value[k].name);
+        fprintf(to, " ;\n");
+    }
+}
+
+static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
+{
+    *state = bragg_output_stream(out);
+    return BRAGG_OK;
+    (void)first, (void)n, (void)err;
+}
+
+/* A header is filled with blanks up to a multiple of 512 bytes. */
+static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
+{
+    FILE *to = state;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    if (!memory)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
+    fprintf(memory, "{\nHeaderID = EH:%06zu:000000:000000 ;\nImage = %zu ;\nByteOrder = %s ;\nDataType = %s ;\nDim_1 = %zu ;\nDim_2 = %zu ;\nSize = %zu ;\n", index + 1, index + 1,
+            BRAGG_LITTLE_ENDIAN ? "LowByteFirst" : "HighByteFirst", type_name(f->type), f->width, f->height, f->width * f->height * bragg_pixel_size(f->type));
+    put_facts(memory, f);
+    if (fclose(memory)) {
+        free(text);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
+    }
+    fprintf(to, "%s%*s}\n", text, (int)(511 - (n + 1) % 512), "");
+    free(text);
+    return bragg_frame_put_pixels(to, f, err);
+}
+
+static bragg_status end(void *state, bool good, bragg_error *err)
+{
+    return BRAGG_OK; /* the output's stream is flushed and closed by the commit */
+    (void)state, (void)good, (void)err;
+}
+
+const bragg_frame_writer bragg_frame_edf_writer = { "EDF", " .edf ", EVERY_TYPE, true, begin, add, end };

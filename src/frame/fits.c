@@ -3,11 +3,14 @@
 #include "config.h"
 #include "bytes.h"
 #include "reader.h"
+#include "writer.h"
 
 #include <fitsio.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool probe(const unsigned char *h, size_t n) { return n > 9 && !memcmp(h, "SIMPLE  =", 9); }
 
@@ -61,14 +64,20 @@ static bragg_status count(const char *path, size_t *n, bragg_error *err)
     return BRAGG_OK;
 }
 
+static const struct { int equivalent, fits; bragg_pixel type; } table[] = {
+    { BYTE_IMG, TBYTE, BRAGG_U8 }, { SBYTE_IMG, TSBYTE, BRAGG_I8 }, { SHORT_IMG, TSHORT, BRAGG_I16 }, { USHORT_IMG, TUSHORT, BRAGG_U16 },
+    { LONG_IMG, TINT, BRAGG_I32 }, { ULONG_IMG, TUINT, BRAGG_U32 }, { LONGLONG_IMG, TLONGLONG, BRAGG_I64 }, { ULONGLONG_IMG, TULONGLONG, BRAGG_U64 },
+    { FLOAT_IMG, TFLOAT, BRAGG_F32 }, { DOUBLE_IMG, TDOUBLE, BRAGG_F64 } };
+
 /* The type that holds what BZERO and BSCALE make of the file's numbers. */
 static bragg_pixel pixel_type(fitsfile *f, int *fits_type)
 {
-    static const struct { int equivalent, fits; bragg_pixel type; } table[] = {
-        { BYTE_IMG, TBYTE, BRAGG_U8 }, { SBYTE_IMG, TSBYTE, BRAGG_I8 }, { SHORT_IMG, TSHORT, BRAGG_I16 }, { USHORT_IMG, TUSHORT, BRAGG_U16 },
-        { LONG_IMG, TINT, BRAGG_I32 }, { ULONG_IMG, TUINT, BRAGG_U32 }, { LONGLONG_IMG, TLONGLONG, BRAGG_I64 }, { FLOAT_IMG, TFLOAT, BRAGG_F32 } };
     int equivalent = DOUBLE_IMG, status = 0;
+    double zero = 0;
     fits_get_img_equivtype(f, &equivalent, &status);
+    if (equivalent == LONGLONG_IMG && !fits_read_key(f, TDOUBLE, "BZERO", &zero, NULL, &status) && zero == 9223372036854775808.)
+        equivalent = ULONGLONG_IMG; /* which cfitsio 4.2 does not say itself */
+    fits_clear_errmsg();
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
         if (table[k].equivalent == equivalent) {
             *fits_type = table[k].fits;
@@ -143,3 +152,85 @@ static bragg_status read_fits(const char *path, size_t index, bragg_frame **out,
 }
 
 const bragg_frame_reader bragg_frame_fits = { "FITS", probe, count, read_fits };
+
+/* ----------------------------------------------------------------- writing */
+
+typedef struct fits_state {
+    fitsfile *f;
+    int type;
+    char path[4096];
+} fits_state;
+
+static void put(fitsfile *f, const char *key, double value, const char *comment, int *status)
+{
+    if (isfinite(value))
+        fits_write_key(f, TDOUBLE, key, &value, comment, status);
+}
+
+/* One header serves all frames of a cube: what it says is of the first. */
+static void put_facts(fitsfile *f, const bragg_frame *first, int *status)
+{
+    char text[80] = "", *at = text;
+    FILE *to = fmemopen(text, sizeof text, "w");
+    if (to) {
+        bragg_frame_put_time(to, "%s.%03d", first->time_s);
+        fclose(to);
+    }
+    if (*at)
+        fits_write_key(f, TSTRING, "DATE-OBS", text, "UTC, of the first frame", status);
+    snprintf(text, sizeof text, "%.60s", first->title);
+    if (*text)
+        fits_write_key(f, TSTRING, "DETECTOR", text, NULL, status);
+    put(f, "EXPTIME", first->exposure_s, "s", status);
+    put(f, "WAVELEN", first->wavelength_ang, "angstrom", status);
+    put(f, "DISTANCE", first->distance_m, "m", status);
+    put(f, "PIXSIZE1", first->pixel_fast_m, "m", status);
+    put(f, "PIXSIZE2", first->pixel_slow_m, "m", status);
+    put(f, "BEAM1", first->beam_fast_px, "columns", status);
+    put(f, "BEAM2", first->beam_slow_px, "rows", status);
+    put(f, "TEMP-K", first->temperature_k, "K", status);
+    put(f, "MONITOR", first->monitor, "counts", status);
+    put(f, "SATURATE", first->saturation, "counts", status);
+}
+
+static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
+{
+    fits_state *s = *state = calloc(1, sizeof *s);
+    long dims[3] = { (long)first->width, (long)first->height, (long)n };
+    int status = 0;
+    size_t k = 0;
+    if (!s)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to write a FITS file");
+    snprintf(s->path, sizeof s->path, "%s", bragg_output_path(out));
+    while (table[k].type != first->type)
+        k++;
+    s->type = table[k].fits;
+    unlink(s->path); /* cfitsio makes files, and opens none to begin anew */
+    fits_create_diskfile(&s->f, s->path, &status);
+    fits_create_img(s->f, table[k].equivalent, n > 1 ? 3 : 2, dims, &status);
+    put_facts(s->f, first, &status);
+    return status ? complain(s->path, status, err) : BRAGG_OK;
+}
+
+static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
+{
+    fits_state *s = state;
+    long first[3] = { 1, 1, (long)index + 1 };
+    int status = 0;
+    fits_write_pix(s->f, s->type, first, (LONGLONG)(f->width * f->height), f->data, &status);
+    return status ? complain(s->path, status, err) : BRAGG_OK;
+}
+
+static bragg_status end(void *state, bool good, bragg_error *err)
+{
+    fits_state *s = state;
+    int status = 0;
+    if (s->f)
+        fits_close_file(s->f, &status);
+    bragg_status st = status && good ? complain(s->path, status, err) : BRAGG_OK;
+    fits_clear_errmsg();
+    free(s);
+    return st;
+}
+
+const bragg_frame_writer bragg_frame_fits_writer = { "FITS", " .fits .fit ", EVERY_TYPE, true, begin, add, end };

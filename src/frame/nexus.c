@@ -294,18 +294,37 @@ static double time_of(const nexus_way *way, hid_t file, const places *p, hsize_t
     return index ? start + step * (double)index : start;
 }
 
+/* All numbers of a group, by their names. */
+typedef struct motors {
+    char name[64][32];
+    size_t n;
+} motors;
+
+static herr_t list(hid_t group, const char *name, const H5L_info_t *info, void *payload)
+{
+    motors *m = payload;
+    if (info->type == H5L_TYPE_HARD && m->n < 64 && strlen(name) < sizeof *m->name)
+        strcpy(m->name[m->n++], name);
+    return 0;
+    (void)group;
+}
+
 static bragg_status read_motors(const nexus_way *way, hid_t file, const places *p, hsize_t index, bragg_frame *f, bragg_error *err)
 {
-    static const char *const groups[] = { "sample/goniometer", "sample/transformations", "frames/motors" };
-    static const char *const names[] = { "omega", "phi", "chi", "kappa", "mu", "eta", "two_theta", "delta", "gamma" };
+    static const char *const groups[] = { "sample/goniometer", "sample/transformations", "instrument/positioners" };
     char path[600], unit[32];
     bragg_status st = BRAGG_OK;
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        motors m = { .n = 0 };
         snprintf(path, sizeof path, "%s/%s", p->entry, groups[g]);
-        bool there = bragg_nexus_exists(way, file, path);
-        for (size_t k = 0; there && st == BRAGG_OK && k < sizeof names / sizeof *names; k++) {
-            snprintf(path, sizeof path, "%s/%s/%s", p->entry, groups[g], names[k]);
-            st = bragg_frame_set(f, names[k], number_at(way, file, path, index, unit), err);
+        hid_t group = bragg_nexus_exists(way, file, path) ? H5Gopen2(file, path, H5P_DEFAULT) : -1;
+        if (group < 0)
+            continue;
+        H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list, &m);
+        H5Gclose(group);
+        for (size_t k = 0; st == BRAGG_OK && k < m.n; k++) {
+            snprintf(path, sizeof path, "%s/%s/%s", p->entry, groups[g], m.name[k]);
+            st = bragg_frame_set(f, m.name[k], number_at(way, file, path, index, unit), err);
         }
     }
     return st;

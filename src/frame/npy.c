@@ -3,10 +3,12 @@
 #include "config.h"
 #include "bytes.h"
 #include "reader.h"
+#include "writer.h"
 
 #include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +20,13 @@ typedef struct npy {
 
 static bool probe(const unsigned char *h, size_t n) { return n > 10 && !memcmp(h, "\x93NUMPY", 6); }
 
+/* In the order of bragg_pixel; truth values are read as numbers. */
+static const struct { const char *name; bragg_pixel type; } names[] = {
+    { "u1", BRAGG_U8 }, { "u2", BRAGG_U16 }, { "u4", BRAGG_U32 }, { "u8", BRAGG_U64 }, { "i1", BRAGG_I8 }, { "i2", BRAGG_I16 },
+    { "i4", BRAGG_I32 }, { "i8", BRAGG_I64 }, { "f4", BRAGG_F32 }, { "f8", BRAGG_F64 }, { "b1", BRAGG_U8 } };
+
 static bool pixel_type(const char *descr, npy *a)
 {
-    static const struct { const char *name; bragg_pixel type; } names[] = {
-        { "u1", BRAGG_U8 }, { "u2", BRAGG_U16 }, { "u4", BRAGG_U32 }, { "u8", BRAGG_U64 }, { "i1", BRAGG_I8 }, { "i2", BRAGG_I16 },
-        { "i4", BRAGG_I32 }, { "i8", BRAGG_I64 }, { "f4", BRAGG_F32 }, { "f8", BRAGG_F64 }, { "b1", BRAGG_U8 } };
     a->big_endian = *descr == '>';
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         if (!strncmp(descr + 1, names[k].name, 2)) {
@@ -114,3 +118,34 @@ static bragg_status read_npy(const char *path, size_t index, bragg_frame **out, 
 }
 
 const bragg_frame_reader bragg_frame_npy = { "NumPy", probe, count, read_npy };
+
+/* ----------------------------------------------------------------- writing */
+
+/* Format version 1.0 (NumPy Enhancement Proposal 1): the header ends at a multiple of 64. */
+static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
+{
+    char header[118], count[24] = "";
+    FILE *to = *state = bragg_output_stream(out);
+    if (n > 1)
+        snprintf(count, sizeof count, "%zu, ", n);
+    int used = snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s%zu, %zu), }",
+                        bragg_pixel_size(first->type) == 1 ? '|' : BRAGG_LITTLE_ENDIAN ? '<' : '>', names[first->type].name, count, first->height, first->width);
+    fwrite("\x93NUMPY\x01\x00\x76\x00", 1, 10, to);
+    fprintf(to, "%s%*s\n", header, (int)sizeof header - 1 - used, "");
+    return BRAGG_OK;
+    (void)err;
+}
+
+static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
+{
+    return bragg_frame_put_pixels(state, f, err);
+    (void)index;
+}
+
+static bragg_status end(void *state, bool good, bragg_error *err)
+{
+    return BRAGG_OK; /* the output's stream is flushed and closed by the commit */
+    (void)state, (void)good, (void)err;
+}
+
+const bragg_frame_writer bragg_frame_npy_writer = { "NumPy", " .npy ", EVERY_TYPE, true, begin, add, end };

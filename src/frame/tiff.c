@@ -3,9 +3,9 @@
 #include "config.h"
 #include "bytes.h"
 #include "reader.h"
+#include "writer.h"
 
 #include <bragg/bytes.h>
-#include <bragg/output.h>
 #include <stdarg.h>
 #include <math.h>
 #include <stdio.h>
@@ -297,36 +297,67 @@ static bragg_status read_tiff(const char *path, size_t index, bragg_frame **out,
     return st;
 }
 
-static bool write_rows(TIFF *tiff, const bragg_frame *f)
+typedef struct tiff_state {
+    TIFF *tiff;
+    complaint c;
+    const bragg_output *out;
+} tiff_state;
+
+static bragg_status cannot_write(const tiff_state *s, bragg_error *err)
 {
-    size_t size = bragg_pixel_size(f->type), row = f->width * size;
+    return bragg_fail(err, BRAGG_EIO, "'%s': %s", bragg_output_path(s->out), *s->c.text ? s->c.text : "cannot be written");
+}
+
+static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
+{
+    tiff_state *s = *state = calloc(1, sizeof *s);
+    if (!s)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to write a TIFF");
+    bool big = (double)n * (double)first->width * (double)first->height * (double)bragg_pixel_size(first->type) > 3.5e9; /* offsets of 32 bits end at 4 GiB */
+    s->out = out;
+    s->tiff = open_tiff(bragg_output_path(out), big ? "w8" : "w", &s->c);
+    return s->tiff ? BRAGG_OK : cannot_write(s, err);
+}
+
+/* What is known goes into the description as Dectris' cameras do it. */
+static void write_tags(TIFF *tiff, const bragg_frame *f, const char *facts)
+{
     int format = f->type <= BRAGG_U64 ? SAMPLEFORMAT_UINT : f->type <= BRAGG_I64 ? SAMPLEFORMAT_INT : SAMPLEFORMAT_IEEEFP;
     TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, (uint32_t)f->width);
     TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, (uint32_t)f->height);
-    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, (uint16_t)(8 * size));
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, (uint16_t)(8 * bragg_pixel_size(f->type)));
     TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, (uint16_t)1);
     TIFFSetField(tiff, TIFFTAG_SAMPLEFORMAT, (uint16_t)format);
     TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK);
     TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, (uint32_t)f->height);
-    tmsize_t all = (tmsize_t)(row * f->height);
-    return TIFFWriteEncodedStrip(tiff, 0, f->data, all) == all;
+    if (*facts)
+        TIFFSetField(tiff, TIFFTAG_IMAGEDESCRIPTION, facts);
 }
 
-bragg_status bragg_frame_write_tiff(const bragg_frame *f, const char *path, bool force, bragg_error *err)
+static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
 {
-    bragg_output *out;
-    bragg_status st = bragg_output_open(path, force, &out, err);
-    if (st < 0)
-        return st;
-    complaint c;
-    TIFF *tiff = open_tiff(bragg_output_path(out), "w", &c);
-    bool good = tiff && write_rows(tiff, f) && TIFFFlush(tiff);
-    if (tiff)
-        TIFFClose(tiff);
-    if (good && !*c.text)
-        return bragg_output_commit(out, err);
-    bragg_output_abandon(out);
-    return bragg_fail(err, BRAGG_EIO, "%s: %s", path, *c.text ? c.text : "cannot be written");
+    tiff_state *s = state;
+    tmsize_t all = (tmsize_t)(f->width * f->height * bragg_pixel_size(f->type));
+    char *facts = bragg_frame_dectris_text(f);
+    if (!facts)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a description");
+    write_tags(s->tiff, f, facts);
+    free(facts);
+    bool good = TIFFWriteEncodedStrip(s->tiff, 0, f->data, all) == all && TIFFWriteDirectory(s->tiff);
+    return good && !*s->c.text ? BRAGG_OK : cannot_write(s, err);
+    (void)index;
 }
 
+static bragg_status end(void *state, bool good, bragg_error *err)
+{
+    tiff_state *s = state;
+    good = !s->tiff || !good || TIFFFlush(s->tiff);
+    if (s->tiff)
+        TIFFClose(s->tiff);
+    bragg_status st = good && !*s->c.text ? BRAGG_OK : cannot_write(s, err);
+    free(s);
+    return st;
+}
+
+const bragg_frame_writer bragg_frame_tiff_writer = { "TIFF", " .tif .tiff ", EVERY_TYPE, true, begin, add, end };
 const bragg_frame_reader bragg_frame_tiff = { "TIFF", probe, count, read_tiff };

@@ -60,72 +60,12 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
 
 #else
 
+#include "base/hdf5_put.h"
 #include <bragg/hdf5.h>
-#include <hdf5.h>
 
 enum { NAME = 256, ROWS_A_CHUNK = 16 };
 
 /* ----------------------------------------------------------------- writing */
-
-static hid_t text_type(size_t size)
-{
-    hid_t t = H5Tcopy(H5T_C_S1);
-    H5Tset_size(t, size ? size : 1);
-    H5Tset_strpad(t, H5T_STR_NULLTERM);
-    H5Tset_cset(t, H5T_CSET_UTF8);
-    return t;
-}
-
-static bool put_attribute(hid_t at, const char *name, hid_t type, hsize_t n, const void *value)
-{
-    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR);
-    hid_t a = H5Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool good = a >= 0 && H5Awrite(a, type, value) >= 0;
-    H5Aclose(a);
-    H5Sclose(space);
-    return good;
-}
-
-static bool put_text_attribute(hid_t at, const char *name, const char *text)
-{
-    hid_t type = text_type(strlen(text) + 1);
-    bool good = put_attribute(at, name, type, 0, text);
-    H5Tclose(type);
-    return good;
-}
-
-static bool put_group(hid_t file, const char *path, const char *class)
-{
-    hid_t g = H5Gcreate2(file, path, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    bool good = g >= 0 && put_text_attribute(g, "NX_class", class);
-    H5Gclose(g);
-    return good;
-}
-
-/* n values (0: one, without an axis) with a unit, which may be NULL. */
-static bool put(hid_t file, const char *path, hid_t type, hsize_t n, const void *value, const char *units, const char *long_name)
-{
-    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR);
-    hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    bool good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0;
-    good = good && (!units || put_text_attribute(set, "units", units)) && (!long_name || put_text_attribute(set, "long_name", long_name));
-    H5Dclose(set);
-    H5Sclose(space);
-    return good;
-}
-
-static bool put_text(hid_t file, const char *path, const char *text)
-{
-    hid_t type = text_type(strlen(text) + 1);
-    bool good = put(file, path, type, 0, text, NULL, NULL);
-    H5Tclose(type);
-    return good;
-}
-
-static bool put_number(hid_t file, const char *path, double value, const char *units)
-{
-    return put(file, path, H5T_NATIVE_DOUBLE, 0, &value, units, NULL);
-}
 
 /* An empty data set that grows by frames. */
 static bool put_growing(hid_t file, const char *path, hid_t type, int rank, const hsize_t *size, hsize_t rows_a_chunk, const char *units, const char *long_name)
@@ -135,7 +75,7 @@ static bool put_growing(hid_t file, const char *path, hid_t type, int rank, cons
     hid_t space = H5Screate_simple(rank, dims, most), how = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(how, rank, chunk);
     hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
-    bool good = set >= 0 && (!units || put_text_attribute(set, "units", units)) && (!long_name || put_text_attribute(set, "long_name", long_name));
+    bool good = set >= 0 && (!units || bragg_hdf5_put_text_attribute(set, "units", units)) && (!long_name || bragg_hdf5_put_text_attribute(set, "long_name", long_name));
     H5Dclose(set);
     H5Pclose(how);
     H5Sclose(space);
@@ -172,10 +112,10 @@ static bool put_axis(hid_t file, const char *name, const double *centre, size_t 
     for (size_t k = 0; k <= n; k++)
         edge[k] = (centre[0] + ((double)k - 0.5) * step) / factor;
     snprintf(path, sizeof path, "/entry/data/%s", name);
-    bool good = put(file, path, H5T_NATIVE_DOUBLE, n, v, units, label);
+    bool good = bragg_hdf5_put(file, path, H5T_NATIVE_DOUBLE, n, v, units, label);
     snprintf(path, sizeof path, "/entry/data/%s_edges", name);
     snprintf(text, sizeof text, "%s bin edges", label);
-    good = good && put(file, path, H5T_NATIVE_DOUBLE, n + 1, edge, units, text);
+    good = good && bragg_hdf5_put(file, path, H5T_NATIVE_DOUBLE, n + 1, edge, units, text);
     free(v);
     return good;
 }
@@ -186,7 +126,7 @@ static bool put_norm(hid_t file, const bragg_nxazint_header *h)
     hid_t space = H5Screate_simple(h->n_azimuth ? 2 : 1, dims, NULL);
     hid_t set = H5Dcreate2(file, "/entry/data/norm", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     bool good = set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, h->norm) >= 0 &&
-                put_text_attribute(set, "long_name", "sum of pixel parts times corrections of a bin");
+                bragg_hdf5_put_text_attribute(set, "long_name", "sum of pixel parts times corrections of a bin");
     H5Dclose(set);
     H5Sclose(space);
     return good;
@@ -195,10 +135,10 @@ static bool put_norm(hid_t file, const bragg_nxazint_header *h)
 static bool put_data(hid_t file, const bragg_nxazint_header *h)
 {
     static const char axes[3][NAME] = { ".", "azimuthal_axis", "radial_axis" }, flat[2][NAME] = { ".", "radial_axis" };
-    bool cake = h->n_azimuth > 0, good = put_group(file, "/entry/data", "NXdata");
-    hid_t g = H5Gopen2(file, "/entry/data", H5P_DEFAULT), type = text_type(NAME);
-    good = good && put_text_attribute(g, "signal", "I") && put_text_attribute(g, "interpretation", cake ? "image" : "spectrum") &&
-           put_attribute(g, "axes", type, cake ? 3 : 2, cake ? (const void *)axes : (const void *)flat);
+    bool cake = h->n_azimuth > 0, good = bragg_hdf5_put_group(file, "/entry/data", "NXdata");
+    hid_t g = H5Gopen2(file, "/entry/data", H5P_DEFAULT), type = bragg_hdf5_text_type(NAME);
+    good = good && bragg_hdf5_put_text_attribute(g, "signal", "I") && bragg_hdf5_put_text_attribute(g, "interpretation", cake ? "image" : "spectrum") &&
+           bragg_hdf5_put_attribute(g, "axes", type, cake ? 3 : 2, cake ? (const void *)axes : (const void *)flat);
     H5Tclose(type);
     H5Gclose(g);
     hsize_t size[2] = { cake ? h->n_azimuth : h->n_rings, h->n_rings };
@@ -212,8 +152,8 @@ static bool put_data(hid_t file, const bragg_nxazint_header *h)
 
 static bool put_frames(hid_t file)
 {
-    hid_t name = text_type(NAME);
-    bool good = put_group(file, "/entry/frames", "NXcollection") && put_growing(file, "/entry/frames/name", name, 1, NULL, 1024, NULL, "file and frame") &&
+    hid_t name = bragg_hdf5_text_type(NAME);
+    bool good = bragg_hdf5_put_group(file, "/entry/frames", "NXcollection") && put_growing(file, "/entry/frames/name", name, 1, NULL, 1024, NULL, "file and frame") &&
                 put_growing(file, "/entry/frames/time", H5T_IEEE_F64LE, 1, NULL, 1024, "s", "start, seconds since 1970") &&
                 put_growing(file, "/entry/frames/exposure", H5T_IEEE_F64LE, 1, NULL, 1024, "s", NULL) &&
                 put_growing(file, "/entry/frames/monitor", H5T_IEEE_F64LE, 1, NULL, 1024, "counts", NULL) &&
@@ -231,40 +171,40 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
     time_t now = time(NULL);
     struct tm utc;
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    bool good = put_group(file, "/entry/instrument", "NXinstrument") && put_text(file, "/entry/instrument/name", "unknown") &&
-                put_group(file, "/entry/instrument/source", "NXsource") && put_text(file, "/entry/instrument/source/name", "unknown") &&
-                put_text(file, "/entry/instrument/source/type", "unknown") && put_text(file, "/entry/instrument/source/probe", "x-ray") &&
-                put_group(file, "/entry/instrument/monochromator", "NXmonochromator") && put_group(file, "/entry/reduction", "NXprocess") &&
-                put_text(file, "/entry/reduction/program", "bragg") && put_text(file, "/entry/reduction/version", PACKAGE_VERSION) &&
-                put_text(file, "/entry/reduction/date", date) &&
-                put_text(file, "/entry/reduction/note", "Geometry convention:\nAzimuthal origin in the horizontal plane to the right of the beam position, "
+    bool good = bragg_hdf5_put_group(file, "/entry/instrument", "NXinstrument") && bragg_hdf5_put_text(file, "/entry/instrument/name", "unknown") &&
+                bragg_hdf5_put_group(file, "/entry/instrument/source", "NXsource") && bragg_hdf5_put_text(file, "/entry/instrument/source/name", "unknown") &&
+                bragg_hdf5_put_text(file, "/entry/instrument/source/type", "unknown") && bragg_hdf5_put_text(file, "/entry/instrument/source/probe", "x-ray") &&
+                bragg_hdf5_put_group(file, "/entry/instrument/monochromator", "NXmonochromator") && bragg_hdf5_put_group(file, "/entry/reduction", "NXprocess") &&
+                bragg_hdf5_put_text(file, "/entry/reduction/program", "bragg") && bragg_hdf5_put_text(file, "/entry/reduction/version", PACKAGE_VERSION) &&
+                bragg_hdf5_put_text(file, "/entry/reduction/date", date) &&
+                bragg_hdf5_put_text(file, "/entry/reduction/note", "Geometry convention:\nAzimuthal origin in the horizontal plane to the right of the beam position, "
                                                         "i.e., at 3 o'clock, seen from the sample. Positive azimuthal direction: clockwise.\n"
                                                         "Bins are ratios of sums: counts over solid angle, polarization and pixel parts.") &&
-                put_group(file, "/entry/reduction/input", "NXparameters") && put_text(file, "/entry/reduction/input/poni", h->poni ? h->poni : "") &&
-                put_text(file, "/entry/reduction/input/poni_file", h->poni_name ? h->poni_name : "") &&
-                put_text(file, "/entry/reduction/input/settings", h->settings ? h->settings : "") &&
-                put_text(file, "/entry/reduction/input/unit", bragg_axis_name(h->axis)) &&
-                put_number(file, "/entry/reduction/input/radial_bins", (double)h->n_rings, NULL) &&
-                put_number(file, "/entry/reduction/input/azimuth_bins", h->n_azimuth ? (double)h->n_azimuth : 1, NULL) &&
-                put_number(file, "/entry/reduction/input/polarization_factor", isnan(h->polarization) ? 0 : h->polarization, NULL);
+                bragg_hdf5_put_group(file, "/entry/reduction/input", "NXparameters") && bragg_hdf5_put_text(file, "/entry/reduction/input/poni", h->poni ? h->poni : "") &&
+                bragg_hdf5_put_text(file, "/entry/reduction/input/poni_file", h->poni_name ? h->poni_name : "") &&
+                bragg_hdf5_put_text(file, "/entry/reduction/input/settings", h->settings ? h->settings : "") &&
+                bragg_hdf5_put_text(file, "/entry/reduction/input/unit", bragg_axis_name(h->axis)) &&
+                bragg_hdf5_put_number(file, "/entry/reduction/input/radial_bins", (double)h->n_rings, NULL) &&
+                bragg_hdf5_put_number(file, "/entry/reduction/input/azimuth_bins", h->n_azimuth ? (double)h->n_azimuth : 1, NULL) &&
+                bragg_hdf5_put_number(file, "/entry/reduction/input/polarization_factor", isnan(h->polarization) ? 0 : h->polarization, NULL);
     if (good && h->wavelength_ang > 0)
-        good = put_number(file, "/entry/instrument/monochromator/wavelength", h->wavelength_ang, "angstrom") &&
-               put_number(file, "/entry/instrument/monochromator/energy", BRAGG_HC_KEV_ANG / h->wavelength_ang, "keV") &&
-               put_number(file, "/entry/reduction/input/wavelength", h->wavelength_ang, "angstrom");
+        good = bragg_hdf5_put_number(file, "/entry/instrument/monochromator/wavelength", h->wavelength_ang, "angstrom") &&
+               bragg_hdf5_put_number(file, "/entry/instrument/monochromator/energy", BRAGG_HC_KEV_ANG / h->wavelength_ang, "keV") &&
+               bragg_hdf5_put_number(file, "/entry/reduction/input/wavelength", h->wavelength_ang, "angstrom");
     return good;
 }
 
 static bool put_entry(hid_t file, const bragg_nxazint_header *h)
 {
     unsigned char angle = h->solid_angle, polarized = !isnan(h->polarization), normalized = 1;
-    bool good = put_text_attribute(file, "NX_class", "NXroot") && put_text_attribute(file, "default", "entry") && put_group(file, "/entry", "NXentry");
+    bool good = bragg_hdf5_put_text_attribute(file, "NX_class", "NXroot") && bragg_hdf5_put_text_attribute(file, "default", "entry") && bragg_hdf5_put_group(file, "/entry", "NXentry");
     hid_t g = H5Gopen2(file, "/entry", H5P_DEFAULT);
-    good = good && put_text_attribute(g, "default", "data");
+    good = good && bragg_hdf5_put_text_attribute(g, "default", "data");
     H5Gclose(g);
-    return good && put_text(file, "/entry/definition", h->n_azimuth ? "NXazint2d" : "NXazint1d") &&
-           put(file, "/entry/solid_angle_applied", H5T_NATIVE_UINT8, 0, &angle, NULL, NULL) &&
-           put(file, "/entry/polarization_applied", H5T_NATIVE_UINT8, 0, &polarized, NULL, NULL) &&
-           put(file, "/entry/normalization_applied", H5T_NATIVE_UINT8, 0, &normalized, NULL, NULL) && put_process(file, h) && put_frames(file) && put_data(file, h);
+    return good && bragg_hdf5_put_text(file, "/entry/definition", h->n_azimuth ? "NXazint2d" : "NXazint1d") &&
+           bragg_hdf5_put(file, "/entry/solid_angle_applied", H5T_NATIVE_UINT8, 0, &angle, NULL, NULL) &&
+           bragg_hdf5_put(file, "/entry/polarization_applied", H5T_NATIVE_UINT8, 0, &polarized, NULL, NULL) &&
+           bragg_hdf5_put(file, "/entry/normalization_applied", H5T_NATIVE_UINT8, 0, &normalized, NULL, NULL) && put_process(file, h) && put_frames(file) && put_data(file, h);
 }
 
 bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxazint_header *h, bragg_error *err)
@@ -334,7 +274,7 @@ static bool add_facts(hid_t file, hsize_t first, size_t n, const bragg_nxazint_r
         snprintf(name[k], NAME, "%s", rows[k].name ? rows[k].name : "");
         valid[k] = rows[k].valid;
     }
-    hid_t type = text_type(NAME);
+    hid_t type = bragg_hdf5_text_type(NAME);
     good = good && add_rows(file, "/entry/frames/name", type, first, n, name) && add_rows(file, "/entry/frames/valid", H5T_NATIVE_UINT8, first, n, valid);
     H5Tclose(type);
     free(v);
@@ -466,7 +406,7 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
         get_text(file, "/entry/reduction/input/poni", poni, sizeof poni);
         x = get_line(file, "/entry/data/radial_axis", &rings);
         chi = get_line(file, "/entry/data/azimuthal_axis", &azimuths);
-        hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = text_type(NAME), one = H5Screate(H5S_SCALAR);
+        hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = bragg_hdf5_text_type(NAME), one = H5Screate(H5S_SCALAR);
         hsize_t start = *n ? *n - 1 : 0, count = 1;
         if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
             *last = '\0';
