@@ -401,6 +401,14 @@ START_TEST(a_known_structure_comes_back)
 }
 END_TEST
 
+static bragg_composition formula_of(const char *text)
+{
+    bragg_composition c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_composition_parse(text, &c, &err) == BRAGG_OK, "%s", err.text);
+    return c;
+}
+
 static void assert_refused(const bragg_pattern *s, const bragg_pattern *b, const bragg_pdf_options *o, bragg_status status, const char *word)
 {
     bragg_composition c;
@@ -439,6 +447,24 @@ START_TEST(what_cannot_be_reduced_is_explained)
     s->y[17] = 1;
     s->axis = BRAGG_AXIS_TTH;
     assert_refused(s, NULL, &good, BRAGG_EINVAL, "wavelength");
+    s->axis = BRAGG_AXIS_Q;
+    for (size_t i = 0; i < s->n; i++)
+        s->x[i] *= 17;
+    assert_refused(s, NULL, &good, BRAGG_EDATA, "unit");
+    bragg_pattern_free(s);
+    s = synthetic(600, 37, NULL);
+    for (size_t i = 0; i < s->n; i++)
+        s->x[i] = bragg_axis_convert(s->x[i], BRAGG_AXIS_Q, BRAGG_AXIS_TTH, 0.1839);
+    s->axis = BRAGG_AXIS_TTH;
+    for (int k = 0; k < 2; k++) { /* distances 1.4 times too long, 1.6 times too short */
+        o = good, o.wavelength_ang = k ? 0.115 : 0.2575;
+        assert_refused(s, NULL, &o, BRAGG_EDATA, "first distance");
+    }
+    o.first_distance_ang = 1.2; /* whoever knows better goes on */
+    bragg_composition c = formula_of("Ni");
+    bragg_pdf *p;
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, NULL), BRAGG_OK);
+    bragg_pdf_free(p);
     bragg_pattern_free(s);
     bragg_pattern_free(b);
 }
@@ -496,13 +522,6 @@ START_TEST(a_written_gr_reads_back)
 }
 END_TEST
 
-static bragg_composition formula_of(const char *text)
-{
-    bragg_composition c;
-    bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_composition_parse(text, &c, &err) == BRAGG_OK, "%s", err.text);
-    return c;
-}
 
 /* The densities are those of the crystals; of the phosphonate it is the usual 2.2 g/cm^3. */
 START_TEST(the_physical_route_has_the_slope_of_the_density)
@@ -572,6 +591,36 @@ START_TEST(what_is_left_open_is_found)
     bragg_pdf_free(p);
     bragg_pattern_free(s);
     bragg_pattern_free(b);
+}
+END_TEST
+
+/* Air and dark counts on grids of their own, off the sample. */
+START_TEST(further_empties_are_taken_off)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_pattern *s = bragg_pattern_new(50, BRAGG_AXIS_Q), *e = bragg_pattern_new(33, BRAGG_AXIS_QNM);
+    for (size_t i = 0; i < 50; i++) {
+        s->x[i] = 1 + 0.2 * (double)i;
+        s->y[i] = 7.3 + 0.83 * (40 + 3 * s->x[i]);
+        s->sigma[i] = 1.7;
+    }
+    s->y[49] = s->sigma[49] = 0; /* not seen */
+    for (size_t i = 0; i < 33; i++) {
+        e->x[i] = 10 * (0.95 + 0.31 * (double)i);
+        e->y[i] = 40 + 3 * e->x[i] / 10;
+        e->sigma[i] = 0.9;
+    }
+    ck_assert_msg(bragg_pdf_take_off(s, e, 0.83, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t i = 0; i < 49; i++) {
+        assert_close(s->y[i], 7.3, 1e-9);
+        ck_assert(s->sigma[i] > 1.7 && s->sigma[i] <= hypot(1.7, 0.83 * 0.9) + 1e-12);
+    }
+    ck_assert(s->y[49] == 0);
+    s->x[3] = 0.5;
+    ck_assert_int_eq(bragg_pdf_take_off(s, e, 0.83, &err), BRAGG_EDATA);
+    ck_assert_int_eq(bragg_pdf_take_off(s, e, NAN, NULL), BRAGG_EINVAL);
+    bragg_pattern_free(s);
+    bragg_pattern_free(e);
 }
 END_TEST
 
@@ -1419,6 +1468,7 @@ int main(void)
     tcase_add_test(reduction, a_known_structure_comes_back);
     tcase_add_test(reduction, the_physical_route_has_the_slope_of_the_density);
     tcase_add_test(reduction, what_is_left_open_is_found);
+    tcase_add_test(reduction, further_empties_are_taken_off);
     tcase_add_test(reduction, covariances_are_those_of_repeated_measurements);
     tcase_add_test(reduction, a_covariance_is_written_and_read_back);
     tcase_add_test(reduction, windows_calm_the_ripples);

@@ -142,6 +142,19 @@ bragg_status bragg_pdf_reduce(const bragg_pattern *sample, const bragg_pattern *
                               bragg_pdf **out, bragg_error *err);
 void bragg_pdf_free(bragg_pdf *pdf);
 
+/** What an atom of a composition scatters at Q: <f>^2, <f^2> and, where the options ask
+ *  for Compton scattering or the physical route, what is incoherent; electron units or
+ *  fm^2.  f' and f'' are those of the scatterers, and count when options say anomalous. */
+typedef struct bragg_pdf_weights {
+    double mean2, square, compton;
+} bragg_pdf_weights;
+bragg_pdf_weights bragg_pdf_weights_at(const bragg_composition *composition, const bragg_pdf_options *options, double q_invang);
+
+/** Take factor times an empty beam or dark counts off a sample or container before it is
+ *  reduced.  empty is brought to the pattern's axis in place and must cover what the
+ *  pattern has seen; a pattern without sigmas or an empty one without has none after. */
+bragg_status bragg_pdf_take_off(bragg_pattern *pattern, bragg_pattern *empty, double factor, bragg_error *err);
+
 /** Weight of each pair of elements in S(Q) at Q, c_i c_j f_i f_j / <f>^2 (twice that for
  *  i != j): rows i <= j of out[], n (n + 1) / 2 of them. */
 void bragg_pdf_partial_weights(const bragg_composition *composition, const bragg_pdf_options *options, double q_invang, double *out);

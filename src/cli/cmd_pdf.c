@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *background, *composition, *unit, *out, *route, *window, *mount, *plot;
+    const char *background, *empties, *composition, *unit, *out, *route, *window, *mount, *plot;
     double density;
     bool all, json, force, lorch, keep_outliers, both, plain;
     long long band;
@@ -40,6 +40,32 @@ static bragg_status read_pattern(const char *path, size_t index, const char *uni
         (*out)->x[i] *= bragg_axis_factor(axis) / bragg_axis_factor((*out)->axis);
     (*out)->axis = axis;
     return BRAGG_OK;
+}
+
+/* "--empty air.xye*0.97,dark.xye": what sample and container have alike. */
+static bragg_status take_empties_off(const wish *w, bragg_pattern *p, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (const char *at = w->empties; at && *at && st == BRAGG_OK; at += *at == ',') {
+        char name[4096];
+        size_t length = strcspn(at, ","), star = 0;
+        double factor = 1;
+        bragg_pattern *empty = NULL;
+        for (size_t k = 0; k < length; k++)
+            star = at[k] == '*' ? k : star;
+        if (star && !bragg_number_parse_n(at + star + 1, length - star - 1, &factor))
+            return bragg_fail(err, BRAGG_EINVAL, "--empty: expected FILE or FILE*FACTOR, found '%.*s'", (int)length, at);
+        if (snprintf(name, sizeof name, "%.*s", (int)(star ? star : length), at) >= (int)sizeof name)
+            return bragg_fail(err, BRAGG_EINVAL, "--empty: the name is too long");
+        st = read_pattern(name, 0, w->unit, &empty, err);
+        if (st == BRAGG_OK && w->o.wavelength_ang > 0)
+            empty->wavelength_ang = w->o.wavelength_ang;
+        if (st == BRAGG_OK && (st = bragg_pdf_take_off(p, empty, factor, err)) < 0)
+            bragg_context(err, st, "'%s'", name);
+        bragg_pattern_free(empty);
+        at += length;
+    }
+    return st;
 }
 
 static bragg_status choose_density(wish *w, bragg_error *err)
@@ -203,6 +229,8 @@ static bragg_status reduce_item(const wish *w, item *x, bragg_error *err)
     bragg_pattern *sample = NULL;
     bragg_pdf_options o = w->o;
     bragg_status st = read_pattern(x->path, x->index, w->unit, &sample, err);
+    if (st == BRAGG_OK)
+        st = take_empties_off(w, sample, err);
     o.anomalous = !w->plain && (o.wavelength_ang > 0 || (sample && sample->wavelength_ang > 0));
     if (st == BRAGG_OK)
         st = bragg_pdf_reduce(sample, w->empty, &w->formula, &o, &x->pdf[0], err);
@@ -322,6 +350,8 @@ static bragg_status reduce(wish *w, char **paths, int n_paths, bragg_error *err)
         st = list_items(w, paths, n_paths, arena, &list, &n, err);
     if (st == BRAGG_OK && w->background)
         st = read_pattern(w->background, 0, w->unit, &w->empty, err);
+    if (st == BRAGG_OK && w->empty)
+        st = take_empties_off(w, w->empty, err);
     if (st == BRAGG_OK && n > 1 && (!w->out || w->plot))
         st = bragg_fail(err, BRAGG_EINVAL, "%zu patterns: expected -o DIR and no --plot", n);
     if (st == BRAGG_OK)
@@ -363,6 +393,7 @@ static int run(int argc, char **argv)
     w.o.background_scale = NAN;
     const cli_option options[] = {
         { "background", 'b', CLI_TEXT, &w.background, "FILE", "pattern of container and air" },
+        { "empty", 0, CLI_TEXT, &w.empties, "LIST", "further ones off both: air.xye*0.98,dark.xye" },
         { "bgscale", 0, CLI_NUMBER, &w.o.background_scale, "FACTOR", "of the background [found: the most that leaves nothing negative, or 1]" },
         { "composition", 'c', CLI_TEXT, &w.composition, "FORMULA", "of the sample: BiSnSb, 'Zr(HPO4)2', '[7]Li2O'" },
         { "wavelength", 'w', CLI_NUMBER, &w.o.wavelength_ang, "ANGSTROM", "for data in 2theta; default the file's" },
@@ -390,7 +421,7 @@ static int run(int argc, char **argv)
         { "wall-mu", 0, CLI_NUMBER, &w.o.wall_mu_per_mm, "PER_MM", "its attenuation [0]" },
         { "density", 0, CLI_NUMBER, &w.density, "G_CM3", "of the solid: for the physical route and the expected low-r slope" },
         { "number-density", 0, CLI_NUMBER, &w.o.number_density, "PER_A3", "the same in atoms/angstrom^3" },
-        { "first-distance", 0, CLI_NUMBER, &w.o.first_distance_ang, "ANGSTROM", "of atoms; the low-r slope is taken below it [seen]" },
+        { "first-distance", 0, CLI_NUMBER, &w.o.first_distance_ang, "ANGSTROM", "of atoms, as you know it; the low-r slope is taken below it [seen]" },
         { "keep-outliers", 0, CLI_FLAG, &w.keep_outliers, NULL, "do not replace points that stand alone" },
         { "covariance", 0, CLI_INTEGER, &w.band, "POINTS", "write .cov and .sqcov, covariances this many points apart" },
         { "output", 'o', CLI_TEXT, &w.out, "FILE|DIR", "write .gr, .fq, .sq or .iq; of many patterns each a .gr in DIR" },

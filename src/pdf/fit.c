@@ -676,6 +676,21 @@ static bragg_status correlated_esds(bragg_pdf_study *s, double chi2, bragg_error
     return st;
 }
 
+/* What went to the end where G(r) no longer feels it has no esd. */
+static void forget_vanished(bragg_pdf_study *s, bragg_pdf_fit *f)
+{
+    const double least_invang = 1e-4;
+    for (size_t k = 0; k < s->n_sets; k++)
+        for (int i = 0; i < 2; i++) {
+            bragg_param *p = &s->params.at[i ? s->set[k].qbroad_row : s->set[k].qdamp_row];
+            if (p->refine && p->value < least_invang) {
+                p->value = 0;
+                p->esd = NAN;
+                say(f, "%s: went to 0, where G(r) does not feel it\n", p->name);
+            }
+        }
+}
+
 /* Without sigmas of the data esds come from the misfit. */
 static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, bragg_pdf_fit *f, bragg_error *err)
 {
@@ -703,6 +718,7 @@ static bragg_status solve(bragg_pdf_study *s, const bragg_pdf_fit_options *o, br
         report_lsq(s, lsq, f);
         if (options.counting_esds && correlated_esds(s, f->chi2, st < 0 ? NULL : err) < 0)
             st = st < 0 ? st : BRAGG_ENOMEM;
+        forget_vanished(s, f);
     }
     bragg_lsq_free(lsq);
     return st > 0 ? BRAGG_OK : st;

@@ -103,6 +103,9 @@ static bragg_status fill_options(bragg_pdf_options *o, const curve *s, bragg_err
     double last = s->q[s->n - 1], beyond = last + (last - s->q[0]) / (double)s->n;
     if (isnan(o->qmaxinst_invang))
         o->qmaxinst_invang = fmin(bragg_pdf_choose_qmaxinst(s), isfinite(o->qmax_invang) ? FURTHER * o->qmax_invang : INFINITY);
+    if (last > 100 || (o->wavelength_ang > 0 && last > 1.001 * 4 * BRAGG_PI / o->wavelength_ang))
+        return bragg_fail(err, BRAGG_EDATA, "sample: its Q reaches %.4g /angstrom, expected at most %.4g; are unit and wavelength right?", last,
+                          o->wavelength_ang > 0 ? fmin(4 * BRAGG_PI / o->wavelength_ang, 100) : 100);
     o->qmaxinst_invang = fmin(o->qmaxinst_invang, last); /* files ask for "everything" by a large number */
     if (isnan(o->qmax_invang))
         o->qmax_invang = o->qmaxinst_invang;
@@ -448,6 +451,42 @@ double bragg_pdf_low_end(const bragg_pdf *p)
     return end > first ? p->r[end - 1] - BRAGG_PI / (2 * p->used.qmax_invang) : NAN;
 }
 
+/* Place of the first strong peak of G(r); NAN where none stands apart. */
+static double first_peak(const bragg_pdf *p)
+{
+    double top = 0, from = fmax(p->used.rpoly_ang, 0.3);
+    size_t first = 0, j;
+    while (first < p->m && p->r[first] < from)
+        first++;
+    for (j = first; j < p->m && p->r[j] < 8; j++)
+        top = fmax(top, p->gr[j]);
+    for (j = first; j < p->m && p->gr[j] < 0.4 * top; j++)
+        ;
+    while (j + 1 < p->m && p->gr[j + 1] > p->gr[j])
+        j++;
+    return j > first && j + 1 < p->m ? p->r[j] : NAN;
+}
+
+/* A wrong wavelength or unit stretches all distances; <f^2> falls so much like a power of
+ * Q that it hardly shows there. */
+static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *c, bragg_error *err)
+{
+    const bragg_pdf_options *o = &p->used;
+    double range[2], found;
+    for (size_t k = 0; k < c->n; k++)
+        if (o->neutron && c->scatterer[k].neutron_fm < 0)
+            return BRAGG_OK; /* peaks may point down */
+    if (o->first_distance_ang > 0 || !(o->rmin_ang <= 1 && o->rmax_ang >= 8 && o->rstep_ang <= 0.1))
+        return BRAGG_OK;
+    bragg_pdf_distance_range(c, range);
+    found = first_peak(p);
+    if (!(found >= range[0] && found <= range[1]))
+        return bragg_fail(err, BRAGG_EDATA, "G(r): expected the first distance of these elements at %.2f to %.2f angstrom, found %s%.3g; are wavelength, unit, "
+                          "composition and background right? --first-distance says that it is",
+                          range[0], range[1], isnan(found) ? "no peak, " : "", isnan(found) ? p->r[p->m - 1] : found);
+    return BRAGG_OK;
+}
+
 /* Slope of the line through the origin up to there. */
 static void low_r_slope(bragg_pdf *p)
 {
@@ -607,6 +646,7 @@ static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_
     if (st == BRAGG_OK) {
         low_r_slope(p);
         mean_tail(p);
+        st = check_distance(p, c, err);
     }
     close_polynomial(&of);
     free(w);

@@ -12,14 +12,11 @@ typedef struct curve {
     double *q, *y, *sigma2;
 } curve;
 
-typedef struct weights {
-    double mean2, square, compton; /* <f>^2, <f^2>, incoherent; electron units an atom */
-} weights;
+typedef bragg_pdf_weights weights;
 
 #pragma GCC visibility push(hidden) /* shared by the files of this folder only */
 
 /* scatter.c: what atoms scatter */
-weights bragg_pdf_weights_at(const bragg_composition *c, const bragg_pdf_options *o, double q);
 /* f' and f'' where asked for and not given. */
 bragg_status bragg_pdf_set_anomalous(bragg_composition *c, const bragg_pdf_options *o, bragg_error *err);
 /* Electrons^2 an atom scatters incoherently, whatever the options say. */
@@ -39,6 +36,9 @@ double bragg_pdf_mean_way_mm(const bragg_pdf_options *o, double mu_per_mm);
 /* Twice scattered intensity an atom on n points of Q. */
 bragg_status bragg_pdf_multiple(const bragg_composition *c, const bragg_pdf_options *o, double mu_per_mm, const double *q, size_t n, double *out,
                                 bragg_error *err);
+
+/* Where the first distance of these elements may lie. */
+void bragg_pdf_distance_range(const bragg_composition *c, double range[2]);
 
 /* choose.c: automatic choices */
 size_t bragg_pdf_remove_outliers(curve *s, double *where, size_t room);

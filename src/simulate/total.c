@@ -15,56 +15,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xraylib.h>
 
 /* Per atom, in electron units: <f^2>, <f>^2 and what is incoherent. */
-typedef struct strength {
-    double square, mean2, compton;
-} strength;
-
-typedef struct mixture {
-    size_t n;
-    const bragg_scatterer *scatterer[24];
-    double amount[24];
-} mixture;
-
-/* Compton scattering (xraylib: J. H. Hubbell et al., J. Phys. Chem. Ref. Data 4
- * (1975) 471) with the Breit-Dirac recoil factor squared, as a detector counts
- * photons and not their energy. */
-static double compton_of(int z, double q_invang, double wavelength_ang)
+static bragg_pdf_weights weights_of(const bragg_composition *c, double q_invang, double wavelength_ang)
 {
-    const double h_over_mc_ang = 0.0242631023867;
-    double s = q_invang / (4 * BRAGG_PI), sine = s * wavelength_ang;
-    double recoil = 1 + 2 * h_over_mc_ang / wavelength_ang * sine * sine;
-    return SF_Compt(z, fmax(s, 1e-6), NULL) / (recoil * recoil);
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.wavelength_ang = wavelength_ang;
+    o.compton = o.anomalous = true;
+    return bragg_pdf_weights_at(c, &o, q_invang);
 }
 
-static strength strength_of(const mixture *m, double q_invang, double wavelength_ang)
+static bragg_composition content_of(const bragg_structure *s)
 {
-    double atoms = 0, sum = 0, imaginary = 0, square = 0, compton = 0;
-    for (size_t k = 0; k < m->n; k++) {
-        double f = bragg_scatterer_f0(m->scatterer[k], q_invang / (4 * BRAGG_PI)) + m->scatterer[k]->f1, g = m->scatterer[k]->f2;
-        atoms += m->amount[k];
-        sum += m->amount[k] * f;
-        imaginary += m->amount[k] * g;
-        square += m->amount[k] * (f * f + g * g);
-        compton += m->amount[k] * compton_of(m->scatterer[k]->z, q_invang, wavelength_ang);
-    }
-    return (strength){ square / atoms, (sum * sum + imaginary * imaginary) / (atoms * atoms), compton / atoms };
-}
-
-static mixture content_of(const bragg_structure *s)
-{
-    mixture m = { 0 };
+    bragg_composition c = { 0 };
     for (size_t j = 0; j < s->n_atoms; j++) {
+        const bragg_scatterer *f = &s->scatterer[s->atom[j].scatterer];
         size_t k = 0;
-        while (k < m.n && m.scatterer[k] != &s->scatterer[s->atom[j].scatterer])
+        while (k < c.n && strcmp(c.scatterer[k].name, f->name))
             k++;
-        if (k == m.n && k < sizeof m.amount / sizeof *m.amount)
-            m.scatterer[m.n++] = &s->scatterer[s->atom[j].scatterer];
-        m.amount[k] += s->atom[j].multiplicity * s->atom[j].occupancy;
+        if (k == BRAGG_COMPOSITION_ELEMENTS)
+            continue;
+        if (k == c.n)
+            c.scatterer[c.n++] = *f;
+        c.count[k] += s->atom[j].multiplicity * s->atom[j].occupancy;
     }
-    return m;
+    return c;
 }
 
 /* ---------------------------------------------------------- the sample */
@@ -134,9 +109,11 @@ static bragg_status scatter_phase(const bragg_truth *t, const truth_phase *p, co
     transform x = { t, g, shape.n, shape.rstep_ang, g ? g + shape.n : NULL };
     if (st == BRAGG_OK)
         st = bragg_parallel_for(t->total.n, 64, transform_some, &x, err);
+    bragg_composition content = { 0 };
+    if (st == BRAGG_OK)
+        content = content_of(copy);
     for (size_t i = 0; i < t->total.n && st == BRAGG_OK; i++) {
-        mixture m = content_of(copy);
-        strength w = strength_of(&m, t->total.first + t->total.step * (double)i, t->radiation.wavelength_ang[0]);
+        bragg_pdf_weights w = weights_of(&content, t->total.first + t->total.step * (double)i, t->radiation.wavelength_ang[0]);
         out[i] = fmax(w.square + w.mean2 * x.s[i], 0) + w.compton;
     }
     bragg_structure_free(copy);
@@ -152,8 +129,8 @@ static bragg_status scatter_phase(const bragg_truth *t, const truth_phase *p, co
 static double silica(double q, const bragg_scatterer *si, const bragg_scatterer *o, double wavelength_ang)
 {
     static const struct { double r, n, u; int kind; } pairs[] = { { 1.62, 4, 0.045, 1 }, { 2.65, 6, 0.09, 2 }, { 3.12, 4, 0.12, 0 }, { 4.15, 12, 0.2, 1 } };
-    mixture m = { 2, { si, o }, { 1, 2 } };
-    strength w = strength_of(&m, q, wavelength_ang);
+    bragg_composition c = { 2, { *si, *o }, { 1, 2 } };
+    bragg_pdf_weights w = weights_of(&c, q, wavelength_ang);
     double f[2] = { bragg_scatterer_f0(si, q / (4 * BRAGG_PI)), bragg_scatterer_f0(o, q / (4 * BRAGG_PI)) }, sum = w.square;
     for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++) {
         double each = pairs[k].kind == 0 ? f[0] * f[0] : pairs[k].kind == 1 ? 2 * f[0] * f[1] : 2 * f[1] * f[1];
