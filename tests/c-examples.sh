@@ -20,6 +20,13 @@ awk '{split($4, v, /[()]/); d = (v[1] - $7) / v[2]; n++; if (!(d * d < 25 && $9 
      END {exit bad || n != 10}' "$work/out" || { echo "refine-loop:"; cat "$work/out"; bad=1; }
 "$built/refine-loop" "$top/cif/no-such.cif" 2>"$work/said" && bad=1
 grep -q no-such.cif "$work/said" || { echo "refine-loop: no message for a missing file"; bad=1; }
+"$built/cluster-pdf" "$top/cif/Ni.cif" 28 >"$work/out" || bad=1
+# the cell to 0.02 %, the diameter and what the atoms tremble to 1 %, of 1000 atoms
+awk '/cell.a/ {a = $2} /spdiameter/ {d = $2} /uiso/ {u = $2} /^atoms/ {n = $2}
+     END {exit !(a > 3.5230 && a < 3.5250 && d > 27.7 && d < 28.3 && u > 0.00614 && u < 0.00626 && n > 900 && n < 1200)}' "$work/out" ||
+    { echo "cluster-pdf:"; cat "$work/out"; bad=1; }
+"$built/cluster-pdf" "$top/cif/no-such.cif" 2>"$work/said" && bad=1
+grep -q no-such.cif "$work/said" || { echo "cluster-pdf: no message for a missing file"; bad=1; }
 frames=${BRAGG_SHARED:-$top/../shared}/data/frames
 if [ -e "$frames/CeO2_Pilatus1M.tif" ]; then
     "$built/integrate-stack" "$frames/CeO2_Pilatus1M.poni" "$frames/CeO2_Pilatus1M.tif" >"$work/out" || bad=1
