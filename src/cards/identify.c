@@ -118,14 +118,23 @@ static bragg_status screen_range(void *payload, size_t first, size_t last, bragg
 
 /* --------------------------------------------------------------- evidence */
 
+/* Broad lines also fit what a background leaves: they must prove more. */
+static bool is_wide(const hunt *h, const found *f)
+{
+    const scene *s = h->s;
+    double tangent = tan((s->first + s->last) / 4), usual = s->width[0] + s->width[1] * tangent;
+    return !(f->c.t.broad + fmax(f->c.t.slope, 0) * tangent / usual < 2.5);
+}
+
 /* Lines that should be seen beside the other phases, and those that are: where the
  * others give less, and before the phase was there much of it was left. */
 void hunt_count_lines(const hunt *h, found *f, const double *own, const double *before)
 {
     const scene *s = h->s;
+    bool wide = is_wide(h, f);
     f->expected = f->seen = 0;
     for (size_t i = 1; i + 1 < s->n; i++) {
-        if (!(own[i] > own[i - 1] && own[i] >= own[i + 1]) || own[i] < 3.5 * s->noise[i] || own[i] < 0.004 * s->scale || h->all[i] > 3 * own[i])
+        if (!(own[i] > own[i - 1] && own[i] >= own[i + 1]) || own[i] < (wide ? 5 : 3.5) * s->noise[i] || own[i] < 0.004 * s->scale || h->all[i] > (wide ? 2 : 3) * own[i])
             continue;
         double high = 0;
         for (size_t k = i > 2 ? i - 2 : 0; k < s->n && k <= i + 2; k++)
@@ -209,7 +218,7 @@ static bool is_evident(const hunt *h, const found *f)
 {
     double terms = 2 + (double)f->c.t.n_strains;
     double bic = f->alone / points_a_peak - terms * log((double)h->s->n / points_a_peak);
-    size_t enough = f->share > 0.05 ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
+    size_t enough = f->share > 0.05 && !is_wide(h, f) ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
     return bic > 0 && f->alone > 0.3 * f->gain && f->seen >= fewest && (double)f->seen >= 0.6 * (double)f->expected && f->share > (h->n_known ? 0.02 : 0.1);
 }
 

@@ -71,9 +71,12 @@ static void print_match(const bragg_match *m, bool alone)
         bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
     printf("    %-18s %-16s %8s %s  %5.2f  %+6.2f %%   %zu of %zu\n", m->name, m->formula, text, *text ? "wt%" : "   ", m->score, 100 * m->strain, m->found, m->lines);
     if (m->n_alternatives) {
-        printf("      or as well:");
-        for (size_t k = 0; k < m->n_alternatives; k++)
-            printf("%s %s", k ? "," : "", m->alternative_name[k]);
+        int column = printf("      or as well:");
+        for (size_t k = 0; k < m->n_alternatives; k++) {
+            if (column + (int)strlen(m->alternative_name[k]) > 76)
+                column = printf("\n        ") - 1;
+            column += printf(" %s%s", m->alternative_name[k], k + 1 < m->n_alternatives ? "," : "");
+        }
         printf("\n");
     }
     if (m->remark)
