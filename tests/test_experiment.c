@@ -135,6 +135,67 @@ START_TEST(tubes_follow_moseley)
 }
 END_TEST
 
+START_TEST(spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet)
+{
+    static const char *const anodes[] = { "Cr", "Mn", "Fe", "Co", "Ni", "Cu" };
+    for (size_t k = 0; k < sizeof anodes / sizeof *anodes; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "radiation: {anode: %s}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", anodes[k]);
+        bragg_experiment *plain = experiment(text);
+        snprintf(text, sizeof text, "radiation: {anode: %s, lines: spectrum, kbeta: 0.007}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", anodes[k]);
+        bragg_experiment *x = experiment(text);
+        const bragg_radiation *r = &x->pattern->histogram.radiation, *two = &plain->pattern->histogram.radiation;
+        double sum[2] = { 0 }, place[2] = { 0 }, middle = (two->wavelength_ang[0] + two->wavelength_ang[1]) / 2;
+        ck_assert(two->width_ang[0] == 0 && r->n_lines >= 5 && r->width_ang[r->n_lines - 1] == 0);
+        assert_close(r->ratio[r->n_lines - 1], 0.007, 1e-14);
+        for (size_t i = 0; i + 1 < r->n_lines; i++) {
+            int second = r->wavelength_ang[i] > middle;
+            sum[second] += r->ratio[i];
+            place[second] += r->ratio[i] * r->wavelength_ang[i];
+            ck_assert(r->ratio[i] <= 1 && r->width_ang[i] > 1e-4 && r->width_ang[i] < 3e-3);
+        }
+        ck_assert_msg(sum[1] / sum[0] > 0.4 && sum[1] / sum[0] < 0.65, "%s: %g", anodes[k], sum[1] / sum[0]);
+        for (int d = 0; d < 2; d++) /* the shoulder lies at long wavelengths */
+            ck_assert_msg(fabs(place[d] / sum[d] / two->wavelength_ang[d] - 1) < 2.5e-4, "%s: %.6f", anodes[k], place[d] / sum[d]);
+        bragg_experiment_free(plain);
+        bragg_experiment_free(x);
+    }
+}
+END_TEST
+
+START_TEST(radiation_knows_its_monochromator_and_a_spectrum_of_its_own)
+{
+    static const struct { const char *text; double p; } cases[] = {
+        { "anode: Cu, monochromator: graphite", 1 / (1 + 0.8002) }, { "wavelength: 1.5, monochromator: 90", 1 }, { "wavelength: [1.5, 1.6], monochromator: 45", 1 / 1.5 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "radiation: {%s}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", cases[k].text);
+        bragg_experiment *x = experiment(text);
+        assert_close(x->pattern->histogram.radiation.polarization, cases[k].p, 1e-3);
+        bragg_experiment_free(x);
+    }
+    write_file("tube.txt", "# mine\n1.5406 400 0.0005\n\n1.5444, 200\n1.3922 4 # beta\n");
+    bragg_experiment *x = experiment("radiation: {spectrum: tube.txt}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n");
+    const bragg_radiation *r = &x->pattern->histogram.radiation;
+    ck_assert(r->n_lines == 3 && r->ratio[0] == 1 && r->width_ang[0] == 0.0005 && r->width_ang[1] == 0);
+    assert_close(r->ratio[1], 0.5, 1e-15);
+    assert_close(r->ratio[2], 0.01, 1e-15);
+    assert_close(r->wavelength_ang[2], 1.3922, 1e-15);
+    bragg_experiment_free(x);
+    static const struct { const char *radiation, *says; } bad[] = {
+        { "anode: Mo, lines: spectrum", "not tabulated" }, { "anode: Cu, lines: all", "or spectrum" }, { "wavelength: 1.5, monochromator: iron", "graphite" },
+        { "wavelength: 1.5, monochromator: 26, polarization: 0.6", "one of them" }, { "wavelength: [1.5, 1.6], widths: [0.001]", "2" },
+        { "wavelength: 1.5, widths: [-1]", "widths: expected" }, { "spectrum: nowhere.txt", "No such file" }, { "spectrum: x.yaml", "line 1: expected a wavelength" } };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        char text[300];
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(text, sizeof text, "radiation: {%s}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", bad[k].radiation);
+        ck_assert_int_eq(read_text(text, &x, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, bad[k].says) != NULL, "%s: %s", bad[k].radiation, err.text);
+    }
+}
+END_TEST
+
 START_TEST(nonsense_is_refused_with_its_place)
 {
     static const struct { const char *text, *message; } cases[] = {
@@ -328,7 +389,7 @@ static double start_of(const char *path, const char *name)
 START_TEST(what_is_in_force_can_be_kept_elsewhere_and_run_again)
 {
     char path[300], other[300], command[700];
-    static const char single[] = "radiation: {anode: Co}\ndata: {pattern: x.xy, mount: transmission}\nphases: [{card: Si.cif, particle_diameter_um: 3.5}]\n"
+    static const char single[] = "radiation: {anode: Co, lines: spectrum, monochromator: graphite}\ndata: {pattern: x.xy, mount: transmission}\nphases: [{card: Si.cif, particle_diameter_um: 3.5}]\n"
                                  "refine: {start: old, instrument: known.instr, values: {instrument.x: 0.01, instrument.u: 0.3, instrument.v: 0.2}, parameters: [x, v]}\n";
     write_data();
     write_file("known.instr", "w: 0.0123\n");
@@ -343,8 +404,8 @@ START_TEST(what_is_in_force_can_be_kept_elsewhere_and_run_again)
         write_file("kept/experiment.yaml", first);
         char *second = effective(other);
         ck_assert_str_eq(first, second);
-        ck_assert(strstr(first, "strategy: ") && strstr(first, "polarization: 0.5") && strstr(first, "method: rietveld") && strstr(first, "terms: "));
-        ck_assert(k == 0 || (strstr(first, "/old/fit.json") && strstr(first, "strategy: all") && strstr(first, "lines: kalpha")));
+        ck_assert(strstr(first, "strategy: ") && (k || strstr(first, "polarization: 0.5")) && strstr(first, "method: rietveld") && strstr(first, "terms: "));
+        ck_assert(k == 0 || (strstr(first, "/old/fit.json") && strstr(first, "strategy: all") && strstr(first, "kbeta: 0")));
         free(first);
         free(second);
     }
@@ -364,6 +425,8 @@ int main(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
     tcase_add_test(all, tubes_follow_moseley);
+    tcase_add_test(all, spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet);
+    tcase_add_test(all, radiation_knows_its_monochromator_and_a_spectrum_of_its_own);
     tcase_add_test(all, nonsense_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
     tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);

@@ -73,6 +73,7 @@ typedef struct bragg_radiation {
     double wavelength_ang[BRAGG_MAX_LINES];
     double ratio[BRAGG_MAX_LINES];      /**< relative to the first, 1 */
     double polarization;                /**< p of P above */
+    double width_ang[BRAGG_MAX_LINES];  /**< FWHM of the lines, Lorentzian; 0: sharp */
 } bragg_radiation;
 
 /** Functions of 2theta with a factor each; LINEAR and LOG go straight between as many
@@ -101,7 +102,7 @@ typedef struct bragg_histogram_options {
 } bragg_histogram_options;
 
 #define BRAGG_HISTOGRAM_OPTIONS_INIT                                                              \
-    { NULL, { false, 0, { 0 }, { 0 }, 0.5 }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, BRAGG_BACKGROUND_CHEBYSHEV, 0, 0, 0, NULL, NULL, NULL, NULL, 1 }
+    { NULL, { false, 0, { 0 }, { 0 }, 0.5, { 0 } }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, BRAGG_BACKGROUND_CHEBYSHEV, 0, 0, 0, NULL, NULL, NULL, NULL, 1 }
 
 bragg_model *bragg_model_new(void);
 void bragg_model_free(bragg_model *model);

@@ -119,7 +119,7 @@ static bragg_status radiation_of(const wish *w, const bragg_pattern *p, const ch
     double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
     if (!(wavelength > 0))
         return bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
-    *out = (bragg_radiation){ false, 1, { wavelength }, { 1 }, wavelength < 0.5 ? 0.99 : 0.5 };
+    *out = (bragg_radiation){ false, 1, { wavelength }, { 1 }, wavelength < 0.5 ? 0.99 : 0.5, { 0 } };
     if (p->wavelength2_ang > 0 && p->ratio2 > 0) { /* a doublet that the file knows of */
         out->n_lines = 2;
         out->wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;

@@ -69,7 +69,7 @@ static bragg_status check_wish(const wish *w, bragg_error *err)
 static void set_radiation(job *j, double wavelength)
 {
     const bragg_pattern *p = j->pattern;
-    j->radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5 };
+    j->radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5, { 0 } };
     double second = j->w->wavelength2_ang, ratio = 0.5;
     if (isnan(second) && p && p->wavelength2_ang > 0 && p->ratio2 > 0) {
         second = p->wavelength2_ang * wavelength / p->wavelength_ang;

@@ -67,7 +67,9 @@ void bragg_refine_widen(const bragg_params *t, const histogram *h, const phase *
     s->d_gauss[2] = per;
     s->d_gauss[3] = per * secant * secant;
     s->dgauss_dtheta = per * (2 * w.u * tangent + w.v + 2 * w.p * tangent + 2 * sample / tangent) * secant * secant;
-    double y = w.y * tangent + strain_width(t, p, s) + s->stephens_lorentz * s->stephens, x = w.x * secant + s->lorentz_size;
+    /* the line's own width: 2 tan(theta) d lambda / lambda, as Lorentzian as it is */
+    double natural = 2 * h->radiation.width_ang[s->line] / h->radiation.wavelength_ang[s->line];
+    double y = (w.y + natural) * tangent + strain_width(t, p, s) + s->stephens_lorentz * s->stephens, x = w.x * secant + s->lorentz_size;
     s->lorentz = x + y + w.z;
     s->dlorentz_dtheta = x * tangent + y / tangent * secant * secant;
     s->d_lorentz[0] = secant;

@@ -297,6 +297,61 @@ static void sum_nodes(const axial_node *o, size_t n, peak *e)
     }
 }
 
+/* Nodes of the profile, drawn out by axial divergence, bin and pixel: in `one` or, with a
+ * box, in `boxed`.  The box's slopes go to e. */
+static const axial_node *spread_peak(const histogram *h, const spot *s, axial_node *one, axial_node *boxed, peak *e)
+{
+    double c2 = cos(s->position), pixel = h->value[PIXEL] * c2 * c2, width = hypot(h->value[BOX], pixel);
+    one[0] = (axial_node){ .weight = 1 };
+    e->n_nodes = 1;
+    if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
+        e->n_nodes = bragg_refine_axial_nodes(s->position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s->tch.fwhm, one);
+    if (!(width > 0))
+        return one;
+    e->dwidth[0] = h->value[BOX] / width * BRAGG_DEG;
+    e->dwidth[1] = pixel / width * c2 * c2 * BRAGG_DEG;
+    e->n_nodes = bragg_refine_box_nodes(one, e->n_nodes, width, -4 * pixel * pixel / width * tan(s->position) / 2, s->tch.fwhm, boxed);
+    return boxed;
+}
+
+/* Points the peak reaches, and those among them that see its nodes one by one. */
+static void find_points(const histogram *h, const axial_node *nodes, peak *e, double reach)
+{
+    double pull = 0;
+    for (size_t k = 0; k < e->n_nodes; k++)
+        pull = fmax(pull, fabs(nodes[k].shift));
+    e->first = lower_bound(h->x, h->n, e->position - reach - pull);
+    e->last = lower_bound(h->x, h->n, e->position + reach + pull);
+    /* beyond, the Gaussian is below 1e-12 and the fourth moment of the nodes nothing */
+    double near = 3.2 * e->fwhm + 6 * pull;
+    e->near_first = e->first + lower_bound(h->x + e->first, e->last - e->first, e->position - near);
+    e->near_last = e->near_first + lower_bound(h->x + e->near_first, e->last - e->near_first, e->position + near);
+}
+
+static bragg_status grow_peaks(histogram *h, size_t n_nodes, size_t coefficients, bragg_error *err)
+{
+    size_t room = h->room_peaks;
+    bragg_status st = bragg_array_grow(&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
+    if (st == BRAGG_OK)
+        st = bragg_array_grow(&h->peak, &h->room_peaks, h->n_peaks + 1, sizeof *h->peak, err);
+    if (st == BRAGG_OK)
+        st = bragg_array_grow(&h->node, &h->room_nodes, h->n_nodes + n_nodes, sizeof *h->node, err);
+    if (st == BRAGG_OK)
+        st = bragg_array_grow(&h->coefficient, &h->room_coefficients, h->n_coefficients + coefficients, sizeof(double), err);
+    return st;
+}
+
+/* A Pawley phase's intensities are variables of their own. */
+static void find_own_column(const bragg_lsq_layout *l, const phase *p, const mix *m, const spot *s, peak *e)
+{
+    e->own_column = -1;
+    if (p->pawley && l && l->n_variables) {
+        size_t row = m->intensity_row + s->reflection;
+        e->own_column = l->column[row];
+        e->own_slope = s->per_f2 * l->weight[row];
+    }
+}
+
 static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m, size_t refl, size_t line,
                              const bragg_params *t, bragg_error *err)
 {
@@ -306,55 +361,27 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
         return BRAGG_OK;
     place_peak(h, &s);
     bragg_refine_widen(t, h, p, &s);
-    double reach = reach_of(&s.tch), pull = 0;
-    axial_node one[MAX_NODES] = { { .weight = 1 } }, boxed[MAX_NODES * MAX_BOX], *nodes = one;
-    size_t n_nodes = 1;
-    if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
-        n_nodes = bragg_refine_axial_nodes(s.position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s.tch.fwhm, nodes);
-    double c2 = cos(s.position), pixel = h->value[PIXEL] * c2 * c2, width = hypot(h->value[BOX], pixel);
-    if (width > 0) {
-        n_nodes = bragg_refine_box_nodes(one, n_nodes, width, -4 * pixel * pixel / width * tan(s.position) / 2, s.tch.fwhm, boxed);
-        nodes = boxed;
-    }
-    for (size_t k = 0; k < n_nodes; k++)
-        pull = fmax(pull, fabs(nodes[k].shift));
-    peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .n_nodes = n_nodes, .node = h->n_nodes,
-               .coefficient = h->n_coefficients, .phase = (size_t)(p - model->phase), .reflection = refl };
-    e.dwidth[0] = width > 0 ? h->value[BOX] / width * BRAGG_DEG : 0;
-    e.dwidth[1] = width > 0 ? pixel / width * c2 * c2 * BRAGG_DEG : 0;
-    e.first = lower_bound(h->x, h->n, s.position - reach - pull);
-    e.last = lower_bound(h->x, h->n, s.position + reach + pull);
+    axial_node one[MAX_NODES], boxed[MAX_NODES * MAX_BOX];
+    peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .node = h->n_nodes, .coefficient = h->n_coefficients,
+               .phase = (size_t)(p - model->phase), .reflection = refl };
+    const axial_node *nodes = spread_peak(h, &s, one, boxed, &e);
+    find_points(h, nodes, &e, reach_of(&s.tch));
     if (e.first == e.last)
         return BRAGG_OK;
-    /* beyond, the Gaussian is below 1e-12 and the fourth moment of the nodes nothing */
-    double near = 3.2 * s.tch.fwhm + 6 * pull;
-    e.near_first = e.first + lower_bound(h->x + e.first, e.last - e.first, s.position - near);
-    e.near_last = e.near_first + lower_bound(h->x + e.near_first, e.last - e.near_first, s.position + near);
-    sum_nodes(nodes, n_nodes, &e);
+    sum_nodes(nodes, e.n_nodes, &e);
     memcpy(e.mix, (const double[4]){ s.tch.dfwhm_dg, s.tch.dfwhm_dl, s.tch.deta_dg, s.tch.deta_dl }, sizeof e.mix);
     texture_slopes slopes;
     s.slopes = &slopes;
     s.texture = bragg_refine_texture(t, h, p, refl, &slopes);
     brighten_peak(t, h, p, m, refl, line == 1 ? h->value[RATIO] : h->radiation.ratio[line], &s);
     e.intensity = s.intensity;
-    e.own_column = -1;
-    if (p->pawley && model->layout && model->layout->n_variables) {
-        size_t row = m->intensity_row + refl;
-        e.own_column = model->layout->column[row];
-        e.own_slope = s.per_f2 * model->layout->weight[row];
-    }
-    size_t coefficients = model->layout ? 4 * m->terms.n_full + m->terms.n_intensity : 0, room = h->room_peaks;
-    bragg_status st = bragg_array_grow(&h->listed, &room, h->n_peaks + 1, sizeof *h->listed, err);
-    if (st == BRAGG_OK)
-        st = bragg_array_grow(&h->peak, &h->room_peaks, h->n_peaks + 1, sizeof e, err);
-    if (st == BRAGG_OK)
-        st = bragg_array_grow(&h->node, &h->room_nodes, h->n_nodes + n_nodes, sizeof *nodes, err);
-    if (st == BRAGG_OK)
-        st = bragg_array_grow(&h->coefficient, &h->room_coefficients, h->n_coefficients + coefficients, sizeof(double), err);
+    find_own_column(model->layout, p, m, &s, &e);
+    size_t coefficients = model->layout ? 4 * m->terms.n_full + m->terms.n_intensity : 0;
+    bragg_status st = grow_peaks(h, e.n_nodes, coefficients, err);
     if (st < 0)
         return st;
-    memcpy(h->node + h->n_nodes, nodes, n_nodes * sizeof *nodes);
-    h->n_nodes += n_nodes;
+    memcpy(h->node + h->n_nodes, nodes, e.n_nodes * sizeof *nodes);
+    h->n_nodes += e.n_nodes;
     if (coefficients)
         write_coefficients(t, h, p, m, refl, &s, h->coefficient + h->n_coefficients);
     h->n_coefficients += coefficients;

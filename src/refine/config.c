@@ -26,7 +26,9 @@ static void put_numbers(FILE *to, const char *key, const double *v, size_t n)
 static void put_radiation(FILE *to, const bragg_yaml *said, const bragg_radiation *r)
 {
     char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "radiation: {type: %s, polarization: %s", r->neutron ? "neutron" : "x-ray", bragg_number_print(text, r->polarization));
+    fprintf(to, "radiation: {type: %s", r->neutron ? "neutron" : "x-ray");
+    if (!bragg_yaml_get(said, "monochromator"))
+        fprintf(to, ", polarization: %s", bragg_number_print(text, r->polarization));
     if (bragg_yaml_get(said, "anode"))
         fprintf(to, "%s", bragg_yaml_get(said, "wavelength") ? "" : ", lines: kalpha, kbeta: 0");
     else if (!bragg_yaml_get(said, "spectrum")) {
@@ -34,6 +36,10 @@ static void put_radiation(FILE *to, const bragg_yaml *said, const bragg_radiatio
         put_numbers(to, "wavelength", r->wavelength_ang, r->n_lines);
         fprintf(to, ", ");
         put_numbers(to, "ratios", r->ratio, r->n_lines);
+        if (r->width_ang[0] > 0) {
+            fprintf(to, ", ");
+            put_numbers(to, "widths", r->width_ang, r->n_lines);
+        }
     }
     fprintf(to, "}");
 }
@@ -196,13 +202,23 @@ static bool absolute_mask(bragg_arena *arena, bragg_yaml *mask)
     return room;
 }
 
+static bool absolute_spectra(bragg_arena *arena, bragg_yaml *root)
+{
+    static const char *const spectrum[] = { "spectrum", NULL };
+    bragg_yaml *list = at(at(root, "data"), "patterns");
+    bool room = absolute(arena, at(root, "radiation"), spectrum);
+    for (bragg_yaml *c = list && list->child && list->child->kind == BRAGG_YAML_MAP ? list->child : NULL; c && room; c = c->next)
+        room = absolute(arena, at(c, "radiation"), spectrum);
+    return room;
+}
+
 static bool make_absolute(bragg_arena *arena, bragg_yaml *root)
 {
     static const char *const refine[] = { "instrument", "start", NULL }, *const container[] = { "container", NULL };
     static const char *const detector[] = { "poni", "dark", "flat", NULL }, *const log[] = { "file", NULL }, *const output[] = { "directory", NULL };
     bragg_yaml *phases = at(root, "phases"), *fit = at(root, "refine");
     bragg_yaml *plate = at(root, "detector");
-    bool room = absolute_patterns(arena, at(root, "data")) && absolute(arena, fit, refine) &&
+    bool room = absolute_patterns(arena, at(root, "data")) && absolute_spectra(arena, root) && absolute(arena, fit, refine) &&
                 absolute(arena, at(fit, "background"), container) && absolute(arena, plate, detector) &&
                 absolute_mask(arena, at(plate, "mask")) &&
                 absolute(arena, at(root, "log"), log) && absolute(arena, at(root, "output"), output);

@@ -86,6 +86,8 @@ bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path,
     if (x->radiation.n_lines) {
         write_numbers(to, "wavelength", x->radiation.wavelength_ang, x->radiation.n_lines);
         write_numbers(to, "ratios", x->radiation.ratio, x->radiation.n_lines);
+        if (x->radiation.width_ang[0] > 0)
+            write_numbers(to, "widths", x->radiation.width_ang, x->radiation.n_lines);
     }
     if (isfinite(x->radiation.polarization))
         fprintf(to, "polarization: %s\n", bragg_number_print(text, x->radiation.polarization));
@@ -112,15 +114,17 @@ static bragg_status read_lines(const bragg_yaml *map, bragg_radiation *r, bragg_
     bragg_status st = bragg_yaml_numbers(node, r->wavelength_ang, r->n_lines, err);
     if (st == BRAGG_OK && ratios)
         st = bragg_yaml_numbers(ratios, r->ratio, r->n_lines, err);
+    if (st == BRAGG_OK && bragg_yaml_get(map, "widths"))
+        st = bragg_yaml_numbers(bragg_yaml_get(map, "widths"), r->width_ang, r->n_lines, err);
     for (size_t k = 0; k < r->n_lines && st == BRAGG_OK; k++)
-        if (!(r->wavelength_ang[k] > 0) || !(r->ratio[k] > 0))
+        if (!(r->wavelength_ang[k] > 0) || !(r->ratio[k] > 0) || !(r->width_ang[k] >= 0))
             st = bragg_yaml_fail(node, err, "wavelength: expected positive numbers and ratios, found %g and %g", r->wavelength_ang[k], r->ratio[k]);
     return st;
 }
 
 static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_error *err)
 {
-    static const char *const keys[] = { "type", "wavelength", "ratios", "polarization", "mount", "radius_mm",
+    static const char *const keys[] = { "type", "wavelength", "ratios", "widths", "polarization", "mount", "radius_mm",
                                         "zero", "u", "v", "w", "p", "x", "y", "z", "sl", "hl", "box", "pixel" };
     const bragg_yaml *node;
     const char *text;

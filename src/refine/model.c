@@ -485,7 +485,7 @@ static void hold_absent(bragg_model *m, histogram *h)
         bragg_params_hold(&m->params, h->row[SHIFT_X]);
         bragg_params_hold(&m->params, h->row[SHIFT_Y]);
     }
-    if (h->radiation.n_lines < 2)
+    if (h->radiation.n_lines < 2 || h->radiation.width_ang[0] > 0) /* a spectrum's lines belong together */
         bragg_params_hold(&m->params, h->row[RATIO]);
 }
 
