@@ -528,6 +528,11 @@ START_TEST(headers_of_text_tell_of_time_beam_and_motors)
     f = read_sample("tiff/none.tif", 0);
     ck_assert(f->exposure_s == 2.5 && f->wavelength_ang == 0.41 && f->time_s == 1714557600);
     bragg_frame_free(f);
+    bragg_frame *packed = read_sample("tiff/packed.tif.gz", 0);
+    f = read_sample("tiff/none.tif", 0);
+    ck_assert(packed->exposure_s == 2.5 && !memcmp(packed->data, f->data, 13 * 11 * 4));
+    bragg_frame_free(packed);
+    bragg_frame_free(f);
 }
 END_TEST
 
