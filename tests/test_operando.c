@@ -6,6 +6,7 @@
 
 #include <bragg/detector.h>
 #include <bragg/frame.h>
+#include <bragg/analysis.h>
 #include <bragg/operando.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
@@ -271,6 +272,34 @@ START_TEST(a_phase_nobody_listed_is_an_alarm)
     for (size_t k = 0; k < s->n_alarms; k++)
         ck_assert_msg(s->alarm[k].first + 1 >= ONSET, "an alarm in frame %zu", s->alarm[k].first);
     bragg_series_free(s);
+}
+END_TEST
+
+START_TEST(the_card_set_names_what_nobody_listed)
+{
+#ifdef HAVE_HDF5
+    const char *store = in_folder("alarm.h5");
+    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    bragg_series *s;
+    bragg_experiment *x;
+    bragg_store_curves c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    o.store = store;
+    ck_assert_msg(fit("alarm.yaml", &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_experiment_read(in_folder("alarm.yaml"), &x, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_store_patterns(store, 0, &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_series_name_alarms(s, &c, x, &err) == BRAGG_OK, "%s", err.text);
+    size_t named = 0, early = FRAMES;
+    for (size_t k = 0; k < s->n_alarms; k++) {
+        named += s->alarm[k].cards && strstr(s->alarm[k].cards, "K3Bi") && s->alarm[k].score > 0.3;
+        early = s->alarm[k].first < early ? s->alarm[k].first : early;
+    }
+    ck_assert_msg(named && 2 * named >= s->n_alarms, "%zu of %zu alarms are K3Bi, the first %s", named, s->n_alarms, s->alarm[0].cards ? s->alarm[0].cards : "nameless");
+    ck_assert_msg(early + 1 >= ONSET && early <= ONSET + 5, "the first in frame %zu", early);
+    bragg_store_curves_free(&c);
+    bragg_experiment_free(x);
+    bragg_series_free(s);
+#endif
 }
 END_TEST
 
@@ -780,6 +809,7 @@ int main(void)
     tcase_add_test(t, cells_follow_the_truth_within_their_esds);
     tcase_add_test(t, results_are_the_same_on_one_and_three_threads);
     tcase_add_test(t, a_phase_nobody_listed_is_an_alarm);
+    tcase_add_test(t, the_card_set_names_what_nobody_listed);
     tcase_add_test(t, bad_frames_cost_only_themselves);
     tcase_add_test(t, a_wrong_sequence_section_is_told_with_its_line);
     suite_add_tcase(suite, t);

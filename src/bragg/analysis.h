@@ -105,6 +105,13 @@ typedef struct bragg_smooth {
  *  all frames with their covariance; the steps by maximum likelihood. */
 bragg_status bragg_series_smooth(const bragg_series *series, bragg_arena *arena, bragg_smooth **out, bragg_error *err);
 
+/** Follow the alarms of a series back to where their peaks began, and give them names from
+ *  the card set (as bragg_cards_find_set finds it;
+ *  without one they stay as they are): the mean of what the fits leave in the frames
+ *  of peaks that came together is identified. */
+bragg_status bragg_series_name_alarms(bragg_series *series, const bragg_store_curves *curves, const bragg_experiment *experiment,
+                                      bragg_error *err);
+
 /* --------------------------------------------------------------- output */
 
 typedef struct bragg_analysis {

@@ -109,6 +109,8 @@ typedef struct bragg_step {
 typedef struct bragg_alarm {
     size_t first, last;
     double two_theta_rad, significance;
+    const char *cards;        /**< of the card set that would explain it: "K3Bi", "A + B"; NULL: none found */
+    double score;             /**< of that answer, 0 to 1 */
 } bragg_alarm;
 
 typedef struct bragg_series {

@@ -104,35 +104,39 @@ static void print_series(const bragg_series *s)
         printf("%s%s%s\n", step->status == BRAGG_FRAME_OK ? "" : "  ", step->status == BRAGG_FRAME_OK ? "" : bragg_frame_status_name(step->status),
                step->restarted ? "  restarted" : "");
     }
-    for (size_t k = 0; k < s->n_alarms; k++)
-        printf("unexplained: a peak at %.3f deg in frames %zu to %zu, %.0f sigma\n", s->alarm[k].two_theta_rad / BRAGG_DEG, s->alarm[k].first, s->alarm[k].last,
-               s->alarm[k].significance);
+    for (size_t k = 0; k < s->n_alarms; k++) {
+        const bragg_alarm *a = &s->alarm[k];
+        printf("unexplained: a peak at %.3f deg in frames %zu to %zu, %.0f sigma", a->two_theta_rad / BRAGG_DEG, a->first, a->last, a->significance);
+        if (a->cards)
+            printf(", perhaps %s (%.2f)", a->cards, a->score);
+        printf("\n");
+    }
     print_account(s);
 }
 
-static bragg_status write_results(const wish *w, const bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store, bragg_error *err)
+static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
+                                  const bragg_analysis_options *options, bragg_error *err)
 {
-    bragg_status st = bragg_series_write_csv(s, bragg_path_join(s->arena, w->out, "series.csv"), w->force || w->resume, err);
-    if (st == BRAGG_OK)
-        st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), w->force || w->resume, err);
-    if (st < 0)
-        return st;
+    bool force = w->force || w->resume;
     bragg_store_curves c;
-    bragg_analysis_options o;
     bragg_analysis a = { NULL, NULL, NULL };
-    st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
+    bragg_status st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
     if (st == BRAGG_OK)
-        st = bragg_analysis_options_read(x, s->arena, &o, err);
+        st = bragg_series_name_alarms(s, &c, x, err);
     if (st == BRAGG_OK)
-        st = bragg_series_analyse(s, &c, &o, s->arena, &a, err);
+        st = bragg_series_write_csv(s, bragg_path_join(s->arena, w->out, "series.csv"), force, err);
     if (st == BRAGG_OK)
-        st = bragg_analysis_write(&a, s, w->out, w->force || w->resume, err);
+        st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), force, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_analyse(s, &c, options, s->arena, &a, err);
+    if (st == BRAGG_OK)
+        st = bragg_analysis_write(&a, s, w->out, force, err);
     if (st == BRAGG_OK && store)
         st = bragg_store_add_analysis(store, &a, s, err);
     if (st == BRAGG_OK && !w->json)
         bragg_analysis_tell(&a, s, stdout);
     if (st == BRAGG_OK && !w->no_plots)
-        st = bragg_plot_operando(s, &c, w->out, w->force || w->resume, err);
+        st = bragg_plot_operando(s, &c, w->out, force, err);
     bragg_store_curves_free(&c);
     return st;
 }
@@ -236,6 +240,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     bragg_series *s = NULL;
     bragg_frames *f = NULL;
     bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    bragg_analysis_options options;
     cli_progress bar;
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? bragg_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
@@ -247,6 +252,8 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         bragg_arena_free(arena);
         return st;
     }
+    if (st == BRAGG_OK) /* what is wrong with it is told before the work */
+        st = bragg_analysis_options_read(x, arena, &options, err);
     if (st == BRAGG_OK)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
@@ -266,7 +273,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (stopped && o.store)
         fprintf(stderr, "bragg operando: stopped; --resume goes on with '%s'\n", o.store);
     if (st >= 0 && w->out)
-        st = write_results(w, s, x, f, o.store, err);
+        st = write_results(w, s, x, f, o.store, &options, err);
     if (st >= 0 && w->json)
         st = bragg_series_print_json(s, err);
     else if (st >= 0)

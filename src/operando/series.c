@@ -827,7 +827,7 @@ static bragg_status note_alarm(bragg_series *s, const trace *t, bragg_error *err
         return bragg_fail(err, BRAGG_ENOMEM, "no room for an alarm");
     if (s->n_alarms)
         memcpy(more, s->alarm, s->n_alarms * sizeof *more);
-    more[s->n_alarms++] = (bragg_alarm){ t->first, t->last, t->x, t->most };
+    more[s->n_alarms++] = (bragg_alarm){ t->first, t->last, t->x, t->most, NULL, NAN };
     s->alarm = more;
     return BRAGG_OK;
 }

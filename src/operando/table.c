@@ -175,8 +175,8 @@ static json_t *head_json(const bragg_series *s)
     for (size_t k = 0; k < s->n_notes; k++)
         json_array_append_new(notes, json_string(s->note[k]));
     for (size_t k = 0; k < s->n_alarms; k++)
-        json_array_append_new(alarms, json_pack("{s:I,s:I,s:f,s:f}", "first", (json_int_t)s->alarm[k].first, "last", (json_int_t)s->alarm[k].last,
-                                                "two_theta_deg", s->alarm[k].two_theta_rad / BRAGG_DEG, "significance", s->alarm[k].significance));
+        json_array_append_new(alarms, json_pack("{s:I,s:I,s:f,s:f,s:s?,s:o}", "first", (json_int_t)s->alarm[k].first, "last", (json_int_t)s->alarm[k].last,
+                                                "two_theta_deg", s->alarm[k].two_theta_rad / BRAGG_DEG, "significance", s->alarm[k].significance, "cards", s->alarm[k].cards, "score", bragg_json_number(s->alarm[k].score)));
     json_t *clock = json_object();
     json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s + s->clock_zero_s, s->clock.offset_esd_s, "s"));
     json_object_set_new(clock, "drift", bragg_json_quantity(s->clock.drift, s->clock.drift_esd, ""));
