@@ -262,7 +262,7 @@ static double pattern_at(const drawn *p, size_t n, double hump, double x_deg)
 
 static bragg_store_curves drawn_curves(scene s)
 {
-    bragg_store_curves c = { POINTS, ROWS, 1, malloc((3 * ROWS + 1) * POINTS * sizeof(double)), NULL, NULL, NULL };
+    bragg_store_curves c = { .n = POINTS, .rows = ROWS, .frames = 1, .x_rad = malloc((3 * ROWS + 1) * POINTS * sizeof(double)) };
     unsigned seed = 7717u;
     ck_assert(c.x_rad != NULL);
     c.observed = c.x_rad + POINTS, c.calculated = c.observed + ROWS * POINTS, c.sigma = c.calculated + ROWS * POINTS;

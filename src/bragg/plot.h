@@ -2,6 +2,7 @@
 #ifndef BRAGG_PLOT_H
 #define BRAGG_PLOT_H
 
+#include <bragg/analysis.h>
 #include <bragg/error.h>
 #include <bragg/operando.h>
 #include <bragg/pattern.h>
@@ -252,6 +253,12 @@ bragg_status bragg_plot_correlations(const bragg_plot_matrix *matrix, const brag
  *  map-log, difference, waterfall, fractions, volumes, cells, widths; time is upright
  *  beside the log. */
 bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
+                                 bool force, bragg_error *err);
+
+/** Figures of an analysis, each as SVG and PNG: peaks-course (areas, shifts, crystalline
+ *  share), components-course, smooth-course (cells as fitted and smoothed); frames_a_row
+ *  as in the curves that it was made of. */
+bragg_status bragg_plot_analysis(const bragg_analysis *analysis, const bragg_series *series, size_t frames_a_row, const char *folder,
                                  bool force, bragg_error *err);
 
 /** One self-contained page: the account of what happened, the map and the courses to

@@ -137,6 +137,8 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         bragg_analysis_tell(&a, s, stdout);
     if (st == BRAGG_OK && !w->no_plots)
         st = bragg_plot_operando(s, &c, w->out, force, err);
+    if (st == BRAGG_OK && !w->no_plots)
+        st = bragg_plot_analysis(&a, s, c.frames, w->out, force, err);
     bragg_store_curves_free(&c);
     return st;
 }

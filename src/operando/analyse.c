@@ -342,12 +342,19 @@ static void tell_event(FILE *to, const bragg_track_event *e, const bragg_tracks 
         fprintf(to, " (%.0f K)", k);
 }
 
+/* Peaks that overlap come and go many times: those are left to the tables. */
 static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
 {
+    enum { MOST_EVENTS = 4 };
+    size_t untold = 0;
     for (size_t k = 0; k < t->n; k++) {
         const bragg_track *one = &t->track[k];
         if (!one->n_events && one->split_from == SIZE_MAX && one->merged_into == SIZE_MAX)
             continue;
+        if (one->n_events > MOST_EVENTS) {
+            untold++;
+            continue;
+        }
         fprintf(to, "peak at %.3f deg:", one->two_theta_rad / BRAGG_DEG);
         for (size_t e = 0; e < one->n_events; e++) {
             fputs(e ? ", " : " ", to);
@@ -359,6 +366,8 @@ static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
             fprintf(to, "%s joins the one at %.3f deg", one->n_events || one->split_from != SIZE_MAX ? "," : "", t->track[one->merged_into].two_theta_rad / BRAGG_DEG);
         fputc('\n', to);
     }
+    if (untold)
+        fprintf(to, "%zu more peaks come and go more often, or overlap: see analysis.json\n", untold);
 }
 
 void bragg_analysis_tell(const bragg_analysis *a, const bragg_series *s, FILE *to)

@@ -123,7 +123,7 @@ static bragg_status link_block(tracker *t, size_t block, bragg_peak *peak, size_
             for (size_t k = 0; k < n; k++) {
                 double reach = fmax(0.6 * fmin(peak[k].fwhm, c->wide[c->last]), 2.5 * t->step);
                 double off = fabs(peak[k].x - expected_at(c, block)) / reach;
-                if (!taken[k] && !peak[k].alpha2 && off < nearest)
+                if (!taken[k] && off < nearest)
                     nearest = off, which = k, whose = j;
             }
         }
@@ -152,6 +152,17 @@ static bragg_status link_block(tracker *t, size_t block, bragg_peak *peak, size_
     return st;
 }
 
+/* Second lines of a doublet are fitted with the first; a shoulder is followed once it is
+ * a peak. */
+static size_t drop_images(bragg_peak *peak, size_t n)
+{
+    size_t m = 0;
+    for (size_t k = 0; k < n; k++)
+        if (!peak[k].alpha2 && !peak[k].shoulder)
+            peak[m++] = peak[k];
+    return m;
+}
+
 static bragg_status find_chains(tracker *t, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
@@ -163,6 +174,7 @@ static bragg_status find_chains(tracker *t, bragg_error *err)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
         if (p->n > 50) /* a gap in the run is none of the peaks' */
             st = bragg_pattern_peaks(p, 6, &peak, &n, err);
+        n = drop_images(peak, n);
         if (st == BRAGG_OK)
             st = link_block(t, b, peak, n, err);
         bragg_pattern_free(p);
