@@ -4,6 +4,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/number.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdint.h>
@@ -364,10 +365,12 @@ static void take_estimate(bragg_series *s, const bragg_clock *found, double evid
         return;
     }
     bool clear = fabs(found->offset_s) > 3 * found->offset_esd_s && evidence > 5;
-    bragg_join_note(s, "clock: the log's is %+.0f(%.0f) s from the frames', by what follows charge or temperature (log odds %.1f)%s", found->offset_s,
-                    found->offset_esd_s, evidence, clear || asked ? "" : "; that is no clear difference and they are taken to agree");
+    char text[BRAGG_NUMBER_TEXT];
+    bragg_join_note(s, "clock: the log's is %s s ahead of the frames', by what follows charge or temperature (log odds %.1f)%s",
+                    bragg_number_print_esd(text, found->offset_s, found->offset_esd_s), evidence,
+                    clear || asked ? "" : "; that is no clear difference and they are taken to agree");
     if (found->drift != 0)
-        bragg_join_note(s, "clock: the log's gains %.1f(%.1f) ppm", 1e6 * found->drift, 1e6 * found->drift_esd);
+        bragg_join_note(s, "clock: the log's gains %s ppm", bragg_number_print_esd(text, 1e6 * found->drift, 1e6 * found->drift_esd));
     if (clear || asked) {
         double reference = bragg_clock_to_frame(&s->clock, found->reference_s);
         s->clock.offset_s += found->offset_s + s->clock.drift * (reference - s->clock.reference_s);

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "../cards_made.h"
+#include "bench.h"
 #include <bragg.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static double median(void (*work)(void *), void *payload)
     return t[3];
 }
 
-static void row(FILE *to, const char *name, double value, const char *unit, const char *peer, double ratio)
+void bench_row(FILE *to, const char *name, double value, const char *unit, const char *peer, double ratio)
 {
     fprintf(to, "%s\t%.4g\t%s\t%s\t%.4g\n", name, value, unit, peer, ratio);
     printf("%-32s %10.4g %-10s %-34s %8.4g\n", name, value, unit, peer, ratio);
@@ -172,16 +173,16 @@ static void bench_integrate(FILE *to)
             if (!t) {
                 double frames = cases[c].pyfai_frames, seconds = cases[c].pyfai_plan;
                 const char *peer = ask_pyfai(cases[c].rows, cases[c].columns, bragg_pixel_name(types[t]), &frames, &seconds);
-                row(to, stem, FRAMES / run, "frames/s", peer, FRAMES / run / frames);
+                bench_row(to, stem, FRAMES / run, "frames/s", peer, FRAMES / run / frames);
                 snprintf(name, sizeof name, "%s.plan", stem);
-                row(to, name, plan, "s", peer, seconds / plan);
+                bench_row(to, name, plan, "s", peer, seconds / plan);
             }
             snprintf(name, sizeof name, "%s.streaming", stem);
-            row(to, name, FRAMES / run, "frames/s", "memory copy by one thread, this run", streaming);
+            bench_row(to, name, FRAMES / run, "frames/s", "memory copy by one thread, this run", streaming);
             snprintf(name, sizeof name, "%s.streaming_threads", stem);
-            row(to, name, FRAMES / run, "frames/s", "memory copy by all threads, this run", both);
+            bench_row(to, name, FRAMES / run, "frames/s", "memory copy by all threads, this run", both);
             snprintf(name, sizeof name, "%s.singly", stem);
-            row(to, name, FRAMES / single, "frames/s", "memory copy by one thread, this run", alone);
+            bench_row(to, name, FRAMES / single, "frames/s", "memory copy by one thread, this run", alone);
             for (int k = 0; k < FRAMES; k++)
                 bragg_frame_free(s.frame[k]);
             bragg_plan_free(s.plan);
@@ -216,8 +217,8 @@ static void bench_cold(FILE *to)
     if (bragg_geometry_write_poni(&s.g, cold_poni, true, NULL) < 0 || bragg_frame_write_tiff(s.frame[0], cold_frame, true, NULL) < 0)
         exit(1);
     double before = child_seconds(), t = median(run_cold, &s), used = (child_seconds() - before) / 7;
-    row(to, "integrate.1M.cold", t, "s", "target 0.3 s", 0.3 / t);
-    row(to, "integrate.1M.cold.cpu", used, "s", "user and system time, target 0.3 s", 0.3 / used);
+    bench_row(to, "integrate.1M.cold", t, "s", "target 0.3 s", 0.3 / t);
+    bench_row(to, "integrate.1M.cold.cpu", used, "s", "user and system time, target 0.3 s", 0.3 / used);
     for (int k = 0; k < FRAMES; k++)
         bragg_frame_free(s.frame[k]);
     remove(cold_poni);
@@ -273,13 +274,13 @@ static void bench_refine(FILE *to)
         }
         double t = median(converge, &r);
         snprintf(name, sizeof name, "refine.%s", cases[c].name);
-        row(to, name, t, "s", "GSAS-II to convergence", cases[c].gsas_total / t);
+        bench_row(to, name, t, "s", "GSAS-II to convergence", cases[c].gsas_total / t);
         snprintf(name, sizeof name, "refine.%s.cycle", cases[c].name);
         double once = median(cycle, &r);
-        row(to, name, once, "s", "GSAS-II a cycle", cases[c].gsas_cycle / once);
+        bench_row(to, name, once, "s", "GSAS-II a cycle", cases[c].gsas_cycle / once);
         if (!isnan(cases[c].bgmn)) {
             snprintf(name, sizeof name, "refine.%s.bgmn", cases[c].name);
-            row(to, name, t, "s", "BGMN to convergence", cases[c].bgmn / t);
+            bench_row(to, name, t, "s", "BGMN to convergence", cases[c].bgmn / t);
         }
         bragg_model_free(r.end);
         bragg_pattern_free(r.p);
@@ -392,8 +393,8 @@ static void bench_sequence(FILE *to)
         bragg_fit_free(f);
     }
     qsort(t, SEQUENCE, sizeof *t, by_value);
-    row(to, "refine.sequence", SEQUENCE / total, "patterns/s", "target 50", SEQUENCE / total / 50);
-    row(to, "refine.sequence.fit", t[SEQUENCE / 2], "s", "target 20 ms", 0.02 / t[SEQUENCE / 2]);
+    bench_row(to, "refine.sequence", SEQUENCE / total, "patterns/s", "target 50", SEQUENCE / total / 50);
+    bench_row(to, "refine.sequence.fit", t[SEQUENCE / 2], "s", "target 20 ms", 0.02 / t[SEQUENCE / 2]);
     printf("%-32s %.2f cycles a pattern, worst goodness of fit %.3f\n", "", (double)cycles / SEQUENCE, worst);
     bragg_model_free(truth);
     bragg_model_free(m);
@@ -473,14 +474,14 @@ static void bench_structures(FILE *to)
         s->atom[a].uiso_ang2 = 0.0101;
     }
     double t = median(model, s);
-    row(to, "pdf.model.bisb.100A", t, "s", "libdiffpy PDFCalculator 4.1 s", 4.1 / t);
+    bench_row(to, "pdf.model.bisb.100A", t, "s", "libdiffpy PDFCalculator 4.1 s", 4.1 / t);
     if (bragg_particle_cut(s, BRAGG_CUT_SPHERE, 181, NAN, &p, &err) == BRAGG_OK) {
         char name[64];
         double start = now();
         debye(p);
         t = now() - start;
         snprintf(name, sizeof name, "pdf.debye.%zuk", p->n / 1000);
-        row(to, name, t, "s", "pairs/s", (double)p->n * (double)p->n / 2 / t);
+        bench_row(to, name, t, "s", "pairs/s", (double)p->n * (double)p->n / 2 / t);
         bragg_particle_free(p);
     }
     bragg_structure_free(s);
@@ -496,7 +497,7 @@ static void bench_batch(FILE *to)
             p[k]->sigma[i] = sqrt(p[k]->y[i]);
         }
     double t = median(reduce_many, p);
-    row(to, "pdf.batch", 100 / t, "patterns/s", "target 200", 100 / t / 200);
+    bench_row(to, "pdf.batch", 100 / t, "patterns/s", "target 200", 100 / t / 200);
     bragg_pattern_free(p[0]);
     bragg_pattern_free(p[1]);
 }
@@ -513,7 +514,7 @@ static void bench_pdf(FILE *to)
         t->r[j] = 0.01 * j;
     bragg_trapezoid_weights(t->q, 3000, t->w);
     double s = median(transform, t);
-    row(to, "pdf.transform.3000x6000", s, "s", "target 5 ms", 0.005 / s);
+    bench_row(to, "pdf.transform.3000x6000", s, "s", "target 5 ms", 0.005 / s);
     free(t);
     bench_batch(to);
     bench_structures(to);
@@ -564,8 +565,8 @@ static void bench_cards(FILE *to)
     if (bragg_cards_create(db, &set, NULL) < 0 || bragg_cards_build(set, sources, 2, NULL, &report, NULL) < 0)
         exit(1);
     double rate = (double)report.added / (now() - start), alone = (double)report.added / (worked() - busy);
-    row(to, "cards.build.45k", rate, "cards/s", "target 1000 cards/s", rate / 1000);
-    row(to, "cards.build.45k.cpu", alone, "cards/CPU s", "target 500 on each of two cores", alone / 500);
+    bench_row(to, "cards.build.45k", rate, "cards/s", "target 1000 cards/s", rate / 1000);
+    bench_row(to, "cards.build.45k.cpu", alone, "cards/CPU s", "target 500 on each of two cores", alone / 500);
     for (int k = 0; k < 4; k++) {
         bragg_structure *s;
         snprintf(path, sizeof path, "%s/%s.cif", folder, phases[k]);
@@ -584,14 +585,14 @@ static void bench_cards(FILE *to)
         p->sigma[i] = sqrt(fmax(p->y[i], 1));
     search s = { set, p, false };
     double t = median(find_phases, &s);
-    row(to, "cards.search.45k", t, "s", "target 1 s", 1 / t);
+    bench_row(to, "cards.search.45k", t, "s", "target 1 s", 1 / t);
     busy = worked();
     find_phases(&s);
     t = worked() - busy;
-    row(to, "cards.search.45k.cpu", t, "CPU s", "target 2 CPU s", 2 / t);
+    bench_row(to, "cards.search.45k.cpu", t, "CPU s", "target 2 CPU s", 2 / t);
     s.refine = true;
     t = median(find_phases, &s);
-    row(to, "cards.search.45k.refined", t, "s", "target 1 s", 1 / t);
+    bench_row(to, "cards.search.45k.refined", t, "s", "target 1 s", 1 / t);
     bragg_pattern_free(p);
     bragg_cards_free(set);
     remove(csv);
@@ -617,5 +618,7 @@ int main(void)
         bench_pdf(to);
     if (!which || !*which || !strcmp(which, "cards"))
         bench_cards(to);
+    if (!which || !*which || !strcmp(which, "operando"))
+        bench_operando(to);
     return fclose(to) != 0;
 }
