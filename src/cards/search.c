@@ -59,7 +59,8 @@ static void fill_seen(const scene *s, tables *t)
         }
         if (p->alpha2 || !(all > 0) || left < 0.15 * all)
             continue;
-        double strength = pow(fmin(1, fmax(left, 0) / s->scale / 0.3), 0.25);
+        /* what a known phase leaves of its own peaks must not call its hundred relatives */
+        double strength = pow(fmin(1, fmax(left, 0) / s->scale / 0.3), 0.25) * fmin(1, left / all / 0.6);
         double half = (0.06 * BRAGG_DEG / 2 + p->fwhm / 4) / tan(p->x / 2) / shift_step + 2.5, centre = bin_of(s, p->x);
         for (long b = (long)ceil(centre - half); b <= (long)floor(centre + half); b++) {
             long i = b + 2 * SIDE;
