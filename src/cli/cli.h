@@ -37,6 +37,10 @@ bragg_status cli_range(const char *option, const char *text, double *first, doub
 /** Print "bragg COMMAND: message" on stderr and return the exit status. */
 int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
 
+/** Parse, do the work unless help was asked for, report: what a command's run is made of. */
+typedef bragg_status cli_work(void *wish, int operands, char **argv, bragg_error *err);
+int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish);
+
 /** A counter on standard error, silent when that is no terminal. */
 typedef struct cli_progress {
     const char *what;

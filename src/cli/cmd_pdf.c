@@ -387,6 +387,13 @@ static bragg_status check_wish(wish *w, int operands, bragg_error *err)
     return w->plot ? bragg_plot_check_path(w->plot, err) : BRAGG_OK;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    wish *w = payload;
+    bragg_status st = check_wish(w, operands, err);
+    return st == BRAGG_OK ? reduce(w, argv, operands, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .density = NAN, .o = BRAGG_PDF_OPTIONS_INIT, .route = "adhoc", .window = "none", .mount = "cylinder" };
@@ -434,17 +441,7 @@ static int run(int argc, char **argv)
     for (size_t k = 0; argc > 1 && k < sizeof subs / sizeof *subs; k++)
         if (!strcmp(argv[1], subs[k]->name + 4))
             return subs[k]->run(argc - 1, argv + 1);
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_pdf, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK)
-        st = check_wish(&w, n, &err);
-    if (st == BRAGG_OK)
-        st = reduce(&w, argv, n, &err);
-    return cli_report(&cli_pdf, st, &err);
+    return cli_run(&cli_pdf, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_pdf = { "pdf", "PATTERN… --background B --composition X --qmax Q -o OUT.gr", "total scattering to the pair distribution function", run };
@@ -485,6 +482,13 @@ static bragg_status subtract(change *w, char **paths, bragg_error *err)
     return st;
 }
 
+static bragg_status work_difference(void *payload, int operands, char **argv, bragg_error *err)
+{
+    if (operands != 2)
+        return bragg_fail(err, BRAGG_EINVAL, "expected two .gr files, found %d names", operands);
+    return subtract(payload, argv, err);
+}
+
 static int run_difference(int argc, char **argv)
 {
     change w = { .scale = NAN, .rmin = 1, .rmax = 1e9 };
@@ -496,17 +500,7 @@ static int run_difference(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_pdf_difference, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 2)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected two .gr files, found %d names", n);
-    if (st == BRAGG_OK)
-        st = subtract(&w, argv, &err);
-    return cli_report(&cli_pdf_difference, st, &err);
+    return cli_run(&cli_pdf_difference, options, sizeof options / sizeof *options, argc, argv, work_difference, &w);
 }
 
 const cli_command cli_pdf_difference = { "pdf difference", "A.gr B.gr -o OUT.gr", "what of G(r) changes between two states", run_difference };

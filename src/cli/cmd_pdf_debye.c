@@ -115,6 +115,16 @@ static bragg_status sum(const wish *w, const char *source, bragg_error *err)
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const wish *w = payload;
+    if (operands != 1)
+        return bragg_fail(err, BRAGG_EINVAL, "expected one particle .xyz or crystal, found %d names", operands);
+    if (!w->out && !w->plot && !w->json)
+        return bragg_fail(err, BRAGG_EINVAL, "expected -o NAME, --plot or --json, found none");
+    return sum(w, argv[0], err);
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .shape = "sphere", .diameter = NAN, .length = NAN, .uiso = NAN, .o = BRAGG_DEBYE_OPTIONS_INIT };
@@ -137,19 +147,7 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_pdf_debye, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one particle .xyz or crystal, found %d names", n);
-    if (st == BRAGG_OK && !w.out && !w.plot && !w.json)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected -o NAME, --plot or --json, found none");
-    if (st == BRAGG_OK)
-        st = sum(&w, argv[0], &err);
-    return cli_report(&cli_pdf_debye, st, &err);
+    return cli_run(&cli_pdf_debye, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_pdf_debye = { "pdf debye", "PARTICLE.xyz | CARD --diameter D -o NAME", "scattering of a finite particle by the Debye sum", run };

@@ -459,6 +459,15 @@ static bragg_status check_wish(const wish *w, int operands, const char *path, br
     return BRAGG_OK;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const wish *w = payload;
+    bragg_status st = check_wish(w, operands, operands ? argv[0] : "", err);
+    if (st < 0)
+        return st;
+    return w->card ? fit_plain(w, argv[0], err) : fit_experiment(w, argv[0], err);
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .rmin = 1.5, .rmax = 20, .qmax = NAN, .uiso = NAN, .qdamp = NAN, .qbroad = NAN, .delta1 = NAN, .delta2 = NAN, .spdiameter = NAN,
@@ -483,17 +492,7 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_pdf_fit, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK)
-        st = check_wish(&w, n, n ? argv[0] : "", &err);
-    if (st == BRAGG_OK)
-        st = w.card ? fit_plain(&w, argv[0], &err) : fit_experiment(&w, argv[0], &err);
-    return cli_report(&cli_pdf_fit, st, &err);
+    return cli_run(&cli_pdf_fit, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_pdf_fit = { "pdf fit", "EXPERIMENT.yaml | DATA.gr --card CIF", "fit structures to G(r) in real space", run };

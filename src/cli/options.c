@@ -118,3 +118,16 @@ int cli_report(const cli_command *command, bragg_status status, const bragg_erro
                 *err->text ? err->text : bragg_status_name(status));
     return bragg_status_exit(status);
 }
+
+int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bool help;
+    int operands;
+    bragg_status st = cli_parse(command, options, n_options, argc, argv, &operands, &help, &err);
+    if (st == BRAGG_OK && help)
+        return 0;
+    if (st == BRAGG_OK)
+        st = work(wish, operands, argv, &err);
+    return cli_report(command, st, &err);
+}

@@ -13,6 +13,7 @@
 #include <bragg/arena.h>
 #include <bragg/array.h>
 #include <bragg/lsq.h>
+#include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdarg.h>
@@ -618,29 +619,6 @@ static void spread_noise(const bragg_pdf_study *s, double *out)
     }
 }
 
-/* Inverse of a positive matrix in place, Gauss-Jordan on its scaled form; false when it
- * has none. */
-static bool invert(double *a, size_t m)
-{
-    for (size_t k = 0; k < m; k++) {
-        double pivot = a[k * m + k];
-        if (!(fabs(pivot) > 1e-300))
-            return false;
-        a[k * m + k] = 1;
-        for (size_t j = 0; j < m; j++)
-            a[k * m + j] /= pivot;
-        for (size_t i = 0; i < m; i++) {
-            double by = a[i * m + k];
-            if (i == k)
-                continue;
-            a[i * m + k] = 0;
-            for (size_t j = 0; j < m; j++)
-                a[i * m + j] -= by * a[k * m + j];
-        }
-    }
-    return true;
-}
-
 /* Points weighted each by itself are fitted, which the misfit of a model bears best; what
  * their noise, correlated as it is, does to the parameters is H J'W C W J H with H the
  * inverse of J'W W J (P. J. Huber, Proc. 5th Berkeley Symp. 1 (1967) 221).  No esd becomes
@@ -663,7 +641,7 @@ static bragg_status correlated_esds(bragg_pdf_study *s, double chi2, bragg_error
         spread_noise(s, noise);
     if (st == BRAGG_OK && s->patterns.model)
         st = bragg_pdf_patterns_normal(&s->patterns, m, h, noise, err);
-    if (st == BRAGG_OK && invert(h, m)) {
+    if (st == BRAGG_OK && bragg_symmetric_invert(h, m)) {
         for (size_t k = 0; k < m; k++)
             for (size_t a = 0; a < m; a++)
                 for (size_t b = 0; b < m; b++)

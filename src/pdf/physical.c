@@ -114,30 +114,32 @@ static bragg_status fill_low(const bragg_pdf *p, const weights *w, const double 
 }
 
 /* Normal equations of the low-r misfit and what holds the unknowns, in units of their
- * widths; Gauss-Jordan. */
-static void solve(low_r *l)
+ * widths. */
+static bragg_status solve(low_r *l, bragg_error *err)
 {
-    double a[UNKNOWNS][UNKNOWNS + 1] = { { 0 } };
-    for (int i = 0; i < UNKNOWNS; i++) {
-        double own = l->width[i] > 0 ? l->width[i] : 1e-9;
-        for (int k = 0; k < ROWS; k++) {
-            double rest = l->target[k], noise = l->noise[k];
-            for (int m = 0; m < UNKNOWNS; m++)
-                rest -= l->expected[m] * l->g[m][k];
+    double a[UNKNOWNS * UNKNOWNS] = { 0 }, b[UNKNOWNS] = { 0 }, own[UNKNOWNS];
+    for (int i = 0; i < UNKNOWNS; i++)
+        own[i] = l->width[i] > 0 ? l->width[i] : 1e-9;
+    for (int k = 0; k < ROWS; k++) {
+        double rest = l->target[k], weight = 1 / (l->noise[k] * l->noise[k]);
+        for (int m = 0; m < UNKNOWNS; m++)
+            rest -= l->expected[m] * l->g[m][k];
+        for (int i = 0; i < UNKNOWNS; i++) {
             for (int j = 0; j < UNKNOWNS; j++)
-                a[i][j] += own * l->g[i][k] * l->g[j][k] * (l->width[j] > 0 ? l->width[j] : 1e-9) / (noise * noise);
-            a[i][UNKNOWNS] += own * l->g[i][k] * rest / (noise * noise);
+                a[i * UNKNOWNS + j] += own[i] * l->g[i][k] * l->g[j][k] * own[j] * weight;
+            b[i] += own[i] * l->g[i][k] * rest * weight;
         }
-        a[i][i] += 1;
     }
     for (int i = 0; i < UNKNOWNS; i++)
-        for (int k = 0; k < UNKNOWNS; k++) {
-            double by = k != i ? a[k][i] / a[i][i] : 0;
-            for (int j = 0; j <= UNKNOWNS && by != 0; j++)
-                a[k][j] -= by * a[i][j];
-        }
-    for (int i = 0; i < UNKNOWNS; i++)
-        l->x[i] = l->expected[i] + (l->width[i] > 0 ? l->width[i] : 1e-9) * a[i][UNKNOWNS] / a[i][i];
+        a[i * UNKNOWNS + i] += 1;
+    if (!bragg_symmetric_invert(a, UNKNOWNS))
+        return bragg_fail(err, BRAGG_EDATA, "physical route: the low-r region tells nothing; are density and first distance right?");
+    for (int i = 0; i < UNKNOWNS; i++) {
+        l->x[i] = l->expected[i];
+        for (int j = 0; j < UNKNOWNS; j++)
+            l->x[i] += own[i] * a[i * UNKNOWNS + j] * b[j];
+    }
+    return BRAGG_OK;
 }
 
 /* The scale from the tail alone, to begin. */
@@ -191,8 +193,8 @@ bragg_status bragg_pdf_physical(bragg_pdf *p, const bragg_composition *c, const 
                                          thick && o->multiple ? 0.5 : 0, o->fluorescence ? 0.2 * w[p->n / 2].square : 0 };
         memcpy(l->expected, expected, sizeof expected);
         memcpy(l->width, width, sizeof width);
-        solve(l);
-        if (!(l->x[SCALE] > 0))
+        st = solve(l, err);
+        if (st == BRAGG_OK && !(l->x[SCALE] > 0))
             st = bragg_fail(err, BRAGG_EDATA, "physical route: the scale came out as %g; expected intensities that follow <f^2>, is density %g right?",
                             l->x[SCALE], o->number_density);
     }
