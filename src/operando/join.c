@@ -38,7 +38,7 @@ static bragg_status read_clock(const bragg_yaml *log, bragg_clock *clock, bool *
     const bragg_yaml *map = bragg_yaml_get(log, "clock"), *node;
     *clock = (bragg_clock)BRAGG_CLOCK_INIT;
     *estimate = !bragg_yaml_get(map, "offset_s");
-    *most_s = 3600;
+    *most_s = 7500; /* summer time forgotten twice, and a little */
     bragg_status st = map ? bragg_yaml_check_keys(map, keys, 4, err) : BRAGG_OK;
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "offset_s")))
         st = bragg_yaml_number(node, &clock->offset_s, err);
