@@ -51,22 +51,6 @@ static bragg_frame *read_sample(const char *name, size_t index)
 /* A value that every type can hold and that tells its place. */
 static double value_at(size_t i, size_t j) { return (double)((i * 7 + j * 3) % 113); }
 
-static void put(void *at, bragg_pixel type, double v)
-{
-    switch (type) {
-    case BRAGG_U8: *(uint8_t *)at = (uint8_t)v; break;
-    case BRAGG_U16: *(uint16_t *)at = (uint16_t)v; break;
-    case BRAGG_U32: *(uint32_t *)at = (uint32_t)v; break;
-    case BRAGG_U64: *(uint64_t *)at = (uint64_t)v; break;
-    case BRAGG_I8: *(int8_t *)at = (int8_t)v; break;
-    case BRAGG_I16: *(int16_t *)at = (int16_t)v; break;
-    case BRAGG_I32: *(int32_t *)at = (int32_t)v; break;
-    case BRAGG_I64: *(int64_t *)at = (int64_t)v; break;
-    case BRAGG_F32: *(float *)at = (float)v; break;
-    case BRAGG_F64: *(double *)at = v; break;
-    }
-}
-
 /* Write `pages` pages by libtiff itself, in strips of 7 rows or tiles of 32 x 16. */
 static void write_variant(const char *mode, bragg_pixel type, int compression, bool tiled, int pages, size_t w, size_t h)
 {
@@ -95,7 +79,7 @@ static void write_variant(const char *mode, bragg_pixel type, int compression, b
             for (size_t x = 0; x < w; x += bw) {
                 for (size_t i = 0; i < bh; i++)
                     for (size_t j = 0; j < bw; j++)
-                        put(block + (i * bw + j) * size, type, value_at(y + i, x + j) + page);
+                        bragg_pixel_put(block + (i * bw + j) * size, type, value_at(y + i, x + j) + page);
                 size_t rows = tiled || h - y > bh ? bh : h - y;
                 if (tiled)
                     ck_assert(TIFFWriteEncodedTile(t, index++, block, (tmsize_t)(bw * bh * size)) >= 0);
@@ -163,7 +147,7 @@ START_TEST(what_we_write_reads_back_and_is_not_overwritten)
         ck_assert_int_eq(bragg_frame_new(29, 23, (bragg_pixel)type, &f, &err), BRAGG_OK);
         for (size_t i = 0; i < 23; i++)
             for (size_t j = 0; j < 29; j++)
-                put((char *)f->data + (i * 29 + j) * bragg_pixel_size(f->type), f->type, value_at(i, j));
+                bragg_pixel_put((char *)f->data + (i * 29 + j) * bragg_pixel_size(f->type), f->type, value_at(i, j));
         ck_assert_msg(bragg_frame_write_tiff(f, path, true, &err) == BRAGG_OK, "%s", err.text);
         check_frame(0, (bragg_pixel)type, 29, 23, 0);
         ck_assert_int_eq(bragg_frame_write_tiff(f, path, false, NULL), BRAGG_EEXIST);
@@ -770,7 +754,7 @@ static bragg_frame *made_frame(bragg_pixel type, int k)
     ck_assert_int_eq(bragg_frame_new(29, 23, type, &f, NULL), BRAGG_OK);
     for (size_t i = 0; i < 23; i++)
         for (size_t j = 0; j < 29; j++)
-            put((char *)f->data + (i * 29 + j) * bragg_pixel_size(type), type, value_at(i, j) + k);
+            bragg_pixel_put((char *)f->data + (i * 29 + j) * bragg_pixel_size(type), type, value_at(i, j) + k);
     f->time_s = 1714557600.25 + 3 * k;
     f->exposure_s = 2.385;
     f->wavelength_ang = 0.41073;
@@ -920,7 +904,7 @@ START_TEST(files_of_cbflib_are_read_packed_or_not)
         size_t size = bragg_pixel_size(f->type), all = f->width * f->height;
         if (size > 1) /* steps of every length, and gaps */
             for (size_t k = 3; k < all; k += 17)
-                put((char *)f->data + k * size, f->type, k % 2 ? 30000 : size > 2 ? 1500000000 : t > 2 ? -2 : 65535);
+                bragg_pixel_put((char *)f->data + k * size, f->type, k % 2 ? 30000 : size > 2 ? 1500000000 : t > 2 ? -2 : 65535);
         round_trip("x.cbf", types[t], 1, true, true, true);
         for (int p = 0; p < 3; p++) {
             write_cbf("x.cbf", f, packings[p], t > 2);

@@ -14,6 +14,8 @@ typedef enum bragg_pixel {
 
 size_t bragg_pixel_size(bragg_pixel type);
 const char *bragg_pixel_name(bragg_pixel type);   /**< "int32" */
+/** Set one pixel, cast as C does. */
+void bragg_pixel_put(void *at, bragg_pixel type, double value);
 
 /** A motor, a counter or anything else that a file tells of a frame by a name of its
  *  own, in the file's own unit. */

@@ -145,7 +145,7 @@ bragg_status bragg_frame_write_tiff(const bragg_frame *f, const char *path, bool
 
 /* ------------------------------------------------------------------- types */
 
-static void put_pixel(void *at, bragg_pixel type, double v)
+void bragg_pixel_put(void *at, bragg_pixel type, double v)
 {
     switch (type) {
     case BRAGG_U8: *(uint8_t *)at = (uint8_t)v; break;
@@ -187,7 +187,7 @@ bragg_status bragg_frame_as(const bragg_frame *f, bragg_pixel type, bragg_frame 
         for (size_t i = 0; i < n && st == BRAGG_OK; i++) {
             bool wide = (f->type == BRAGG_U64 || f->type == BRAGG_I64) && fabs(row[i]) > 9007199254740992.;
             if (holds(type, row[i]) && !wide)
-                put_pixel((char *)(*out)->data + (first + i) * size, type, row[i]);
+                bragg_pixel_put((char *)(*out)->data + (first + i) * size, type, row[i]);
             else
                 st = bragg_fail(err, BRAGG_EDATA, "row %zu, column %zu: %s does not hold %.17g", (first + i) / f->width, (first + i) % f->width, bragg_pixel_name(type), row[i]);
         }
