@@ -312,8 +312,8 @@ static void spoil_number(unsigned char *bytes, size_t n, size_t at, unsigned lon
     while (at < n && (bytes[at] < '0' || bytes[at] > '9'))
         at++;
     const char *number = numbers[random % (sizeof numbers / sizeof *numbers)];
-    for (size_t k = 0; at + k < n && bytes[at + k] >= '0' && bytes[at + k] <= '9'; k++)
-        bytes[at + k] = (unsigned char)(number[k] ? number[k] : ' ');
+    for (size_t k = at; k < n && bytes[k] >= '0' && bytes[k] <= '9'; k++)
+        bytes[k] = (unsigned char)(*number ? *number++ : ' ');
 }
 
 /* Cut, flip, overwrite with awkward words, copy a piece elsewhere, move one, spoil a
