@@ -1047,6 +1047,134 @@ START_TEST(standards_calibrate_without_a_hint)
 }
 END_TEST
 
+/* A calibration as bragg_calibrate leaves it, before it knows how good it is. */
+static bragg_calibration *calibration_of(const bragg_geometry *g, size_t room)
+{
+    static const char *const names[] = { "distance", "poni1", "poni2", "rot1", "rot2", "rot3", "wavelength" };
+    bragg_calibration *c = calloc(1, sizeof *c);
+    c->geometry = *g;
+    c->point = calloc(room, sizeof *c->point);
+    c->ring = calloc(room, sizeof *c->ring);
+    for (int k = 0; k < BRAGG_CALIBRATE_ROWS; k++) {
+        ck_assert_int_eq(bragg_params_add(&c->params, names[k], "", 0, NULL, NULL), BRAGG_OK);
+        c->params.at[k].refine = k < BRAGG_CALIBRATE_ROT3;
+    }
+    return c;
+}
+
+/* Frames of a detector on a rail whose steps are known, started off by a per cent. */
+START_TEST(frames_at_several_distances_tell_the_wavelength)
+{
+    enum { FRAMES = 3, RINGS = 9, AZIMUTHS = 60 };
+    static const double moved[FRAMES] = { 0, 0.1437, 0.3191 };
+    bragg_calibration *c[FRAMES];
+    unsigned long long seed = 77;
+    double truth = 0.41327;
+    for (int k = 0; k < FRAMES; k++) {
+        bragg_geometry g = { 0.2731 + moved[k], 0.1713 + 1e-4 * k, 0.1822, 0.0127, -0.0083, 0.3, 172e-6, 172e-6, 2000, 2100, truth, 3, "" };
+        c[k] = calibration_of(&g, RINGS * AZIMUTHS);
+        for (int r = 0; r < RINGS; r++)
+            for (int a = 0; a < AZIMUTHS; a++) {
+                bragg_ring_point p = { 0, 0, 0.1, 4.156826 / sqrt(r < 6 ? r + 1 : r + 2) };
+                ck_assert(bragg_geometry_point(&g, 2 * asin(truth / (2 * p.d_ang)), 0.1 * a, &p.slow, &p.fast));
+                p.slow += 0.1 * (counts_of(100, &seed) - 100) / 10;
+                p.fast += 0.1 * (counts_of(100, &seed) - 100) / 10;
+                c[k]->point[c[k]->n_points++] = p;
+            }
+        c[k]->geometry.wavelength_ang = truth * 1.01;
+        c[k]->geometry.distance_m *= 0.99;
+        c[k]->geometry.rot1_rad = c[k]->geometry.rot2_rad = 0;
+    }
+    for (int known = 0; known < 2; known++) {
+        bragg_joint_options o = { known ? moved : NULL, false, true };
+        bragg_joint *j;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_msg(bragg_calibrate_together(c, FRAMES, &o, &j, &err) == BRAGG_OK, "%s", err.text);
+        const bragg_param *w = &j->params.at[bragg_params_find(&j->params, "wavelength")];
+        printf("together, steps %s: wavelength %.6f(%.6f), truth %.6f, rms %.3f pixel\n", known ? "known" : "free", w->value, w->esd, truth, j->rms_px);
+        fflush(stdout);
+        ck_assert(w->esd < (known ? 5e-5 : 5e-4) && fabs(w->value - truth) < 3.5 * w->esd);
+        ck_assert(fabs(j->rms_px - 0.1) < 0.01);
+        for (int k = 0; k < FRAMES; k++) {
+            ck_assert(fabs(c[k]->geometry.distance_m - 0.2731 - moved[k]) < 4 * c[k]->params.at[0].esd && c[k]->params.at[0].esd > 0);
+            ck_assert(fabs(c[k]->geometry.rot1_rad - 0.0127) < 4 * c[k]->params.at[BRAGG_CALIBRATE_ROT1].esd);
+            ck_assert(c[k]->geometry.rot3_rad == 0.3 && c[k]->n_rings == RINGS && c[k]->ring[3].points > 50);
+        }
+        double most = 0;
+        for (size_t k = 0; k < j->n_correlations; k++)
+            most = fmax(most, fabs(j->correlation[k].value));
+        ck_assert(j->n_correlations > 10 && most > 0.9 && most <= 1 + 1e-12);
+        bragg_joint_free(j);
+    }
+    for (int k = 0; k < FRAMES; k++)
+        bragg_calibration_free(c[k]);
+}
+END_TEST
+
+/* An ellipse: index, "ring,0,x", y, half axes, rotation; its points and their spacing. */
+static bool add_ellipse(const char *line, const bragg_geometry *g, bragg_calibration *c)
+{
+    double v[8];
+    int n = 0;
+    for (const char *at = line; n < 8 && (at += strspn(at, " ,"), bragg_number_scan(at, &at, &v[n])); n++)
+        ;
+    if (n < 7)
+        return false;
+    double radius = (v[5] + v[6]) / 2 * g->pixel_slow_m, d = g->wavelength_ang / (2 * sin(atan(radius / g->distance_m) / 2));
+    double m = pow(10.257 / d, 2), whole = 2 * rint(m / 2); /* body-centred: even sums of squares */
+    if (fabs(m - whole) > 0.25 || v[1] > 8)
+        return false;
+    for (int k = 0; k < 60; k++) {
+        double t = 2 * BRAGG_PI * k / 60, x = v[5] * cos(t), y = v[6] * sin(t);
+        c->point[c->n_points++] = (bragg_ring_point){ v[4] + x * sin(v[7]) + y * cos(v[7]), v[3] + x * cos(v[7]) - y * sin(v[7]), 0.1, 10.257 / sqrt(whole) };
+    }
+    return true;
+}
+
+/* Rings measured on Na2Ca3Al2F14 at distances of 300 to 700 mm: their files say 20 keV,
+ * 0.62 angstrom, of an energy that nobody set. */
+START_TEST(rings_measured_at_five_distances_tell_their_wavelength)
+{
+    enum { FRAMES = 5 };
+    static const int mm[FRAMES] = { 300, 400, 500, 600, 700 };
+    bragg_calibration *c[FRAMES];
+    double moved[FRAMES];
+    for (int k = 0; k < FRAMES; k++) {
+        char path[512], name[100], line[512];
+        snprintf(name, sizeof name, "data/frames/nac_rings/17_NAC_dc%d-00000.tif.fitRings", mm[k]);
+        if (!shared_file(path, name)) {
+            printf("skipped: no %s\n", path);
+            for (int i = 0; i < k; i++)
+                bragg_calibration_free(c[i]);
+            return;
+        }
+        bragg_geometry g = { mm[k] * 1e-3, 1020.3 * 200e-6, 1034 * 200e-6, 0, 0, 0, 200e-6, 200e-6, 2048, 2048, 0.73, 3, "" };
+        c[k] = calibration_of(&g, 60 * 100);
+        moved[k] = g.distance_m;
+        FILE *in = fopen(path, "r");
+        while (fgets(line, sizeof line, in) && c[k]->n_points < 60 * 90)
+            if (*line != '#')
+                add_ellipse(line, &g, c[k]);
+        fclose(in);
+        ck_assert_uint_gt(c[k]->n_points, 120);
+    }
+    bragg_joint_options o = { moved, false, true };
+    bragg_joint *j;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_calibrate_together(c, FRAMES, &o, &j, &err) == BRAGG_OK, "%s", err.text);
+    const bragg_param *w = &j->params.at[bragg_params_find(&j->params, "wavelength")];
+    printf("rings at 300 to 700 mm: wavelength %.5f(%.5f), first distance %.5f m, rms %.2f pixel\n", w->value, w->esd, c[0]->geometry.distance_m, j->rms_px);
+    fflush(stdout);
+    /* the first ring at a nominal 500 mm alone: 252.117 pixels, d = 7.2528 angstrom */
+    assert_close(w->value, 2 * 7.2528 * sin(atan(252.117 * 200e-6 / 0.5) / 2), 5e-4);
+    assert_close(c[0]->geometry.distance_m, 0.3, 5e-3);
+    ck_assert(j->rms_px < 0.5);
+    bragg_joint_free(j);
+    for (int k = 0; k < FRAMES; k++)
+        bragg_calibration_free(c[k]);
+}
+END_TEST
+
 /* Rings of something else: it says so instead of guessing. */
 START_TEST(a_frame_without_the_standard_is_not_calibrated)
 {
@@ -1117,6 +1245,8 @@ int main(void)
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
     tcase_add_test(all, standards_calibrate_without_a_hint);
+    tcase_add_test(all, frames_at_several_distances_tell_the_wavelength);
+    tcase_add_test(all, rings_measured_at_five_distances_tell_their_wavelength);
     tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);
     tcase_add_test(all, the_ceria_frame_is_sharpest_the_right_way_up);
     suite_add_tcase(suite, all);

@@ -8,12 +8,18 @@
 
 /** Calibration of a detector from the rings of a standard, without clicking. */
 
+/** Rows of a calibration's table of parameters, those of bragg_geometry in its order. */
+enum { BRAGG_CALIBRATE_DISTANCE, BRAGG_CALIBRATE_PONI1, BRAGG_CALIBRATE_PONI2, BRAGG_CALIBRATE_ROT1, BRAGG_CALIBRATE_ROT2, BRAGG_CALIBRATE_ROT3,
+       BRAGG_CALIBRATE_WAVELENGTH, BRAGG_CALIBRATE_ROWS };
+
 typedef struct bragg_calibrate_options {
     double distance_m;        /**< rough; NAN: unknown, all from 1 cm to 10 m are tried */
     bool fit_wavelength;      /**< only with rings far enough apart to tell it from the distance */
+    bool fixed[BRAGG_CALIBRATE_ROWS]; /**< stays what the start says.  rot3 always does: it turns all
+                                           about the beam, which leaves each ring as it is */
     const bragg_observer *observer;
 } bragg_calibrate_options;
-#define BRAGG_CALIBRATE_OPTIONS_INIT { NAN, false, NULL }
+#define BRAGG_CALIBRATE_OPTIONS_INIT { NAN, false, { false, false, false, false, false, true, false }, NULL }
 
 /** One ring of the standard as found. */
 typedef struct bragg_ring {
@@ -22,22 +28,57 @@ typedef struct bragg_ring {
     double offset_px, rms_px; /**< mean and spread of observed minus calculated radius */
 } bragg_ring;
 
+/** A place on a ring: pixels from the outer corner of the first, and their doubt. */
+typedef struct bragg_ring_point {
+    double slow, fast, sigma_px, d_ang;
+} bragg_ring_point;
+
+/** Of two rows of a table of parameters. */
+typedef struct bragg_correlation {
+    size_t a, b;
+    double value;
+} bragg_correlation;
+
 typedef struct bragg_calibration {
     bragg_geometry geometry;
-    bragg_params params;      /**< distance, poni1, poni2, rot1, rot2, wavelength with esds */
+    bragg_params params;      /**< distance, poni1, poni2, rot1, rot2, rot3, wavelength with esds */
     double rms_px;
-    size_t n_rings, n_points;
+    size_t n_rings, n_points, n_correlations;
     bragg_ring *ring;
+    bragg_ring_point *point;
+    bragg_correlation *correlation;   /**< of each two that were refined */
 } bragg_calibration;
 
 /** Find centre, rings and geometry.  start: pixel sizes, shape, orientation and
- *  wavelength; its distance and centre do not matter.  d_ang (falling) and strength
- *  (strongest 1) are the standard's lines.  ENOCONV says what was seen when no
- *  indexing explains the rings. */
+ *  wavelength; its distance and centre do not matter unless they are fixed.  d_ang
+ *  (falling) and strength (strongest 1) are the standard's lines.  ENOCONV says what was
+ *  seen when no indexing explains the rings. */
 bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, const bragg_geometry *start, const double *d_ang,
                              const double *strength, size_t n, const bragg_calibrate_options *options,
                              bragg_calibration **out, bragg_error *err);
 void bragg_calibration_free(bragg_calibration *calibration);
+
+typedef struct bragg_joint_options {
+    const double *moved_m;    /**< how much farther than the first each detector stood; NULL: every
+                                   distance by itself */
+    bool own_tilts;           /**< of each; else one rot1 and rot2 for all */
+    bool fit_wavelength;      /**< one for all */
+} bragg_joint_options;
+
+typedef struct bragg_joint {
+    bragg_params params;      /**< "frame.0.distance" … "wavelength" */
+    double rms_px;
+    size_t n_correlations;
+    bragg_correlation *correlation;
+} bragg_joint;
+
+/** Refine n calibrations of one detector at several distances together from the points
+ *  on their rings, with one wavelength: that of rings at known steps of the distance is
+ *  certain where that of one frame is not.  The calibrations are changed to what comes
+ *  out. */
+bragg_status bragg_calibrate_together(bragg_calibration *const *calibration, size_t n, const bragg_joint_options *options,
+                                      bragg_joint **out, bragg_error *err);
+void bragg_joint_free(bragg_joint *joint);
 
 /** How sharp the rings are with a geometry: the mean square of the pattern over the
  *  square of its mean, for each of the eight orientations (index 0: orientation 1);

@@ -9,10 +9,20 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *calibrant, *detector, *out, *mask, *flip, *poni, *raw, *plot;
+    const char *calibrant, *detector, *out, *mask, *flip, *poni, *raw, *plot, *refine, *fix, *moved;
     double wavelength_ang, pixel_um, distance_mm;
-    bool json, force, orient, fit_wavelength;
+    bool json, force, orient, fit_wavelength, own_tilts;
+    bool fixed[BRAGG_CALIBRATE_ROWS];
 } wish;
+
+/* A frame and what becomes of it. */
+typedef struct shot {
+    const char *path;
+    bragg_frame *f;
+    uint8_t *mask;
+    bragg_geometry g;
+    bragg_calibration *c;
+} shot;
 
 typedef struct lines {
     double *d, *strength;
@@ -76,6 +86,20 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
     return out->n ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the calibrant's lines");
 }
 
+/* --------------------------------------------------------------- results */
+
+/* What hangs together so much that neither is certain by itself. */
+static const double strong = 0.9;
+
+static json_t *correlations_json(const bragg_params *p, const bragg_correlation *c, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t k = 0; k < n; k++)
+        if (fabs(c[k].value) > strong)
+            json_array_append_new(list, json_pack("{s:s, s:s, s:f}", "a", p->at[c[k].a].name, "b", p->at[c[k].b].name, "value", c[k].value));
+    return list;
+}
+
 static json_t *as_json(const bragg_calibration *c)
 {
     static const struct { const char *key, *name, *unit; } rows[] = { { "distance_m", "distance", "m" }, { "poni1_m", "poni1", "m" }, { "poni2_m", "poni2", "m" },
@@ -85,12 +109,38 @@ static json_t *as_json(const bragg_calibration *c)
         ptrdiff_t at = bragg_params_find(&c->params, rows[k].name);
         json_object_set_new(root, rows[k].key, bragg_json_quantity(c->params.at[at].value, c->params.at[at].esd, rows[k].unit));
     }
+    json_object_set_new(root, "orientation", json_integer(c->geometry.orientation));
     json_object_set_new(root, "rms_px", bragg_json_number(c->rms_px));
+    json_object_set_new(root, "correlations", correlations_json(&c->params, c->correlation, c->n_correlations));
     for (size_t k = 0; k < c->n_rings; k++)
         json_array_append_new(rings, json_pack("{s:f, s:f, s:i, s:f, s:f}", "d_ang", c->ring[k].d_ang, "two_theta_deg", c->ring[k].two_theta_rad / BRAGG_DEG,
                                                "points", (int)c->ring[k].points, "offset_px", c->ring[k].offset_px, "rms_px", c->ring[k].rms_px));
     json_object_set_new(root, "rings", rings);
     return root;
+}
+
+/* Of several frames: what each says, and what they say together. */
+static json_t *joint_json(const shot *s, size_t n, const bragg_joint *j)
+{
+    json_t *root = json_object(), *frames = json_array();
+    const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
+    for (size_t k = 0; k < n; k++) {
+        json_t *one = as_json(s[k].c);
+        json_object_set_new(one, "frame", json_string(s[k].path));
+        json_array_append_new(frames, one);
+    }
+    json_object_set_new(root, "frames", frames);
+    json_object_set_new(root, "wavelength_ang", bragg_json_quantity(wavelength->value, wavelength->esd, "angstrom"));
+    json_object_set_new(root, "rms_px", bragg_json_number(j->rms_px));
+    json_object_set_new(root, "correlations", correlations_json(&j->params, j->correlation, j->n_correlations));
+    return root;
+}
+
+static void print_correlations(const bragg_params *p, const bragg_correlation *c, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (fabs(c[k].value) > strong)
+            printf("  correlation of %s and %s %+.4f\n", p->at[c[k].a].name, p->at[c[k].b].name, c[k].value);
 }
 
 static void print_calibration(const bragg_calibration *c)
@@ -101,7 +151,8 @@ static void print_calibration(const bragg_calibration *c)
         printf("  %-11s %s %s\n", c->params.at[k].name, bragg_number_print_esd(text, c->params.at[k].value, c->params.at[k].esd), c->params.at[k].unit);
     double slow, fast;
     if (bragg_geometry_point(&c->geometry, 0, 0, &slow, &fast))
-        printf("  beam at row %.2f, column %.2f\n", slow, fast);
+        printf("  beam at row %.2f, column %.2f, orientation %d\n", slow, fast, c->geometry.orientation);
+    print_correlations(&c->params, c->correlation, c->n_correlations);
     printf("  %8s %9s %7s %10s %8s\n", "d/A", "2theta", "points", "offset/px", "rms/px");
     for (size_t k = 0; k < c->n_rings; k++)
         printf("  %8.4f %9.4f %7zu %+10.3f %8.3f\n", c->ring[k].d_ang, c->ring[k].two_theta_rad / BRAGG_DEG, c->ring[k].points, c->ring[k].offset_px, c->ring[k].rms_px);
@@ -156,20 +207,46 @@ static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_ge
     return st;
 }
 
-/* The distance of the header first; when no rings fit it, all. */
-static bragg_status find_geometry(const wish *w, const bragg_frame *f, const uint8_t *mask, const bragg_geometry *g, const lines *l, bragg_calibration **c, bragg_error *err)
+/* The distance of the header first; when no rings fit it, all.  One that was given and
+ * is wrong is told with the one that fits. */
+static bragg_status find_geometry(const wish *w, shot *s, const lines *l, bool alone, bragg_error *err)
 {
     bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
     bragg_error problem = BRAGG_ERROR_INIT;
-    o.fit_wavelength = w->fit_wavelength;
-    o.distance_m = w->distance_mm / 1000;
-    if (!(o.distance_m > 0) && f->distance_m > 0.01 && f->distance_m < 10) {
-        o.distance_m = f->distance_m;
-        if (bragg_calibrate(f, mask, g, l->d, l->strength, l->n, &o, c, &problem) >= 0)
-            return BRAGG_OK;
+    memcpy(o.fixed, w->fixed, sizeof o.fixed);
+    o.fit_wavelength = alone && w->fit_wavelength;
+    o.distance_m = w->fixed[BRAGG_CALIBRATE_DISTANCE] ? s->g.distance_m : w->distance_mm / 1000;
+    bool given = o.distance_m > 0;
+    if (!given && s->f->distance_m > 0.01 && s->f->distance_m < 10)
+        o.distance_m = s->f->distance_m;
+    if (o.distance_m > 0) {
+        bragg_status st = bragg_calibrate(s->f, s->mask, &s->g, l->d, l->strength, l->n, &o, &s->c, &problem);
+        if (st >= 0 || (st != BRAGG_ENOCONV) || w->fixed[BRAGG_CALIBRATE_DISTANCE])
+            return st < 0 ? bragg_fail(err, st, "%s", problem.text) : st;
         o.distance_m = NAN;
     }
-    return bragg_calibrate(f, mask, g, l->d, l->strength, l->n, &o, c, err);
+    bragg_status st = bragg_calibrate(s->f, s->mask, &s->g, l->d, l->strength, l->n, &o, &s->c, err);
+    if (st >= 0 && given) {
+        st = bragg_fail(err, BRAGG_ENOCONV, "%s; at %.5g m it does (%zu rings, rms %.2f pixel): give --distance-mm %.4g or none", problem.text, s->c->geometry.distance_m, s->c->n_rings, s->c->rms_px,
+                        1000 * s->c->geometry.distance_m);
+        bragg_calibration_free(s->c);
+        s->c = NULL;
+    }
+    return st;
+}
+
+/* A header's distance may be what somebody once typed.  At small angles rings tell the
+ * distance times the wavelength only, so that one of the two may be what is wrong. */
+static void compare_with_header(const shot *s)
+{
+    double found = s->c->geometry.distance_m, said = s->f->distance_m, wavelength = s->c->geometry.wavelength_ang;
+    double widest = s->c->n_rings ? s->c->ring[s->c->n_rings - 1].two_theta_rad : 0;
+    if (!(said > 0.01 && said < 100) || fabs(said / found - 1) < 0.05)
+        return;
+    fprintf(stderr, "%s: the header says a distance of %.4g m, the rings %.4g m at a wavelength of %.5g angstrom", s->path, said, found, wavelength);
+    if (widest < 15 * BRAGG_DEG)
+        fprintf(stderr, "; so near the beam (2theta up to %.1f deg) they tell the product of the two only: with the header's distance the wavelength would be %.4g angstrom", widest / BRAGG_DEG, wavelength * found / said);
+    fprintf(stderr, "\n");
 }
 
 enum { RING_POINTS = 721 };
@@ -187,8 +264,11 @@ static void draw_ring(const bragg_calibration *c, size_t ring, double *column, d
     }
 }
 
-static bragg_status plot_frame(const wish *w, const bragg_frame *f, const uint8_t *mask, const bragg_calibration *c, bragg_error *err)
+static bragg_status plot_frame(const wish *w, const shot *s, const char *path, bragg_error *err)
 {
+    const bragg_frame *f = s->f;
+    const uint8_t *mask = s->mask;
+    const bragg_calibration *c = s->c;
     size_t pixels = f->width * f->height, n = c->n_rings;
     double *v = malloc((pixels + 2 * n * RING_POINTS + 1) * sizeof *v), *at = v + pixels;
     bool *bad = malloc(pixels * sizeof *bad);
@@ -206,7 +286,7 @@ static bragg_status plot_frame(const wish *w, const bragg_frame *f, const uint8_
         o.page.force = w->force;
         o.n_curves = n;
         o.curves = curve;
-        st = bragg_plot_frame(v, bad, f->height, f->width, &o, w->plot, err);
+        st = bragg_plot_frame(v, bad, f->height, f->width, &o, path, err);
     }
     free(v);
     free(bad);
@@ -215,15 +295,15 @@ static bragg_status plot_frame(const wish *w, const bragg_frame *f, const uint8_
 }
 
 /* rings.png: rings.residuals.png beside it. */
-static bragg_status plot_residuals(const wish *w, bragg_arena *arena, const bragg_calibration *c, bragg_error *err)
+static bragg_status plot_residuals(const wish *w, bragg_arena *arena, const bragg_calibration *c, const char *name, bragg_error *err)
 {
-    const char *extension = bragg_path_extension(w->plot);
-    size_t n = c->n_rings, size = strlen(w->plot) + 20;
+    const char *extension = bragg_path_extension(name);
+    size_t n = c->n_rings, size = strlen(name) + 20;
     double *v = bragg_arena_alloc(arena, 3 * n + 1, sizeof *v);
     char *path = bragg_arena_alloc(arena, size, 1);
     if (!v || !path)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a picture");
-    snprintf(path, size, "%.*s.residuals%s", (int)(strlen(w->plot) - strlen(extension)), w->plot, extension);
+    snprintf(path, size, "%.*s.residuals%s", (int)(strlen(name) - strlen(extension)), name, extension);
     for (size_t k = 0; k < n; k++) {
         v[k] = c->ring[k].two_theta_rad / BRAGG_DEG;
         v[n + k] = c->ring[k].offset_px;
@@ -243,43 +323,161 @@ static bragg_status plot_residuals(const wish *w, bragg_arena *arena, const brag
     return bragg_plot_series(panels, 2, &o, path, err);
 }
 
-static bragg_status calibrate(wish *w, const char *path, bragg_error *err)
+/* ------------------------------------------------------------------ frames */
+
+/* "distance,rot1": of each the flag is set. */
+static bragg_status parse_names(const char *option, const char *text, bool *flag, bragg_error *err)
+{
+    static const char *const names[BRAGG_CALIBRATE_ROWS] = { "distance", "poni1", "poni2", "rot1", "rot2", "rot3", "wavelength" };
+    while (text && *text) {
+        size_t n = strcspn(text, ","), k = 0;
+        while (k < BRAGG_CALIBRATE_ROWS && (strlen(names[k]) != n || strncmp(names[k], text, n)))
+            k++;
+        if (k == BRAGG_CALIBRATE_ROWS)
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected distance, poni1, poni2, rot1, rot2 or wavelength, found '%.*s'", option, (int)n, text);
+        flag[k] = true;
+        text += n + (text[n] == ',');
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status choose_rows(wish *w, bragg_error *err)
+{
+    bool refine[BRAGG_CALIBRATE_ROWS] = { false };
+    bragg_status st = parse_names("refine", w->refine, refine, err);
+    if (st == BRAGG_OK)
+        st = parse_names("fix", w->fix, w->fixed, err);
+    if (st == BRAGG_OK && refine[BRAGG_CALIBRATE_ROT3])
+        return bragg_fail(err, BRAGG_EINVAL, "--refine rot3: it turns the detector about the beam, which leaves every ring as it is: no rings can tell it; a PONI file to start from keeps its own");
+    for (int k = 0; k < BRAGG_CALIBRATE_ROWS && st == BRAGG_OK; k++)
+        if (refine[k] && w->fixed[k])
+            st = bragg_fail(err, BRAGG_EINVAL, "expected a name in one of --refine and --fix, found it in both");
+    for (int k = 0; k < BRAGG_CALIBRATE_WAVELENGTH && st == BRAGG_OK; k++)
+        if (w->fixed[k] && !w->poni)
+            st = bragg_fail(err, BRAGG_EINVAL, "--fix: expected --poni FILE for what is kept, found none");
+    w->fit_wavelength = (w->fit_wavelength || refine[BRAGG_CALIBRATE_WAVELENGTH] || w->moved) && !w->fixed[BRAGG_CALIBRATE_WAVELENGTH];
+    w->fixed[BRAGG_CALIBRATE_ROT3] = true;
+    return st;
+}
+
+static bragg_status read_moved(const wish *w, size_t n, double *moved_m, bragg_error *err)
+{
+    const char *at = w->moved;
+    for (size_t k = 0; k < n; k++) {
+        if (!bragg_number_scan(at, &at, &moved_m[k]) || (k + 1 < n && *at != ',') || (k + 1 == n && *at))
+            return bragg_fail(err, BRAGG_EINVAL, "--moved-mm: expected %zu numbers, one a frame, found '%s'", n, w->moved);
+        at++;
+        moved_m[k] /= 1000;
+    }
+    return BRAGG_OK;
+}
+
+/* Of several frames NAME_2.poni for the second. */
+static const char *numbered(bragg_arena *arena, const char *path, size_t k, size_t n)
+{
+    size_t size = strlen(path) + 24;
+    const char *extension = bragg_path_extension(path);
+    char *name = n > 1 ? bragg_arena_alloc(arena, size, 1) : NULL;
+    if (name)
+        snprintf(name, size, "%.*s_%zu%s", (int)(strlen(path) - strlen(extension)), path, k + 1, extension);
+    return n > 1 ? name : path;
+}
+
+static bragg_status prepare(wish *w, shot *s, bragg_error *err)
+{
+    bragg_status st = cli_frame_read_raw(s->path, 0, w->flip, w->raw, &s->f, err);
+    if (st == BRAGG_OK)
+        st = start_geometry(w, s->f, &s->g, err);
+    if (st == BRAGG_OK)
+        st = cli_mask_read(w->mask, w->flip, w->poni || w->detector ? &s->g : NULL, s->f, &s->mask, err);
+    if (st == BRAGG_OK)
+        st = cli_mask_add_own(s->path, w->flip, s->f, s->mask, err);
+    return st;
+}
+
+static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
+        const char *plot = w->plot ? numbered(arena, w->plot, k, n) : NULL, *out = w->out ? numbered(arena, w->out, k, n) : NULL;
+        compare_with_header(&s[k]);
+        if (plot)
+            st = plot_frame(w, &s[k], plot, err);
+        if (st == BRAGG_OK && plot)
+            st = plot_residuals(w, arena, s[k].c, plot, err);
+        if (st == BRAGG_OK && out)
+            st = bragg_geometry_write_poni(&s[k].c->geometry, out, w->force, err);
+    }
+    return st;
+}
+
+static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_joint *j, bragg_error *err)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    if (w->json)
+        return bragg_json_print_take(j ? joint_json(s, n, j) : as_json(s->c), err);
+    for (size_t k = 0; k < n; k++) {
+        if (n > 1)
+            printf("%s: ", s[k].path);
+        print_calibration(s[k].c);
+    }
+    if (j) {
+        const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
+        printf("together: wavelength %s angstrom, rms %.3f pixel\n", bragg_number_print_esd(text, wavelength->value, wavelength->esd), j->rms_px);
+        print_correlations(&j->params, j->correlation, j->n_correlations);
+    }
+    return BRAGG_OK;
+}
+
+static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_joint **j, bragg_error *err)
+{
+    bragg_joint_options o = { NULL, w->own_tilts, w->fit_wavelength };
+    bragg_calibration **c = bragg_arena_alloc(arena, n, sizeof *c);
+    double *moved = bragg_arena_alloc(arena, n, sizeof *moved);
+    if (!c || !moved)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate %zu frames", n);
+    for (size_t k = 0; k < n; k++)
+        c[k] = s[k].c;
+    bragg_status st = w->moved ? read_moved(w, n, moved, err) : BRAGG_OK;
+    o.moved_m = w->moved ? moved : NULL;
+    return st < 0 ? st : bragg_calibrate_together(c, n, &o, j, err);
+}
+
+static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
-    bragg_frame *f = NULL;
-    uint8_t *mask = NULL;
-    bragg_geometry g;
     lines l = { NULL, NULL, 0 };
-    bragg_calibration *c = NULL;
-    bragg_status st = arena ? cli_frame_read_raw(path, 0, w->flip, w->raw, &f, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
-    if (st == BRAGG_OK)
-        st = start_geometry(w, f, &g, err);
-    if (st == BRAGG_OK)
-        w->wavelength_ang = g.wavelength_ang;
-    if (st == BRAGG_OK)
-        st = cli_mask_read(w->mask, w->flip, w->poni || w->detector ? &g : NULL, f, &mask, err);
-    if (st == BRAGG_OK)
-        st = cli_mask_add_own(path, w->flip, f, mask, err);
-    if (st == BRAGG_OK && w->orient) {
-        st = print_orientations(f, mask, &g, w->json, err);
-    } else if (st == BRAGG_OK) {
-        st = read_calibrant(arena, w, &l, err);
+    bragg_joint *j = NULL;
+    shot *s = calloc(n, sizeof *s);
+    bragg_status st = arena && s ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
+        s[k].path = paths[k];
+        st = prepare(w, &s[k], err);
+        w->wavelength_ang = st == BRAGG_OK ? s[k].g.wavelength_ang : NAN;
+        if (st == BRAGG_OK && w->orient) {
+            st = print_orientations(s[k].f, s[k].mask, &s[k].g, w->json, err);
+            continue;
+        }
+        if (st == BRAGG_OK && !k)
+            st = read_calibrant(arena, w, &l, err);
         if (st == BRAGG_OK)
-            st = find_geometry(w, f, mask, &g, &l, &c, err);
-        if (st == BRAGG_OK && w->plot)
-            st = plot_frame(w, f, mask, c, err);
-        if (st == BRAGG_OK && w->plot)
-            st = plot_residuals(w, arena, c, err);
-        if (st == BRAGG_OK && w->out)
-            st = bragg_geometry_write_poni(&c->geometry, w->out, w->force, err);
-        if (st == BRAGG_OK && w->json)
-            st = bragg_json_print_take(as_json(c), err);
-        else if (st == BRAGG_OK)
-            print_calibration(c);
+            st = find_geometry(w, &s[k], &l, n == 1, err);
+        if (st < 0 && n > 1)
+            st = bragg_context(err, st, "%s", paths[k]);
     }
-    bragg_calibration_free(c);
-    free(mask);
-    bragg_frame_free(f);
+    if (st == BRAGG_OK && !w->orient && n > 1)
+        st = together(w, arena, s, n, &j, err);
+    if (st == BRAGG_OK && !w->orient)
+        st = write_all(w, arena, s, n, err);
+    if (st == BRAGG_OK && !w->orient)
+        st = tell(w, s, n, j, err);
+    for (size_t k = 0; s && k < n; k++) {
+        bragg_calibration_free(s[k].c);
+        free(s[k].mask);
+        bragg_frame_free(s[k].f);
+    }
+    free(s);
+    bragg_joint_free(j);
     bragg_arena_free(arena);
     return st;
 }
@@ -294,13 +492,17 @@ static int run(int argc, char **argv)
         { "pixel-um", 0, CLI_NUMBER, &w.pixel_um, "SIZE", "or its pixel size in micrometre" },
         { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "or a PONI file to start from (or to judge, with --orient)" },
         { "distance-mm", 0, CLI_NUMBER, &w.distance_mm, "MM", "rough distance, within a third; without it all are tried" },
-        { "fit-wavelength", 0, CLI_FLAG, &w.fit_wavelength, NULL, "refine the wavelength, too" },
+        { "refine", 0, CLI_TEXT, &w.refine, "NAMES", "refine these, too: wavelength" },
+        { "fix", 0, CLI_TEXT, &w.fix, "NAMES", "keep these of the PONI file: distance, poni1, poni2, rot1, rot2" },
+        { "fit-wavelength", 0, CLI_FLAG, &w.fit_wavelength, NULL, "the same as --refine wavelength" },
+        { "moved-mm", 0, CLI_TEXT, &w.moved, "MM,MM…", "of several frames, how far the detector was moved away each; frees the wavelength" },
+        { "own-tilts", 0, CLI_FLAG, &w.own_tilts, NULL, "of several frames, a tilt for each instead of one for all" },
         { "mask", 'm', CLI_TEXT, &w.mask, "FRAME", "pixels that are not zero here are left out" },
         { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
         { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "a file without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap]" },
         { "plot", 0, CLI_TEXT, &w.plot, "FILE", "draw the frame with the calculated rings (svg, pdf, png), residuals beside it" },
         { "orient", 0, CLI_FLAG, &w.orient, NULL, "try the PONI file's geometry on all eight ways up" },
-        { "output", 'o', CLI_TEXT, &w.out, "SETUP.poni", "write the geometry here" },
+        { "output", 'o', CLI_TEXT, &w.out, "SETUP.poni", "write the geometry here, of several frames SETUP_1.poni …" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
@@ -310,13 +512,17 @@ static int run(int argc, char **argv)
     bragg_status st = cli_parse(&cli_calibrate, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
     if (st == BRAGG_OK && help)
         return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one FRAME, found %d names", n);
+    if (st == BRAGG_OK && (n < 1 || (w.orient && n != 1)))
+        st = bragg_fail(&err, BRAGG_EINVAL, "expected %s, found %d names", w.orient ? "one FRAME" : "frames", n);
+    if (st == BRAGG_OK && w.moved && n < 2)
+        st = bragg_fail(&err, BRAGG_EINVAL, "--moved-mm: expected frames at several distances, found one");
     if (st == BRAGG_OK && !w.calibrant && !w.orient)
         st = bragg_fail(&err, BRAGG_EINVAL, "expected --calibrant NAME, found none");
     if (st == BRAGG_OK)
-        st = calibrate(&w, argv[0], &err);
+        st = choose_rows(&w, &err);
+    if (st == BRAGG_OK)
+        st = calibrate(&w, argv, (size_t)n, &err);
     return cli_report(&cli_calibrate, st, &err);
 }
 
-const cli_command cli_calibrate = { "calibrate", "FRAME --calibrant NAME --wavelength LAMBDA -o SETUP.poni", "detector geometry from the rings of a standard", run };
+const cli_command cli_calibrate = { "calibrate", "FRAME… --calibrant NAME --wavelength LAMBDA -o SETUP.poni", "detector geometry from the rings of a standard", run };

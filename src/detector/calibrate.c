@@ -2,6 +2,7 @@
 /* Calibration: rings found, indexed, measured by sectors and fitted. */
 #include "config.h"
 #include "ridges.h"
+#include "rings.h"
 
 #include <bragg/calibrate.h>
 #include <bragg/lsq.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 
 enum { MOST_RINGS = 60, SECTORS = 240, MOST_POINTS = MOST_RINGS * SECTORS, HALF_WINDOW = 9, CANDIDATES = 6 };
-enum { DISTANCE, PONI1, PONI2, ROT1, ROT2, ROT3, LAMBDA, N_ROWS };
+enum { ROT1 = BRAGG_CALIBRATE_ROT1, ROT3 = BRAGG_CALIBRATE_ROT3, LAMBDA = BRAGG_CALIBRATE_WAVELENGTH, N_ROWS = BRAGG_CALIBRATE_ROWS };
 
 /* A place on a ring: pixels, ring, its doubt in pixels. */
 typedef struct control {
@@ -31,7 +32,10 @@ typedef struct work {
     size_t n_points;
     bragg_params params;
     const bragg_lsq_layout *layout;
-    bragg_geometry trial;
+    bragg_geometry trial, start;
+    const bragg_calibrate_options *o;
+    bragg_correlation *correlation;
+    size_t n_correlations;
 } work;
 
 /* --------------------------------------------------------------- rings */
@@ -269,13 +273,15 @@ static bragg_status fit(work *w, bool tilt, bool wavelength, bragg_error *err)
     o.counting_esds = false;
     for (int k = 0; k < 6; k++) {
         w->params.at[k].value = (&w->g.distance_m)[k];
-        w->params.at[k].refine = k < ROT1 || (tilt && k < ROT3);
+        w->params.at[k].refine = (k < ROT1 || (tilt && k < ROT3)) && !w->o->fixed[k];
     }
     w->params.at[LAMBDA].value = w->g.wavelength_ang;
     w->params.at[LAMBDA].refine = wavelength;
     bragg_status st = bragg_lsq_new(&problem, &w->params, &o, &lsq, err);
     if (st == BRAGG_OK)
         st = bragg_lsq_solve(lsq, err);
+    if (st >= 0 || st == BRAGG_ENOCONV)
+        (void)bragg_calibration_correlate(lsq, &w->correlation, &w->n_correlations);
     bragg_lsq_free(lsq);
     for (int k = 0; k < 6 && st >= 0; k++)
         (&w->g.distance_m)[k] = w->params.at[k].value;
@@ -288,26 +294,6 @@ static double miss_px(const work *w, const control *c)
 {
     double tth = ring_angle(w, c->ring, w->g.wavelength_ang), cosine = cos(tth);
     return (bragg_geometry_ray(&w->g, c->slow, c->fast).two_theta_rad - tth) * w->g.distance_m / (w->pixel * cosine * cosine);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-/* 1.4826 times the median of |miss|: the rms without the wild ones. */
-static double robust_rms(const work *w)
-{
-    double *v = malloc((w->n_points + 1) * sizeof *v), rms = NAN;
-    for (size_t k = 0; v && k < w->n_points; k++)
-        v[k] = fabs(miss_px(w, &w->point[k]));
-    if (v && w->n_points) {
-        qsort(v, w->n_points, sizeof *v, by_size);
-        rms = 1.4826 * v[w->n_points / 2];
-    }
-    free(v);
-    return rms;
 }
 
 /* Ridge points near a ring are its first control points; few rings, then more, as
@@ -332,12 +318,26 @@ static void take_ridges(work *w, const ridges *r, double tolerance_px, size_t ri
     }
 }
 
+/* What the start says and the rings may not change; the tilts move poni, to leave the
+ * beam where it is. */
+static void keep_fixed(work *w)
+{
+    bragg_geometry *g = &w->g;
+    for (int k = ROT1; k <= ROT3; k++)
+        (&g->distance_m)[k] = w->o->fixed[k] ? (&w->start.distance_m)[k] : 0;
+    g->poni1_m -= g->distance_m * tan(g->rot2_rad) / cos(g->rot1_rad);
+    g->poni2_m += g->distance_m * tan(g->rot1_rad);
+    for (int k = BRAGG_CALIBRATE_PONI1; k <= BRAGG_CALIBRATE_PONI2; k++)
+        if (w->o->fixed[k])
+            (&g->distance_m)[k] = (&w->start.distance_m)[k];
+}
+
 /* From a distance and a centre to a geometry; the figure of merit is the share of
  * ridges explained within two pixels. */
 static double refine_candidate(work *w, const ridges *r, const radii *where, double distance)
 {
     static const struct { double tolerance; bool tilt; } rounds[] = { { 12, false }, { 10, true }, { 7, true }, { 5, true }, { 3, true }, { 3, true } };
-    w->g.distance_m = distance;
+    w->g.distance_m = w->o->fixed[BRAGG_CALIBRATE_DISTANCE] ? w->start.distance_m : distance;
     w->g.rot1_rad = w->g.rot2_rad = w->g.rot3_rad = 0;
     w->g.poni1_m = w->g.poni2_m = 0;
     /* poni of an untilted detector whose beam hits (slow, fast), in any orientation */
@@ -345,6 +345,7 @@ static double refine_candidate(work *w, const ridges *r, const radii *where, dou
     bragg_ray ray = bragg_geometry_ray(&flat, where->slow, where->fast);
     w->g.poni1_m = ray.r_m * sin(ray.chi_rad);
     w->g.poni2_m = ray.r_m * cos(ray.chi_rad);
+    keep_fixed(w);
     for (size_t k = 0; k < sizeof rounds / sizeof *rounds; k++) {
         bragg_error ignored = BRAGG_ERROR_INIT;
         take_ridges(w, r, rounds[k].tolerance, MOST_RINGS);
@@ -387,33 +388,24 @@ static bragg_status polish(work *w, const bragg_calibrate_options *o, bragg_erro
 static bragg_status report(work *w, bragg_calibration **out, bragg_error *err)
 {
     bragg_calibration *c = calloc(1, sizeof *c);
-    if (c)
+    if (c) {
         c->ring = calloc(w->n_d + 1, sizeof *c->ring);
-    if (!c || !c->ring) {
-        free(c);
+        c->point = malloc((w->n_points + 1) * sizeof *c->point);
+    }
+    if (!c || !c->ring || !c->point) {
+        bragg_calibration_free(c);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the calibration");
     }
     c->geometry = w->g;
-    c->rms_px = robust_rms(w);
     c->n_points = w->n_points;
-    for (size_t r = 0; r < w->n_d; r++) {
-        bragg_ring ring = { w->d[r], ring_angle(w, r, w->g.wavelength_ang), 0, 0, 0 };
-        double sum = 0, squares = 0;
-        for (size_t k = 0; k < w->n_points; k++)
-            if (w->point[k].ring == r && fabs(miss_px(w, &w->point[k])) < 6 * c->rms_px + 0.1) {
-                double m = miss_px(w, &w->point[k]);
-                ring.points++;
-                sum += m;
-                squares += m * m;
-            }
-        if (!ring.points)
-            continue;
-        ring.offset_px = sum / (double)ring.points;
-        ring.rms_px = sqrt(fmax(squares / (double)ring.points - ring.offset_px * ring.offset_px, 0));
-        c->ring[c->n_rings++] = ring;
-    }
+    for (size_t k = 0; k < w->n_points; k++)
+        c->point[k] = (bragg_ring_point){ w->point[k].slow, w->point[k].fast, w->point[k].sigma_px, w->d[w->point[k].ring] };
+    bragg_calibration_describe(c);
     c->params = w->params;
     w->params = (bragg_params)BRAGG_PARAMS_INIT;
+    c->correlation = w->correlation;
+    c->n_correlations = w->n_correlations;
+    w->correlation = NULL;
     *out = c;
     return BRAGG_OK;
 }
@@ -423,6 +415,8 @@ void bragg_calibration_free(bragg_calibration *c)
     if (!c)
         return;
     free(c->ring);
+    free(c->point);
+    free(c->correlation);
     bragg_params_free(&c->params);
     free(c);
 }
@@ -435,6 +429,29 @@ static bragg_status make_params(work *w, bragg_error *err)
     for (int k = 0; k < N_ROWS && st == BRAGG_OK; k++)
         st = bragg_params_add(&w->params, names[k], units[k], 0, NULL, err);
     return st;
+}
+
+enum { MOST_TOLD = 8, RADIUS_STEP = 3 };
+
+/* "9 rings at 62, 126, 189 … pixels from row 569, column 483": where more of a radius is
+ * ridge than about it. */
+static void tell_rings(const radii *r, char *text, size_t size)
+{
+    double typical = 0;
+    size_t n = 0, at = 0;
+    char list[12 * MOST_TOLD] = "";
+    for (size_t k = 0; k < r->n; k++)
+        typical += r->share[k] / (double)r->n;
+    for (size_t k = 2 * RADIUS_STEP; k + 2 * RADIUS_STEP < r->n; k++) {
+        bool top = r->share[k] > fmax(0.1, 3 * typical);
+        for (size_t j = k - 2 * RADIUS_STEP; top && j <= k + 2 * RADIUS_STEP; j++)
+            top = r->share[j] < r->share[k] || j == k || (j > k && r->share[j] == r->share[k]);
+        if (!top)
+            continue;
+        if (n++ < MOST_TOLD && at < sizeof list)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%.0f", n > 1 ? ", " : "", ((double)k + 0.5) / 2);
+    }
+    snprintf(text, size, "%zu rings seen%s%s%s about row %.0f, column %.0f", n, n ? ", radius " : "", list, n > MOST_TOLD ? " \xe2\x80\xa6 pixels" : n ? " pixels" : "", r->slow, r->fast);
 }
 
 static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_options *o, bragg_error *err)
@@ -456,11 +473,15 @@ static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_
             best = w->g;
         }
     }
-    free(where.share);
     w->g = best;
-    if (st == BRAGG_OK && merit < 0.05)
-        st = bragg_fail(err, BRAGG_ENOCONV, "calibration: rings with centre %.0f, %.0f (row, column) seen, but no distance makes them the standard's "
-                        "(best explains %.0f %% of %zu ridge points); check calibrant, wavelength and pixel size", where.slow, where.fast, 100 * merit, r->n);
+    if (st == BRAGG_OK && merit < 0.05) {
+        char seen[200];
+        tell_rings(&where, seen, sizeof seen);
+        st = n ? bragg_fail(err, BRAGG_ENOCONV, "calibration: %s; no distance %s makes them the standard's (the best, %.4g m, explains %.0f %% of %zu ridge points): check calibrant, wavelength and pixel size", seen,
+                            o->distance_m > 0 ? "within a third of the given one" : "from 0.01 to 10 m", best.distance_m, 100 * merit, r->n)
+               : bragg_fail(err, BRAGG_ENOCONV, "calibration: %s, none where the standard's could be: check calibrant, wavelength and pixel size", seen);
+    }
+    free(where.share);
     return st;
 }
 
@@ -473,7 +494,7 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
     if (!(start->wavelength_ang > 0) || !(start->pixel_slow_m > 0) || !(start->pixel_fast_m > 0))
         return bragg_fail(err, BRAGG_EINVAL, "calibration: expected wavelength and pixel size, found %g angstrom and %g m", start->wavelength_ang, start->pixel_slow_m);
     work w = { .frame = frame, .mask = mask, .d = d_ang, .strength = strength, .n_d = n, .g = *start,
-               .pixel = (start->pixel_slow_m + start->pixel_fast_m) / 2, .point = malloc(MOST_POINTS * sizeof *w.point) };
+               .pixel = (start->pixel_slow_m + start->pixel_fast_m) / 2, .point = malloc(MOST_POINTS * sizeof *w.point), .start = *start, .o = o };
     w.g.rows = frame->height;
     w.g.columns = frame->width;
     ridges r = { NULL, 0, 0 };
@@ -488,6 +509,7 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
         st = report(&w, out, err);
     free(r.at);
     free(w.point);
+    free(w.correlation);
     bragg_params_free(&w.params);
     return st;
 }
