@@ -232,8 +232,9 @@ END_TEST
 START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
 {
     const char *path = "test_pattern.tmp.h5";
-    double x[5] = { 0.1, 0.2, 0.3, 0.4, 0.5 }, y[10], sigma[10];
-    bragg_nxazint_header h = { .n_rings = 5, .x = x, .axis = BRAGG_AXIS_TTH, .wavelength_ang = 0.4066, .polarization = 0.99, .solid_angle = true, .poni = "Distance: 1", .settings = "split=full" };
+    double x[5] = { 0.1, 0.2, 0.3, 0.4, 0.5 }, y[10], sigma[10], none[5] = { NAN, NAN, NAN, NAN, NAN };
+    bragg_nxazint_header h = { .n_rings = 5, .x = x, .axis = BRAGG_AXIS_TTH, .wavelength_ang = 0.4066, .polarization = 0.99, .bin_rad = 0.0213, .pixel_rad = 0.00071, .split = "full",
+                               .solid_angle = true, .poni = "Distance: 1", .settings = "split=full" };
     bragg_nxazint_row rows[2] = { { "a.tif 0", 100, 1, 2, 300, true }, { "b.tif 7", 101, 1, 2, 310, true } };
     bragg_error err = BRAGG_ERROR_INIT;
     char last[256];
@@ -262,10 +263,22 @@ START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
     assert_close(p->y[2], 18, 1e-6);
     assert_close(p->sigma[3], 5.5, 1e-6);
     ck_assert(p->wavelength_ang == 0.4066 && p->temperature_k == 310 && p->time_s == 101);
+    assert_close(p->bin_rad, 0.0213, 1e-12);
+    assert_close(p->pixel_rad, 0.00071, 1e-12);
     bragg_pattern_free(p);
     ck_assert_int_eq(bragg_pattern_count(path, &n, NULL), BRAGG_OK);
     ck_assert_uint_eq(n, 2);
-    ck_assert_int_eq(bragg_pattern_read("test_pattern.tmp.h5:/entry/data[2]", 0, &p, NULL), BRAGG_EINVAL);
+    /* a bad frame between good ones is told when it is asked for, and only then */
+    rows[0].valid = false;
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, none, none, &err) == BRAGG_OK && bragg_nxazint_append(path, &h, 1, rows + 1, y, sigma, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_pattern_read(path, 2, &p, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "was not integrated"));
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_read(path, 3, &p, &err) == BRAGG_OK && p->n == 5, "%s", err.text);
+    bragg_pattern_free(p);
+    ck_assert_int_eq(bragg_pattern_count(path, &n, NULL), BRAGG_OK);
+    ck_assert_uint_eq(n, 4);
+    ck_assert_int_eq(bragg_pattern_read("test_pattern.tmp.h5:/entry/data[4]", 0, &p, NULL), BRAGG_EINVAL);
     ck_assert_int_eq(bragg_pattern_read("test_pattern.tmp.h5:/entry/frames", 0, &p, NULL), BRAGG_EDATA);
     h.settings = "split=none";
     ck_assert_int_eq(bragg_nxazint_resume(path, &h, &n, last, &err), BRAGG_EDATA);

@@ -21,6 +21,8 @@ typedef struct bragg_nxazint_header {
     const double *norm;               /**< a bin; may be NULL */
     bragg_axis axis;
     double wavelength_ang, polarization;  /**< NAN: unknown, not corrected for */
+    double bin_rad, pixel_rad;        /**< of bragg_pattern; 0 or NAN: unknown */
+    const char *split;                /**< "none", "bbox" or "full"; may be NULL */
     bool solid_angle;
     const char *poni, *poni_name;     /**< its text and file */
     const char *settings;             /**< of everything else that changes the numbers, one line a word */

@@ -66,7 +66,9 @@ bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **
 /** How many patterns a file holds. */
 bragg_status bragg_pattern_count(const char *path, size_t *n, bragg_error *err);
 
-/** All patterns of a file in one parse; free with bragg_patterns_free. */
+/** All patterns of a file in one parse; free with bragg_patterns_free.  A frame that
+ *  could not be integrated keeps its place in NXazint as a pattern of no points, which
+ *  bragg_pattern_read answers with EDATA. */
 bragg_status bragg_pattern_read_all(const char *path, bragg_pattern ***out, size_t *n, bragg_error *err);
 void bragg_patterns_free(bragg_pattern **patterns, size_t n);
 

@@ -148,6 +148,10 @@ static bragg_status add_file(const wish *w, set *s, const char *path, bragg_erro
     }
     const char *slash = strrchr(path, '/');
     for (size_t k = 0; k < n; k++) {
+        if (!more[k]->n) { /* a frame that could not be integrated */
+            bragg_pattern_free(more[k]);
+            continue;
+        }
         if (w->wavelength_ang > 0)
             more[k]->wavelength_ang = w->wavelength_ang;
         if (w->unit && st == BRAGG_OK)

@@ -241,6 +241,9 @@ static bragg_status make_header(run *r, bragg_error *err)
     h->norm = r->norm;
     h->axis = r->plan_options.axis;
     h->wavelength_ang = r->g.wavelength_ang;
+    h->bin_rad = bragg_plan_bin_rad(r->plan);
+    h->pixel_rad = bragg_plan_pixel_rad(r->plan);
+    h->split = r->plan_options.split == BRAGG_SPLIT_NONE ? "none" : r->plan_options.split == BRAGG_SPLIT_BBOX ? "bbox" : "full";
     h->polarization = r->w->polarization;
     h->solid_angle = !r->w->no_solid_angle;
     return BRAGG_OK;

@@ -170,6 +170,7 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
     char date[64];
     time_t now = time(NULL);
     struct tm utc;
+    const int one_part = 1;
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     bool good = bragg_hdf5_put_group(file, "/entry/instrument", "NXinstrument") && bragg_hdf5_put_text(file, "/entry/instrument/name", "unknown") &&
                 bragg_hdf5_put_group(file, "/entry/instrument/source", "NXsource") && bragg_hdf5_put_text(file, "/entry/instrument/source/name", "unknown") &&
@@ -187,6 +188,14 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
                 bragg_hdf5_put_number(file, "/entry/reduction/input/radial_bins", (double)h->n_rings, NULL) &&
                 bragg_hdf5_put_number(file, "/entry/reduction/input/azimuth_bins", h->n_azimuth ? (double)h->n_azimuth : 1, NULL) &&
                 bragg_hdf5_put_number(file, "/entry/reduction/input/polarization_factor", isnan(h->polarization) ? 0 : h->polarization, NULL);
+    if (good && h->bin_rad > 0)
+        good = bragg_hdf5_put_number(file, "/entry/reduction/input/bin_width", h->bin_rad / BRAGG_DEG, "degrees");
+    if (good && h->pixel_rad > 0)
+        good = bragg_hdf5_put_number(file, "/entry/reduction/input/pixel_width", h->pixel_rad / BRAGG_DEG, "degrees");
+    if (good && h->split && *h->split)
+        good = bragg_hdf5_put_text(file, "/entry/reduction/input/pixel_splitting", h->split);
+    if (good && h->split && !strcmp(h->split, "none")) /* by area a pixel has no number of parts */
+        good = bragg_hdf5_put(file, "/entry/reduction/input/n_splitting", H5T_NATIVE_INT, 0, &one_part, NULL, NULL);
     if (good && h->wavelength_ang > 0)
         good = bragg_hdf5_put_number(file, "/entry/instrument/monochromator/wavelength", h->wavelength_ang, "angstrom") &&
                bragg_hdf5_put_number(file, "/entry/instrument/monochromator/energy", BRAGG_HC_KEV_ANG / h->wavelength_ang, "keV") &&
@@ -460,7 +469,7 @@ typedef struct stack {
     int rank;
     double *x, *time, *monitor, *temperature;
     bragg_axis axis;
-    double wavelength_ang;
+    double wavelength_ang, bin_rad, pixel_rad;
 } stack;
 
 static void close_stack(stack *s)
@@ -504,7 +513,7 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     char path[1100];
     hsize_t dims[3] = { 0 }, most = 1;
     size_t rings = 0;
-    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN };
+    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN, NAN, NAN };
     if ((s->file = H5Fopen(w->file, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
         return bragg_fail(err, BRAGG_EDATA, "'%s': cannot be opened: damaged, or a program is writing to it", w->file);
     snprintf(path, sizeof path, "%s/I", w->group);
@@ -530,6 +539,8 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     if (H5Lexists(s->file, path, H5P_DEFAULT) > 0)
         s->errors = H5Dopen2(s->file, path, H5P_DEFAULT);
     s->wavelength_ang = get_number(s->file, "/entry/instrument/monochromator/wavelength");
+    s->bin_rad = get_number(s->file, "/entry/reduction/input/bin_width") * BRAGG_DEG;
+    s->pixel_rad = get_number(s->file, "/entry/reduction/input/pixel_width") * BRAGG_DEG;
     s->time = get_facts(s, "/entry/frames/time");
     s->monitor = get_facts(s, "/entry/frames/monitor");
     s->temperature = get_facts(s, "/entry/frames/temperature");
@@ -555,8 +566,8 @@ static bool get_row(const stack *s, hid_t set, hsize_t frame, hsize_t azimuth, d
     return good;
 }
 
-/* Empty bins go; a frame without any (a bad one) keeps its place with zeros, so that
- * numbers of patterns stay numbers of frames. */
+/* Empty bins go; a frame without any (a bad one) keeps its place with no points, so
+ * that numbers of patterns stay numbers of frames. */
 static void drop_empty(bragg_pattern *p)
 {
     size_t n = 0;
@@ -566,14 +577,7 @@ static void drop_empty(bragg_pattern *p)
             p->y[n] = p->y[k];
             p->sigma[n++] = p->sigma[k];
         }
-    if (n > 1) {
-        p->n = n;
-        return;
-    }
-    for (size_t k = 0; k < p->n; k++) {
-        p->y[k] = 0;
-        p->sigma[k] = NAN;
-    }
+    p->n = n > 1 ? n : 0;
 }
 
 static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, pattern_list *list, bragg_error *err)
@@ -590,10 +594,12 @@ static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, 
     }
     drop_empty(p);
     p->wavelength_ang = s->wavelength_ang;
+    p->bin_rad = s->bin_rad;
+    p->pixel_rad = s->pixel_rad;
     p->time_s = s->time ? s->time[frame] : NAN;
     p->monitor = s->monitor ? s->monitor[frame] : NAN;
     p->temperature_k = s->temperature ? s->temperature[frame] : NAN;
-    return pattern_list_take(list, p, err);
+    return p->n ? pattern_list_take(list, p, err) : pattern_list_add(list, p, err);
 }
 
 bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err)

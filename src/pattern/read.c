@@ -281,9 +281,11 @@ bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **
     bragg_status st = read_list(path, &list, &reader, err);
     if (st < 0)
         return st;
-    if (index < list.n) {
+    if (index < list.n && list.at[index]->n) {
         *out = list.at[index];
         list.at[index] = NULL;
+    } else if (index < list.n) {
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': pattern %zu (counted from 0) is empty: its frame was not integrated", path, index);
     } else {
         st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a pattern below %zu, found %zu asked for (counted from 0)",
                         path, list.n, index);
@@ -375,7 +377,7 @@ void pattern_upwards(bragg_pattern *p)
     }
 }
 
-bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
+bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
 {
     if (list->n == list->room) {
         size_t room = 2 * list->room + 4;
@@ -388,8 +390,16 @@ bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg
         list->room = room;
     }
     list->at[list->n++] = pattern;
+    return BRAGG_OK;
+}
+
+bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
+{
+    bragg_status st = pattern_list_add(list, pattern, err);
+    if (st < 0)
+        return st;
     pattern_upwards(pattern);
-    bragg_status st = bragg_pattern_check(pattern, err);
+    st = bragg_pattern_check(pattern, err);
     return st < 0 && list->n > 1 ? bragg_context(err, st, "pattern %zu", list->n - 1) : st;
 }
 

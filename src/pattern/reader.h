@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 /* Short names in these files, one name space in the linker. */
+#define pattern_list_add bragg_pattern_list_add
 #define pattern_list_take bragg_pattern_list_take
 #define pattern_make bragg_pattern_make
 #define pattern_upwards bragg_pattern_upwards
@@ -80,7 +81,9 @@ typedef struct pattern_reader {
 
 enum { MAX_POINTS = 1 << 26 };   /* no 1D pattern is longer; a bound on what headers may claim */
 
-/* read.c: append a pattern after its check; the list owns it, also on failure. */
+/* read.c: append a pattern, one of no points too, or after its check; the list owns it,
+ * also on failure. */
+bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
 bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
 /* New 2theta pattern of n points, or a message; n of 0 or above MAX_POINTS is EDATA. */
 bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err);
