@@ -106,7 +106,8 @@ bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geomet
 bragg_status bragg_mask_gaps(const char *detector, size_t rows, size_t columns, uint8_t *mask, bragg_error *err);
 /** mask[i] |= 1 for pixels that n frames of one shape show to be hot or dead: whose
  *  mean is more than `deviations` robust standard deviations (of the neighbours in a
- *  window of 7 x 7) from their median, or that never count where these do. */
+ *  window of 7 x 7) from their median, alone or with one beside them (on sharp rings
+ *  pixels are many), or that never count where these do. */
 bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double deviations, uint8_t *mask, bragg_error *err);
 
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number

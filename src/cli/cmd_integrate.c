@@ -58,6 +58,8 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
         return bragg_fail(err, BRAGG_EINVAL, "expected frames, found none");
     if (!w->poni)
         return bragg_fail(err, BRAGG_EINVAL, "expected --poni FILE, found none");
+    if (!(w->hot > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "--hot: expected a positive number of deviations, got %g", w->hot);
     if (w->frame < -1)
         return bragg_fail(err, BRAGG_EINVAL, "--frame: expected 0 or more, found %lld", w->frame);
     if (!isnan(w->wavelength_ang) && !(w->wavelength_ang > 0))
@@ -76,11 +78,15 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
 
 static int run(int argc, char **argv)
 {
-    integrate_wish w = { .wavelength_ang = NAN, .polarization = 0.99, .sensor_mu_t = NAN, .clip = NAN, .bins = 2000, .frame = -1 };
+    integrate_wish w = { .wavelength_ang = NAN, .polarization = 0.99, .sensor_mu_t = NAN, .clip = NAN, .hot = 8, .below = NAN, .above = NAN, .bins = 2000, .frame = -1 };
     const cli_option options[] = {
         { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "geometry, as pyFAI writes it" },
         { "output", 'o', CLI_TEXT, &w.out, "FILE|DIR", "where to: OUT.h5 takes all frames, a folder NAME.xye each" },
         { "mask", 'm', CLI_TEXT, &w.mask, "FRAME|YAML", "pixels that are not zero here, or that it describes, are left out; gaps: the detector's" },
+        { "below", 0, CLI_NUMBER, &w.below, "COUNTS", "leave out pixels that are below this in the first frame" },
+        { "above", 0, CLI_NUMBER, &w.above, "COUNTS", "or above this" },
+        { "learn-mask", 0, CLI_TEXT, &w.learn, "FRAMES", "leave out pixels that these frames, dark or without spots, show to be hot or dead" },
+        { "hot", 0, CLI_NUMBER, &w.hot, "N", "that is so many deviations from their neighbours [8]" },
         { "dark", 0, CLI_TEXT, &w.dark, "FRAME", "subtract this frame" },
         { "flat", 0, CLI_TEXT, &w.flat, "FRAME", "divide by this frame" },
         { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "2th_deg (default), q_A^-1, q_nm^-1, d_A or r_mm" },

@@ -140,6 +140,34 @@ static void skip_done(run *r)
 
 /* ------------------------------------------------------------------ the plan */
 
+enum { MOST_LESSONS = 16 };
+
+/* Hot and dead pixels of up to 16 frames of a file.  Not of the frames themselves: on
+ * spotty rings a grain looks like a hot pixel. */
+static bragg_status learn_mask(const run *r, const bragg_frame *like, uint8_t *mask, bragg_error *err)
+{
+    bragg_frame *f[MOST_LESSONS];
+    size_t n = 0, all = 0, before = 0, after = 0, pixels = like->width * like->height;
+    bragg_status st = cli_frame_count(r->w->learn, r->w->raw, &all, err);
+    size_t most = all < MOST_LESSONS ? all : MOST_LESSONS;
+    for (size_t k = 0; k < most && st == BRAGG_OK; k++)
+        if ((st = cli_frame_read_raw(r->w->learn, k * all / most, r->w->flip, r->w->raw, &f[n], err)) == BRAGG_OK)
+            n++;
+    if (st == BRAGG_OK && n && (f[0]->width != like->width || f[0]->height != like->height))
+        st = bragg_fail(err, BRAGG_EDATA, "--learn-mask '%s': expected %zu x %zu pixels, found %zu x %zu", r->w->learn, like->width, like->height, f[0]->width, f[0]->height);
+    for (size_t i = 0; i < pixels; i++)
+        before += mask[i] != 0;
+    if (st == BRAGG_OK)
+        st = bragg_mask_learn((const bragg_frame *const *)f, n, r->w->hot, mask, err);
+    for (size_t i = 0; i < pixels; i++)
+        after += mask[i] != 0;
+    if (st == BRAGG_OK)
+        fprintf(stderr, "%zu hot or dead pixels learnt from %zu frame%s\n", after - before, n, n == 1 ? "" : "s");
+    for (size_t k = 0; k < n; k++)
+        bragg_frame_free(f[k]);
+    return st;
+}
+
 /* The plan is made for the first frame that can be read; one of another shape is a
  * bad one.  What that frame marks as invalid is masked in all. */
 static bragg_status make_plan(run *r, bragg_error *err)
@@ -156,6 +184,10 @@ static bragg_status make_plan(run *r, bragg_error *err)
     st = cli_mask_read(r->w->mask, r->w->flip, &r->g, f, &mask, err);
     if (st == BRAGG_OK)
         st = cli_mask_add_own(r->job[first].path, r->w->flip, f, mask, err);
+    if (st == BRAGG_OK && !(isnan(r->w->below) && isnan(r->w->above)))
+        bragg_frame_mark_outside(f, r->w->below, r->w->above, mask);
+    if (st == BRAGG_OK && r->w->learn)
+        st = learn_mask(r, f, mask, err);
     r->plan_options.flat = r->flat;
     if (st == BRAGG_OK)
         st = bragg_plan_new(&r->g, f->height, f->width, mask, &r->plan_options, &r->plan, err);
@@ -209,6 +241,11 @@ static bool describe(run *r)
     snprintf(text, SIZE, "split=%s range=%s sector=%s errors=%s clip=%g quantiles=%s normalize=%s flip=%s polarization=%g solid_angle=%d sensor_mu_t=%g wavelength=%g",
              text_or(w->split, "full"), text_or(w->range, "all"), text_or(w->sector, "all"), w->variance ? "variance" : text_or(w->errors, "poisson"), w->clip,
              w->median ? "0.5,0.5" : text_or(w->quantiles, "none"), text_or(w->monitor, "none"), text_or(w->flip, "none"), w->polarization, !w->no_solid_angle, w->sensor_mu_t, r->g.wavelength_ang);
+    if (!isnan(w->below) || !isnan(w->above))
+        snprintf(text + strlen(text), SIZE - strlen(text), " below=%g above=%g", w->below, w->above);
+    if (w->learn)
+        snprintf(text + strlen(text), SIZE - strlen(text), " hot=%g", w->hot);
+    add_hash(text, SIZE, "learn", w->learn);
     add_hash(text, SIZE, "mask", w->mask);
     add_hash(text, SIZE, "dark", w->dark);
     add_hash(text, SIZE, "flat", w->flat);

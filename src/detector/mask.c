@@ -188,6 +188,20 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+/* How many of the eight next to a pixel are half as far off on its side: it is alone, or
+ * one of two, when it is to blame; on a sharp ring it has two beside it at least. */
+static int company(const lesson *l, size_t i, size_t j, double middle)
+{
+    double own = l->mean[i * l->columns + j] - middle;
+    int n = 0;
+    for (size_t a = i ? i - 1 : 0; a <= MIN(i + 1, l->rows - 1); a++)
+        for (size_t b = j ? j - 1 : 0; b <= MIN(j + 1, l->columns - 1); b++) {
+            double other = l->mean[a * l->columns + b] - middle;
+            n += (a != i || b != j) && fabs(other) > fabs(own) / 2 && (other > 0) == (own > 0);
+        }
+    return n;
+}
+
 /* The neighbours' median and scatter: 1.4826 times the median deviation, and no less
  * than counting makes it. */
 static void judge(const lesson *l, size_t i, size_t j)
@@ -206,7 +220,8 @@ static void judge(const lesson *l, size_t i, size_t j)
         v[k] = fabs(v[k] - middle);
     qsort(v, n, sizeof *v, by_value);
     double sigma = fmax(1.4826 * v[n / 2], sqrt(fmax(middle, 1) / (double)l->n));
-    if (fabs(own - middle) > l->deviations * sigma || (own == 0 && middle * (double)l->n > 50))
+    bool off = fabs(own - middle) > l->deviations * sigma && company(l, i, j, middle) < 2;
+    if (off || (own == 0 && middle * (double)l->n > 50))
         l->mask[i * l->columns + j] = 1;
 }
 
