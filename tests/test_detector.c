@@ -973,6 +973,54 @@ START_TEST(poni_files_of_all_versions_read_and_bad_ones_are_told)
 }
 END_TEST
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "w");
+    fputs(text, out);
+    fclose(out);
+}
+
+/* Fit2D's parameters as pyFAI 0.21.3 converts them (setFit2D); GSAS-II's by its formula
+ * for 2theta, written out. */
+START_TEST(geometries_of_other_programs_are_read)
+{
+    const char *fit2d = "test_detector.tmp.txt", *gsas = "test_detector.tmp.imctrl";
+    bragg_geometry g;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_text(fit2d, "# by hand\ndirectDist = 208.36\ncenterX: 1019.9\ncenterY: 526.6\ntilt: 3.7996\ntiltPlanRotation: -61.305\npixelX: 200\npixelY: 172\nwavelength: 0.18333\n");
+    ck_assert_msg(bragg_geometry_read(fit2d, &g, &err) == BRAGG_OK, "%s", err.text);
+    assert_close(g.distance_m, 0.20790201033208405, 1e-12);
+    assert_close(g.poni1_m, 0.10268686763042217, 1e-12);
+    assert_close(g.poni2_m, 0.1973504293435998, 1e-12);
+    assert_close(g.rot1_rad, -0.031877156650467954, 1e-9);
+    assert_close(g.rot2_rad, -0.058161349436209625, 1e-9);
+    assert_close(g.wavelength_ang, 0.18333, 1e-15);
+    write_text(fit2d, "directDist: 208.36\ncenterX: far\n");
+    ck_assert_int_eq(bragg_geometry_read(fit2d, &g, &err), BRAGG_EDATA);
+    for (int up = 0; up < 2; up++) {
+        double distance = 231.7, x0 = 61.3, y0 = 55.9, tilt = 7.31, rotation = 127.9, pixel = 0.15;
+        char text[400];
+        snprintf(text, sizeof text, "wavelength:0.12398\ndistance:%g\ncenter:[np.float64(%g), %g]\ntilt:%g\nrotation:%g\ninvert_x:False\ninvert_y:%s\nsetdist:100.0\n", distance, x0, y0, tilt, rotation,
+                 up ? "True" : "False");
+        write_text(gsas, text);
+        ck_assert_msg(bragg_geometry_read(gsas, &g, &err) == BRAGG_OK, "%s", err.text);
+        g.pixel_slow_m = g.pixel_fast_m = pixel / 1000;
+        g.rows = 700;
+        g.columns = 800;
+        for (int k = 0; k < 20; k++) {
+            double slow = 31.3 * k + 5, fast = 37.1 * (k * 7 % 20) + 3;
+            double dx = fast * pixel - x0, dy = (up ? 700 - slow : slow) * pixel - y0, t = tilt * BRAGG_DEG, phi = rotation * BRAGG_DEG;
+            double z = sin(t) * (dx * sin(phi) - dy * cos(phi)), tth = atan2(sqrt(dx * dx + dy * dy - z * z), distance / cos(t) - z);
+            assert_close(bragg_geometry_ray(&g, slow, fast).two_theta_rad, tth, 1e-9);
+        }
+    }
+    write_text(gsas, "distance:100\ntilt:1\nrotation:2\n");
+    ck_assert_int_eq(bragg_geometry_read(gsas, &g, &err), BRAGG_EDATA);
+    unlink(fit2d);
+    unlink(gsas);
+}
+END_TEST
+
 /* Spacings of a face-centred cell, falling, without strengths. */
 static size_t ceria_spacings(double *d, double *strength)
 {
@@ -1244,6 +1292,7 @@ int main(void)
     tcase_add_test(all, gaps_of_the_table_are_those_that_the_camera_marks);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
+    tcase_add_test(all, geometries_of_other_programs_are_read);
     tcase_add_test(all, standards_calibrate_without_a_hint);
     tcase_add_test(all, frames_at_several_distances_tell_the_wavelength);
     tcase_add_test(all, rings_measured_at_five_distances_tell_their_wavelength);

@@ -38,6 +38,11 @@ typedef struct bragg_geometry {
 /** Read PONI 1, 2 or 2.1; of several calibrations in one file the last counts.
  *  EDATA names a missing key, ENOSUPPORT a newer version. */
 bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bragg_error *err);
+/** Read a PONI file, GSAS-II's image controls (.imctrl: pixel sizes stay NAN, they are
+ *  the frame's) or a text of Fit2D's parameters, one "key: value" a line: directDist (mm),
+ *  centerX, centerY (pixels), tilt, tiltPlanRotation (deg), pixelX, pixelY (micrometre),
+ *  wavelength (angstrom, may be absent). */
+bragg_status bragg_geometry_read(const char *path, bragg_geometry *out, bragg_error *err);
 /** Write PONI 2.1. */
 bragg_status bragg_geometry_write_poni(const bragg_geometry *geometry, const char *path, bool force, bragg_error *err);
 /** Pixel sizes and shape of a detector by name ("Pilatus1M"); EINVAL with the

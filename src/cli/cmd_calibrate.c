@@ -185,7 +185,7 @@ static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask
 static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_geometry *g, bragg_error *err)
 {
     *g = (bragg_geometry)BRAGG_GEOMETRY_INIT;
-    bragg_status st = w->poni ? bragg_geometry_read_poni(w->poni, g, err) : BRAGG_OK;
+    bragg_status st = w->poni ? bragg_geometry_read(w->poni, g, err) : BRAGG_OK;
     if (st == BRAGG_OK && w->detector)
         st = bragg_geometry_set_detector(g, w->detector, err);
     if (st == BRAGG_OK && w->pixel_um > 0)
@@ -490,7 +490,7 @@ static int run(int argc, char **argv)
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "wavelength" },
         { "detector", 'd', CLI_TEXT, &w.detector, "NAME", "detector by name: Pilatus1M, Eiger2_4M …" },
         { "pixel-um", 0, CLI_NUMBER, &w.pixel_um, "SIZE", "or its pixel size in micrometre" },
-        { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "or a PONI file to start from (or to judge, with --orient)" },
+        { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "or a PONI, .imctrl or Fit2D file to start from (or to judge, with --orient)" },
         { "distance-mm", 0, CLI_NUMBER, &w.distance_mm, "MM", "rough distance, within a third; without it all are tried" },
         { "refine", 0, CLI_TEXT, &w.refine, "NAMES", "refine these, too: wavelength" },
         { "fix", 0, CLI_TEXT, &w.fix, "NAMES", "keep these of the PONI file: distance, poni1, poni2, rot1, rot2" },

@@ -78,9 +78,9 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
 
 static int run(int argc, char **argv)
 {
-    integrate_wish w = { .wavelength_ang = NAN, .polarization = 0.99, .sensor_mu_t = NAN, .clip = NAN, .hot = 8, .below = NAN, .above = NAN, .bins = 2000, .frame = -1 };
+    integrate_wish w = { .wavelength_ang = NAN, .polarization = 0.99, .sensor_mu_t = NAN, .clip = NAN, .pixel_um = NAN, .hot = 8, .below = NAN, .above = NAN, .bins = 2000, .frame = -1 };
     const cli_option options[] = {
-        { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "geometry, as pyFAI writes it" },
+        { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "geometry, as pyFAI, GSAS-II (.imctrl) or Fit2D write it" },
         { "output", 'o', CLI_TEXT, &w.out, "FILE|DIR", "where to: OUT.h5 takes all frames, a folder NAME.xye each" },
         { "mask", 'm', CLI_TEXT, &w.mask, "FRAME|YAML", "pixels that are not zero here, or that it describes, are left out; gaps: the detector's" },
         { "below", 0, CLI_NUMBER, &w.below, "COUNTS", "leave out pixels that are below this in the first frame" },
@@ -107,6 +107,7 @@ static int run(int argc, char **argv)
         { "flip", 0, CLI_TEXT, &w.flip, "HOW", "read the frame upside down: vertical, horizontal or both" },
         { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "files without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap], as 2048x2048xuint16+8192" },
         { "frame", 0, CLI_INTEGER, &w.frame, "I", "only this frame of each file, from 0 [all]" },
+        { "pixel-um", 0, CLI_NUMBER, &w.pixel_um, "SIZE", "pixel size in micrometre where neither geometry nor frame tell it" },
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "instead of the PONI file's" },
         { "resume", 0, CLI_FLAG, &w.resume, NULL, "go on where an interrupted run has stopped" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },

@@ -181,6 +181,14 @@ static bragg_status make_plan(run *r, bragg_error *err)
         st = cli_frame_read_raw(r->job[first = k].path, r->job[k].index, r->w->flip, r->w->raw, &f, &problem);
     if (st < 0)
         return r->n ? bragg_fail(err, problem.status, "%s", problem.text) : bragg_fail(err, BRAGG_EDATA, "expected frames, found none in the files");
+    if (!(r->g.pixel_slow_m > 0)) { /* not in GSAS-II's image controls */
+        r->g.pixel_slow_m = r->w->pixel_um > 0 ? r->w->pixel_um * 1e-6 : f->pixel_slow_m;
+        r->g.pixel_fast_m = r->w->pixel_um > 0 ? r->w->pixel_um * 1e-6 : f->pixel_fast_m;
+    }
+    if (!(r->g.pixel_slow_m > 0) || !(r->g.pixel_fast_m > 0)) {
+        bragg_frame_free(f);
+        return bragg_fail(err, BRAGG_EINVAL, "expected --pixel-um SIZE, found no pixel size in '%s' nor in the frame's header", r->w->poni);
+    }
     st = cli_mask_read(r->w->mask, r->w->flip, &r->g, f, &mask, err);
     if (st == BRAGG_OK)
         st = cli_mask_add_own(r->job[first].path, r->w->flip, f, mask, err);
@@ -198,7 +206,7 @@ static bragg_status make_plan(run *r, bragg_error *err)
 
 static bragg_status read_geometry(run *r, bragg_error *err)
 {
-    bragg_status st = bragg_geometry_read_poni(r->w->poni, &r->g, err);
+    bragg_status st = bragg_geometry_read(r->w->poni, &r->g, err);
     if (st == BRAGG_OK && r->w->wavelength_ang > 0)
         r->g.wavelength_ang = r->w->wavelength_ang;
     if (st == BRAGG_OK && r->w->dark)
@@ -241,6 +249,8 @@ static bool describe(run *r)
     snprintf(text, SIZE, "split=%s range=%s sector=%s errors=%s clip=%g quantiles=%s normalize=%s flip=%s polarization=%g solid_angle=%d sensor_mu_t=%g wavelength=%g",
              text_or(w->split, "full"), text_or(w->range, "all"), text_or(w->sector, "all"), w->variance ? "variance" : text_or(w->errors, "poisson"), w->clip,
              w->median ? "0.5,0.5" : text_or(w->quantiles, "none"), text_or(w->monitor, "none"), text_or(w->flip, "none"), w->polarization, !w->no_solid_angle, w->sensor_mu_t, r->g.wavelength_ang);
+    if (w->pixel_um > 0)
+        snprintf(text + strlen(text), SIZE - strlen(text), " pixel_um=%g", w->pixel_um);
     if (!isnan(w->below) || !isnan(w->above))
         snprintf(text + strlen(text), SIZE - strlen(text), " below=%g above=%g", w->below, w->above);
     if (w->learn)

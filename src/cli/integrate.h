@@ -7,7 +7,7 @@
 /** What the options of bragg integrate say. */
 typedef struct integrate_wish {
     const char *poni, *mask, *learn, *dark, *flat, *variance, *unit, *split, *flip, *out, *range, *sector, *errors, *quantiles, *monitor, *raw;
-    double wavelength_ang, polarization, sensor_mu_t, clip, hot, below, above;
+    double wavelength_ang, polarization, sensor_mu_t, clip, pixel_um, hot, below, above;
     long long bins, azimuth, frame;
     bool no_solid_angle, median, resume, force;
 } integrate_wish;

@@ -158,8 +158,12 @@ static double middle_of(double *v, size_t n)
     return v[k];
 }
 
-/* Median and squared deviation to begin with: the mean of a bin with a bright spot
- * lies so far from all of its pixels that none of them would be left. */
+/* Median and squared deviation to begin with.  (pyFAI begins with the mean and its
+ * standard deviation: of n pixels one that is x times the others is sqrt(n) deviations
+ * from that mean however large x is, so that below n = clip^2 no outlier is ever
+ * rejected, and several hide each other; and with errors of counting the mean of a bin
+ * with a bright spot lies so far from all of its pixels that none would be left.  From
+ * the median on both are the same.) */
 static double begin_clip(const sample *a, double *scratch, size_t n, double *scatter)
 {
     for (size_t i = 0; i < n; i++)
