@@ -104,7 +104,10 @@ static bool said_with_its_phase(const char *name)
 static void print_phase(FILE *to, const bragg_fit_phase *p)
 {
     static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
-    fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
+    if (isfinite(p->r_bragg))
+        fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
+    else
+        fprintf(to, "  %s   no intensity of its own\n", p->name);
     for (int k = 0; k < 6; k++) /* what symmetry ties to another is not said again */
         if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
             print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");

@@ -413,8 +413,8 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
     *out = NULL;
     for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++) {
         st = bragg_model_add_pattern(m, patterns[k], &x->pattern[k].histogram, err);
-        if (st < 0 && x->pattern[k].name)
-            bragg_context(err, st, "pattern %s", x->pattern[k].name);
+        if (st < 0 && (x->pattern[k].name || x->pattern[k].file))
+            bragg_context(err, st, x->pattern[k].name ? "pattern %s" : "'%s'", x->pattern[k].name ? x->pattern[k].name : x->pattern[k].file);
     }
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         st = add_phase(m, &x->phase[k], err);

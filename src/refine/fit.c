@@ -437,7 +437,7 @@ static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_erro
     const char *absurd = last ? NULL : bragg_run_absurd(t, &before, &row);
     if (absurd)
         snprintf(step.why, sizeof step.why, "%.80s is %.4g, %s", t->at[row].name, t->at[row].value, absurd);
-    else if (!last && stage > 0 && r->chi2 > was && !bragg_refine_extracts(r->model))
+    else if (!last && stage > 0 && r->chi2 > was * (1 + 1e-4) && !bragg_refine_extracts(r->model))
         snprintf(step.why, sizeof step.why, "the fit is worse, Rwp was %.3f %%", 100 * sqrt(was / bragg_run_weighted_sum(r->model)));
     if (*step.why) {
         step.kept = false;

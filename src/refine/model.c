@@ -156,13 +156,13 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->n = take_points(p, o, h->x, h->y, h->weight);
     h->room = p->n;
     if (h->n < 3)
-        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range",
-                          h->name, h->n);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected points to fit, found %zu with an intensity and a sigma in range",
+                          *h->name ? " " : "", h->name, h->n);
     double most = 0;
     for (size_t i = 0; i < h->n; i++)
         most = fmax(most, fabs(h->y[i]));
     if (!(most > 0) && o->background_terms) /* a model without background is a simulation */
-        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, h->n);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected intensities, found %zu zeros", *h->name ? " " : "", h->name, h->n);
     bragg_status kept = keep_background(m, h, o, err);
     if (kept < 0)
         return kept;
@@ -701,12 +701,12 @@ static bragg_status next_points(const histogram *h, const bragg_pattern *p, doub
     for (size_t i = 0; i < *n; i++)
         most = fmax(most, fabs(v[*n + i]));
     if (*n < 3)
-        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected points to fit, found %zu with an intensity and a sigma in range", h->name, *n);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected points to fit, found %zu with an intensity and a sigma in range", *h->name ? " " : "", h->name, *n);
     if (!(most > 0))
-        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected intensities, found %zu zeros", h->name, *n);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected intensities, found %zu zeros", *h->name ? " " : "", h->name, *n);
     if (v[*n - 1] > h->listed_last_rad || v[0] < h->listed_first_rad)
-        return bragg_fail(err, BRAGG_EDATA, "pattern %s: expected 2theta within %.4f to %.4f deg, for which reflections were listed, found %.4f to %.4f",
-                          h->name, h->listed_first_rad / BRAGG_DEG, h->listed_last_rad / BRAGG_DEG, v[0] / BRAGG_DEG, v[*n - 1] / BRAGG_DEG);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected 2theta within %.4f to %.4f deg, for which reflections were listed, found %.4f to %.4f",
+                          *h->name ? " " : "", h->name, h->listed_first_rad / BRAGG_DEG, h->listed_last_rad / BRAGG_DEG, v[0] / BRAGG_DEG, v[*n - 1] / BRAGG_DEG);
     return BRAGG_OK;
 }
 
