@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Each command has a page, the page has each option of --help and no other, and
-# mandoc, where installed, finds nothing to complain of.
+# Each command has a page, the page has each option of --help and no other, mandoc, where
+# installed, finds nothing to complain of, the examples of each page run, and so does the
+# program of libbragg(3).
 top=${TOP_SRCDIR:-.} bragg=${TOP_BUILDDIR:-.}/bragg
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
@@ -34,5 +35,89 @@ for page in "$top"/man/*.[0-9]; do
 done
 if command -v mandoc >/dev/null 2>&1; then
     mandoc -T lint -W warning "$top"/man/*.[0-9] || bad=1
+fi
+
+# The examples.  Lines ".Dl bragg …" below EXAMPLES are run one after the other in a folder
+# with the files they name; what follows a comment "not run: why" is not, and neither is what
+# needs a file that is not there (measured frames and foreign formats, from $BRAGG_SHARED).
+bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg top=$(cd "$top" && pwd) shared=${BRAGG_SHARED:-$top/../shared}/data
+sample=$work/sample
+mkdir -p "$sample/run" "$sample/cod"
+sample() { # every example's files, under the names the pages use
+    set -e
+    "$bragg" simulate "$top/tests/manual/ceria.yaml" -o ceria
+    cp ceria/frames/*.xye frame.xye
+    cp "$top/tests/manual/frame.yaml" "$top/tests/manual/truth.yaml" "$top/tests/report/truth.yaml" .
+    "$bragg" simulate "$top/tests/report/truth.yaml" -o series
+    cp series/frames/*.xye run
+    cp series/cycler.mpt .
+    sed 's,frames/,run/,' "$top/tests/report/experiment.yaml" >run.yaml
+    "$bragg" pdf debye Ni --diameter 40 --uiso 0.006 -o ni
+    cp ni.gr pristine.gr
+    "$bragg" pdf debye Ni --diameter 40 --uiso 0.009 -o charged
+    sed 's,nickel.gr,ni.gr,' "$top/tests/report/nickel-gr.yaml" >nickel.yaml
+    cp "$top/examples/bisnsb-pdf/BiSnSb.cif" .
+    "$bragg" simulate "$top/examples/bisnsb-pdf/truth.yaml" -o total
+    cp total/M-BiSnSb.xye sample.xye
+    cp total/capillary.xye .
+    cp "$top/tests/manual/lines.txt" .
+    cp "$top/cif/Ni.cif" mine.cif
+    cp "$top/cif/Ni.cif" "$top/cif/Bi.cif" "$top/cif/Cu.cif" cod
+    tar -czf cod.tar.gz cod
+    "$bragg" refine frame.yaml -o results
+    if [ -e "$shared/frames/CeO2_Pilatus1M.tif" ]; then
+        cp "$shared/frames/CeO2_Pilatus1M.tif" ceria.tif
+        cp ceria.tif frame.tif
+        cp "$shared/frames/CeO2_Pilatus1M.poni" setup.poni
+    fi
+    [ ! -e "$shared/formats/patterns/Scan_C1.xrdml" ] || cp "$shared/formats/patterns/Scan_C1.xrdml" lab6.xrdml
+}
+(cd "$sample" && sample) >"$work/out" 2>&1 || { echo "the examples' files cannot be made:"; tail -5 "$work/out"; exit 1; }
+ran=0 left_out=0
+run_page() {
+    page=$1
+    here=$work/here
+    rm -rf "$here"
+    cp -r "$sample" "$here"
+    # what the examples are about to write is not there yet
+    sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$page" >"$work/examples"
+    skip=
+    while IFS= read -r line; do
+        case $line in
+        '.\" not run: '*) skip=1; continue ;;
+        '.Dl bragg '*) ;;
+        *) continue ;;
+        esac
+        [ -z "$skip" ] || { skip=; left_out=$((left_out + 1)); continue; }
+        words=${line#.Dl bragg }
+        missing=
+        for word in $words; do
+            case $word in
+            *.tif | *.xrdml | setup.poni) case " $words " in *" -o $word "*) ;; *) [ -e "$here/$word" ] || missing=$word ;; esac ;;
+            esac
+        done
+        [ -z "$missing" ] || { echo "$(basename "$page"): no $missing for: bragg $words"; left_out=$((left_out + 1)); continue; }
+        out=$(echo " $words" | sed -n 's/.* -o \([^ ]*\).*/\1/p')
+        [ -z "$out" ] || rm -rf "${here:?}/$out"
+        # the line stands as it would be typed: the shell takes it apart
+        (cd "$here" && PATH=$(dirname "$bragg"):$PATH && eval "bragg $words") >"$work/out" 2>&1 </dev/null ||
+            { echo "$(basename "$page"): bragg $words: exit $?: $(tail -2 "$work/out")"; bad=1; }
+        [ -z "$out" ] || ls "$here/$out"* >/dev/null 2>&1 || { echo "$(basename "$page"): bragg $words: wrote no $out"; bad=1; }
+        ran=$((ran + 1))
+    done <"$work/examples"
+}
+for page in "$top"/man/*.1; do
+    run_page "$page"
+done
+echo "$ran examples run, $left_out not"
+[ "$ran" -ge 15 ] || { echo "expected 15 examples at least"; bad=1; }
+
+# The program of libbragg(3).
+sed -n '/^#include <bragg.h>/,/^\.Ed/p' "$top/man/libbragg.3" | sed '/^\.Ed/d;s/\\en/\\n/g' >"$work/prog.c"
+${CC:-cc} -std=gnu11 -Wall -Wextra -Werror $("${PKG_CONFIG:-pkg-config}" --cflags jansson 2>/dev/null) -I"$top/src" -c "$work/prog.c" -o "$work/prog.o" || bad=1
+if [ -e "${TOP_BUILDDIR:-.}/.libs/libbragg.so" ]; then
+    ${CC:-cc} "$work/prog.o" -L"${TOP_BUILDDIR:-.}/.libs" -lbragg -o "$work/prog" || bad=1
+    LD_LIBRARY_PATH=${TOP_BUILDDIR:-.}/.libs "$work/prog" "$top/tests/chaos/nickel.yaml" >"$work/out" || bad=1
+    grep -q '^Ni: a = 3\.52[0-9]*([0-9]*), c = 3\.52[0-9]*([0-9]*) angstrom$' "$work/out" || { echo "libbragg(3): its program prints '$(cat "$work/out")'"; bad=1; }
 fi
 exit $bad
