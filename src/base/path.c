@@ -77,7 +77,8 @@ bragg_status bragg_path_make_folder(const char *path, bragg_error *err)
         *at = 0;
         struct stat s;
         if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &s) || !S_ISDIR(s.st_mode)))
-            st = bragg_fail(err, BRAGG_EIO, "folder '%s': %s", copy, strerror(errno));
+            st = errno == EEXIST ? bragg_fail(err, BRAGG_EIO, "'%s': expected a folder, or a name that is free, found a file", copy)
+                                 : bragg_fail(err, BRAGG_EIO, "folder '%s': %s", copy, strerror(errno));
         *at = keep;
         if (!keep)
             break;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <strings.h>
 #include <yaml.h>
 
@@ -34,9 +35,10 @@ static bragg_status parser_fail(const reader *r, bragg_error *err)
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no memory", r->file);
-    return bragg_fail(err, BRAGG_EDATA, "%s:%zu:%zu: %s%s%s", r->file, p->problem_mark.line + 1,
+    bool token = p->problem && strstr(p->problem, "cannot start any token");
+    return bragg_fail(err, BRAGG_EDATA, "%s:%zu:%zu: %s%s%s%s", r->file, p->problem_mark.line + 1,
                       p->problem_mark.column + 1, p->problem ? p->problem : "not YAML",
-                      p->context ? ", " : "", p->context ? p->context : "");
+                      p->context ? ", " : "", p->context ? p->context : "", token ? "; YAML is indented with spaces, never with tabs" : "");
 }
 
 static bool plain_null(const yaml_event_t *e)
@@ -182,8 +184,13 @@ bragg_status bragg_yaml_read(const char *path, bragg_arena *arena, const bragg_y
                              bragg_error *err)
 {
     FILE *file = fopen(path, "rb");
+    struct stat info;
     if (!file)
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
+        fclose(file);
+        return bragg_fail(err, BRAGG_EIO, "'%s': expected a YAML file, found a folder", path);
+    }
     reader r = { .arena = arena, .file = bragg_arena_strdup(arena, path) };
     bragg_status st = BRAGG_ENOMEM;
     if (yaml_parser_initialize(&r.parser)) {

@@ -41,14 +41,23 @@ int cli_report(const cli_command *command, bragg_status status, const bragg_erro
 typedef bragg_status cli_work(void *wish, int operands, char **argv, bragg_error *err);
 int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish);
 
-/** A counter on standard error, silent when that is no terminal. */
+/** A counter on standard error, silent when that is no terminal or a dumb one.  There are
+ *  no colours, so that NO_COLOR has nothing to turn off. */
 typedef struct cli_progress {
     const char *what;
     bool terminal;
+    double start_s, shown_s;
+    size_t before;         /**< done when it was shown first */
     bragg_observer observer;
 } cli_progress;
 const bragg_observer *cli_observer(cli_progress *progress, const char *what);
+/** "frame 12 of 200, 3.4/s, 55 s left", ten times a second at most. */
+void cli_progress_show(cli_progress *progress, size_t done, size_t total);
 void cli_progress_end(const cli_progress *progress);
+
+/** bragg_experiment_read; what ends neither in .yaml nor in .yml may have been meant for
+ *  another command, which the message then says. */
+bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
 
 /** OK for what --flip may be, NULL too. */
 bragg_status cli_flip_check(const char *flip, bragg_error *err);

@@ -57,7 +57,7 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
     if (n < 1)
         return bragg_fail(err, BRAGG_EINVAL, "expected frames, found none");
     if (!w->poni)
-        return bragg_fail(err, BRAGG_EINVAL, "expected --poni FILE, found none");
+        return bragg_fail(err, BRAGG_EINVAL, "expected --poni FILE, found none; bragg calibrate makes one of a frame of a standard");
     if (!(w->hot > 0))
         return bragg_fail(err, BRAGG_EINVAL, "--hot: expected a positive number of deviations, got %g", w->hot);
     if (w->frame < -1)

@@ -39,8 +39,7 @@ static void catch_signals(void)
 static bool go_on(void *payload, size_t done, size_t total)
 {
     cli_progress *p = payload;
-    if (p->terminal && total)
-        fprintf(stderr, "\r%s %zu of %zu\033[K", p->what, done, total);
+    cli_progress_show(p, done, total);
     return !asked_to_stop;
 }
 
@@ -245,7 +244,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     bragg_analysis_options options;
     cli_progress bar;
     bragg_arena *arena = bragg_arena_new();
-    bragg_status st = arena ? bragg_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    bragg_status st = arena ? cli_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     if (st == BRAGG_OK && !w->out)
         w->out = x->directory;
     if (st == BRAGG_OK && w->config) {

@@ -123,7 +123,7 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
     bragg_experiment *x = NULL;
     bragg_model *m = NULL;
     bragg_fit *f = NULL;
-    bragg_status st = bragg_experiment_read(path, &x, err);
+    bragg_status st = cli_experiment_read(path, &x, err);
     if (st == BRAGG_OK)
         st = bragg_experiment_start(x, w->start, err);
     if (st == BRAGG_OK && !w->out)

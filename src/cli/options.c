@@ -20,6 +20,14 @@ static void print_help(const cli_command *c, const cli_option *options, size_t n
     printf("      %-24s %s\n", "--help", "print this and exit");
 }
 
+/* Picometres, nanometres and keV are what people type by mistake. */
+static bragg_status check_wavelength(const cli_option *o, double value, bragg_error *err)
+{
+    if (strncmp(o->name, "wavelength", 10) || !(value > 0) || (value >= 0.01 && value <= 30))
+        return BRAGG_OK; /* what is not positive the command itself refuses */
+    return bragg_fail(err, BRAGG_EINVAL, "--%s: expected angstrom from 0.01 to 30, found %g", o->name, value);
+}
+
 static bragg_status set_value(const cli_option *o, const char *text, bragg_error *err)
 {
     switch (o->kind) {
@@ -31,8 +39,9 @@ static bragg_status set_value(const cli_option *o, const char *text, bragg_error
         return BRAGG_OK;
     case CLI_NUMBER:
         if (!bragg_number_parse(text, o->value))
-            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a number, found '%s'", o->name, text);
-        return BRAGG_OK;
+            return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a number, found '%s'%s", o->name, text,
+                              strchr(text, ',') ? "; decimals stand behind a point" : "");
+        return check_wavelength(o, *(double *)o->value, err);
     case CLI_INTEGER:
         if (!bragg_integer_parse(text, o->value))
             return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a whole number, found '%s'", o->name, text);

@@ -4,19 +4,64 @@
 #include "cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* "45 s", "12 min", "3.4 h" */
+static void print_time(double s)
+{
+    if (s < 100)
+        fprintf(stderr, ", %.0f s left", s);
+    else if (s < 6000)
+        fprintf(stderr, ", %.0f min left", s / 60);
+    else
+        fprintf(stderr, ", %.1f h left", s / 3600);
+}
+
+/* What was done before the first look (a run that goes on) does not count as speed. */
+void cli_progress_show(cli_progress *p, size_t done, size_t total)
+{
+    double now = now_s();
+    if (!p->terminal || !total)
+        return;
+    if (!(p->start_s > 0)) {
+        p->start_s = now;
+        p->before = done;
+    }
+    if (p->shown_s > 0 && now - p->shown_s < 0.1 && done < total)
+        return;
+    p->shown_s = now;
+    fprintf(stderr, "\r%s %zu of %zu", p->what, done, total);
+    double spent = now - p->start_s;
+    if (spent > 1 && done > p->before) {
+        double rate = (double)(done - p->before) / spent;
+        fprintf(stderr, rate < 0.95 ? ", %.1f s each" : ", %.3g/s", rate < 0.95 ? 1 / rate : rate);
+        if (done < total)
+            print_time((double)(total - done) / rate);
+    }
+    fputs("\033[K", stderr);
+}
 
 static bool show(void *payload, size_t done, size_t total)
 {
-    cli_progress *p = payload;
-    if (p->terminal && total)
-        fprintf(stderr, "\r%s %zu of %zu\033[K", p->what, done, total);
+    cli_progress_show(payload, done, total);
     return true;
 }
 
 const bragg_observer *cli_observer(cli_progress *p, const char *what)
 {
-    *p = (cli_progress){ what, isatty(STDERR_FILENO), { NULL, show, p } };
+    const char *terminal = getenv("TERM");
+    bool able = isatty(STDERR_FILENO) && !(terminal && !strcmp(terminal, "dumb"));
+    *p = (cli_progress){ .what = what, .terminal = able, .observer = { NULL, show, p } };
     return &p->observer;
 }
 

@@ -199,3 +199,12 @@ bragg_status cli_write_config(const bragg_experiment *x, const char *more, const
     bragg_arena_free(arena);
     return st;
 }
+
+bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg_error *err)
+{
+    bragg_error cause = BRAGG_ERROR_INIT;
+    const char *ending = bragg_path_extension(path);
+    bragg_status st = bragg_experiment_read(path, out, &cause);
+    bool named = !strcmp(ending, ".yaml") || !strcmp(ending, ".yml");
+    return st < 0 ? bragg_fail(err, st, "%s%s", cause.text, named || st != BRAGG_EDATA ? "" : "; expected an experiment file in YAML, see man 5 bragg-experiment") : st;
+}

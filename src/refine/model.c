@@ -137,6 +137,11 @@ static bragg_status keep_background(bragg_model *m, histogram *h, const bragg_hi
     return h->container_x && h->container_y && h->debye_ang && h->hump_deg ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a background");
 }
 
+static double in_deg(const bragg_pattern *p, const bragg_histogram_options *o, size_t k)
+{
+    return k < p->n ? bragg_axis_convert(p->x[k], p->axis, BRAGG_AXIS_TTH, o->radiation.wavelength_ang[0]) / BRAGG_DEG : NAN;
+}
+
 static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pattern *p,
                                    const bragg_histogram_options *o, bragg_error *err)
 {
@@ -156,8 +161,8 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->n = take_points(p, o, h->x, h->y, h->weight);
     h->room = p->n;
     if (h->n < 3)
-        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected points to fit, found %zu with an intensity and a sigma in range",
-                          *h->name ? " " : "", h->name, h->n);
+        return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected points to fit, found %zu with an intensity and a sigma in range; the pattern has %zu from %.4g to %.4g deg",
+                          *h->name ? " " : "", h->name, h->n, p->n, in_deg(p, o, 0), in_deg(p, o, p->n - 1));
     double most = 0;
     for (size_t i = 0; i < h->n; i++)
         most = fmax(most, fabs(h->y[i]));
@@ -387,7 +392,7 @@ static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
     bragg_status st = bragg_reflections(&p->structure->cell, &p->structure->symmetry, d_min * 0.99, d_max * 1.01,
                                         &p->reflection, &p->n_reflections, err);
     if (st == BRAGG_OK && p->n_reflections == 0)
-        st = bragg_fail(err, BRAGG_EDATA, "no reflection with d from %.4f to %.4f angstrom, the pattern's range", d_min, d_max);
+        st = bragg_fail(err, BRAGG_EDATA, "no reflection with d from %.4f to %.4f angstrom, the pattern's range; are wavelength and unit right?", d_min, d_max);
     return st < 0 ? bragg_context(err, st, "phase %s", p->name) : st;
 }
 
