@@ -47,7 +47,7 @@ sample() { # every example's files, under the names the pages use
     set -e
     "$bragg" simulate "$top/tests/manual/ceria.yaml" -o ceria
     cp ceria/frames/*.xye frame.xye
-    cp "$top/tests/manual/frame.yaml" "$top/tests/manual/truth.yaml" "$top/tests/report/truth.yaml" .
+    cp "$top/tests/manual/frame.yaml" "$top/tests/manual/truth.yaml" .
     "$bragg" simulate "$top/tests/report/truth.yaml" -o series
     cp series/frames/*.xye run
     cp series/cycler.mpt .
@@ -64,6 +64,9 @@ sample() { # every example's files, under the names the pages use
     cp "$top/cif/Ni.cif" mine.cif
     cp "$top/cif/Ni.cif" "$top/cif/Bi.cif" "$top/cif/Cu.cif" cod
     tar -czf cod.tar.gz cod
+    if "$bragg" convert "$top/tests/invalid/frame.tif" run_0001.cbf; then # needs CBFlib
+        cp run_0001.cbf run_0002.cbf
+    fi
     "$bragg" refine frame.yaml -o results
     if [ -e "$shared/frames/CeO2_Pilatus1M.tif" ]; then
         cp "$shared/frames/CeO2_Pilatus1M.tif" ceria.tif
@@ -72,7 +75,8 @@ sample() { # every example's files, under the names the pages use
     fi
     [ ! -e "$shared/formats/patterns/Scan_C1.xrdml" ] || cp "$shared/formats/patterns/Scan_C1.xrdml" lab6.xrdml
 }
-(cd "$sample" && sample) >"$work/out" 2>&1 || { echo "the examples' files cannot be made:"; tail -5 "$work/out"; exit 1; }
+(cd "$sample" && sample) >"$work/out" 2>&1
+[ $? -eq 0 ] || { echo "the examples' files cannot be made:"; tail -5 "$work/out"; exit 1; }
 ran=0 left_out=0
 run_page() {
     page=$1
@@ -90,14 +94,17 @@ run_page() {
         esac
         [ -z "$skip" ] || { skip=; left_out=$((left_out + 1)); continue; }
         words=${line#.Dl bragg }
+        out=$(echo " $words" | sed -n 's/.* -o \([^ ]*\).*/\1/p')
+        case $words in convert*) out=${words##* } ;; esac
         missing=
         for word in $words; do
             case $word in
-            *.tif | *.xrdml | setup.poni) case " $words " in *" -o $word "*) ;; *) [ -e "$here/$word" ] || missing=$word ;; esac ;;
+            "$out") ;;
+            *.cbf | *.tif | *.xrdml | setup.poni) [ -e "$here/$word" ] || missing=$word ;;
             esac
         done
+        case $words in *.h5*) ! "$bragg" --version | grep -q 'no HDF5' || missing=HDF5 ;; esac
         [ -z "$missing" ] || { echo "$(basename "$page"): no $missing for: bragg $words"; left_out=$((left_out + 1)); continue; }
-        out=$(echo " $words" | sed -n 's/.* -o \([^ ]*\).*/\1/p')
         [ -z "$out" ] || rm -rf "${here:?}/$out"
         # the line stands as it would be typed: the shell takes it apart
         (cd "$here" && PATH=$(dirname "$bragg"):$PATH && eval "bragg $words") >"$work/out" 2>&1 </dev/null ||

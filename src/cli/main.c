@@ -17,6 +17,11 @@
 #else
 #define WITH_HDF5 "no HDF5"
 #endif
+#ifdef HAVE_CBF
+#define WITH_CBF "CBFlib"
+#else
+#define WITH_CBF "no CBFlib"
+#endif
 #ifdef HAVE_XYLIB
 #define WITH_XYLIB "xylib"
 #else
@@ -50,7 +55,7 @@ static void print_version(void)
     printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
     printf("SQLite %s, cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n", sqlite3_libversion());
-    printf("optional: %s, %s, %s, %s\n", WITH_HDF5, WITH_XYLIB, WITH_UPLOT, WITH_SERVER);
+    printf("optional: %s, %s, %s, %s, %s\n", WITH_HDF5, WITH_CBF, WITH_XYLIB, WITH_UPLOT, WITH_SERVER);
     printf("GPL-3.0-or-later; the cards of the Materials Project are CC BY 4.0\n");
 }
 
