@@ -297,6 +297,58 @@ START_TEST(total_scattering_transforms_to_the_distances_of_the_structure)
 }
 END_TEST
 
+/* The empty one was exposed longer than the container in the sample, the density is
+ * known, or is that of another metal. */
+#define ALLOY \
+    "radiation: {wavelength: 0.1839}\n" \
+    "total: {qrange: [0.6, 26], step: 0.01, qdamp: 0.031, qbroad: 0.008, pixels: 310, air: 160, flat: 12}\n" \
+    "frames:\n" \
+    "  - name: sample\n    counts: 0.31\n    container: 0.9\n" \
+    "    phases: [{card: Bi, cell: {a: 4.4073, c: 11.7094}, z: 0.2349, uiso: 0.0131, delta2: 2.1, size_nm: 46}]\n" \
+    "  - {name: empty, counts: 0.33, container: 1, phases: []}\n"
+
+START_TEST(a_reduction_that_chooses_all_itself_has_the_g_of_the_structure)
+{
+    const double per_ang3 = 6 / (4.4073 * 4.4073 * 11.7094 * sqrt(0.75));
+    const double amiss[] = { 1, 1.27 };
+    double qmax = NAN;
+    bragg_pattern *sample, *empty;
+    bragg_composition bi;
+    ck_assert_msg(bragg_simulate(write_truth(ALLOY), folder, false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("sample.xye"), 0, &sample, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_pattern_read(in_folder("empty.xye"), 0, &empty, &error), BRAGG_OK);
+    ck_assert_int_eq(bragg_composition_parse("Bi", &bi, &error), BRAGG_OK);
+    for (int k = 0; k < 4; k++) {
+        bragg_pdf *pdf;
+        bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+        size_t top = 0;
+        o.background_scale = NAN;
+        o.auto_qmax = o.remove_outliers = o.anomalous = true;
+        o.physical = k % 2;
+        o.number_density = per_ang3 * amiss[k / 2];
+        if (k == 3) { /* one Qmax for both routes, as they are shown together */
+            o.qmax_invang = qmax;
+            o.auto_qmax = false;
+        }
+        ck_assert_msg(bragg_pdf_reduce(sample, empty, &bi, &o, &pdf, &error) == BRAGG_OK, "%s", error.text);
+        for (size_t i = 0; i < pdf->m && pdf->r[i] < 3.25; i++)
+            if (pdf->r[i] > 1 && (!top || pdf->gr[i] > pdf->gr[top]))
+                top = i;
+        fprintf(stderr, "%s, density x %.2f: background x %.3f, Qmax %.2f, first peak %.3f, slope %.4f for %.4f, strain %.2f\n", k % 2 ? "physical" : "ad hoc",
+                amiss[k / 2], pdf->used.background_scale, pdf->used.qmax_invang, pdf->r[top], pdf->slope, pdf->slope_expected, pdf->strain);
+        ck_assert(fabs(pdf->r[top] - 3.005) < 0.02);
+        ck_assert(pdf->used.background_scale > 0.75 && pdf->used.background_scale < 1.05);
+        ck_assert(pdf->used.qmax_invang > 15 && pdf->used.qmax_invang < 25);
+        if (k % 2)
+            ck_assert(fabs(pdf->slope / pdf->slope_expected - 1) < 0.05 && (pdf->strain > 4) == (k > 1));
+        qmax = pdf->used.qmax_invang;
+        bragg_pdf_free(pdf);
+    }
+    bragg_pattern_free(sample);
+    bragg_pattern_free(empty);
+}
+END_TEST
+
 START_TEST(a_wrong_truth_file_is_named_with_its_line)
 {
     assert_refused("radiation: {wavelength: 1.5}\n", "neither");
@@ -324,6 +376,7 @@ int main(void)
     tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
     tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
     tcase_add_test(c, total_scattering_transforms_to_the_distances_of_the_structure);
+    tcase_add_test(c, a_reduction_that_chooses_all_itself_has_the_g_of_the_structure);
     tcase_add_test(c, a_wrong_truth_file_is_named_with_its_line);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

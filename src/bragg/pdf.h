@@ -119,6 +119,8 @@ typedef struct bragg_pdf {
     double outlier_q[8];
     /* physical route: what its fit found, with esds from the misfit */
     double compton_scale, multiple_ratio, multiple_scale, fluorescence, drift[2], mu_t;
+    double strain;               /**< how far these are from what is expected, in widths of what is usual: beyond 4 something
+                                  *   that was given may be wrong: density, composition, background */
 } bragg_pdf;
 
 /** Ad hoc route of P. Juhas, T. Davis, C. L. Farrow & S. J. L. Billinge, J. Appl.

@@ -154,10 +154,11 @@ static json_t *pdf_json(const wish *w, const bragg_pdf *p, const char *label)
         }
     json_object_set_new(root, "partial_weights", partials);
     if (p->used.physical)
-        json_object_set_new(root, "physical", json_pack("{s:o, s:o, s:o, s:o, s:[o,o], s:o}", "compton_scale", bragg_json_number(p->compton_scale),
+        json_object_set_new(root, "physical", json_pack("{s:o, s:o, s:o, s:o, s:[o,o], s:o, s:o}", "compton_scale", bragg_json_number(p->compton_scale),
                                                         "multiple_ratio", bragg_json_number(p->multiple_ratio), "multiple_scale",
                                                         bragg_json_number(p->multiple_scale), "fluorescence", bragg_json_number(p->fluorescence), "drift",
-                                                        bragg_json_number(p->drift[0]), bragg_json_number(p->drift[1]), "mu_t", bragg_json_number(p->mu_t)));
+                                                        bragg_json_number(p->drift[0]), bragg_json_number(p->drift[1]), "mu_t", bragg_json_number(p->mu_t),
+                                                        "strain", bragg_json_number(p->strain)));
     return root;
 }
 
@@ -182,6 +183,8 @@ static void print_text(const bragg_pdf *p, const char *label)
     if (p->used.physical)
         printf("Compton x %.3f, multiple scattering %.2g of single x %.2f, constant %.3g electrons^2, drift %.3f %.3f, mu t %.3g\n", p->compton_scale,
                p->multiple_ratio, p->multiple_scale, p->fluorescence, p->drift[0], p->drift[1], p->mu_t);
+    if (p->strain > 4)
+        printf("warning: G(r) below the first distance asks for corrections %.1f times those that are usual; are density, composition and background right?\n", p->strain);
     if (p->error_ratio > 4 || p->error_ratio < 0.25)
         printf("warning: errors of the data are %.2g x the scatter of neighbouring points: they are not those of counting, nor are those of G(r)\n", p->error_ratio);
     if (!p->gr_sigma)

@@ -246,12 +246,12 @@ static void explain_power(power *x)
 }
 
 /* From the last point down: what errors are saved and signal is lost by ending there.  The
- * first Q whose cost is within a change of G(r) by 1.5 % of the least: what matters less
+ * first Q whose cost is within a change of G(r) by 2 % of the least: what matters less
  * than that is not worth its ripples. */
 static double least_cost(const bragg_pdf *p, const power *x)
 {
     enum { STEPS = 400 };
-    const double worth = 0.015 * 0.015;
+    const double worth = 0.02 * 0.02;
     double share = fmin(p->used.rmax_ang * (p->q[p->n - 1] - p->q[0]) / (double)(p->n - 1) / BRAGG_PI, 1);
     double last = p->used.qmaxinst_invang, first = x->q[0], step = (last - first) / STEPS, cost[STEPS + 1], least = 0, whole = 0;
     size_t k = x->n - 1;

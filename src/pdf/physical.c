@@ -161,6 +161,9 @@ static void finish(bragg_pdf *p, const weights *w, const double *multiple, const
     p->compton_scale = l->x[COMPTON];
     p->multiple_scale = l->x[MULTIPLE];
     p->fluorescence = l->x[CONSTANT];
+    for (int k = DRIFT1; k < UNKNOWNS; k++)
+        if (l->width[k] > 0)
+            p->strain = hypot(p->strain, (l->x[k] - l->expected[k]) / l->width[k]);
     for (size_t i = 0; i < p->n; i++) {
         double x = 2 * p->q[i] / p->used.qmaxinst_invang - 1, scale = l->x[SCALE] + l->x[DRIFT1] * x + l->x[DRIFT2] * (2 * x * x - 1);
         p->fq[i] = part(p, w, multiple, UNKNOWNS, i);

@@ -6,6 +6,7 @@
 #include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -460,15 +461,27 @@ static double first_peak(const bragg_pdf *p)
         first++;
     for (j = first; j < p->m && p->r[j] < 8; j++)
         top = fmax(top, p->gr[j]);
-    for (j = first; j < p->m && p->gr[j] < 0.4 * top; j++)
+    for (j = first; j < p->m && p->gr[j] >= 0.4 * top; j++) /* the end of a ripple near r = 0 */
         ;
+    while (j < p->m && p->gr[j] < 0.4 * top)
+        j++;
     while (j + 1 < p->m && p->gr[j + 1] > p->gr[j])
         j++;
-    return j > first && j + 1 < p->m ? p->r[j] : NAN;
+    return j + 1 < p->m ? p->r[j] : NAN;
+}
+
+static bragg_status refuse_distance(const double range[2], double found, bragg_error *err)
+{
+    char seen[40] = "no peak that stands apart";
+    if (isfinite(found))
+        snprintf(seen, sizeof seen, "its first peak at %.3g", found);
+    return bragg_fail(err, BRAGG_EDATA, "G(r): expected the first distance of these elements at %.2f to %.2f angstrom, found %s; are wavelength, unit, "
+                      "composition and background right? --first-distance says that it is", range[0], range[1], seen);
 }
 
 /* A wrong wavelength or unit stretches all distances; <f^2> falls so much like a power of
- * Q that it hardly shows there. */
+ * Q that it hardly shows there.  The physical route has looked at an ad hoc G(r), in which a
+ * density that is not that of the sample does no harm. */
 static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *c, bragg_error *err)
 {
     const bragg_pdf_options *o = &p->used;
@@ -476,14 +489,12 @@ static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *
     for (size_t k = 0; k < c->n; k++)
         if (o->neutron && c->scatterer[k].neutron_fm < 0)
             return BRAGG_OK; /* peaks may point down */
-    if (o->first_distance_ang > 0 || !(o->rmin_ang <= 1 && o->rmax_ang >= 8 && o->rstep_ang <= 0.1))
+    if (o->physical || o->first_distance_ang > 0 || !(o->rmin_ang <= 1 && o->rmax_ang >= 8 && o->rstep_ang <= 0.1))
         return BRAGG_OK;
     bragg_pdf_distance_range(c, range);
     found = first_peak(p);
     if (!(found >= range[0] && found <= range[1]))
-        return bragg_fail(err, BRAGG_EDATA, "G(r): expected the first distance of these elements at %.2f to %.2f angstrom, found %s%.3g; are wavelength, unit, "
-                          "composition and background right? --first-distance says that it is",
-                          range[0], range[1], isnan(found) ? "no peak, " : "", isnan(found) ? p->r[p->m - 1] : found);
+        return refuse_distance(range, found, err);
     return BRAGG_OK;
 }
 
