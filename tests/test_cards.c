@@ -6,7 +6,9 @@
 #include <bragg/cards.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -123,6 +125,24 @@ START_TEST(a_structure_comes_back_from_the_set_as_it_went_in)
 }
 END_TEST
 
+START_TEST(indices_are_those_that_people_write)
+{
+    static const struct { const char *name; int hkl[3]; double d_ang; } lines[] = {
+        { "Bi", { 0, 1, 2 }, 3.280 }, { "Bi", { 1, 0, 4 }, 2.369 }, { "K3Bi_hex", { 1, 1, 0 }, 3.096 }, { "PbSO4", { 2, 1, 1 }, 3.005 } };
+    bragg_cards *set = bundled();
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        bragg_card *c = card_named(set, lines[i].name);
+        size_t k = 0;
+        while (k + 1 < c->n_lines && fabs(c->line[k].d_ang - lines[i].d_ang) > 0.002)
+            k++;
+        ck_assert_msg(c->line[k].h == lines[i].hkl[0] && c->line[k].k == lines[i].hkl[1] && c->line[k].l == lines[i].hkl[2], "%s: %d %d %d at %.4f", c->name,
+                      c->line[k].h, c->line[k].k, c->line[k].l, c->line[k].d_ang);
+        bragg_card_free(c);
+    }
+    bragg_cards_free(set);
+}
+END_TEST
+
 /* I/Ic printed on the PDF's cards 27-1402 and 21-1276. */
 START_TEST(reference_intensity_ratios_are_those_of_the_literature)
 {
@@ -177,6 +197,85 @@ START_TEST(a_build_goes_on_where_it_was_and_notes_what_it_cannot_read)
     bragg_cards_free(set);
     free(text);
     free(again);
+}
+END_TEST
+
+/* All cards in order, and what was left out, as one text. */
+static char *all_of(const bragg_cards *set, bool (*each)(void *, const char *, const char *))
+{
+    char *text = NULL;
+    size_t size, n;
+    long long *ids;
+    bragg_error err = BRAGG_ERROR_INIT;
+    FILE *to = open_memstream(&text, &size);
+    ck_assert_int_eq(bragg_cards_list(set, NULL, &ids, &n, &err), BRAGG_OK);
+    for (size_t k = 0; k < n; k++) {
+        bragg_card *c;
+        ck_assert_int_eq(bragg_cards_card(set, ids[k], &c, &err), BRAGG_OK);
+        fprintf(to, "%lld %s %s %s %s %u %a %a", ids[k], c->name, c->formula, c->source, c->hash, c->flags, c->density, c->rir);
+        for (size_t i = 0; i < c->n_lines; i++)
+            fprintf(to, " %d %d %d %a %a", c->line[i].h, c->line[i].k, c->line[i].l, c->line[i].d_ang, c->line[i].intensity);
+        fputc('\n', to);
+        bragg_card_free(c);
+    }
+    free(ids);
+    ck_assert_int_eq(bragg_cards_skipped(set, each, to, &err), BRAGG_OK);
+    fclose(to);
+    return text;
+}
+
+static bool note_skipped(void *payload, const char *source, const char *reason)
+{
+    return fprintf(payload, "%s: %s\n", source, reason) > 0;
+}
+
+static void die(void *payload, int level, const char *text)
+{
+    (void)payload, (void)level, (void)text;
+    kill(getpid(), SIGKILL);
+}
+
+/* What cannot be read is told of while its batch is being stored: there the builder dies,
+ * in its third batch of 256. */
+START_TEST(a_build_that_was_killed_ends_as_if_it_had_not_been)
+{
+    const char *csv;
+    bragg_cards *set, *whole;
+    bragg_cards_report r;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char *text = whole_file(bundled_file("cif/NiO.cif"));
+    mkdir(in_work("one"), 0777);
+    write_text(in_work("one/NiO.cif"), text);
+    csv = in_work("many.csv");
+    made_write_set(in_work("one"), 600, csv);
+    FILE *more = fopen(csv, "a");
+    fputs("lost,data_nothing\n", more);
+    fclose(more);
+    pid_t child = fork();
+    if (child == 0) {
+        const bragg_observer deadly = { .log = die };
+        const char *source = in_work("many.csv");
+        if (bragg_cards_create(in_work("killed.db"), &set, NULL) == BRAGG_OK)
+            bragg_cards_build(set, &source, 1, &deadly, &r, NULL);
+        _exit(0);
+    }
+    int status;
+    ck_assert(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    csv = in_work("many.csv");
+    ck_assert_int_eq(bragg_cards_create(in_work("killed.db"), &set, &err), BRAGG_OK);
+    ck_assert_uint_eq(bragg_cards_count(set), 512);
+    ck_assert_msg(bragg_cards_build(set, &csv, 1, NULL, &r, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(r.kept, 512);
+    ck_assert_uint_eq(r.added, 88);
+    whole = set_of(csv, &r);
+    char *a = all_of(set, note_skipped), *b = all_of(whole, note_skipped);
+    ck_assert_uint_gt(strlen(a), 600 * 300);
+    ck_assert_str_eq(a, b);
+    free(a);
+    free(b);
+    free(text);
+    bragg_cards_free(set);
+    bragg_cards_free(whole);
 }
 END_TEST
 
@@ -400,7 +499,7 @@ static bragg_identification *identify(const bragg_cards *cards, const bragg_patt
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
     bragg_identification *r;
     bragg_error err = BRAGG_ERROR_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { wavelength_ang }, { 1 }, 0.5 };
+    o.radiation = (bragg_radiation){ false, 1, { wavelength_ang }, { 1 }, 0.5, { 0 } };
     ck_assert_msg(bragg_identify(cards, p, &o, &r, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_ge(r->n, 1);
     return r;
@@ -567,8 +666,10 @@ int main(void)
     tcase_set_timeout(all, 280);
     tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
     tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
+    tcase_add_test(all, indices_are_those_that_people_write);
     tcase_add_test(all, reference_intensity_ratios_are_those_of_the_literature);
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);
+    tcase_add_test(all, a_build_that_was_killed_ends_as_if_it_had_not_been);
     tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
     tcase_add_test(all, links_are_not_followed);
     tcase_add_test(all, lists_of_lines_become_cards);

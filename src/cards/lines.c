@@ -206,6 +206,26 @@ static double select_lines(bragg_card *c, bragg_card_line *l, size_t n)
     return top;
 }
 
+static int minus_signs(const int hkl[3]) { return (hkl[0] < 0) + (hkl[1] < 0) + (hkl[2] < 0); }
+
+/* Of equivalent indices those that people write: 1 1 0 of a hexagonal cell and not
+ * 2 -1 0, 0 1 2 of a rhombohedral one and not 1 0 -2. */
+static void customary(bragg_card_line *l, const bragg_symmetry *s)
+{
+    int best[3] = { l->h, l->k, l->l };
+    for (size_t o = 0; o < s->n_ops && minus_signs(best); o++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            int e[3];
+            for (int j = 0; j < 3; j++)
+                e[j] = sign * (l->h * s->op[o].r[0][j] + l->k * s->op[o].r[1][j] + l->l * s->op[o].r[2][j]);
+            if (minus_signs(e) < minus_signs(best))
+                memcpy(best, e, sizeof best);
+        }
+    l->h = best[0];
+    l->k = best[1];
+    l->l = best[2];
+}
+
 /* The smallest d whose sphere does not hold too many terms. */
 static double choose_d_min(const bragg_structure *s)
 {
@@ -268,6 +288,8 @@ bragg_status cards_lines_of(const bragg_structure *s, bragg_card *c, bragg_error
     c->flags |= d_min > CARDS_D_MIN ? BRAGG_CARD_CUT : 0;
     c->density = bragg_structure_density(s);
     double top = select_lines(c, l, join(l, n));
+    for (size_t k = 0; k < c->n_lines; k++)
+        customary(&c->line[k], &s->symmetry);
     if (!(top > 0) || !isfinite(top))
         return bragg_fail(err, BRAGG_EDATA, "expected lines between d = %g and 200 angstrom, found none", d_min);
     c->rir = top / (volume * volume * c->density) / corundum * anomalous_factor(s, c);

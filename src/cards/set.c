@@ -71,7 +71,9 @@ bragg_status bragg_cards_open(const char *path, bragg_cards **out, bragg_error *
     if (st < 0)
         return st;
     long long mark = pragma(*out, "PRAGMA application_id"), version = pragma(*out, "PRAGMA user_version");
-    if (mark != SET_MARK)
+    if (mark < 0 && sqlite3_extended_errcode((*out)->db) == SQLITE_READONLY_ROLLBACK) /* a journal that only a writer may undo */
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': its build was interrupted; repeat it, and it goes on where it was", path);
+    else if (mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set made by bragg cards build, found another file", path);
     else if (version != SET_VERSION)
         st = bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a card set of version %d, found %lld; build it again", path, SET_VERSION, version);
@@ -510,7 +512,7 @@ bragg_status cards_search_load(const bragg_cards *set, cards_search *s, bragg_er
         sqlite3_finalize(q);
     }
     if (st == BRAGG_OK && s->n != n)
-        st = bragg_fail(err, BRAGG_EDATA, "'%s': its build did not end (%zu of %zu cards can be searched); repeat it", set->path, s->n, n);
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': its build did not end (%zu of %zu cards can be searched); repeat it, and it goes on where it was", set->path, s->n, n);
     if (st < 0)
         cards_search_free(s);
     return st;

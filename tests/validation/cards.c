@@ -29,7 +29,7 @@ static bragg_identification *identify(const bragg_cards *set, const bragg_patter
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
     bragg_identification *r;
     bragg_error err = BRAGG_ERROR_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5 };
+    o.radiation = (bragg_radiation){ false, 1, { wavelength }, { 1 }, 0.5, { 0 } };
     if (p->wavelength2_ang > 0) {
         o.radiation.n_lines = 2;
         o.radiation.wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;
@@ -391,7 +391,7 @@ static void calibration(const bragg_cards *set, const bragg_cards *source, size_
         bragg_cards_filter one = { .text = t.card[t.n - 1] };
         long long *id;
         size_t m;
-        o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5 };
+        o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5, { 0 } };
         o.refine = false;
         if (k % 6 == 5 && bragg_cards_list(source, &one, &id, &m, NULL) == BRAGG_OK) {
             if (m && bragg_cards_card(source, id[0], &gone, NULL) == BRAGG_OK) {
@@ -465,7 +465,7 @@ static void nothing(const bragg_cards *set)
         /* its own elements are forbidden: no card of the phase, nor of its relatives */
         bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
         bragg_error err = BRAGG_ERROR_INIT;
-        o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5 };
+        o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5, { 0 } };
         o.filter.not = c->elements;
         o.filter.n_not = c->n_elements;
         o.refine = false;
