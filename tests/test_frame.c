@@ -520,6 +520,32 @@ START_TEST(headers_of_text_tell_of_time_beam_and_motors)
 }
 END_TEST
 
+/* Nobody scanned the corners: all that is not zero lies on the disk, but for the half
+ * empty pixel at its edge. */
+START_TEST(an_image_plate_is_round)
+{
+    static const char *const scans[] = { "mode2.mar1600", "mode3.mar1200", "nx09_strain_011.mar2300" };
+    for (size_t k = 0; k < 3; k++) {
+        bragg_frame *f, *mask;
+        char name[512];
+        size_t masked = 0, lost = 0;
+        if (!shared(name, scans[k]))
+            return;
+        f = read_good(name, 0);
+        ck_assert(bragg_frame_read_mask(name, &mask, NULL) == BRAGG_OK && mask && mask->width == f->width && mask->height == f->height);
+        for (size_t i = 0; i < f->width * f->height; i++) {
+            masked += ((uint8_t *)mask->data)[i];
+            lost += ((uint8_t *)mask->data)[i] && ((uint32_t *)f->data)[i];
+        }
+        double side = (double)f->width;
+        assert_close((double)masked, (1 - M_PI / 4) * side * side + M_PI * side, 0.003);
+        ck_assert_msg((double)lost < 2 * M_PI * side, "%s: %zu pixels that count are masked", scans[k], lost);
+        bragg_frame_free(f);
+        bragg_frame_free(mask);
+    }
+}
+END_TEST
+
 START_TEST(real_headers_tell_what_is_in_them)
 {
     char name[512];
@@ -960,6 +986,7 @@ int main(void)
     tcase_add_test(all, raw_frames_read_as_they_are_described);
     tcase_add_test(all, marccd_headers_tell_of_the_exposure);
     tcase_add_test(all, headers_of_text_tell_of_time_beam_and_motors);
+    tcase_add_test(all, an_image_plate_is_round);
     tcase_add_test(all, real_headers_tell_what_is_in_them);
     tcase_add_test(all, stacks_of_every_type_come_back_from_every_format_with_what_is_known);
     tcase_add_test(all, what_a_format_cannot_hold_is_refused_and_leaves_nothing);

@@ -59,8 +59,9 @@ bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err);
 /** Read frame `index` (from 0).  The format is known by its first bytes. */
 bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err);
 
-/** The mask that a file has beside its frames (the pixel_mask of NeXus and Eiger files), as
- *  a frame of the same shape; NULL without one. */
+/** The mask that a file has beside its frames (the pixel_mask of NeXus and Eiger files) or
+ *  its detector around them (the round plate of a mar345), as a frame of the same shape;
+ *  NULL without one. */
 bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_error *err);
 
 /** A file of frames without a header that we know: "2048x2048xuint16+8192,swap" is 2048

@@ -238,7 +238,7 @@ static bragg_status read_cbf(const char *path, size_t index, bragg_frame **out, 
     return st;
 }
 
-const bragg_frame_reader bragg_frame_cbf = { "CBF", probe, count, read_cbf };
+const bragg_frame_reader bragg_frame_cbf = { "CBF", probe, count, read_cbf, NULL };
 
 /* ----------------------------------------------------------------- writing */
 

@@ -225,7 +225,7 @@ static bragg_status read_edf(const char *path, size_t index, bragg_frame **out, 
     return st;
 }
 
-const bragg_frame_reader bragg_frame_edf = { "EDF", probe, count, read_edf };
+const bragg_frame_reader bragg_frame_edf = { "EDF", probe, count, read_edf, NULL };
 
 /* ----------------------------------------------------------------- writing */
 

@@ -151,7 +151,7 @@ static bragg_status read_fits(const char *path, size_t index, bragg_frame **out,
     return st;
 }
 
-const bragg_frame_reader bragg_frame_fits = { "FITS", probe, count, read_fits };
+const bragg_frame_reader bragg_frame_fits = { "FITS", probe, count, read_fits, NULL };
 
 /* ----------------------------------------------------------------- writing */
 

@@ -152,9 +152,9 @@ bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_er
     const bragg_frame_reader *reader;
     *out = NULL;
     bragg_status st = find_reader(path, &reader, NULL);
-    if (st < 0 || reader != &bragg_frame_hdf5) /* no other format has one; what is no frame is told elsewhere */
+    if (st < 0 || !reader->mask) /* what is no frame is told elsewhere */
         return BRAGG_OK;
-    st = bragg_frame_hdf5_mask(path, out, err);
+    st = reader->mask(path, out, err);
     return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
 }
 

@@ -83,4 +83,4 @@ static bragg_status read_ge(const char *path, size_t index, bragg_frame **out, b
     return st;
 }
 
-const bragg_frame_reader bragg_frame_ge = { "GE", probe, count, read_ge };
+const bragg_frame_reader bragg_frame_ge = { "GE", probe, count, read_ge, NULL };

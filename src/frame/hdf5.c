@@ -21,7 +21,7 @@ static bragg_status read_hdf5(const char *path, size_t index, bragg_frame **out,
     (void)index, (void)out;
 }
 
-bragg_status bragg_frame_hdf5_mask(const char *path, bragg_frame **out, bragg_error *err)
+static bragg_status read_mask(const char *path, bragg_frame **out, bragg_error *err)
 {
     return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: this build has no HDF5", path);
     (void)out;
@@ -379,7 +379,7 @@ static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out,
     return st;
 }
 
-bragg_status bragg_frame_hdf5_mask(const char *spec, bragg_frame **out, bragg_error *err)
+static bragg_status read_mask(const char *spec, bragg_frame **out, bragg_error *err)
 {
     place p;
     sets s;
@@ -397,4 +397,4 @@ bragg_status bragg_frame_hdf5_mask(const char *spec, bragg_frame **out, bragg_er
 
 #endif
 
-const bragg_frame_reader bragg_frame_hdf5 = { "HDF5", probe, count, read_hdf5 };
+const bragg_frame_reader bragg_frame_hdf5 = { "HDF5", probe, count, read_hdf5, read_mask };

@@ -117,7 +117,7 @@ static bragg_status read_npy(const char *path, size_t index, bragg_frame **out, 
     return st;
 }
 
-const bragg_frame_reader bragg_frame_npy = { "NumPy", probe, count, read_npy };
+const bragg_frame_reader bragg_frame_npy = { "NumPy", probe, count, read_npy, NULL };
 
 /* ----------------------------------------------------------------- writing */
 

@@ -360,4 +360,4 @@ static bragg_status end(void *state, bool good, bragg_error *err)
 }
 
 const bragg_frame_writer bragg_frame_tiff_writer = { "TIFF", " .tif .tiff ", EVERY_TYPE, true, begin, add, end };
-const bragg_frame_reader bragg_frame_tiff = { "TIFF", probe, count, read_tiff };
+const bragg_frame_reader bragg_frame_tiff = { "TIFF", probe, count, read_tiff, NULL };
