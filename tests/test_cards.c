@@ -499,7 +499,7 @@ static bragg_identification *identify(const bragg_cards *cards, const bragg_patt
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
     bragg_identification *r;
     bragg_error err = BRAGG_ERROR_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { wavelength_ang }, { 1 }, 0.5, { 0 } };
+    o.radiation = (bragg_radiation){ .n_lines = 1, .wavelength_ang = { wavelength_ang }, .ratio = { 1 }, .polarization = 0.5 };
     ck_assert_msg(bragg_identify(cards, p, &o, &r, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_ge(r->n, 1);
     return r;

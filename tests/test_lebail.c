@@ -78,7 +78,7 @@ static bragg_structure *monoclinic(void)
 static bragg_histogram_options synchrotron(void)
 {
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { 0.7093 }, { 1 }, 0.99 };
+    o.radiation = (bragg_radiation){ .n_lines = 1, .wavelength_ang = { 0.7093 }, .ratio = { 1 }, .polarization = 0.99 };
     o.background_terms = 3;
     return o;
 }
@@ -306,7 +306,7 @@ START_TEST(sucrose_is_fitted_no_worse_than_by_gsas2)
     bragg_pattern *p;
     ck_assert_msg(bragg_pattern_read(data, 0, &p, &err) == BRAGG_OK, "%s", err.text);
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { 0.413259 }, { 1 }, 0.99 };
+    o.radiation = (bragg_radiation){ .n_lines = 1, .wavelength_ang = { 0.413259 }, .ratio = { 1 }, .polarization = 0.99 };
     o.background_terms = 9;
     o.first_rad = 2 * BRAGG_DEG;
     o.last_rad = 9.0002 * BRAGG_DEG;

@@ -65,7 +65,7 @@ static bragg_histogram_options lab(const char *name)
 {
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
     o.name = name;
-    o.radiation = (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.53 };
+    o.radiation = (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540593, 1.544427 }, .ratio = { 1, 0.497 }, .polarization = 0.53 };
     o.mount = BRAGG_BRAGG_BRENTANO;
     o.radius_m = 0.217;
     return o;
@@ -75,7 +75,7 @@ static bragg_histogram_options neutrons(const char *name)
 {
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
     o.name = name;
-    o.radiation = (bragg_radiation){ true, 1, { 1.909 }, { 1 }, 1 };
+    o.radiation = (bragg_radiation){ .neutron = true, .n_lines = 1, .wavelength_ang = { 1.909 }, .ratio = { 1 }, .polarization = 1 };
     return o;
 }
 
@@ -177,7 +177,7 @@ END_TEST
 static bragg_histogram_options synchrotron(void)
 {
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ false, 1, { 0.7137 }, { 1 }, 0.95 };
+    o.radiation = (bragg_radiation){ .n_lines = 1, .wavelength_ang = { 0.7137 }, .ratio = { 1 }, .polarization = 0.95 };
     return o;
 }
 

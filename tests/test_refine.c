@@ -58,10 +58,11 @@ static double worst_difference(const char *name_of, const char *symbol, const ch
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_msg(bragg_pattern_read_text(path, &p, &err) == BRAGG_OK, "%s", err.text);
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ neutron, 1, { number_after(inst, "'Lam'", 0) }, { 1 }, number_after(inst, "'Polariz.'", 0) };
+    o.radiation = (bragg_radiation){ .neutron = neutron, .n_lines = 1, .wavelength_ang = { number_after(inst, "'Lam'", 0) }, .ratio = { 1 },
+                                     .polarization = number_after(inst, "'Polariz.'", 0) };
     if (isnan(o.radiation.wavelength_ang[0]))
-        o.radiation = (bragg_radiation){ neutron, 2, { number_after(inst, "'Lam1'", 0), number_after(inst, "'Lam2'", 0) },
-                                         { 1, number_after(inst, "'I(L2)/I(L1)'", 0) }, number_after(inst, "'Polariz.'", 0) };
+        o.radiation = (bragg_radiation){ .neutron = neutron, .n_lines = 2, .wavelength_ang = { number_after(inst, "'Lam1'", 0), number_after(inst, "'Lam2'", 0) },
+                                         .ratio = { 1, number_after(inst, "'I(L2)/I(L1)'", 0) }, .polarization = number_after(inst, "'Polariz.'", 0) };
     o.mount = BRAGG_BRAGG_BRENTANO;
     o.radius_m = 0.2;
     o.background_terms = 1;
@@ -170,7 +171,7 @@ START_TEST(derivatives_of_the_pattern_agree_with_differences)
         p->sigma[i] = 10;
     }
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.53 };
+    o.radiation = (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540593, 1.544427 }, .ratio = { 1, 0.497 }, .polarization = 0.53 };
     o.mount = BRAGG_BRAGG_BRENTANO;
     o.radius_m = 0.217;
     bragg_model *m = bragg_model_new();

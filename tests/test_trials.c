@@ -65,7 +65,8 @@ static bragg_model *model_of(const struct twin *w, const bragg_structure *s, con
 {
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
-    o.radiation = w->lab ? (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.5 } : (bragg_radiation){ false, 1, { 0.7093 }, { 1 }, 0.99 };
+    o.radiation = w->lab ? (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540593, 1.544427 }, .ratio = { 1, 0.497 }, .polarization = 0.5 }
+                                : (bragg_radiation){ .n_lines = 1, .wavelength_ang = { 0.7093 }, .ratio = { 1 }, .polarization = 0.99 };
     o.mount = w->lab ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
     o.radius_m = 0.217;
     o.background_terms = 4;
