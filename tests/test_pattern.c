@@ -93,6 +93,27 @@ START_TEST(what_is_written_reads_back)
 }
 END_TEST
 
+START_TEST(ends_of_zeros_are_left_out_and_zeros_within_stay)
+{
+    static const double y[] = { 0, 0, 0, 0, 7, 0, 0, 0, 3, 5, 0, 0, 0 };
+    size_t n = sizeof y / sizeof *y;
+    bragg_pattern *p = bragg_pattern_new(n, BRAGG_AXIS_TTH);
+    for (size_t i = 0; i < n; i++) {
+        p->x[i] = 0.1 + 0.01 * (double)i;
+        p->y[i] = y[i];
+        p->sigma[i] = 1 + (double)i;
+    }
+    ck_assert(bragg_pattern_trim(p) == 7 && p->n == 6 && p->y[0] == 7 && p->y[5] == 5 && p->sigma[5] == 10 && p->x[0] == 0.1 + 0.01 * 4);
+    ck_assert(bragg_pattern_trim(p) == 0 && p->n == 6); /* nothing more */
+    p->y[0] = p->y[1] = p->y[5] = 0; /* two zeros may have been counted... */
+    p->y[2] = 4;
+    ck_assert(bragg_pattern_trim(p) == 0 && p->n == 6);
+    p->y[2] = p->y[4] = 0;
+    ck_assert(bragg_pattern_trim(p) == 0 && p->n == 6); /* ...and a pattern of nothing stays for who tells of it */
+    bragg_pattern_free(p);
+}
+END_TEST
+
 START_TEST(real_patterns_read_with_the_points_they_have)
 {
     const char *shared = getenv("BRAGG_SHARED");
@@ -294,6 +315,7 @@ int main(void)
     tcase_add_test(tc, without_a_unit_x_is_two_theta_in_degrees_and_sigma_unknown);
     tcase_add_test(tc, bad_patterns_end_in_one_clear_line);
     tcase_add_test(tc, what_is_written_reads_back);
+    tcase_add_test(tc, ends_of_zeros_are_left_out_and_zeros_within_stay);
     tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
     tcase_add_test(tc, peak_positions_scatter_as_their_uncertainties_say);
     tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);

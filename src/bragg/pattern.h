@@ -37,6 +37,11 @@ void bragg_pattern_free(bragg_pattern *pattern);
 /** At least two points, all finite, x increasing; else EDATA with the point. */
 bragg_status bragg_pattern_check(const bragg_pattern *pattern, bragg_error *err);
 
+/** Leave out the ends where nothing was measured: three points and more of intensity zero
+ *  in a row, as programs write them for bins without a pixel.  The number left out; 0, and
+ *  nothing done, where fewer than two would stay. */
+size_t bragg_pattern_trim(bragg_pattern *pattern);
+
 /** Change the abscissa in place; the points stay in rising order.  EINVAL without the
  *  wavelength that takes. */
 bragg_status bragg_pattern_to_axis(bragg_pattern *pattern, bragg_axis axis, bragg_error *err);

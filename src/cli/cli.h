@@ -59,6 +59,9 @@ void cli_progress_end(const cli_progress *progress);
  *  another command, which the message then says. */
 bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
 
+/** bragg_pattern_trim of what was read from path; says on standard error what is left out. */
+void cli_trim(const char *path, bragg_pattern *pattern);
+
 /** OK for what --flip may be, NULL too. */
 bragg_status cli_flip_check(const char *flip, bragg_error *err);
 /** A frame as its file and --flip (NULL: as it stands) say; EINVAL for another word. */

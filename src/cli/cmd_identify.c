@@ -143,6 +143,8 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     o.filter.not = not;
     bragg_status st = bragg_pattern_read(path, 0, &p, err);
     if (st == BRAGG_OK)
+        cli_trim(path, p);
+    if (st == BRAGG_OK)
         st = radiation_of(w, p, path, &o.radiation, err);
     if (st == BRAGG_OK && w->elements)
         st = cli_elements("elements", w->elements, may, &o.filter.n_may, err);

@@ -102,6 +102,8 @@ static bragg_status read_input(job *j, bragg_error *err)
     }
     if (st < 0)
         return bragg_fail(err, st, "%s", why.text);
+    if (j->pattern)
+        cli_trim(j->path, j->pattern);
     double wavelength = !isnan(w->wavelength_ang) ? w->wavelength_ang : j->pattern ? j->pattern->wavelength_ang : NAN;
     if (!(wavelength > 0))
         return bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", j->path);

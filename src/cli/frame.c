@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Frames and masks as the options of a command ask for them. */
+/* Frames, masks and patterns as the options of a command ask for them. */
 #include "config.h"
 #include "cli.h"
 
@@ -47,6 +47,13 @@ bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip
 bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err)
 {
     return cli_frame_read_raw(path, index, flip, NULL, f, err);
+}
+
+void cli_trim(const char *path, bragg_pattern *p)
+{
+    size_t n = bragg_pattern_trim(p);
+    if (n)
+        fprintf(stderr, "%s: %zu points of intensity 0 at the ends were not measured and are left out\n", path, n);
 }
 
 bragg_status cli_mask_add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 bragg_pattern *bragg_pattern_new(size_t n, bragg_axis axis)
 {
@@ -50,6 +51,26 @@ bragg_status bragg_pattern_check(const bragg_pattern *p, bragg_error *err)
                               bragg_axis_name(p->axis), p->x[i] / factor, p->x[i - 1] / factor);
     }
     return BRAGG_OK;
+}
+
+size_t bragg_pattern_trim(bragg_pattern *p)
+{
+    enum { RUN = 3 };
+    size_t first = 0, end = p->n;
+    while (first < end && p->y[first] == 0)
+        first++;
+    while (end > first && p->y[end - 1] == 0)
+        end--;
+    first = first < RUN ? 0 : first;
+    end = p->n - end < RUN ? p->n : end;
+    size_t left_out = end < first + 2 ? 0 : p->n - (end - first);
+    if (!left_out)
+        return 0;
+    p->n = end - first;
+    memmove(p->x, p->x + first, p->n * sizeof *p->x);
+    memmove(p->y, p->y + first, p->n * sizeof *p->y);
+    memmove(p->sigma, p->sigma + first, p->n * sizeof *p->sigma);
+    return left_out;
 }
 
 /* ------------------------------------------------------------- abscissa */
