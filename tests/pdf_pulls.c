@@ -95,7 +95,9 @@ typedef struct quantity {
     double value, esd;
 } quantity;
 
-static quantity fit_cell(const study *s, const bragg_pdf *p)
+enum { A, U, FITTED };
+
+static void fit_nickel(const study *s, const bragg_pdf *p, quantity out[FITTED])
 {
     bragg_error err = BRAGG_ERROR_INIT;
     const bragg_pdf_fit_options fo = BRAGG_PDF_FIT_OPTIONS_INIT;
@@ -114,11 +116,13 @@ static quantity fit_cell(const study *s, const bragg_pdf *p)
     bragg_params_select(t, "*.cell", true);
     bragg_params_select(t, "*.uiso", true);
     must(bragg_pdf_study_fit(x, &fo, &fit, &err), &err);
-    const bragg_param *a = &t->at[bragg_params_find(t, "phase.Ni.cell.a")];
-    quantity q = { a->value, a->esd };
+    static const char *const names[FITTED] = { "phase.Ni.cell.a", "phase.Ni.atom.Ni1.uiso" };
+    for (int k = 0; k < FITTED; k++) {
+        const bragg_param *a = &t->at[bragg_params_find(t, names[k])];
+        out[k] = (quantity){ a->value, a->esd };
+    }
     bragg_pdf_fit_free(fit);
     bragg_pdf_study_free(x);
-    return q;
 }
 
 /* Mean and width of (G - expected) / sigma over all points and realizations, and the
@@ -149,7 +153,9 @@ static bool within(const char *what, double found, double expected, double toler
 int main(int argc, char **argv)
 {
     static study s;
-    double sum[NR] = { 0 }, square[NR] = { 0 }, cell = 0, cell2 = 0, esd = 0, bias = 0;
+    static const char *const names[FITTED] = { "cell", "Uiso" };
+    double sum[NR] = { 0 }, square[NR] = { 0 }, mean[FITTED] = { 0 }, mean2[FITTED] = { 0 }, esd[FITTED] = { 0 };
+    quantity still[FITTED], a[FITTED];
     long long trials = 40;
     bragg_error err = BRAGG_ERROR_INIT;
     if (argc > 1 && (!bragg_integer_parse(argv[1], &trials) || trials < 20))
@@ -164,36 +170,43 @@ int main(int argc, char **argv)
     s.seed = 20240507;
     simulate(&s);
     bragg_pdf *quiet = measure(&s, 1e-4);
-    quantity still = fit_cell(&s, quiet);
+    fit_nickel(&s, quiet, still);
     if (quiet->m != NR) {
         printf("expected %d points of G(r), found %zu\n", NR, quiet->m);
         return 1;
     }
     for (int k = 0; k < trials; k++) {
         bragg_pdf *p = measure(&s, 1);
-        quantity a = fit_cell(&s, p);
+        fit_nickel(&s, p, a);
         for (size_t j = 40; j < p->m; j++) { /* from 0.8 angstrom */
             double pull = (p->gr[j] - quiet->gr[j]) / p->gr_sigma[j];
             sum[j] += pull;
             square[j] += pull * pull;
         }
-        cell += a.value;
-        cell2 += (a.value - still.value) * (a.value - still.value);
-        esd += a.esd / (double)trials;
+        for (int j = 0; j < FITTED; j++) {
+            double off = a[j].value - still[j].value;
+            mean[j] += off / (double)trials;
+            mean2[j] += off * off;
+            esd[j] += a[j].esd / (double)trials;
+        }
         bragg_pdf_free(p);
     }
     pulls g = weigh(sum + 40, square + 40, quiet->m - 40, (int)trials);
-    double few = sqrt(1 / (double)trials), scatter;
-    cell /= (double)trials;
-    bias = cell - still.value;
-    scatter = sqrt((cell2 - (double)trials * bias * bias) / (double)(trials - 1));
+    double few = sqrt(1 / (double)trials);
     printf("%lld realizations, %zu points of G(r)\n", trials, quiet->m);
     bool good = within("pulls of G(r): mean", g.mean, 0, 2 * few);
     good = within("pulls of G(r): width", g.width, 1, 0.1) && good;
     good = within("pulls of G(r): worst mean of a point, in its error", g.worst, 0, 5) && good;
-    good = within("cell: fit without noise (ppm off)", 1e6 * (still.value / CELL - 1), 0, 50) && good;
-    good = within("cell: mean of fits less that, in its error", bias / scatter / few, 0, 3.5) && good;
-    good = within("cell: scatter of fits over their esd", scatter / esd, 1, fmax(0.1, 2.5 * few)) && good;
+    good = within("cell: fit without noise (ppm off)", 1e6 * (still[A].value / CELL - 1), 0, 50) && good;
+    good = within("Uiso: fit without noise (% off)", 100 * (still[U].value / UISO - 1), 0, 3) && good;
+    for (int j = 0; j < FITTED; j++) {
+        char what[80];
+        double scatter = sqrt((mean2[j] - (double)trials * mean[j] * mean[j]) / (double)(trials - 1));
+        snprintf(what, sizeof what, "%s: mean of fits less that, in its error", names[j]);
+        good = within(what, mean[j] / scatter / few, 0, 3.5) && good;
+        snprintf(what, sizeof what, "%s: scatter of fits over their esd", names[j]);
+        good = within(what, scatter / esd[j], 1, fmax(0.1, 2.5 * few)) && good;
+    }
     bragg_pdf_free(quiet);
     bragg_structure_free(s.ni);
     bragg_arena_free(arena);

@@ -460,9 +460,15 @@ START_TEST(what_cannot_be_reduced_is_explained)
         o = good, o.wavelength_ang = k ? 0.115 : 0.2575;
         assert_refused(s, NULL, &o, BRAGG_EDATA, "first distance");
     }
-    o.first_distance_ang = 1.2; /* whoever knows better goes on */
     bragg_composition c = formula_of("Ni");
     bragg_pdf *p;
+    o = good, o.wavelength_ang = 1.13 * 0.1839, o.number_density = 0.1037; /* their density is less than that */
+    assert_refused(s, NULL, &o, BRAGG_EDATA, "closest packing");
+    o.wavelength_ang = 0.1839;
+    ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, NULL), BRAGG_OK);
+    bragg_pdf_free(p);
+    o.first_distance_ang = 1.2; /* whoever knows better goes on */
+    o.wavelength_ang = 0.115;
     ck_assert_int_eq(bragg_pdf_reduce(s, NULL, &c, &o, &p, NULL), BRAGG_OK);
     bragg_pdf_free(p);
     bragg_pattern_free(s);

@@ -495,6 +495,10 @@ static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *
     found = first_peak(p);
     if (!(found >= range[0] && found <= range[1]))
         return refuse_distance(range, found, err);
+    double packed = o->number_density > 0 && !o->neutron ? bragg_pdf_packed_distance(c, o->number_density) : INFINITY;
+    if (found > 1.05 * packed)
+        return bragg_fail(err, BRAGG_EDATA, "G(r): expected a first distance of at most %.3g angstrom, that of the closest packing of this density, found %.3g; "
+                          "are wavelength, unit and density right? --first-distance says that it is", packed, found);
     return BRAGG_OK;
 }
 

@@ -39,6 +39,8 @@ bragg_status bragg_pdf_multiple(const bragg_composition *c, const bragg_pdf_opti
 
 /* Where the first distance of these elements may lie. */
 void bragg_pdf_distance_range(const bragg_composition *c, double range[2]);
+/* The furthest that atoms of a density can keep each other off. */
+double bragg_pdf_packed_distance(const bragg_composition *c, double number_density);
 
 /* choose.c: automatic choices */
 size_t bragg_pdf_remove_outliers(curve *s, double *where, size_t room);

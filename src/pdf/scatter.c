@@ -105,25 +105,45 @@ static bool is_molecular(int z)
     return false;
 }
 
+/* Share of a pair of elements in what is seen, by their electrons. */
+static double share_of(const bragg_composition *c, size_t i, size_t j)
+{
+    double all = 0;
+    for (size_t k = 0; k < c->n; k++)
+        all += c->count[k] * c->scatterer[k].z;
+    return (i == j ? 1 : 2) * c->count[i] * c->scatterer[i].z * c->count[j] * c->scatterer[j].z / (all * all);
+}
+
+static const double SEEN = 0.03;
+
 /* Sums of covalent radii (B. Cordero et al., Dalton Trans. (2008) 2832) of the pairs that
  * are seen, from seven to thirteen tenths: metals lie at 1.2, double bonds at 0.85. */
 void bragg_pdf_distance_range(const bragg_composition *c, double range[2])
 {
-    const double seen = 0.03, contact_ang = 1.6;
-    double all = 0;
+    const double contact_ang = 1.6;
     range[0] = INFINITY;
     range[1] = 0;
-    for (size_t k = 0; k < c->n; k++)
-        all += c->count[k] * c->scatterer[k].z;
     for (size_t i = 0; i < c->n; i++)
         for (size_t j = i; j < c->n; j++) {
             int a = c->scatterer[i].z, b = c->scatterer[j].z;
-            double sum = radius_of(a) + radius_of(b), share = (i == j ? 1 : 2) * c->count[i] * a * c->count[j] * b / (all * all);
-            if (share < seen)
+            double sum = radius_of(a) + radius_of(b);
+            if (share_of(c, i, j) < SEEN)
                 continue;
             range[0] = fmin(range[0], 0.7 * sum);
             range[1] = fmax(range[1], 1.3 * sum + (is_molecular(a) && is_molecular(b) ? contact_ang : 0));
         }
+}
+
+/* No packing is denser than the closest one (T. C. Hales, Ann. Math. 162 (2005) 1065), in
+ * which neighbours of density n are 2^(1/6) n^(-1/3) apart; of atoms that see themselves. */
+double bragg_pdf_packed_distance(const bragg_composition *c, double number_density)
+{
+    double atoms = 0, seen = 0;
+    for (size_t k = 0; k < c->n; k++) {
+        atoms += c->count[k];
+        seen += share_of(c, k, k) >= SEEN ? c->count[k] : 0;
+    }
+    return pow(2, 1.0 / 6) * pow(number_density * seen / atoms, -1.0 / 3);
 }
 
 double bragg_pdf_attenuation(const bragg_composition *c, const bragg_pdf_options *o)

@@ -229,6 +229,19 @@ void bragg_fig_field(FILE *f, const char *text, const char *after)
     fprintf(f, "%s%s", quote ? "\"" : "", after);
 }
 
+const char bragg_fig_curve_head[] = "panel,curve,x,y,esd\n";
+
+void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        bragg_fig_field(f, panel ? panel : "", ",");
+        bragg_fig_field(f, c->label ? c->label : "", ",");
+        bragg_fig_number(f, c->x[i], ",");
+        bragg_fig_number(f, c->y[i], ",");
+        bragg_fig_number(f, c->esd ? c->esd[i] : NAN, "\n");
+    }
+}
+
 /* The resolution, so that a page sets the image at its size: chunk pHYs
  * behind IHDR (PNG specification, 2nd edition, 11.3.5.3). */
 static bool write_png(const fig_out *o, double dpi, FILE *f)

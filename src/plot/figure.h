@@ -62,6 +62,8 @@ bragg_status bragg_fig_close(bragg_fig *fig, bragg_status st, bragg_error *err);
 void bragg_fig_number(FILE *f, double value, const char *after);
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after);
 void bragg_fig_field(FILE *f, const char *text, const char *after);
+extern const char bragg_fig_curve_head[]; /* and the rows of one curve under it */
+void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *curve);
 bragg_status bragg_fig_nomem(bragg_error *err);
 const char *bragg_fig_axis_title(bragg_axis axis, const char **unit);
 double *bragg_fig_doubles(bragg_fig *fig, size_t n);

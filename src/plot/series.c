@@ -245,18 +245,10 @@ static bragg_status write_table(const stack *s, bragg_fig *fig, bragg_error *err
     bragg_status st = bragg_fig_table(fig, NULL, &f, err);
     if (st < 0)
         return st;
-    fprintf(f, "panel,curve,x,y,esd\n");
+    fputs(bragg_fig_curve_head, f);
     for (size_t k = 0; k < s->n; k++)
-        for (size_t j = 0; j < s->panels[k].n_curves; j++) {
-            const bragg_plot_curve *c = s->panels[k].curves + j;
-            for (size_t i = 0; i < c->n; i++) {
-                bragg_fig_field(f, s->panels[k].y_label ? s->panels[k].y_label : "", ",");
-                bragg_fig_field(f, c->label ? c->label : "", ",");
-                bragg_fig_number(f, c->x[i], ",");
-                bragg_fig_number(f, c->y[i], ",");
-                bragg_fig_number(f, c->esd ? c->esd[i] : NAN, "\n");
-            }
-        }
+        for (size_t j = 0; j < s->panels[k].n_curves; j++)
+            bragg_fig_curve_rows(f, s->panels[k].y_label, &s->panels[k].curves[j]);
     return BRAGG_OK;
 }
 
