@@ -303,6 +303,30 @@ static void write_zip(const char *path, const char *name, const char *text)
     fclose(f);
 }
 
+/* The counts of a large archive, which stand in the records of Zip64 alone. */
+static void widen_zip(const char *path)
+{
+    size_t size;
+    unsigned char wide[76] = "PK\6\6";
+    FILE *f = fopen(path, "rb");
+    unsigned char *all = calloc(1, 1 << 16), *end;
+    size = fread(all, 1, 1 << 16, f);
+    fclose(f);
+    end = all + size - 22;
+    wide[4] = 44;
+    wide[24] = wide[32] = 1;
+    memcpy(wide + 40, end + 12, 4);
+    memcpy(wide + 48, end + 16, 4);
+    memcpy(wide + 56, "PK\6\7", 4);
+    for (int k = 0; k < 4; k++)
+        wide[64 + k] = (unsigned char)((size - 22) >> 8 * k);
+    memset(end + 8, 0xff, 12);
+    f = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(all, 1, size - 22, f) + fwrite(wide, 1, 76, f) + fwrite(end, 1, 22, f), size + 76);
+    fclose(f);
+    free(all);
+}
+
 /* One member of ustar, gzip-compressed. */
 static void write_tar(const char *path, const char *name, const char *text)
 {
@@ -336,12 +360,14 @@ static void write_csv(const char *path, const char *text)
 START_TEST(archives_and_tables_give_the_same_card_as_a_file)
 {
     char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
-    const char *paths[3] = { in_work("a.zip"), in_work("a.tar.gz"), in_work("a.csv") };
-    static const char *const names[3] = { "Sb2S3", "Sb2S3", "mp-1" };
+    const char *paths[4] = { in_work("a.zip"), in_work("a.tar.gz"), in_work("a.csv"), in_work("wide.zip") };
+    static const char *const names[4] = { "Sb2S3", "Sb2S3", "mp-1", "Sb2S3" };
     write_zip(paths[0], "x/Sb2S3.cif", text);
     write_tar(paths[1], "x/Sb2S3.cif", text);
     write_csv(paths[2], text);
-    for (int k = 0; k < 3; k++) {
+    write_zip(paths[3], "x/Sb2S3.cif", text);
+    widen_zip(paths[3]);
+    for (int k = 0; k < 4; k++) {
         bragg_cards_report r;
         bragg_cards *set = set_of(paths[k], &r);
         ck_assert_uint_eq(r.added, 1);
@@ -352,6 +378,33 @@ START_TEST(archives_and_tables_give_the_same_card_as_a_file)
         bragg_card_free(c);
         bragg_cards_free(set);
     }
+    free(text);
+}
+END_TEST
+
+/* A film of the instrument beside the CIFs. */
+START_TEST(what_is_too_large_for_a_card_is_passed_over)
+{
+    bragg_cards_report r;
+    char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
+    char *empty = calloc(1, 1 << 20), header[512] = "film.avi";
+    write_tar(in_work("second.tar.gz"), "Sb2S3.cif", text);
+    gzFile from = gzopen(in_work("second.tar.gz"), "rb"), to = gzopen(in_work("film.tar.gz"), "wb1");
+    snprintf(header + 124, 12, "%011o", 65u << 20);
+    header[156] = '0';
+    memcpy(header + 257, "ustar", 6);
+    gzwrite(to, header, 512);
+    for (int k = 0; k < 65; k++)
+        gzwrite(to, empty, 1 << 20);
+    for (int n; (n = gzread(from, empty, 1 << 20)) > 0;)
+        gzwrite(to, empty, (unsigned)n);
+    gzclose(from);
+    gzclose(to);
+    bragg_cards *set = set_of(in_work("film.tar.gz"), &r);
+    ck_assert_uint_eq(r.added, 1);
+    ck_assert_uint_eq(r.skipped, 0);
+    bragg_cards_free(set);
+    free(empty);
     free(text);
 }
 END_TEST
@@ -671,6 +724,7 @@ int main(void)
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);
     tcase_add_test(all, a_build_that_was_killed_ends_as_if_it_had_not_been);
     tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
+    tcase_add_test(all, what_is_too_large_for_a_card_is_passed_over);
     tcase_add_test(all, links_are_not_followed);
     tcase_add_test(all, lists_of_lines_become_cards);
     tcase_add_test(all, a_card_of_eighty_columns_is_read_by_place);

@@ -8,8 +8,22 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, MAX_COMMENT = 65535 };
+enum { END_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30, WIDE_END_SIZE = 56, WIDE_LOCATOR_SIZE = 20, MAX_COMMENT = 65535 };
 static const size_t max_member = (size_t)1 << 30; /* also keeps zlib's counts within unsigned */
+
+/* Zip64: a locator stands before the end record and tells where one with wide counts is
+ * (APPNOTE 4.3.14, 4.3.15). */
+static void take_wide_end(const unsigned char *p, size_t end, bragg_zip *z)
+{
+    const unsigned char *locator = p + end - WIDE_LOCATOR_SIZE;
+    if (end < WIDE_END_SIZE + WIDE_LOCATOR_SIZE || memcmp(locator, "PK\6\7", 4))
+        return;
+    uint64_t at = bragg_le64(locator + 8);
+    if (at > end - WIDE_LOCATOR_SIZE - WIDE_END_SIZE || memcmp(p + at, "PK\6\6", 4))
+        return;
+    z->left = (size_t)bragg_le64(p + at + 32);
+    z->at = (size_t)bragg_le64(p + at + 48);
+}
 
 bool bragg_zip_open(const void *bytes, size_t size, bragg_zip *z)
 {
@@ -22,6 +36,7 @@ bool bragg_zip_open(const void *bytes, size_t size, bragg_zip *z)
         if (memcmp(p + at, "PK\5\6", 4))
             continue;
         *z = (bragg_zip){ .bytes = p, .size = size, .at = bragg_le32(p + at + 16), .left = bragg_le16(p + at + 10) };
+        take_wide_end(p, at, z);
         return z->at < at;
     }
     return false;

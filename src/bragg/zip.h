@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /** Zip archives in memory (PKWARE APPNOTE.TXT 6.3.10): stored and deflated members
- *  without encryption, sizes of Zip64, at most 65535 members of 1 GiB.  A walk
+ *  without encryption, sizes and counts of Zip64, members of at most 1 GiB.  A walk
  *  through the central directory:
  *
  *      member … member  [entry entry entry]  end record

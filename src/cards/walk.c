@@ -7,14 +7,18 @@
 #include <bragg/zip.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
-/* Of one source; of a table or archive that holds many, which is read whole. */
-static const size_t most_bytes = (size_t)64 << 20, most_container = (size_t)8 << 30;
+/* Of one source. */
+static const size_t most_bytes = (size_t)64 << 20;
 
 static bool ends(const char *name, const char *suffix)
 {
@@ -59,7 +63,7 @@ static unsigned char *read_all(const char *path, size_t most, size_t *size, cons
             bool small = room < most;
             unsigned char *more = small ? realloc(bytes, room *= 2) : NULL;
             if (!more) {
-                *reason = small ? "no memory" : "larger than a card may be (64 MiB; tables and zip archives 8 GiB)";
+                *reason = small ? "no memory" : "larger than a card may be (64 MiB)";
                 break;
             }
             bytes = more;
@@ -81,6 +85,53 @@ static unsigned char *read_all(const char *path, size_t most, size_t *size, cons
     return bytes;
 }
 
+/* ---------------------------------------------------------------- mapped files */
+
+/* A table or archive larger than memory: pages come when they are looked at and are
+ * given back behind the reader.  The bytes may be changed; a NUL stands behind them. */
+typedef struct mapped {
+    unsigned char *bytes;
+    size_t size, kept;       /* bytes before kept are given back already */
+} mapped;
+
+static const size_t keep_behind = (size_t)16 << 20;
+
+static bool map_file(const char *path, mapped *m, const char **reason)
+{
+    struct stat info;
+    int file = open(path, O_RDONLY | O_CLOEXEC), write = PROT_READ | PROT_WRITE;
+    *m = (mapped){ MAP_FAILED, 0, 0 };
+    if (file >= 0 && fstat(file, &info) == 0) { /* the anonymous byte behind is the NUL */
+        m->size = (size_t)info.st_size;
+        m->bytes = mmap(NULL, m->size + 1, write, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (m->size && m->bytes != MAP_FAILED && mmap(m->bytes, m->size, write, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) == MAP_FAILED) {
+            munmap(m->bytes, m->size + 1);
+            m->bytes = MAP_FAILED;
+        }
+    }
+    *reason = m->bytes == MAP_FAILED ? strerror(errno) : NULL;
+    if (file >= 0)
+        close(file);
+    return !*reason;
+}
+
+static void give_back(mapped *m, size_t behind)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (behind < m->size ? behind : m->size) / page * page;
+    if (end > m->kept + keep_behind && madvise(m->bytes + m->kept, end - m->kept, MADV_DONTNEED) == 0)
+        m->kept = end;
+}
+
+static bool is_gzip(const char *path)
+{
+    unsigned char head[2] = { 0, 0 };
+    FILE *in = fopen(path, "rb");
+    size_t n = in ? fread(head, 1, 2, in) : 0;
+    if (in)
+        fclose(in);
+    return n == 2 && head[0] == 0x1f && head[1] == 0x8b;
+}
+
 /* -------------------------------------------------------------------- tar */
 
 enum { TAR_BLOCK = 512 };
@@ -99,9 +150,11 @@ static size_t octal(const unsigned char *p, int n)
     return v;
 }
 
+static size_t tar_padded(size_t size) { return (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK; }
+
 static unsigned char *tar_body(gzFile in, size_t size)
 {
-    size_t padded = (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+    size_t padded = tar_padded(size);
     unsigned char *bytes = malloc(padded + 1);
     if (bytes && gzread(in, bytes, (unsigned)padded) == (int)padded) {
         bytes[size] = 0;
@@ -119,7 +172,8 @@ static void pax_path(const unsigned char *text, size_t n, char *name, size_t roo
         snprintf(name, room, "%.*s", (int)(end - at - 6), at + 6);
 }
 
-/* One entry; 1 go on, 0 end, -1 damaged.  POSIX.1-2017 ustar and pax, GNU long names. */
+/* One entry, bytes NULL when it is no card; 1 go on, 0 end, -1 damaged.  POSIX.1-2017
+ * ustar and pax, GNU long names. */
 static int tar_entry(gzFile in, char name[1024], unsigned char **bytes, size_t *size)
 {
     unsigned char h[TAR_BLOCK];
@@ -127,8 +181,12 @@ static int tar_entry(gzFile in, char name[1024], unsigned char **bytes, size_t *
     *bytes = NULL;
     if (got == 0 || (got == TAR_BLOCK && !h[0]))
         return 0;
-    if (got != TAR_BLOCK || (*size = octal(h + 124, 12)) > most_bytes)
+    if (got != TAR_BLOCK)
         return -1;
+    if ((*size = octal(h + 124, 12)) > most_bytes) { /* no card is: pass it over */
+        *name = 0;
+        return *size < LONG_MAX / 2 && gzseek(in, (z_off_t)tar_padded(*size), SEEK_CUR) >= 0 ? 1 : -1;
+    }
     bool given = *name;
     if (!given && !memcmp(h + 257, "ustar", 5) && h[345])
         snprintf(name, 1024, "%.155s/%.100s", (char *)h + 345, (char *)h);
@@ -174,30 +232,38 @@ static bragg_status walk_tar(const char *path, long long changed, const cards_re
 
 /* -------------------------------------------------------------------- zip */
 
+static bragg_status take_zip_member(const char *path, const bragg_zip *z, const char *name, long long changed, const cards_receiver *to, bragg_error *err)
+{
+    unsigned char *bytes;
+    size_t n;
+    bragg_error one = BRAGG_ERROR_INIT;
+    if (bragg_zip_extract(z, &bytes, &n, &one) == BRAGG_OK)
+        return hand_over(to, path, name, bytes, n, changed, err);
+    return one.status == BRAGG_ENOMEM ? bragg_fail(err, one.status, "%s", one.text) : to->broken(to->payload, path, name, one.text, err);
+}
+
 static bragg_status walk_zip(const char *path, long long changed, const cards_receiver *to, bragg_error *err)
 {
-    size_t size;
+    mapped m;
     const char *reason;
-    unsigned char *all = read_all(path, most_container, &size, &reason);
     bragg_zip z;
-    bragg_status st = all ? BRAGG_OK : to->broken(to->payload, path, "", reason, err);
-    if (all && !bragg_zip_open(all, size, &z))
+    if (!map_file(path, &m, &reason))
+        return to->broken(to->payload, path, "", reason, err);
+    bragg_status st = BRAGG_OK;
+    if (!bragg_zip_open(m.bytes, m.size, &z)) {
         st = to->broken(to->payload, path, "", "not a zip archive, or one without directory", err);
-    else if (all)
-        while (st == BRAGG_OK && bragg_zip_next(&z)) {
-            char name[1024];
-            unsigned char *bytes;
-            size_t n;
-            bragg_error one = BRAGG_ERROR_INIT;
-            snprintf(name, sizeof name, "%.*s", (int)z.name_length, z.name);
-            if (!is_card_name(name))
-                continue;
-            if (bragg_zip_extract(&z, &bytes, &n, &one) < 0)
-                st = one.status == BRAGG_ENOMEM ? bragg_fail(err, one.status, "%s", one.text) : to->broken(to->payload, path, name, one.text, err);
-            else
-                st = hand_over(to, path, name, bytes, n, changed, err);
-        }
-    free(all);
+        z.left = 0;
+    }
+    while (st == BRAGG_OK && z.left && bragg_zip_next(&z)) {
+        char name[1024];
+        snprintf(name, sizeof name, "%.*s", (int)z.name_length, z.name);
+        if (is_card_name(name))
+            st = take_zip_member(path, &z, name, changed, to, err);
+        give_back(&m, z.offset);
+    }
+    if (st == BRAGG_OK && z.left)
+        st = to->broken(to->payload, path, "", "the archive's directory is damaged; what stands before is read", err);
+    munmap(m.bytes, m.size + 1);
     return st;
 }
 
@@ -250,9 +316,9 @@ static bool has_cif_column(const unsigned char *bytes)
     return n && *line != '#' && csv_header(&at, &separator, &cif, &id);
 }
 
-static bragg_status walk_csv(const char *path, char *text, long long changed, const cards_receiver *to, bragg_error *err)
+static bragg_status walk_csv(const char *path, mapped *m, long long changed, const cards_receiver *to, bragg_error *err)
 {
-    char separator, *at = text;
+    char separator, *at = (char *)m->bytes;
     size_t cif, id;
     bragg_status st = BRAGG_OK;
     csv_header(&at, &separator, &cif, &id);
@@ -270,8 +336,23 @@ static bragg_status walk_csv(const char *path, char *text, long long changed, co
             continue;
         unsigned char *copy = (unsigned char *)strdup(found);
         st = copy ? hand_over(to, path, name, copy, strlen(found), changed, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for row %zu of '%s'", row, path);
+        give_back(m, (size_t)((unsigned char *)at - m->bytes));
     }
     return st;
+}
+
+/* Whether it was one; else it is a list of lines. */
+static bool walk_table(const char *path, long long changed, const cards_receiver *to, bragg_status *st, bragg_error *err)
+{
+    mapped m;
+    const char *reason;
+    if (!ends(path, ".csv") || is_gzip(path) || !map_file(path, &m, &reason))
+        return false;
+    bool is_one = has_cif_column(m.bytes);
+    if (is_one)
+        *st = walk_csv(path, &m, changed, to, err);
+    munmap(m.bytes, m.size + 1);
+    return is_one;
 }
 
 /* ------------------------------------------------------------------- walk */
@@ -285,16 +366,14 @@ static bragg_status walk_file(const char *path, const struct stat *info, const c
         return walk_tar(path, changed, to, err);
     if (ends(path, ".zip"))
         return walk_zip(path, changed, to, err);
+    bragg_status st = BRAGG_OK;
+    if (walk_table(path, changed, to, &st, err))
+        return st;
     size_t size;
     const char *reason;
-    unsigned char *bytes = read_all(path, ends(path, ".csv") ? most_container : most_bytes, &size, &reason);
+    unsigned char *bytes = read_all(path, most_bytes, &size, &reason);
     if (!bytes)
         return to->broken(to->payload, path, "", reason, err);
-    if (ends(path, ".csv") && has_cif_column(bytes)) {
-        bragg_status st = walk_csv(path, (char *)bytes, changed, to, err);
-        free(bytes);
-        return st;
-    }
     return hand_over(to, path, "", bytes, size, changed, err);
 }
 
