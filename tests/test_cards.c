@@ -592,6 +592,16 @@ START_TEST(ceria_is_named_from_a_synchrotron_pattern)
 }
 END_TEST
 
+/* To d = 0.25 angstrom, where cards end at 0.8: those of larger cells had a line more. */
+START_TEST(what_lies_beyond_the_cards_does_not_count)
+{
+    char found[200];
+    double w[4];
+    first_answer("data/pdf/Ni/Ni.chi", 0.1835957, found, sizeof found, w);
+    ck_assert_msg(!*found || !strcmp(found, "Ni"), "%s", found);
+}
+END_TEST
+
 /* Weighed mixtures: their names are their contents; the round robin's are not told
  * that their tube has a doublet. */
 START_TEST(weighed_mixtures_are_named_among_all_cards)
@@ -731,6 +741,7 @@ int main(void)
     tcase_add_test(all, what_is_no_set_is_refused);
     tcase_add_test(all, lists_obey_names_numbers_and_elements);
     tcase_add_test(all, ceria_is_named_from_a_synchrotron_pattern);
+    tcase_add_test(all, what_lies_beyond_the_cards_does_not_count);
     tcase_add_test(all, weighed_mixtures_are_named_among_all_cards);
     tcase_add_test(all, noise_and_a_glass_are_no_phase);
     tcase_add_test(all, a_solid_solution_is_told_from_two_phases);

@@ -25,7 +25,12 @@ static double median_of(double *v, size_t n)
     return n ? v[n / 2] : NAN;
 }
 
-/* On 2theta of the first wavelength, rising; points without an angle are dropped. */
+/* Cards end at CARDS_D_MIN; the largest strain must not carry that end into the scene, or
+ * the card with the largest cell has a line more than the others. */
+static const double least_d = 1.04 * CARDS_D_MIN;
+
+/* On 2theta of the first wavelength, rising; points without an angle are dropped, and
+ * those of which no card tells. */
 static bragg_pattern *on_two_theta(const bragg_pattern *p, double wavelength)
 {
     bragg_pattern *q = bragg_pattern_new(p->n, BRAGG_AXIS_TTH);
@@ -35,7 +40,7 @@ static bragg_pattern *on_two_theta(const bragg_pattern *p, double wavelength)
     for (size_t i = 0; i < p->n; i++) {
         size_t k = p->axis == BRAGG_AXIS_D ? p->n - 1 - i : i; /* 2theta falls with d */
         double x = bragg_axis_convert(p->x[k], p->axis, BRAGG_AXIS_TTH, wavelength);
-        if (!(x > 0 && x < 175 * BRAGG_DEG) || !isfinite(p->y[k]))
+        if (!(x > 0 && x < 175 * BRAGG_DEG && wavelength > 2 * least_d * sin(x / 2)) || !isfinite(p->y[k]))
             continue;
         q->x[n] = x;
         q->y[n] = p->y[k];
@@ -165,7 +170,8 @@ bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation,
     if (!q || !s || !work)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
     else if (q->n < 20)
-        st = bragg_fail(err, BRAGG_EDATA, "pattern: expected at least 20 points below 175 degrees at %g angstrom, found %zu", radiation->wavelength_ang[0], q->n);
+        st = bragg_fail(err, BRAGG_EDATA, "pattern: expected at least 20 points below 175 degrees and above d = %.2f angstrom at %g angstrom, found %zu", least_d,
+                        radiation->wavelength_ang[0], q->n);
     if (st == BRAGG_OK) {
         q->wavelength_ang = radiation->wavelength_ang[0];
         q->wavelength2_ang = radiation->n_lines > 1 ? radiation->wavelength_ang[1] : NAN;
