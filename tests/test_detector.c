@@ -678,12 +678,14 @@ END_TEST
 START_TEST(repeated_frames_differ_by_their_errors)
 {
     enum { PAIRS = 600, BINS = 90, ROWS = 97, COLUMNS = 83 };
-    static const struct { const char *name; bragg_errors errors; bragg_reject reject; bool variance; } cases[] = {
+    static const struct { const char *name; bragg_errors errors; bragg_reject reject; bool variance, mean; } cases[] = {
         { "poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false },
         { "variance", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, true },
         { "azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false },
         { "clip, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_CLIP, false },
-        { "clip, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_CLIP, false } };
+        { "clip, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_CLIP, false },
+        { "mean, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false, true },
+        { "mean, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false, true } };
     bragg_geometry g = { 0.2137, 0.0071, 0.0062, 0.003, -0.002, 0, 172e-6, 151e-6, ROWS, COLUMNS, 0.7107, 3, "" };
     bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
     o.n_bins = BINS;
@@ -715,6 +717,7 @@ START_TEST(repeated_frames_differ_by_their_errors)
             with.errors = cases[c].errors;
             with.reject = cases[c].reject;
             with.variance = cases[c].variance ? both : NULL;
+            with.mean = cases[c].mean;
             ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, 2, &with, y, sem, NULL, NULL), BRAGG_OK);
             for (int b = 0; b < BINS; b++) {
                 squares[c][b] += pow(y[b] - y[BINS + b], 2);
@@ -814,6 +817,285 @@ START_TEST(monitors_flats_and_oblique_sensors_divide)
     }
     bragg_frame_free(f);
     bragg_frame_free(flat);
+}
+END_TEST
+
+/* What is left of a beam that is scattered at each depth of a plate, summed up. */
+static double out_of_plate(double mu_t, double two_theta)
+{
+    double sum = 0;
+    for (int k = 0; k < 2000; k++) {
+        double z = (k + 0.5) / 2000;
+        sum += exp(-mu_t * z - mu_t * (1 - z) / cos(two_theta)) / 2000;
+    }
+    return sum / exp(-mu_t);
+}
+
+START_TEST(a_flat_sample_absorbs_what_leaves_it_at_an_angle)
+{
+    const double mu_t = 1.37;
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_plan *plain, *plan;
+    o.n_bins = 400;
+    o.first = 0.05;
+    o.last = 0.45;
+    o.split = BRAGG_SPLIT_NONE;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plain, NULL), BRAGG_OK);
+    o.sample_mu_t = mu_t;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+    size_t seen = 0;
+    for (size_t b = 0; b < 400; b++)
+        if (bragg_plan_norm(plain, b) > 0) {
+            double left = bragg_plan_norm(plan, b) / bragg_plan_norm(plain, b);
+            assert_close(left, out_of_plate(mu_t, bragg_plan_ring_centre(plan, b)), 5e-4); /* a bin is 1 mrad */
+            seen++;
+        }
+    ck_assert_uint_gt(seen, 100);
+    bragg_plan_free(plain);
+    bragg_plan_free(plan);
+    o.sample_mu_t = 0;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_EINVAL);
+}
+END_TEST
+
+/* Centres and edges of equal ratio, all counts of the range, a flat frame flat. */
+START_TEST(logarithmic_bins_hold_the_counts_of_their_range)
+{
+    bragg_frame *f;
+    bragg_frame_new(173, 211, BRAGG_U16, &f, NULL);
+    for (size_t i = 0; i < 173 * 211; i++)
+        ((uint16_t *)f->data)[i] = (uint16_t)(i * 2654435761u >> 22);
+    for (int axis = 0; axis < 2; axis++)
+        for (int split = 0; split < 3; split++) {
+            double counts[2];
+            for (int logarithmic = 0; logarithmic < 2; logarithmic++) {
+                bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+                bragg_plan *plan;
+                o.axis = axis ? BRAGG_AXIS_Q : BRAGG_AXIS_TTH;
+                o.n_bins = 237;
+                o.first = axis ? 0.61 : 0.07;
+                o.last = axis ? 9.7 : 1.1; /* beyond what the frame holds */
+                o.split = (bragg_split)split;
+                o.solid_angle = false;
+                o.logarithmic = logarithmic;
+                ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+                counts[logarithmic] = count_all(plan, f, 237);
+                for (size_t b = 0; logarithmic && b < 237; b++)
+                    assert_close(bragg_plan_ring_centre(plan, b), o.first * pow(o.last / o.first, ((double)b + 0.5) / 237), 1e-12);
+                if (logarithmic)
+                    ck_assert(isnan(bragg_plan_bin_rad(plan)));
+                bragg_plan_free(plan);
+            }
+            ck_assert_msg(fabs(counts[1] / counts[0] - 1) < 1e-3, "axis %d split %d: %.8g of %.8g", axis, split, counts[1], counts[0]);
+        }
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_plan *plan;
+    bragg_error err = BRAGG_ERROR_INIT;
+    o.logarithmic = true;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, &err), BRAGG_EINVAL);
+    bragg_frame_free(f);
+}
+END_TEST
+
+/* Without splitting both ways to a bin can be written down. */
+START_TEST(a_bin_is_the_ratio_of_sums_or_the_mean_of_corrected_pixels)
+{
+    enum { BINS = 40 };
+    bragg_frame *f;
+    bragg_frame_new(173, 211, BRAGG_I32, &f, NULL);
+    for (size_t i = 0; i < 173 * 211; i++)
+        set_pixel(f, i, i % 89 ? (double)(i * 2654435761u >> 20 & 2047) : -1);
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_plan *plan;
+    o.n_bins = BINS;
+    o.first = 0.1;
+    o.last = 0.45;
+    o.split = BRAGG_SPLIT_NONE;
+    o.polarization = 0.93;
+    ck_assert_int_eq(bragg_plan_new(&awkward, 211, 173, NULL, &o, &plan, NULL), BRAGG_OK);
+    double n[BINS] = { 0 }, y[BINS] = { 0 }, c[BINS] = { 0 }, mean[BINS] = { 0 }, v[BINS] = { 0 }, at[3 * BINS];
+    for (size_t i = 0; i < 173 * 211; i++) {
+        bragg_ray r = bragg_geometry_ray(&awkward, (double)(i / 173) + 0.5, (double)(i % 173) + 0.5);
+        double part = r.solid_angle * bragg_polarization(r.two_theta_rad, r.chi_rad, 0.93), counts = ((int32_t *)f->data)[i];
+        int b = (int)floor((r.two_theta_rad - o.first) / (o.last - o.first) * BINS);
+        if (b < 0 || b >= BINS || counts < 0)
+            continue;
+        n[b]++;
+        y[b] += counts;
+        c[b] += part;
+        mean[b] += counts / part;
+        v[b] += counts / (part * part);
+    }
+    for (int way = 0; way < 2; way++) {
+        bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+        with.mean = way;
+        ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f, 1, &with, at, at + BINS, at + 2 * BINS, NULL), BRAGG_OK);
+        for (int b = 0; b < BINS; b++)
+            if (n[b] > 0) {
+                assert_close(at[b], way ? mean[b] / n[b] : y[b] / c[b], 1e-6); /* corrections are kept in single precision */
+                assert_close(at[BINS + b], way ? sqrt(v[b]) / n[b] : sqrt(y[b]) / c[b], 1e-6);
+                if (way)
+                    assert_close(at[2 * BINS + b], sqrt(v[b] / n[b]), 1e-6);
+            }
+    }
+    bragg_plan_free(plan);
+    bragg_frame_free(f);
+}
+END_TEST
+
+static void change_byte(const char *path, long at, int by)
+{
+    FILE *file = fopen(path, "r+b");
+    fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+    int c = fgetc(file);
+    fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+    fputc(c ^ by, file);
+    fclose(file);
+}
+
+START_TEST(a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew)
+{
+    enum { BINS = 301, ALL = 2 * BINS * 5 };
+    const char *folder = "test_detector.tmp.plans";
+    char key[BRAGG_HASH_TEXT], other[BRAGG_HASH_TEXT], path[128];
+    uint8_t *mask = calloc(173 * 211, 1);
+    bragg_frame *f, *flat;
+    bragg_frame_new(173, 211, BRAGG_U16, &f, NULL);
+    bragg_frame_new(173, 211, BRAGG_F32, &flat, NULL);
+    for (size_t i = 0; i < 173 * 211; i++) {
+        ((uint16_t *)f->data)[i] = (uint16_t)(i * 2654435761u >> 20);
+        set_pixel(flat, i, 0.5 + (double)(i % 17) / 13);
+        mask[i] = i % 71 == 0;
+    }
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    o.n_bins = BINS;
+    o.n_azimuth = 5;
+    o.polarization = 0.97;
+    o.flat = flat;
+    o.sensor_mu_t = 0.8;
+    ck_assert_int_eq(bragg_plan_key(&awkward, 211, 173, mask, &o, key, NULL), BRAGG_OK);
+    mask[5] = 1;
+    ck_assert_int_eq(bragg_plan_key(&awkward, 211, 173, mask, &o, other, NULL), BRAGG_OK);
+    ck_assert_str_ne(key, other);
+    mask[5] = 0;
+    set_pixel(flat, 99, 0.7071);
+    ck_assert_int_eq(bragg_plan_key(&awkward, 211, 173, mask, &o, other, NULL), BRAGG_OK);
+    ck_assert_str_ne(key, other);
+    ck_assert_int_eq(bragg_plan_key(&awkward, 211, 173, mask, &o, key, NULL), BRAGG_OK);
+    snprintf(path, sizeof path, "%s/%s.plan", folder, key);
+    unlink(path);
+    double *y = malloc(4 * ALL * sizeof *y);
+    for (int k = 0; k < 4; k++) { /* made, read, made over a damaged one, read */
+        bool known;
+        bragg_plan *plan;
+        if (k == 2)
+            change_byte(path, -4321, 16);
+        ck_assert_int_eq(bragg_plan_get(folder, &awkward, 211, 173, mask, &o, &known, &plan, NULL), BRAGG_OK);
+        ck_assert_int_eq(known, k % 2);
+        ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f, 1, NULL, y + k * ALL, y + k * ALL + ALL / 2, NULL, NULL), BRAGG_OK);
+        ck_assert_int_eq(memcmp(y, y + k * ALL, ALL * sizeof *y), 0);
+        bragg_plan_free(plan);
+    }
+    /* what is no plan, or another */
+    bragg_plan *plan;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, other[0] == key[0] ? "00000000000000000000000000000000" : other, &plan, &err), BRAGG_EDATA);
+    for (long at = 0; at < 480; at += 7) {
+        change_byte(path, at, 1 << at % 8);
+        bragg_status st = bragg_plan_load(path, key, &plan, NULL);
+        if (st == BRAGG_OK) /* a number that only describes: the last digit of a width, say */
+            bragg_plan_free(plan);
+        change_byte(path, at, 1 << at % 8);
+    }
+    ck_assert_int_eq(truncate(path, 100000), 0);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "damaged"));
+    unlink(path);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EIO);
+    /* a folder that cannot be is no reason not to integrate */
+    ck_assert_int_eq(bragg_plan_get("/dev/null/plans", &awkward, 211, 173, mask, &o, NULL, &plan, NULL), BRAGG_OK);
+    bragg_plan_free(plan);
+    rmdir(folder);
+    free(y);
+    free(mask);
+    bragg_frame_free(f);
+    bragg_frame_free(flat);
+}
+END_TEST
+
+/* A stop with an arm that lets most through, rings that are brighter, a gap over the
+ * beam, horizontal polarization. */
+START_TEST(the_beam_stop_is_found_and_nothing_where_there_is_none)
+{
+    enum { ROWS = 311, COLUMNS = 287 };
+    bragg_geometry g = { 0.2137, 0.0271, 0.0232, 0.013, -0.022, 0, 172e-6, 172e-6, ROWS, COLUMNS, 0.7107, 3, "" };
+    double row, column;
+    ck_assert(bragg_geometry_point(&g, 0, 0, &row, &column));
+    for (int with_stop = 0; with_stop < 2; with_stop++) {
+        bragg_frame *f;
+        uint8_t *mask = calloc(ROWS * COLUMNS, 1);
+        unsigned long long seed = 99;
+        size_t found, shadow = 0, hit = 0, wrong = 0;
+        bragg_frame_new(COLUMNS, ROWS, BRAGG_I32, &f, NULL);
+        for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+            double a = (double)(i / COLUMNS) + 0.5 - row, b = (double)(i % COLUMNS) + 0.5 - column, along = 0.8 * b + 0.6 * a, across = 0.8 * a - 0.6 * b;
+            bragg_ray ray = bragg_geometry_ray(&g, (double)(i / COLUMNS) + 0.5, (double)(i % COLUMNS) + 0.5);
+            bool stop = hypot(a, b) < 11, arm = along > 0 && fabs(across) < 5, gap = fabs(a) < 4;
+            double ring = fmod(hypot(a, b), 37.3) < 2.5 && hypot(a, b) > 20 ? 5 : 1;
+            double mean = (30 + 400 * exp(-hypot(a, b) / 40)) * ring * bragg_polarization(ray.two_theta_rad, ray.chi_rad, 0.99);
+            mean *= !with_stop ? 1 : stop ? 0.02 : arm ? 0.6 : 1;
+            set_pixel(f, i, gap ? -1 : counts_of(mean, &seed));
+        }
+        bragg_frame_mark_invalid(f, mask);
+        ck_assert_int_eq(bragg_mask_beam_stop(f, &g, 0.99, mask, &found, NULL), BRAGG_OK);
+        for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+            double a = (double)(i / COLUMNS) + 0.5 - row, b = (double)(i % COLUMNS) + 0.5 - column, along = 0.8 * b + 0.6 * a, across = 0.8 * a - 0.6 * b;
+            bool inside = hypot(a, b) < 11 || (along > 0 && fabs(across) < 5), far = hypot(a, b) > 16 && (along < -4 || fabs(across) > 11), gap = ((int32_t *)f->data)[i] < 0;
+            shadow += inside && !gap;
+            hit += inside && !gap && mask[i];
+            wrong += far && !gap && mask[i];
+        }
+        printf("beam stop: %zu pixels found, %zu of %zu in the shadow, %zu far from it\n", found, hit, shadow, wrong);
+        fflush(stdout);
+        if (with_stop)
+            ck_assert(hit * 100 > shadow * 98 && wrong < 20);
+        else
+            ck_assert_uint_eq(found, 0);
+        free(mask);
+        bragg_frame_free(f);
+    }
+}
+END_TEST
+
+START_TEST(the_beam_stops_of_real_frames_are_found)
+{
+    static const struct { const char *frame, *poni; bool turned; size_t least, most; double row, column; } cases[] = {
+        { "data/frames/CeO2_Pilatus1M.tif", "data/frames/CeO2_Pilatus1M.poni", true, 17000, 20000, 443, 782 },
+        { "data/frames/CeO2_Pilatus2M.cbf", "data/frames/CeO2_Pilatus2M.poni", false, 42000, 48000, 1154, 318 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char frame[512], poni[512];
+        bragg_frame *f;
+        bragg_geometry g;
+        bragg_error err = BRAGG_ERROR_INIT;
+        size_t found;
+        if (!shared_file(frame, cases[k].frame) || !shared_file(poni, cases[k].poni)) {
+            printf("skipped: no %s\n", frame);
+            continue;
+        }
+        ck_assert_msg(bragg_frame_read(frame, 0, &f, &err) == BRAGG_OK && bragg_geometry_read_poni(poni, &g, &err) == BRAGG_OK, "%s", err.text);
+        bragg_frame_flip(f, cases[k].turned, false);
+        uint8_t *mask = calloc(f->width * f->height, 1);
+        bragg_frame_mark_invalid(f, mask);
+        ck_assert_int_eq(bragg_mask_beam_stop(f, &g, 0.99, mask, &found, NULL), BRAGG_OK);
+        printf("%s: %zu pixels of beam stop and arm\n", cases[k].frame, found);
+        fflush(stdout);
+        ck_assert(found > cases[k].least && found < cases[k].most);
+        ck_assert(mask[(size_t)cases[k].row * f->width + (size_t)cases[k].column]); /* on the arm */
+        free(mask);
+        bragg_frame_free(f);
+    }
 }
 END_TEST
 
@@ -1288,6 +1570,12 @@ int main(void)
     tcase_add_test(all, repeated_frames_differ_by_their_errors);
     tcase_add_test(all, outliers_are_rejected_and_what_is_left_has_the_right_errors);
     tcase_add_test(all, monitors_flats_and_oblique_sensors_divide);
+    tcase_add_test(all, a_flat_sample_absorbs_what_leaves_it_at_an_angle);
+    tcase_add_test(all, logarithmic_bins_hold_the_counts_of_their_range);
+    tcase_add_test(all, a_bin_is_the_ratio_of_sums_or_the_mean_of_corrected_pixels);
+    tcase_add_test(all, a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew);
+    tcase_add_test(all, the_beam_stop_is_found_and_nothing_where_there_is_none);
+    tcase_add_test(all, the_beam_stops_of_real_frames_are_found);
     tcase_add_test(all, masks_are_drawn_and_learnt);
     tcase_add_test(all, gaps_of_the_table_are_those_that_the_camera_marks);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);

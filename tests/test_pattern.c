@@ -272,8 +272,8 @@ START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
         y[k] = k == 7 ? NAN : 10 + k;
         sigma[k] = k == 7 ? NAN : 0.5 * k + 1;
     }
-    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, y, sigma, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows + 1, y + 5, sigma + 5, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, y, sigma, NULL, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows + 1, y + 5, sigma + 5, NULL, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_nxazint_resume(path, &h, &n, last, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(n, 2);
     ck_assert_str_eq(last, "b.tif 7");
@@ -291,7 +291,7 @@ START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
     ck_assert_uint_eq(n, 2);
     /* a bad frame between good ones is told when it is asked for, and only then */
     rows[0].valid = false;
-    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, none, none, &err) == BRAGG_OK && bragg_nxazint_append(path, &h, 1, rows + 1, y, sigma, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_nxazint_append(path, &h, 1, rows, none, none, NULL, &err) == BRAGG_OK && bragg_nxazint_append(path, &h, 1, rows + 1, y, sigma, NULL, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_int_eq(bragg_pattern_read(path, 2, &p, &err), BRAGG_EDATA);
     ck_assert_ptr_nonnull(strstr(err.text, "was not integrated"));
     err = (bragg_error)BRAGG_ERROR_INIT;

@@ -4,6 +4,7 @@
 
 #include <bragg/error.h>
 #include <bragg/frame.h>
+#include <bragg/hash.h>
 #include <bragg/pattern.h>
 #include <bragg/units.h>
 #include <stdbool.h>
@@ -87,8 +88,11 @@ typedef struct bragg_plan_options {
                                    positive: masked; NULL: none; read by bragg_plan_new only */
     double sensor_mu_t;       /**< sensor absorption times thickness: rays that come in at an
                                    angle are absorbed by more of it; NAN: not corrected for */
+    double sample_mu_t;       /**< the same of a flat sample at right angles to the beam, which
+                                   rays at an angle leave through more of; NAN: not corrected for */
+    bool logarithmic;         /**< bins of equal ratio; needs first and last, both above zero */
 } bragg_plan_options;
-#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1, NULL, NAN }
+#define BRAGG_PLAN_OPTIONS_INIT { BRAGG_AXIS_TTH, 2000, NAN, NAN, BRAGG_SPLIT_FULL, true, NAN, NAN, NAN, 1, NULL, NAN, NAN, false }
 
 /** mask[i] |= 1 for what a YAML file describes, all keys optional, pixels as column
  *  and row from the outer corner of the first:
@@ -115,6 +119,14 @@ bragg_status bragg_mask_gaps(const char *detector, size_t rows, size_t columns, 
  *  pixels are many), or that never count where these do. */
 bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double deviations, uint8_t *mask, bragg_error *err);
 
+/** mask[i] |= 1 in the shadow that hangs together with the beam's place on the frame: the
+ *  beam stop and its arm, found as what is less than 0.8 times as bright as the rest of its
+ *  ring or, where a whole ring is dark, as the rings outside; a border of two pixels goes
+ *  with it.  found, may be NULL: how many pixels it is, 0 when the beam is off the
+ *  frame or nothing is dark there. */
+bragg_status bragg_mask_beam_stop(const bragg_frame *frame, const bragg_geometry *geometry, double polarization, uint8_t *mask,
+                                  size_t *found, bragg_error *err);
+
 /** Geometry, mask and bins turned into a sparse matrix once, applied to any number
  *  of frames.
  *
@@ -129,6 +141,20 @@ typedef struct bragg_plan bragg_plan;
 bragg_status bragg_plan_new(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
                             const bragg_plan_options *options, bragg_plan **out, bragg_error *err);
 void bragg_plan_free(bragg_plan *plan);
+
+/** What a plan depends on (geometry, shape, mask, options with the flat) as 32 digits:
+ *  the same digits, the same plan. */
+bragg_status bragg_plan_key(const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
+                            const bragg_plan_options *options, char key[BRAGG_HASH_TEXT], bragg_error *err);
+/** Save a plan under its key, and read it back: EDATA for a damaged file, another key or
+ *  another machine's order of bytes.  What is read gives the same bits. */
+bragg_status bragg_plan_save(const bragg_plan *plan, const char *key, const char *path, bragg_error *err);
+bragg_status bragg_plan_load(const char *path, const char *key, bragg_plan **out, bragg_error *err);
+/** The plan from FOLDER/KEY.plan when it is there and whole; else a new one, which is
+ *  saved there (that it cannot be is no failure).  known, may be NULL: it was there. */
+bragg_status bragg_plan_get(const char *folder, const bragg_geometry *geometry, size_t rows, size_t columns, const uint8_t *mask,
+                            const bragg_plan_options *options, bool *known, bragg_plan **out, bragg_error *err);
+
 /** Integrate one frame.  dark and variance (same shape) may be NULL; without a
  *  variance the counts are Poisson's.  Pixels that are not finite or negative in
  *  this frame count as masked.  Empty bins are NAN.  Identical for any number of
@@ -153,8 +179,11 @@ typedef struct bragg_integrate_options {
     bragg_reject reject;
     double clip;                          /**< standard deviations */
     double low, high;                     /**< quantiles, 0 <= low <= high <= 1 */
+    bool mean;                            /**< a bin is the mean of corrected pixels, sum w (y / c) / sum w,
+                                               and not the ratio of sums, which weighs each by what it
+                                               can tell; slower */
 } bragg_integrate_options;
-#define BRAGG_INTEGRATE_OPTIONS_INIT { NULL, NULL, NULL, BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, 5, 0.5, 0.5 }
+#define BRAGG_INTEGRATE_OPTIONS_INIT { NULL, NULL, NULL, BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, 5, 0.5, 0.5, false }
 
 /** Integrate n frames, which go through the plan several at a time.  Frame k, bin b:
  *  [k * rings * azimuths + azimuth * rings + ring] of intensity, sem (its standard
@@ -166,10 +195,10 @@ bragg_status bragg_plan_integrate_frames(const bragg_plan *plan, const bragg_fra
 /** Bins of a plan and their centres: x, one a ring; chi_rad, one an azimuth. */
 size_t bragg_plan_rings(const bragg_plan *plan);
 size_t bragg_plan_azimuths(const bragg_plan *plan);
-double bragg_plan_ring_centre(const bragg_plan *plan, size_t ring);
+double bragg_plan_ring_centre(const bragg_plan *plan, size_t ring);   /**< of logarithmic bins the geometric mean of the edges */
 double bragg_plan_azimuth_centre_rad(const bragg_plan *plan, size_t azimuth);
 /** Full widths in 2theta that a point is the mean over: that of a bin (in the middle of
- *  a Q axis; NAN for d and r), and that at 2theta = 0 of a uniform density with the variance
+ *  a Q axis; NAN for d, r and logarithmic bins), and that at 2theta = 0 of a uniform density with the variance
  *  of what a pixel does, which counts over its own width and is shared over it again. */
 double bragg_plan_bin_rad(const bragg_plan *plan);
 double bragg_plan_pixel_rad(const bragg_plan *plan);

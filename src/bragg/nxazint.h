@@ -9,6 +9,7 @@
  *  NXazint2d (cakes) describe it (MAX IV, doi:10.1107/S1600577522008232):
  *
  *      /entry/data/I, I_errors   [frame][azimuth][ring], of 1d [frame][ring]
+ *      /entry/data/I_deviations  the same, when asked for
  *      /entry/data/radial_axis, azimuthal_axis and their edges
  *      /entry/frames/name, time, exposure, monitor, temperature, valid   [frame]
  *      /entry/reduction/input    how it was made
@@ -17,13 +18,16 @@
  *  it grows and an interrupted run can go on. */
 typedef struct bragg_nxazint_header {
     size_t n_rings, n_azimuth;        /**< n_azimuth 0: NXazint1d */
-    const double *x, *chi_rad;        /**< bin centres in inside units; even steps */
+    const double *x, *chi_rad;        /**< bin centres in inside units; even steps, or ratios */
     const double *norm;               /**< a bin; may be NULL */
     bragg_axis axis;
     double wavelength_ang, polarization;  /**< NAN: unknown, not corrected for */
     double bin_rad, pixel_rad;        /**< of bragg_pattern; 0 or NAN: unknown */
     const char *split;                /**< "none", "bbox" or "full"; may be NULL */
     bool solid_angle;
+    bool logarithmic;                 /**< x are geometric means of edges of equal ratio */
+    bool deviations;                  /**< I_deviations, the standard deviation of a pixel, beside I_errors */
+    const char *bins;                 /**< how pixels make a bin, a sentence; NULL: ratio of sums */
     const char *poni, *poni_name;     /**< its text and file */
     const char *settings;             /**< of everything else that changes the numbers, one line a word */
 } bragg_nxazint_header;
@@ -38,10 +42,10 @@ typedef struct bragg_nxazint_row {
 /** A new file without frames; EEXIST when it exists and force is false, ENOSUPPORT
  *  in a build without HDF5. */
 bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxazint_header *header, bragg_error *err);
-/** Add n frames, intensity and sigma [n][bins].  Waits up to a minute for a program
+/** Add n frames, intensity, sigma and, when the header says so, deviation [n][bins].  Waits up to a minute for a program
  *  that has the file open. */
 bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *header, size_t n, const bragg_nxazint_row *rows,
-                                  const double *intensity, const double *sigma, bragg_error *err);
+                                  const double *intensity, const double *sigma, const double *deviation, bragg_error *err);
 /** Frames that a file has, EDATA when it was made with another header; last, of 256
  *  bytes, is the name of the last of them. */
 bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *header, size_t *n, char *last, bragg_error *err);

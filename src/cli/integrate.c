@@ -38,7 +38,7 @@ typedef struct run {
     double started;
     /* of a round: frames first … first + n_round - 1 */
     size_t first, n_round, bins;
-    double *intensity, *sem;
+    double *intensity, *sem, *std;   /* std: NULL when not asked for */
     bragg_nxazint_row *row;
     bragg_error *problem;
 } run;
@@ -168,6 +168,23 @@ static bragg_status learn_mask(const run *r, const bragg_frame *like, uint8_t *m
     return st;
 }
 
+static bragg_status hide_beam_stop(const run *r, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    size_t found;
+    bragg_status st = bragg_mask_beam_stop(f, &r->g, r->w->polarization, mask, &found, err);
+    if (st == BRAGG_OK && found)
+        fprintf(stderr, "beam stop: %zu pixels\n", found);
+    else if (st == BRAGG_OK)
+        fprintf(stderr, "beam stop: none found on the first frame\n");
+    return st;
+}
+
+static bragg_status get_plan(run *r, const bragg_frame *f, const uint8_t *mask, bragg_error *err)
+{
+    return r->w->plans ? bragg_plan_get(r->w->plans, &r->g, f->height, f->width, mask, &r->plan_options, NULL, &r->plan, err)
+                       : bragg_plan_new(&r->g, f->height, f->width, mask, &r->plan_options, &r->plan, err);
+}
+
 /* The plan is made for the first frame that can be read; one of another shape is a
  * bad one.  What that frame marks as invalid is masked in all. */
 static bragg_status make_plan(run *r, bragg_error *err)
@@ -196,9 +213,11 @@ static bragg_status make_plan(run *r, bragg_error *err)
         bragg_frame_mark_outside(f, r->w->below, r->w->above, mask);
     if (st == BRAGG_OK && r->w->learn)
         st = learn_mask(r, f, mask, err);
+    if (st == BRAGG_OK && r->w->beam_stop)
+        st = hide_beam_stop(r, f, mask, err);
     r->plan_options.flat = r->flat;
     if (st == BRAGG_OK)
-        st = bragg_plan_new(&r->g, f->height, f->width, mask, &r->plan_options, &r->plan, err);
+        st = get_plan(r, f, mask, err);
     free(mask);
     bragg_frame_free(f);
     return st;
@@ -249,6 +268,10 @@ static bool describe(run *r)
     snprintf(text, SIZE, "split=%s range=%s sector=%s errors=%s clip=%g quantiles=%s normalize=%s flip=%s polarization=%g solid_angle=%d sensor_mu_t=%g wavelength=%g",
              text_or(w->split, "full"), text_or(w->range, "all"), text_or(w->sector, "all"), w->variance ? "variance" : text_or(w->errors, "poisson"), w->clip,
              w->median ? "0.5,0.5" : text_or(w->quantiles, "none"), text_or(w->monitor, "none"), text_or(w->flip, "none"), w->polarization, !w->no_solid_angle, w->sensor_mu_t, r->g.wavelength_ang);
+    if (w->sample_mu_t > 0)
+        snprintf(text + strlen(text), SIZE - strlen(text), " sample_mu_t=%g", w->sample_mu_t);
+    snprintf(text + strlen(text), SIZE - strlen(text), "%s%s%s bin=%s", w->logarithmic ? " log=1" : "", w->beam_stop ? " beam_stop=1" : "", w->deviations ? " deviations=1" : "",
+             w->mean ? "mean" : w->median || w->quantiles ? "quantiles" : "ratio");
     if (w->pixel_um > 0)
         snprintf(text + strlen(text), SIZE - strlen(text), " pixel_um=%g", w->pixel_um);
     if (!isnan(w->below) || !isnan(w->above))
@@ -293,6 +316,10 @@ static bragg_status make_header(run *r, bragg_error *err)
     h->split = r->plan_options.split == BRAGG_SPLIT_NONE ? "none" : r->plan_options.split == BRAGG_SPLIT_BBOX ? "bbox" : "full";
     h->polarization = r->w->polarization;
     h->solid_angle = !r->w->no_solid_angle;
+    h->logarithmic = r->w->logarithmic;
+    h->deviations = r->w->deviations;
+    h->bins = r->w->median || r->w->quantiles ? "Bins are means of corrected pixels between two quantiles (settings)."
+            : r->w->mean ? "Bins are means of corrected pixels, weighted by their parts." : NULL;
     return BRAGG_OK;
 }
 
@@ -355,6 +382,8 @@ static void fill_nan(run *r, size_t k)
 {
     for (size_t b = 0; b < r->bins; b++)
         r->intensity[k * r->bins + b] = r->sem[k * r->bins + b] = NAN;
+    for (size_t b = 0; r->std && b < r->bins; b++)
+        r->std[k * r->bins + b] = NAN;
     r->row[k].valid = false;
 }
 
@@ -363,7 +392,7 @@ static void sum(run *r, const bragg_frame **frame, const size_t *at, const doubl
 {
     const bragg_frame *variance[BATCH];
     bragg_integrate_options o = r->options;
-    double *room = n ? malloc(2 * n * r->bins * sizeof *room) : NULL;
+    double *room = n ? malloc((r->std ? 3 : 2) * n * r->bins * sizeof *room) : NULL;
     bragg_error problem = BRAGG_ERROR_INIT;
     for (size_t k = 0; k < n; k++)
         variance[k] = r->variance;
@@ -371,12 +400,14 @@ static void sum(run *r, const bragg_frame **frame, const size_t *at, const doubl
     o.monitor = by;
     bragg_status st = room || !n ? BRAGG_OK : bragg_fail(&problem, BRAGG_ENOMEM, "no room for %zu bins", r->bins);
     if (st == BRAGG_OK && n)
-        st = bragg_plan_integrate_frames(r->plan, frame, n, &o, room, room + n * r->bins, NULL, &problem);
+        st = bragg_plan_integrate_frames(r->plan, frame, n, &o, room, room + n * r->bins, r->std ? room + 2 * n * r->bins : NULL, &problem);
     for (size_t k = 0; k < n; k++) {
         r->row[at[k]].valid = st == BRAGG_OK;
         if (st == BRAGG_OK) {
             memcpy(r->intensity + at[k] * r->bins, room + k * r->bins, r->bins * sizeof *room);
             memcpy(r->sem + at[k] * r->bins, room + (n + k) * r->bins, r->bins * sizeof *room);
+            if (r->std)
+                memcpy(r->std + at[k] * r->bins, room + (2 * n + k) * r->bins, r->bins * sizeof *room);
         } else if (n == 1) {
             bragg_fail(&r->problem[at[0]], problem.status, "%s: %s", r->job[r->first + at[0]].path, problem.text);
             fill_nan(r, at[0]);
@@ -468,7 +499,7 @@ static bragg_status one_round(run *r, bragg_error *err)
     bragg_status st = bragg_parallel_for(r->n_round, BATCH, work, r, err);
     tell_bad(r);
     if (st == BRAGG_OK)
-        st = r->store ? bragg_nxazint_append(r->w->out, &r->header, r->n_round, r->row, r->intensity, r->sem, err) : write_texts(r, err);
+        st = r->store ? bragg_nxazint_append(r->w->out, &r->header, r->n_round, r->row, r->intensity, r->sem, r->std, err) : write_texts(r, err);
     free(name);
     r->done += r->n_round;
     show_progress(r);
@@ -477,14 +508,15 @@ static bragg_status one_round(run *r, bragg_error *err)
 
 static bragg_status all_rounds(run *r, bragg_error *err)
 {
-    size_t most = BATCH * BATCHES_A_THREAD * (size_t)bragg_thread_count(), fits = round_bytes / (2 * r->bins * sizeof(double));
+    size_t most = BATCH * BATCHES_A_THREAD * (size_t)bragg_thread_count(), fits = round_bytes / ((r->w->deviations ? 3 : 2) * r->bins * sizeof(double));
     most = fits < most ? fits : most;
     most = most < BATCH ? BATCH : most;
     r->intensity = malloc(most * r->bins * sizeof *r->intensity);
     r->sem = malloc(most * r->bins * sizeof *r->sem);
+    r->std = r->w->deviations ? malloc(most * r->bins * sizeof *r->std) : NULL;
     r->row = calloc(most, sizeof *r->row);
     r->problem = calloc(most, sizeof *r->problem);
-    bragg_status st = r->intensity && r->sem && r->row && r->problem ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", most);
+    bragg_status st = r->intensity && r->sem && (r->std || !r->w->deviations) && r->row && r->problem ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", most);
     r->started = now();
     for (r->first = 0; r->first < r->n && st == BRAGG_OK; r->first += r->n_round) {
         r->n_round = r->n - r->first < most ? r->n - r->first : most;
@@ -524,6 +556,7 @@ bragg_status cli_integrate_all(const integrate_wish *w, const bragg_plan_options
         st = all_rounds(&r, err);
     free(r.intensity);
     free(r.sem);
+    free(r.std);
     free(r.row);
     free(r.problem);
     bragg_frame_free(r.dark);

@@ -6,10 +6,10 @@
 
 /** What the options of bragg integrate say. */
 typedef struct integrate_wish {
-    const char *poni, *mask, *learn, *dark, *flat, *variance, *unit, *split, *flip, *out, *range, *sector, *errors, *quantiles, *monitor, *raw;
-    double wavelength_ang, polarization, sensor_mu_t, clip, pixel_um, hot, below, above;
+    const char *poni, *mask, *learn, *dark, *flat, *variance, *unit, *split, *flip, *out, *range, *sector, *errors, *quantiles, *monitor, *raw, *plans;
+    double wavelength_ang, polarization, sensor_mu_t, sample_mu_t, clip, pixel_um, hot, below, above;
     long long bins, azimuth, frame;
-    bool no_solid_angle, median, resume, force;
+    bool no_solid_angle, median, mean, logarithmic, beam_stop, deviations, resume, force;
 } integrate_wish;
 
 /** All frames of n files to where the wish says. */

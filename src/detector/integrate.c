@@ -80,7 +80,7 @@ bragg_status bragg_plan_integrate_frames(const bragg_plan *p, const bragg_frame 
     double *dark = NULL, *dark_sum = NULL;
     bragg_sums out = { intensity, sem, std };
     bragg_status st = check(p, frames, n, o, err);
-    bool quick = !o->variance && o->errors == BRAGG_ERRORS_POISSON && o->reject == BRAGG_REJECT_NONE;
+    bool quick = !o->mean && !o->variance && o->errors == BRAGG_ERRORS_POISSON && o->reject == BRAGG_REJECT_NONE;
     if (st == BRAGG_OK && o->dark) {
         dark = malloc(pixels * sizeof *dark);
         dark_sum = calloc(plan_bins(p), sizeof *dark_sum);
@@ -101,7 +101,7 @@ bragg_status bragg_plan_integrate_frames(const bragg_plan *p, const bragg_frame 
 
 size_t bragg_plan_rings(const bragg_plan *p) { return p->n_rings; }
 size_t bragg_plan_azimuths(const bragg_plan *p) { return p->n_azimuth; }
-double bragg_plan_ring_centre(const bragg_plan *p, size_t k) { return p->first + ((double)k + 0.5) * p->step; }
+double bragg_plan_ring_centre(const bragg_plan *p, size_t k) { return plan_edge(p, (double)k + 0.5); }
 double bragg_plan_azimuth_centre_rad(const bragg_plan *p, size_t k) { return p->chi_first + ((double)k + 0.5) * p->chi_step; }
 
 static bragg_status integrate_one(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark, const bragg_frame *variance,

@@ -91,6 +91,17 @@ static inline double axis_of(const making *m, const ray *u)
     return m->plan->opt.axis == BRAGG_AXIS_D ? 2 * BRAGG_PI / q : q;
 }
 
+/* What leaves a plate across the beam along a ray, over what leaves it straight ahead:
+ * the mean of exp(-mu z - mu (t - z) s) over the depth z, with s = 1 / cos(2 theta)
+ * (International Tables C, 6.3.3), over exp(-mu t). */
+static double plate(double mu_t, const ray *u)
+{
+    if (!(u->t[2] > 0))
+        return 0;
+    double extra = mu_t * u->across2 / (u->t[2] * (sqrt(u->length2) + u->t[2])); /* mu t (s - 1) */
+    return extra > 0 ? -expm1(-extra) / extra : 1;
+}
+
 /* Solid angle cos^3 of the incidence; polarization: bragg_polarization() with the
  * cosines read off the vector. */
 static double correction_of(const making *m, const ray *u)
@@ -106,7 +117,7 @@ static double correction_of(const making *m, const ray *u)
     }
     if (o->sensor_mu_t > 0) /* J. Zaleski, G. Wu & P. Coppens, J. Appl. Cryst. 31 (1998) 302 */
         c *= expm1(-o->sensor_mu_t * sqrt(u->length2) / m->g.distance_m) / expm1(-o->sensor_mu_t);
-    return c;
+    return o->sample_mu_t > 0 ? c * plate(o->sample_mu_t, u) : c;
 }
 
 static bool masked(const making *m, size_t pixel)
@@ -161,6 +172,8 @@ static void locate(const making *m, double slow, double fast, size_t n, bool chi
         for (size_t j = 0; j < n; j++)
             at[j].x = r->angle[j];
     }
+    for (size_t j = 0; m->plan->opt.logarithmic && j < n; j++)
+        at[j].x = log(at[j].x);
     for (size_t j = 0; chi && j < n; j++) {
         ray u = ray_on(&l, j);
         r->y[j] = u.t[0];
@@ -235,7 +248,8 @@ static bragg_status find_range(void *payload, size_t first, size_t last, bragg_e
 static bragg_status set_range(making *m, bragg_error *err)
 {
     bragg_plan *p = m->plan;
-    double low = p->opt.first, high = p->opt.last;
+    bool logarithmic = p->opt.logarithmic;
+    double low = logarithmic ? log(p->opt.first) : p->opt.first, high = logarithmic ? log(p->opt.last) : p->opt.last;
     if (isnan(low) || isnan(high)) {
         double least = INFINITY, most = -INFINITY;
         bragg_status st = bragg_parallel_for(p->rows, TILE_ROWS, find_range, m, err);
@@ -398,8 +412,8 @@ static bragg_status join_bands(making *m, bragg_error *err)
     }
     double factor = bragg_axis_factor(p->opt.axis);
     return p->n_entries ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", p->first / factor,
-                     (p->first + p->step * (double)p->n_rings) / factor, bragg_axis_name(p->opt.axis));
+        : bragg_fail(err, BRAGG_EDATA, "integration: no pixel falls into the range %g to %g of %s", plan_edge(p, 0) / factor,
+                     plan_edge(p, (double)p->n_rings) / factor, bragg_axis_name(p->opt.axis));
 }
 
 /* ----------------------------------------------------------------- plan */
@@ -415,6 +429,10 @@ static bragg_status check_options(const bragg_geometry *g, const bragg_plan_opti
         return bragg_fail(err, BRAGG_EINVAL, "bins: expected at most 1e8 in all, got %zu x %zu", o->n_bins, o->n_azimuth);
     if (!isnan(o->polarization) && !(fabs(o->polarization) <= 1))
         return bragg_fail(err, BRAGG_EINVAL, "polarization: expected -1 to 1, got %g", o->polarization);
+    if (o->logarithmic && !(o->first > 0 && o->last > 0))
+        return bragg_fail(err, BRAGG_EINVAL, "logarithmic bins: expected a range above zero, found %g to %g", o->first, o->last);
+    if (o->sample_mu_t <= 0)
+        return bragg_fail(err, BRAGG_EINVAL, "sample: expected a positive absorption times thickness, got %g", o->sample_mu_t);
     if (o->sensor_mu_t <= 0)
         return bragg_fail(err, BRAGG_EINVAL, "sensor: expected a positive absorption times thickness, got %g", o->sensor_mu_t);
     if (o->flat && (o->flat->height != g->rows || o->flat->width != g->columns))
@@ -558,10 +576,11 @@ void bragg_plan_free(bragg_plan *p)
 {
     if (!p)
         return;
-    for (size_t i = 0; i < p->n_tiles; i++) {
+    for (size_t i = 0; i < p->n_tiles && !p->store; i++) {
         free(p->tile[i].piece);
         free(p->tile[i].entry);
     }
+    free(p->store);
     free(p->tile);
     free(p->norm);
     free(p->correction);
@@ -573,7 +592,7 @@ double bragg_plan_pixel_rad(const bragg_plan *p) { return p->pixel_rad; }
 double bragg_plan_bin_rad(const bragg_plan *p)
 {
     double middle = bragg_plan_ring_centre(p, p->n_rings / 2), ends[2];
-    if (p->opt.axis == BRAGG_AXIS_D || p->opt.axis == BRAGG_AXIS_R)
+    if (p->opt.axis == BRAGG_AXIS_D || p->opt.axis == BRAGG_AXIS_R || p->opt.logarithmic)
         return NAN;
     for (int k = 0; k < 2; k++)
         ends[k] = p->opt.axis == BRAGG_AXIS_TTH ? (k - 0.5) * p->step

@@ -4,6 +4,7 @@
 /* What the makers and the users of an integration plan share. */
 
 #include <bragg/detector.h>
+#include <math.h>
 
 /* The frame is cut into tiles, small enough for the pixels of eight frames to stay
  * in the cache and compact enough for a bin to meet each only once, in a piece:
@@ -53,18 +54,26 @@ typedef struct norms {
 struct bragg_plan {
     bragg_plan_options opt;
     size_t rows, columns, n_rings, n_azimuth; /* bins = n_rings * n_azimuth */
-    double first, step, wavelength_ang, pixel_rad;
+    double first, step, wavelength_ang, pixel_rad; /* first and step of logarithms, when bins are logarithmic */
     double chi_first, chi_step;
     bool round;                               /* the azimuth bins close the circle */
     tile *tile;
     size_t n_tiles, tiles_a_group, n_groups, n_entries;
     norms *norm;
     float *correction;                        /* a pixel: solid angle times polarization … */
+    void *store;                              /* of a plan that was read: what the tiles point into */
 };
 
 static inline size_t plan_bins(const bragg_plan *p)
 {
     return p->n_rings * p->n_azimuth;
+}
+
+/* Where bin k begins, in the axis' inside unit. */
+static inline double plan_edge(const bragg_plan *p, double k)
+{
+    double x = p->first + k * p->step;
+    return p->opt.logarithmic ? exp(x) : x;
 }
 
 /* Where in the frame an entry's pixel is. */

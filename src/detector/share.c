@@ -190,9 +190,12 @@ static bragg_status share_quad(const bragg_plan *p, share_list *l, size_t pixel,
     return st;
 }
 
-/* The pixel that the beam goes through holds all azimuths and begins at zero. */
+/* The pixel that the beam goes through holds all azimuths and begins at zero: of
+ * logarithms without end, which leaves no bin a part of it. */
 static bragg_status share_beam(const bragg_plan *p, share_list *l, size_t pixel, double high, bragg_error *err)
 {
+    if (p->opt.logarithmic)
+        return BRAGG_OK;
     return share_box(p, l, pixel, -p->first / p->step, high, 0, 2 * BRAGG_PI / p->chi_step, err);
 }
 

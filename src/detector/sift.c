@@ -31,7 +31,9 @@ typedef struct sieve {
     bragg_sums out;
 } sieve;
 
-/* A pixel of a bin: intensity y / c, norm w c, w^2 v. */
+/* A pixel of a bin: intensity x = y / c; the mean of a bin is sum norm x / sum norm, with
+ * w c for the ratio of sums and w for the mean of pixels.  weight, norm / c, is what one
+ * count adds to the sum, and noise weight^2 v. */
 typedef struct sample {
     double x, norm, weight, noise, correction;
 } sample;
@@ -80,8 +82,9 @@ static size_t take_samples(const sieve *s, size_t b, sample *out)
             entry e = s->place[k].entry[i];
             size_t pixel = plan_pixel(s->plan, s->place[k].tile, entry_offset(e));
             double w = entry_weight(e), c = (double)s->plan->correction[pixel], y = s->value[pixel], v = s->noise[pixel];
+            double norm = s->o->mean ? w : w * c, weight = s->o->mean ? w / c : w;
             if (isfinite(y + v) && w > 0 && c > 0)
-                out[n++] = (sample){ y / c, w * c, w, w * w * v, c };
+                out[n++] = (sample){ y / c, norm, weight, weight * weight * v, c };
         }
     return n;
 }

@@ -40,10 +40,10 @@ bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxaz
 }
 
 bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *header, size_t n, const bragg_nxazint_row *rows,
-                                  const double *intensity, const double *sigma, bragg_error *err)
+                                  const double *intensity, const double *sigma, const double *deviation, bragg_error *err)
 {
     return no_hdf5(path, err);
-    (void)header, (void)n, (void)rows, (void)intensity, (void)sigma;
+    (void)header, (void)n, (void)rows, (void)intensity, (void)sigma, (void)deviation;
 }
 
 bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *header, size_t *n, char *last, bragg_error *err)
@@ -99,18 +99,18 @@ static const char *label_of(bragg_axis axis)
     return axis == BRAGG_AXIS_TTH ? "2theta" : axis == BRAGG_AXIS_D ? "d" : axis == BRAGG_AXIS_R ? "r" : "q";
 }
 
-/* Centres and edges of even bins, in the unit of files. */
-static bool put_axis(hid_t file, const char *name, const double *centre, size_t n, double factor, const char *units, const char *label)
+/* Centres and edges of even bins, or of even logarithms, in the unit of files. */
+static bool put_axis(hid_t file, const char *name, const double *centre, size_t n, bool logarithmic, double factor, const char *units, const char *label)
 {
     char path[64], text[64];
     double *v = malloc((2 * n + 1) * sizeof *v), *edge = v + n;
     if (!v)
         return false;
-    double step = n > 1 ? (centre[n - 1] - centre[0]) / (double)(n - 1) : 1;
+    double span = logarithmic ? log(centre[n - 1] / centre[0]) : centre[n - 1] - centre[0], step = n > 1 ? span / (double)(n - 1) : 1;
     for (size_t k = 0; k < n; k++)
         v[k] = centre[k] / factor;
     for (size_t k = 0; k <= n; k++)
-        edge[k] = (centre[0] + ((double)k - 0.5) * step) / factor;
+        edge[k] = (logarithmic ? centre[0] * exp(((double)k - 0.5) * step) : centre[0] + ((double)k - 0.5) * step) / factor;
     snprintf(path, sizeof path, "/entry/data/%s", name);
     bool good = bragg_hdf5_put(file, path, H5T_NATIVE_DOUBLE, n, v, units, label);
     snprintf(path, sizeof path, "/entry/data/%s_edges", name);
@@ -143,10 +143,11 @@ static bool put_data(hid_t file, const bragg_nxazint_header *h)
     H5Gclose(g);
     hsize_t size[2] = { cake ? h->n_azimuth : h->n_rings, h->n_rings };
     hsize_t rows = h->n_rings * (cake ? h->n_azimuth : 1) > 1 << 16 ? 1 : ROWS_A_CHUNK;
-    good = good && put_axis(file, "radial_axis", h->x, h->n_rings, bragg_axis_factor(h->axis), units_of(h->axis), label_of(h->axis));
-    good = good && (!cake || put_axis(file, "azimuthal_axis", h->chi_rad, h->n_azimuth, BRAGG_DEG, "degrees", "azimuth"));
+    good = good && put_axis(file, "radial_axis", h->x, h->n_rings, h->logarithmic, bragg_axis_factor(h->axis), units_of(h->axis), label_of(h->axis));
+    good = good && (!cake || put_axis(file, "azimuthal_axis", h->chi_rad, h->n_azimuth, false, BRAGG_DEG, "degrees", "azimuth"));
     good = good && put_growing(file, "/entry/data/I", H5T_IEEE_F32LE, cake ? 3 : 2, size, rows, "arbitrary units", "intensity");
     good = good && put_growing(file, "/entry/data/I_errors", H5T_IEEE_F32LE, cake ? 3 : 2, size, rows, "arbitrary units", "standard error of the intensity");
+    good = good && (!h->deviations || put_growing(file, "/entry/data/I_deviations", H5T_IEEE_F32LE, cake ? 3 : 2, size, rows, "arbitrary units", "standard deviation of a pixel"));
     return good && (!h->norm || put_norm(file, h));
 }
 
@@ -171,6 +172,10 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
     time_t now = time(NULL);
     struct tm utc;
     const int one_part = 1;
+    char note[600];
+    snprintf(note, sizeof note, "Geometry convention:\nAzimuthal origin in the horizontal plane to the right of the beam position, "
+             "i.e., at 3 o'clock, seen from the sample. Positive azimuthal direction: clockwise.\n%.200s",
+             h->bins ? h->bins : "Bins are ratios of sums: counts over solid angle, polarization and pixel parts.");
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     bool good = bragg_hdf5_put_group(file, "/entry/instrument", "NXinstrument") && bragg_hdf5_put_text(file, "/entry/instrument/name", "unknown") &&
                 bragg_hdf5_put_group(file, "/entry/instrument/source", "NXsource") && bragg_hdf5_put_text(file, "/entry/instrument/source/name", "unknown") &&
@@ -178,9 +183,7 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
                 bragg_hdf5_put_group(file, "/entry/instrument/monochromator", "NXmonochromator") && bragg_hdf5_put_group(file, "/entry/reduction", "NXprocess") &&
                 bragg_hdf5_put_text(file, "/entry/reduction/program", "bragg") && bragg_hdf5_put_text(file, "/entry/reduction/version", PACKAGE_VERSION) &&
                 bragg_hdf5_put_text(file, "/entry/reduction/date", date) &&
-                bragg_hdf5_put_text(file, "/entry/reduction/note", "Geometry convention:\nAzimuthal origin in the horizontal plane to the right of the beam position, "
-                                                        "i.e., at 3 o'clock, seen from the sample. Positive azimuthal direction: clockwise.\n"
-                                                        "Bins are ratios of sums: counts over solid angle, polarization and pixel parts.") &&
+                bragg_hdf5_put_text(file, "/entry/reduction/note", note) &&
                 bragg_hdf5_put_group(file, "/entry/reduction/input", "NXparameters") && bragg_hdf5_put_text(file, "/entry/reduction/input/poni", h->poni ? h->poni : "") &&
                 bragg_hdf5_put_text(file, "/entry/reduction/input/poni_file", h->poni_name ? h->poni_name : "") &&
                 bragg_hdf5_put_text(file, "/entry/reduction/input/settings", h->settings ? h->settings : "") &&
@@ -304,13 +307,14 @@ static hid_t open_patiently(const char *path, unsigned how)
 
 /* The rows of intensities last: who sees them finds the rest. */
 bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *h, size_t n, const bragg_nxazint_row *rows, const double *intensity,
-                                  const double *sigma, bragg_error *err)
+                                  const double *sigma, const double *deviation, bragg_error *err)
 {
     bool good = false;
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     hid_t file = open_patiently(path, H5F_ACC_RDWR);
     hsize_t first = file >= 0 ? rows_of(file) : 0;
     good = file >= 0 && add_facts(file, first, n, rows) && add_rows(file, "/entry/data/I_errors", H5T_NATIVE_DOUBLE, first, n, sigma) &&
+           (!h->deviations || add_rows(file, "/entry/data/I_deviations", H5T_NATIVE_DOUBLE, first, n, deviation)) &&
            add_rows(file, "/entry/data/I", H5T_NATIVE_DOUBLE, first, n, intensity);
     good = file >= 0 && H5Fclose(file) >= 0 && good;
     bragg_hdf5_end(turn);
