@@ -613,6 +613,8 @@ static bragg_status structure_ad_hoc(bragg_pdf *p, const weights *w, polynomial 
 static bragg_status structure(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_end, polynomial *of, bragg_error *err)
 {
     bragg_status st = p->used.physical ? bragg_pdf_physical(p, c, w, low_end, err) : structure_ad_hoc(p, w, of, err);
+    if (st == BRAGG_OK && p->used.physical && p->used.band && p->sq_sigma)
+        st = sq_covariance(p, of, err); /* of its points alone: scale and corrections count as known */
     for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
         p->sq[i] = p->q[i] > 0 ? 1 + p->fq[i] / p->q[i] : 1;
     return st;
