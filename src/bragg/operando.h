@@ -144,6 +144,23 @@ typedef struct bragg_series {
     const char *provenance, *experiment; /**< texts, or NULL */
 } bragg_series;
 
+/** Processes that share one run.  All see the same files; rank 0 alone writes. */
+typedef struct bragg_peers {
+    int rank, size;
+    void *payload;
+    /** To rank 0.  The bytes are copied and nobody is waited for. */
+    bragg_status (*send)(void *payload, const void *bytes, size_t n, bragg_error *err);
+    /** Rank 0: what has come from any rank, in the order of each (free); *n is 0 when nothing
+     *  has and wait is false. */
+    bragg_status (*receive)(void *payload, bool wait, void **bytes, size_t *n, bragg_error *err);
+    /** From rank 0 to all, who all call it. */
+    bragg_status (*broadcast)(void *payload, void *bytes, size_t n, bragg_error *err);
+    bool apart;               /**< set while each works on its own: who fails then has to end the others */
+} bragg_peers;
+
+/** All return what the lowest rank that has failed says; without peers (NULL), mine. */
+bragg_status bragg_peers_agree(const bragg_peers *peers, bragg_status mine, bragg_error *err);
+
 typedef struct bragg_series_options {
     const char *store;        /**< HDF5 file that grows with the run; NULL: none */
     bool resume;              /**< go on with that file */
@@ -152,13 +169,16 @@ typedef struct bragg_series_options {
     const bragg_observer *observer;
     bool follow;              /**< go on waiting for frames until the observer says stop */
     double idle_s;            /**< or none has come for so long; 0: for ever */
+    bragg_peers *peers;       /**< who shares the run; NULL: nobody */
 } bragg_series_options;
-#define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL, false, 0 }
+#define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL, false, 0, NULL }
 
 /** Refine all; a frame that fails costs only itself.  With `follow` frames are taken as
  *  their files become complete; when they come faster than they can be fitted every
  *  second, fourth … is taken first and the rest when there is time.  STOPPED by the
- *  observer: what is done is in *out.  EDATA when not a single frame could be fitted. */
+ *  observer: what is done is in *out.  EDATA when not a single frame could be fitted.
+ *  With peers each takes the same share of neighbouring blocks, and the rows are those of
+ *  one process, bit for bit; *out is NULL on ranks other than 0. */
 bragg_status bragg_series_fit(const bragg_experiment *experiment, const char *experiment_path, bragg_frames *frames,
                               const bragg_series_options *options, bragg_series **out, bragg_error *err);
 /** The same for pattern files, without store and log. */

@@ -73,6 +73,13 @@ bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg
  *  frame, a YAML description or "gaps", for whose rings g (or NULL) says where they are: free. */
 bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
+/** Processes that mpirun or srun has started; *out is NULL for one that was started alone. */
+typedef struct cli_peers cli_peers;
+bragg_status cli_peers_begin(cli_peers **out, bragg_error *err);
+bragg_peers *cli_peers_of(cli_peers *peers);
+/** The last thing a command does; exit_status is what it will return. */
+void cli_peers_end(cli_peers *peers, int exit_status);
+
 /** The experiment as it is in force, to a file or (path NULL) to standard output; more:
  *  what the command itself takes for granted, YAML, may be NULL. */
 bragg_status cli_write_config(const bragg_experiment *experiment, const char *more, const char *path, bool force, bragg_error *err);

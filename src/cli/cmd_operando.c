@@ -15,7 +15,11 @@ typedef struct wish {
     const char *out;
     bool json, force, config, resume, follow, no_plots;
     double idle_s;
+    bragg_peers *peers;      /* NULL: nobody */
 } wish;
+
+/* One of several processes, and not the one that writes and talks. */
+static bool silent(const wish *w) { return w->peers && w->peers->rank; }
 
 /* ----------------------------------------------------------- a clean end */
 
@@ -216,23 +220,23 @@ static bragg_status prepare(const wish *w, const bragg_experiment *x, bragg_aren
 {
     if (w->resume && !w->out)
         return bragg_fail(err, BRAGG_EINVAL, "--resume: expected -o DIR with the run to go on with, found none");
-    bragg_status st = w->out ? bragg_path_make_folder(w->out, err) : BRAGG_OK;
+    bragg_status st = w->out && !silent(w) ? bragg_path_make_folder(w->out, err) : BRAGG_OK;
     o->follow = w->follow;
     o->idle_s = w->idle_s;
+    o->peers = w->peers;
     if (st < 0 || !w->out)
         return st;
     const char *csv = bragg_path_join(arena, w->out, "series.csv"), *store = bragg_path_join(arena, w->out, "series.h5");
     if (!csv || !store)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    if (!w->force && !w->resume && bragg_path_exists(csv))
-        return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", csv);
-    st = cli_write_config(x, usual_sequence(x), bragg_path_join(arena, w->out, "experiment.yaml"), w->force || w->resume, err);
-    if (st < 0)
-        return st;
     o->store = has_store() || w->resume ? store : NULL;
     o->resume = w->resume;
     o->force = w->force;
-    return BRAGG_OK;
+    if (silent(w))
+        return BRAGG_OK;
+    if (!w->force && !w->resume && bragg_path_exists(csv))
+        return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", csv);
+    return cli_write_config(x, usual_sequence(x), bragg_path_join(arena, w->out, "experiment.yaml"), w->force || w->resume, err);
 }
 
 static bragg_status operando(wish *w, const char *path, bragg_error *err)
@@ -248,7 +252,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && !w->out)
         w->out = x->directory;
     if (st == BRAGG_OK && w->config) {
-        st = cli_write_config(x, usual_sequence(x), NULL, false, err);
+        st = silent(w) ? BRAGG_OK : cli_write_config(x, usual_sequence(x), NULL, false, err);
         bragg_experiment_free(x);
         bragg_arena_free(arena);
         return st;
@@ -259,25 +263,27 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
         st = prepare(w, x, arena, &o, err);
-    if (st == BRAGG_OK && o.store)
+    if (st == BRAGG_OK && o.store && !silent(w))
         st = make_provenance(w, path, x, arena, &o.provenance, err);
+    st = bragg_peers_agree(w->peers, st, err);
     if (st == BRAGG_OK) {
         catch_signals();
         cli_observer(&bar, "frame");
+        bar.terminal = bar.terminal && !silent(w);
         bar.observer.progress = go_on;
-        bar.observer.log = talk;
+        bar.observer.log = silent(w) ? NULL : talk;
         o.observer = &bar.observer;
         st = bragg_series_fit(x, path, f, &o, &s, err);
         cli_progress_end(&bar);
     }
-    bool stopped = st == BRAGG_STOPPED;
-    if (stopped && o.store)
+    bool results = st >= 0 && s;
+    if (st == BRAGG_STOPPED && o.store)
         fprintf(stderr, "bragg operando: stopped; --resume goes on with '%s'\n", o.store);
-    if (st >= 0 && w->out)
+    if (results && w->out)
         st = write_results(w, s, x, f, o.store, &options, err);
-    if (st >= 0 && w->json)
+    if (results && st >= 0 && w->json)
         st = bragg_series_print_json(s, err);
-    else if (st >= 0)
+    else if (results && st >= 0)
         print_series(s);
     bragg_series_free(s);
     bragg_frames_free(f);
@@ -307,9 +313,15 @@ static int run(int argc, char **argv)
         return 0;
     if (st == BRAGG_OK && n != 1)
         st = bragg_fail(&err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml, found %d names", n);
+    cli_peers *peers = NULL;
+    if (st == BRAGG_OK)
+        st = cli_peers_begin(&peers, &err);
+    w.peers = cli_peers_of(peers);
     if (st == BRAGG_OK)
         st = operando(&w, argv[0], &err);
-    return cli_report(&cli_operando, st, &err);
+    int status = silent(&w) ? bragg_status_exit(st) : cli_report(&cli_operando, st, &err);
+    cli_peers_end(peers, status);
+    return status;
 }
 
 const cli_command cli_operando = { "operando", "EXPERIMENT.yaml", "refine a run of frames or patterns in sequence, beside its log", run };

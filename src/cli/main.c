@@ -37,6 +37,11 @@
 #else
 #define WITH_SERVER "no libmicrohttpd"
 #endif
+#ifdef HAVE_MPI
+#define WITH_MPI "MPI"
+#else
+#define WITH_MPI "no MPI"
+#endif
 
 static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_index, &cli_cards, &cli_refine, &cli_operando, &cli_report_page, &cli_serve, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot, &cli_sources };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -55,7 +60,7 @@ static void print_version(void)
     printf("GSL %s, %.22s, Cairo %s, Pango %s, Jansson %s, OpenMP with %d threads\n", gsl_version, TIFFGetVersion(), cairo_version_string(),
            pango_version_string(), JANSSON_VERSION, bragg_thread_count());
     printf("SQLite %s, cfitsio, spglib, xraylib, cif_api, libxml2, libyaml, zlib, xxHash\n", sqlite3_libversion());
-    printf("optional: %s, %s, %s, %s, %s\n", WITH_HDF5, WITH_CBF, WITH_XYLIB, WITH_UPLOT, WITH_SERVER);
+    printf("optional: %s, %s, %s, %s, %s, %s\n", WITH_HDF5, WITH_CBF, WITH_XYLIB, WITH_UPLOT, WITH_SERVER, WITH_MPI);
     printf("GPL-3.0-or-later; the cards of the Materials Project are CC BY 4.0\n");
 }
 

@@ -106,6 +106,22 @@ bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
 /* series NULL: as it stands; else with its log, in a file of its size. */
 bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err);
 
+/* share.c: processes that share a run */
+bool bragg_peers_several(const bragg_peers *p);
+bool bragg_peers_other(const bragg_peers *p); /* not the one that writes */
+/* A frame on its way to the one that writes; columns and points are known to both. */
+typedef struct seq_parcel {
+    size_t k, columns, points;  /* points 0: no curves */
+    const double *row;
+    char message[256];
+    seq_curves curves;          /* to be sent: observed, calculated, sigma in one piece */
+    void *bytes;                /* of a received one: free */
+} seq_parcel;
+bragg_status bragg_share_send(const bragg_peers *p, const seq_parcel *parcel, bragg_error *err);
+bragg_status bragg_share_end(const bragg_peers *p, bragg_status st, bragg_error *err);
+/* A parcel if one has come; *end: a rank has no more.  An error of its is returned. */
+bragg_status bragg_share_receive(const bragg_peers *p, bool wait, seq_parcel *parcel, bool *came, bool *end, bragg_error *err);
+
 /* follow.c */
 typedef struct seq_watch seq_watch;
 typedef enum bragg_whole { BRAGG_NOT_WHOLE_YET, BRAGG_WHOLE, BRAGG_NEVER_WHOLE } bragg_whole;

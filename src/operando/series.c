@@ -21,7 +21,7 @@ typedef struct run {
     bragg_pattern *template;     /* every worker is made with it */
     const seq_shape *shape;
     double usual;
-    size_t n_blocks;
+    size_t n_blocks, first_block; /* first: of this process */
     size_t *anchor;              /* a block each: its first fitted position, or SIZE_MAX */
     double *rows;                /* a frame each; status pending: to be done; of room frames */
     size_t room;
@@ -34,6 +34,7 @@ typedef struct run {
     size_t n_idle;
     size_t done;
     bool stop;
+    int ended;                   /* ranks that have sent all they had */
 } run;
 
 const char *bragg_frame_status_name(bragg_frame_status status)
@@ -119,18 +120,59 @@ static bragg_status keep(run *r, size_t k, const double *row, const char *messag
     return r->store ? bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err) : BRAGG_OK;
 }
 
+static bragg_status take(run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
+{
+    bragg_status st = keep(r, k, row, message, c, err);
+    r->done++;
+    if (*message)
+        bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", bragg_frames_item(r->frames, k)->file, message);
+    if (!bragg_progress(r->o->observer, r->done, r->n))
+        r->stop = true;
+    return st;
+}
+
+static seq_parcel parcel_of(const run *r) { return (seq_parcel){ .columns = r->shape->columns, .points = r->o->store ? r->n_grid : 0 }; }
+
+static bragg_status send_frame(const run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
+{
+    seq_parcel t = parcel_of(r);
+    if (!bragg_peers_other(r->o->peers))
+        return BRAGG_OK;
+    t.k = k;
+    t.row = row;
+    memcpy(t.message, message, sizeof t.message);
+    if (t.points)
+        t.curves = *c;
+    return bragg_share_send(r->o->peers, &t, err);
+}
+
+/* Frames that other processes have fitted, as many as have come, or until all have ended. */
+static bragg_status take_parcels(run *r, bool wait, bragg_error *err)
+{
+    const bragg_peers *p = r->o->peers;
+    bragg_status st = BRAGG_OK;
+    for (bool came = true, end; bragg_peers_several(p) && p->apart && !p->rank && came && st == BRAGG_OK && r->ended < p->size - 1;) {
+        seq_parcel t = parcel_of(r);
+        st = bragg_share_receive(p, wait, &t, &came, &end, err);
+        r->ended += end;
+        if (came && !end && st == BRAGG_OK)
+            st = t.k < r->n ? take(r, t.k, t.row, t.message, &t.curves, err) : bragg_fail(err, BRAGG_EINTERNAL, "peers: frame %zu of %zu", t.k, r->n);
+        free(t.bytes);
+    }
+    return st;
+}
+
 static bragg_status commit(run *r, size_t position, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
     size_t k = frame_at(r, position);
     bragg_status st = BRAGG_OK;
 #pragma omp critical(bragg_operando_commit)
     {
-        st = keep(r, k, row, message, c, err);
-        r->done++;
-        if (*message)
-            bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s: %s", bragg_frames_item(r->frames, k)->file, message);
-        if (!bragg_progress(r->o->observer, r->done, r->n))
-            r->stop = true;
+        st = take(r, k, row, message, c, err);
+        if (st == BRAGG_OK)
+            st = send_frame(r, k, row, message, c, err);
+        if (st == BRAGG_OK)
+            st = take_parcels(r, false, err);
     }
     return st;
 }
@@ -169,7 +211,7 @@ static bragg_status compute(run *r, seq_worker *w, size_t position, const double
 static bragg_status make_curves(const run *r, seq_curves *c, bragg_error *err)
 {
     *c = (seq_curves){ NULL, NULL, NULL };
-    if (!r->store)
+    if (!r->o->store)
         return BRAGG_OK;
     c->observed = malloc((3 * r->n_grid + 1) * sizeof(float));
     c->calculated = c->observed ? c->observed + r->n_grid : NULL;
@@ -365,9 +407,56 @@ static bragg_status run_block(run *r, size_t b, bragg_error *err)
 
 static bragg_status run_blocks(void *payload, size_t first, size_t last, bragg_error *err)
 {
+    run *r = payload;
     bragg_status st = BRAGG_OK;
     for (size_t b = first; b < last && st == BRAGG_OK; b++)
-        st = run_block(payload, b, err);
+        st = run_block(r, r->first_block + b, err);
+    return st;
+}
+
+/* ------------------------------------------------------- other processes */
+
+/* What stands in the store and all anchors, from the one that has them to all. */
+static bragg_status share_anchors(run *r, bragg_status st, bragg_error *err)
+{
+    bragg_peers *p = r->o->peers;
+    char stop = r->stop;
+    if (!bragg_peers_several(p))
+        return st;
+    st = bragg_peers_agree(p, st, err);
+    if (st >= 0)
+        st = p->broadcast(p->payload, &stop, 1, err);
+    if (st >= 0)
+        st = p->broadcast(p->payload, r->rows, r->n * r->shape->columns * sizeof *r->rows, err);
+    r->stop = stop;
+    p->apart = st >= 0;
+    for (size_t b = 0; st >= 0 && p->rank && b < r->n_blocks; b++) {
+        r->anchor[b] = SIZE_MAX;
+        for (size_t k = b * r->plan.block; k < block_end(r, b) && r->anchor[b] == SIZE_MAX && !is_pending(row_at(r, k)); k++)
+            if (is_done(row_at(r, k)))
+                r->anchor[b] = k;
+    }
+    return st;
+}
+
+/* Blocks that stand side by side, as many for each. */
+static bragg_status run_share(run *r, bragg_error *err)
+{
+    bragg_peers *p = r->o->peers;
+    size_t last = r->n_blocks;
+    if (bragg_peers_several(p)) {
+        r->first_block = r->n_blocks * (size_t)p->rank / (size_t)p->size;
+        last = r->n_blocks * (size_t)(p->rank + 1) / (size_t)p->size;
+    }
+    bragg_status st = last > r->first_block && !r->stop ? bragg_parallel_for(last - r->first_block, 1, run_blocks, r, err) : BRAGG_OK;
+    if (bragg_peers_other(p)) {
+        bragg_status sent = bragg_share_end(p, st, err);
+        p->apart = false;
+        return st < 0 ? st : sent;
+    }
+    st = st < 0 ? st : take_parcels(r, true, err);
+    if (p && st >= 0)
+        p->apart = false;
     return st;
 }
 
@@ -943,6 +1032,8 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
     for (size_t k = 0; k < x->n_phases; k++)
         r.fresh |= x->phase[k].extract;
     bragg_status st = check_first(x, experiment_path, &r.plan, err);
+    if (st == BRAGG_OK && r.o->follow && bragg_peers_several(r.o->peers))
+        st = bragg_fail(err, BRAGG_EINVAL, "--follow: expected one process, found %d", r.o->peers->size);
     if (st == BRAGG_OK && r.o->follow)
         st = await_first(&r, err);
     if (st == BRAGG_OK && !bragg_frames_count(frames))
@@ -953,14 +1044,23 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         st = lay_out(&r, err);
     if (st == BRAGG_OK)
         st = make_grid(&r, err);
-    if (st == BRAGG_OK)
+    bool other = bragg_peers_other(r.o->peers);
+    if (st == BRAGG_OK && !other)
         st = open_store(&r, experiment_path, err);
+    st = bragg_peers_agree(r.o->peers, st, err);
     if (st == BRAGG_OK && r.o->follow)
         st = follow(&r, err);
+    if (st == BRAGG_OK && !r.o->follow) {
+        st = other ? BRAGG_OK : run_anchors(&r, err);
+        st = share_anchors(&r, st, err);
+    }
     if (st == BRAGG_OK && !r.o->follow)
-        st = run_anchors(&r, err);
-    if (st == BRAGG_OK && !r.stop && !r.o->follow)
-        st = bragg_parallel_for(r.n_blocks, 1, run_blocks, &r, err);
+        st = run_share(&r, err);
+    if (other) {
+        tidy(&r);
+        bragg_series_free(r.s);
+        return st;
+    }
     if (st == BRAGG_OK && !r.stop && !r.o->follow && r.plan.propagate)
         st = mend(&r, err);
     if (st == BRAGG_OK)
