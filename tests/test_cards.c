@@ -143,6 +143,34 @@ START_TEST(indices_are_those_that_people_write)
 }
 END_TEST
 
+START_TEST(cards_say_what_is_wrong_with_their_structures)
+{
+    static const struct { const char *name; unsigned flags; const char *text; } known[] = {
+        { "BiSb_50_50", BRAGG_CARD_PARTIAL | BRAGG_CARD_DISORDER, "partial occupancies, disorder" }, { "K3Bi_hex", BRAGG_CARD_COMPUTED, "computed structure" },
+        { "PbSO4", 0, "" }, { "LaOH3", 0, "" } };
+    bragg_cards *set = bundled();
+    char flags[160];
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        bragg_card *c = card_named(set, known[i].name);
+        ck_assert_msg(c->flags == known[i].flags, "%s: %u", c->name, c->flags);
+        ck_assert_str_eq(bragg_card_flags_text(c->flags, flags), known[i].text);
+        bragg_card_free(c);
+    }
+    bragg_cards_free(set);
+    char *text = whole_file(bundled_file("cif/LaOH3.cif")), *site = strstr(text, "\nH1 ");
+    bragg_cards_report r;
+    ck_assert_ptr_nonnull(site);
+    site[1] = 0;
+    write_text(in_work("bare.cif"), text);
+    set = set_of(in_work("bare.cif"), &r);
+    bragg_card *c = card_named(set, "bare");
+    ck_assert_uint_eq(c->flags, BRAGG_CARD_NO_HYDROGEN);
+    bragg_card_free(c);
+    bragg_cards_free(set);
+    free(text);
+}
+END_TEST
+
 /* I/Ic printed on the PDF's cards 27-1402 and 21-1276. */
 START_TEST(reference_intensity_ratios_are_those_of_the_literature)
 {
@@ -729,6 +757,7 @@ int main(void)
     tcase_set_timeout(all, 280);
     tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
     tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
+    tcase_add_test(all, cards_say_what_is_wrong_with_their_structures);
     tcase_add_test(all, indices_are_those_that_people_write);
     tcase_add_test(all, reference_intensity_ratios_are_those_of_the_literature);
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);

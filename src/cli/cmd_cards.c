@@ -185,6 +185,17 @@ static json_t *card_json(const bragg_card *c, bool lines)
     return o;
 }
 
+/* Edges, and the angles that the crystal system does not fix. */
+static void cell_text(const bragg_cell *c, char text[80])
+{
+    int used = snprintf(text, 80, "%.3f %.3f %.3f", c->a, c->b, c->c);
+    for (int k = 0; k < 3; k++) {
+        double angle = (&c->alpha)[k] / BRAGG_DEG;
+        if (fabs(angle - 90) > 0.005 && fabs(angle - 120) > 0.005)
+            used += snprintf(text + used, (size_t)(80 - used), " %.2f", angle);
+    }
+}
+
 static void print_row(const bragg_card *c)
 {
     char cell[80] = "", number[24] = "";
@@ -192,14 +203,14 @@ static void print_row(const bragg_card *c)
     for (size_t k = 1; k < c->n_lines; k++)
         top = c->line[k].intensity > top->intensity ? &c->line[k] : top;
     if (c->cell.a > 0)
-        snprintf(cell, sizeof cell, "%.3f%s%.3f%s%.3f", c->cell.a, " ", c->cell.b, " ", c->cell.c);
+        cell_text(&c->cell, cell);
     if (*c->pdf)
         snprintf(number, sizeof number, "PDF#%s", c->pdf);
     else if (*c->cod)
         snprintf(number, sizeof number, "COD %s", c->cod);
     else if (*c->icsd)
         snprintf(number, sizeof number, "ICSD %s", c->icsd);
-    printf("%-20s %-18s %-14s %-24s %7.4f  %s\n", c->name, c->formula, c->space_group, cell, top->d_ang, number);
+    printf("%-20s %-18s %-14s %-27s %7.4f  %s\n", c->name, c->formula, c->space_group, cell, top->d_ang, number);
 }
 
 static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter *f, bool json, bragg_error *err)
@@ -209,7 +220,7 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     json_t *all = json ? json_array() : NULL;
     bragg_status st = bragg_cards_list(set, f, &ids, &n, err);
     if (st == BRAGG_OK && !json && n)
-        printf("%-20s %-18s %-14s %-24s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom)", "d(top)", "number");
+        printf("%-20s %-18s %-14s %-27s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom), angles", "d(top)", "number");
     for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
         bragg_card *c;
         st = bragg_cards_card(set, ids[k], &c, err);
