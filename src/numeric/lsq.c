@@ -147,17 +147,23 @@ CLONES static void add_products(size_t m, const size_t *restrict touched, size_t
     }
 }
 
-/* Columns that are not all zero in a block: an intensity is known to few of them. */
-static size_t find_touched(size_t m, const double *j, size_t *touched)
+/* Columns that are not all zero in a block, an intensity is known to few of them, and
+ * their products with the residuals, added to g. */
+CLONES static size_t find_touched(size_t m, const double *restrict j, const double *restrict r, size_t *restrict touched, double *restrict g)
 {
     size_t n = 0;
     for (size_t k = 0; k < m; k++) {
         const double *x = j + k * BRAGG_LSQ_BLOCK;
-        int i = 0;
-        while (i < BRAGG_LSQ_BLOCK && x[i] == 0)
-            i++;
-        if (i < BRAGG_LSQ_BLOCK)
-            touched[n++] = k;
+        double size = 0, s = 0;
+#pragma omp simd reduction(+ : size, s)
+        for (int i = 0; i < BRAGG_LSQ_BLOCK; i++) {
+            size += fabs(x[i]);
+            s += r[i] * x[i];
+        }
+        if (size == 0)
+            continue;
+        touched[n++] = k;
+        g[k] += s;
     }
     return n;
 }
@@ -197,13 +203,7 @@ static bragg_status one_block(bragg_lsq *l, size_t first, double *r, double *j, 
     if (st < 0)
         return st;
     lane[0] += apply_loss(l, last - first, r, j);
-    size_t n = find_touched(m, j, touched);
-    for (size_t k = 0; k < n; k++) {
-        double s = 0;
-        for (int i = 0; i < BRAGG_LSQ_BLOCK; i++)
-            s += r[i] * j[touched[k] * BRAGG_LSQ_BLOCK + i];
-        lane[1 + touched[k]] += s;
-    }
+    size_t n = find_touched(m, j, r, touched, lane + 1);
     add_products(m, touched, n, j, lane + 1 + m);
     if (l->jacobian)
         keep_rows(l, first, last - first, r, j);
@@ -266,29 +266,39 @@ static bool is_held(const bragg_lsq *l, size_t k)
            (p->value >= p->upper && l->now.g[k] < 0);
 }
 
+CLONES static double dot(const double *restrict x, const double *restrict y, size_t n)
+{
+    double s = 0;
+#pragma omp simd reduction(+ : s)
+    for (size_t i = 0; i < n; i++)
+        s += x[i] * y[i];
+    return s;
+}
+
+CLONES static void add_multiple(double *restrict y, const double *restrict x, size_t n, double by)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        y[i] += by * x[i];
+}
+
 /* Cholesky in place (lower triangle, row-major) and solution; false when a is
  * not positive definite, which GSL's would report through its aborting handler. */
 static bool solve_cholesky(size_t n, double *a, double *b)
 {
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j <= i; j++) {
-            double s = a[i * n + j];
-            for (size_t k = 0; k < j; k++)
-                s -= a[i * n + k] * a[j * n + k];
+            double s = a[i * n + j] - dot(a + i * n, a + j * n, j);
             if (i == j && !(s > 0))
                 return false;
             a[i * n + j] = i == j ? sqrt(s) : s / a[j * n + j];
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < i; k++)
-            b[i] -= a[i * n + k] * b[k];
-        b[i] /= a[i * n + i];
-    }
+    for (size_t i = 0; i < n; i++)
+        b[i] = (b[i] - dot(a + i * n, b, i)) / a[i * n + i];
     for (size_t i = n; i-- > 0;) {
-        for (size_t k = i + 1; k < n; k++)
-            b[i] -= a[k * n + i] * b[k];
         b[i] /= a[i * n + i];
+        add_multiple(b, a + i * n, i, -b[i]);
     }
     return true;
 }
@@ -481,6 +491,16 @@ static bool look_undamped(bragg_lsq *l, double *predicted)
     return false;
 }
 
+/* After a step that failed.  Of a matrix with a unit diagonal less than this damps
+ * nothing that a model has, and to rise there by and by costs an evaluation each. */
+static const double least_damping = 1e-3;
+
+static void raise_damping(bragg_lsq *l)
+{
+    l->mu = fmax(l->mu * l->nu, least_damping);
+    l->nu *= 2;
+}
+
 bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
 {
     bool looked = false;
@@ -490,7 +510,7 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
         return st;
     if (l->m == 0)
         return BRAGG_CONVERGED;
-    for (; l->mu < 1e12; l->mu *= l->nu, l->nu *= 2) {
+    for (; l->mu < 1e12; raise_damping(l)) {
         double predicted;
         if (!find_step(l, &predicted))
             continue;
@@ -544,7 +564,7 @@ static bragg_status invert(bragg_lsq *l, bragg_error *err)
     gsl_matrix *a = gsl_matrix_calloc(m, m), *v = gsl_matrix_alloc(m, m);
     gsl_vector *lambda = gsl_vector_alloc(m);
     gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(m);
-    double *d = malloc(m * sizeof *d);
+    double *d = malloc(2 * m * sizeof *d), *w = d ? d + m : NULL;
     bool room = a && v && lambda && work && d;
     for (size_t i = 0; room && i < m; i++) {
         double length = sqrt(l->now.a[i * m + i]);
@@ -565,9 +585,13 @@ static bragg_status invert(bragg_lsq *l, bragg_error *err)
             continue;
         }
         for (size_t i = 0; i < m; i++)
-            for (size_t j = 0; j < m; j++)
-                l->inverse[i * m + j] += gsl_matrix_get(v, i, e) * gsl_matrix_get(v, j, e) / (value * d[i] * d[j]);
+            w[i] = gsl_matrix_get(v, i, e) / d[i];
+        for (size_t i = 0; i < m; i++)
+            add_multiple(l->inverse + i * m, w, i + 1, w[i] / value);
     }
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = i + 1; j < m; j++)
+            l->inverse[i * m + j] = l->inverse[j * m + i];
     gsl_matrix_free(a);
     gsl_matrix_free(v);
     gsl_vector_free(lambda);

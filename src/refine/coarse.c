@@ -63,7 +63,7 @@ bragg_status bragg_refine_coarsen(bragg_model *m, double bins_a_width, fine_poin
         if (by > 1)
             bin_points(h, by, (h->x[h->n - 1] - h->x[0]) / (double)(h->n - 1));
     }
-    *out = f;
+    *out = st == BRAGG_OK ? f : NULL;
     if (st == BRAGG_OK)
         bragg_refine_place_residuals(m);
     else

@@ -247,7 +247,7 @@ static bragg_status search_broadened(run *r, const bool *wanted, const bragg_par
             t->at[i].value = before->at[i].value > 0 ? before->at[i].value : 1;
     }
     bragg_status st = bragg_run_coarse(r, 3, err);
-    return st == BRAGG_ENOCONV || st == BRAGG_EDATA ? BRAGG_OK : st;
+    return st == BRAGG_ENOCONV || st == BRAGG_EDATA || st == BRAGG_CONVERGED ? BRAGG_OK : st;
 }
 
 /* Fit of scales, background, cells and shifts; what stalls is left as it is. */
@@ -265,18 +265,57 @@ void bragg_run_take_values(bragg_params *to, const bragg_params *from)
         to->at[i].value = from->at[i].value;
 }
 
+/* Misfit against what stands above the background, at the last calculation. */
+static double net_misfit(const bragg_model *m, double chi2)
+{
+    double sum = 0;
+    for (size_t k = 0; k < m->n_histograms; k++) {
+        const histogram *h = &m->histogram[k];
+        for (size_t i = 0; i < h->n; i++)
+            sum += pow((h->y[i] - bragg_refine_background(m, h, i)) * h->weight[i], 2);
+    }
+    return sqrt(chi2 / sum);
+}
+
+/* Where the straight way has found the lines, widths are all that is still wrong: with
+ * them the pattern fits, and there is nothing to search for.  Else the values stay. */
+static const double lines_found = 0.2;
+
+static bragg_status look_with_widths(run *r, const bool *wanted, const bragg_params *before, const bragg_params *straight, bool *found, bragg_error *err)
+{
+    bragg_params *t = &r->model->params;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    size_t row;
+    *found = false;
+    if (bragg_refine_extracts(r->model)) /* intensities of their own fit wrong lines, too */
+        return BRAGG_OK;
+    bragg_run_free(r, wanted, 2);
+    bragg_status st = bragg_run_coarse(r, 3, &ignored);
+    if (st == BRAGG_ENOMEM || st == BRAGG_STOPPED)
+        return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : st;
+    *found = st >= 0 && !bragg_run_absurd(t, before, &row) && net_misfit(r->model, r->chi2) < lines_found;
+    if (!*found)
+        bragg_run_take_values(t, straight);
+    return BRAGG_OK;
+}
+
 static bragg_status search_cells(run *r, const bool *wanted, const bragg_params *before, bragg_params *straight, bragg_error *err)
 {
     static const double spread[] = { 0.02, 0.012, 0.008, 0.0055, 0.0037, 0.0025, 0.0015, 0.0006 };
     bragg_params *t = &r->model->params;
     double plain, found = INFINITY;
+    bool at_once = false;
     narrow_cells(t, wanted, before, true);
     bragg_status st = fit_cells(r, wanted, &plain, err);
     if (st < 0 && st != BRAGG_ENOCONV)
         return st;
     st = bragg_params_copy(straight, t, err);
     if (st == BRAGG_OK)
-        bragg_run_take_values(t, before);
+        st = look_with_widths(r, wanted, before, straight, &at_once, err);
+    if (st != BRAGG_OK || (at_once && narrow_cells(t, wanted, before, false)))
+        return st;
+    bragg_run_take_values(t, before);
+    r->searching = true;
     for (size_t k = 0; k < sizeof spread / sizeof *spread && st == BRAGG_OK; k++)
         st = search_broadened(r, wanted, before, spread[k], false, err);
     for (size_t i = 0; i < t->n && st == BRAGG_OK; i++)
@@ -390,11 +429,12 @@ bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err)
         return BRAGG_OK;
     bragg_status st = bragg_params_copy(&before, t, err);
     if (st == BRAGG_OK) {
-        r->searching = true;
         st = search_cells(r, wanted, &before, &straight, err);
         for (size_t k = 0; k < r->model->n_phases && st >= 0; k++)
-            if (is_lost(r, wanted, k))
+            if (is_lost(r, wanted, k)) {
+                r->searching = true;
                 st = find_lost(r, wanted, k, err);
+            }
         r->searching = false;
         narrow_cells(t, wanted, &before, false);
     }
@@ -417,6 +457,24 @@ void bragg_run_start_samples(bragg_params *t, const bool *wanted)
     }
 }
 
+/* The last stage begins where averaged points end, a third of the work, if that is better. */
+static bragg_status approach(run *r, bragg_error *err)
+{
+    bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    if (bragg_refine_extracts(r->model) || bragg_refine_has_pawley(r->model))
+        return BRAGG_OK;
+    bragg_status st = bragg_params_copy(&before, t, err);
+    if (st < 0)
+        return st;
+    double was = bragg_run_chi2(r->model);
+    st = bragg_run_coarse(r, 3, &ignored);
+    if (!(r->chi2 < was))
+        bragg_run_take_values(t, &before);
+    bragg_params_free(&before);
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
+}
+
 /* One stage; before the last, one that ends worse than it began is taken back: what it
  * freed is freed again later, from better ground. */
 static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_error *err)
@@ -430,6 +488,8 @@ static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_erro
     if (st < 0)
         return st;
     snprintf(step.name, sizeof step.name, "%s", bragg_run_stage_names[stage]);
+    if (last && r->opt->stages && (st = approach(r, &cause)) < 0)
+        return bragg_fail(err, st, "%s", cause.text);
     st = last ? bragg_run_once(r, true, &cause) : bragg_run_coarse(r, 3, &cause);
     r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
     step.cycles = bragg_lsq_cycles(r->lsq);
@@ -437,7 +497,7 @@ static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_erro
     const char *absurd = last ? NULL : bragg_run_absurd(t, &before, &row);
     if (absurd)
         snprintf(step.why, sizeof step.why, "%.80s is %.4g, %s", t->at[row].name, t->at[row].value, absurd);
-    else if (!last && stage > 0 && r->chi2 > was * (1 + 1e-4) && !bragg_refine_extracts(r->model))
+    else if (!last && stage > 0 && r->chi2 > was * 1.01 /* averaged points tell no less */ && !bragg_refine_extracts(r->model))
         snprintf(step.why, sizeof step.why, "the fit is worse, Rwp was %.3f %%", 100 * sqrt(was / bragg_run_weighted_sum(r->model)));
     if (*step.why) {
         step.kept = false;

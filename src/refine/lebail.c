@@ -34,7 +34,7 @@ static double step_at(const histogram *h, size_t i)
  * of one extraction: peak k's begin at start[k]. */
 typedef struct profiles {
     size_t n, *peak, *start;  /* peaks whose intensity is extracted, where their profiles begin */
-    double *p, *background, *step, *net, *rest; /* rest: what the other peaks add up to */
+    double *p, *background, *step, *net, *rest, *above; /* rest: what the other peaks add up to */
 } profiles;
 
 static void free_profiles(profiles *f)
@@ -44,15 +44,31 @@ static void free_profiles(profiles *f)
     free(f->background);
 }
 
-static void add_scaled_peak(const peak *e, const double *p, double *to)
+CLONES static void add_scaled(double *restrict to, const double *restrict p, size_t n, double by)
 {
-    for (size_t i = e->first; i < e->last; i++)
-        to[i] += e->intensity * p[i - e->first];
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        to[i] += by * p[i];
+}
+
+static void add_scaled_peak(const peak *e, const double *p, double *to) { add_scaled(to + e->first, p, e->last - e->first, e->intensity); }
+
+/* Sums of p a and p b. */
+CLONES static void two_sums(const double *restrict p, const double *restrict a, const double *restrict b, size_t n, double sum[2])
+{
+    double s = 0, t = 0;
+#pragma omp simd reduction(+ : s, t)
+    for (size_t i = 0; i < n; i++) {
+        s += p[i] * a[i];
+        t += p[i] * b[i];
+    }
+    sum[0] = s;
+    sum[1] = t;
 }
 
 static bragg_status make_profiles(const bragg_model *m, const histogram *h, profiles *f, bragg_error *err)
 {
-    *f = (profiles){ .peak = calloc(2 * h->n_peaks + 1, sizeof *f->peak), .background = calloc(5 * h->n + 1, sizeof *f->p) };
+    *f = (profiles){ .peak = calloc(2 * h->n_peaks + 1, sizeof *f->peak), .background = calloc(6 * h->n + 1, sizeof *f->p) };
     size_t total = 0;
     f->start = f->peak + h->n_peaks;
     for (size_t k = 0; f->peak && k < h->n_peaks; k++) {
@@ -68,11 +84,12 @@ static bragg_status make_profiles(const bragg_model *m, const histogram *h, prof
     f->step = f->background + h->n;
     f->net = f->step + h->n;
     f->rest = f->net + h->n;
+    f->above = f->rest + h->n;
     for (size_t i = 0; i < h->n; i++) {
         f->background[i] = bragg_refine_background(m, h, i);
         f->step[i] = step_at(h, i);
     }
-    double *one = f->rest + h->n;
+    double *one = f->above + h->n;
     for (size_t k = 0, j = 0; k < h->n_peaks; k++) {
         const peak *e = &h->peak[k];
         bool own = j < f->n && f->peak[j] == k;
@@ -96,20 +113,15 @@ static void add_peaks(const histogram *h, const profiles *f)
  * and its calculated intensity, both over the points in range. */
 static void share_points(const histogram *h, const profiles *f, double *observed, double *calculated)
 {
-    for (size_t i = 0; i < h->n; i++) /* from here the ratio of observed to calculated, less one */
-        f->net[i] = f->net[i] > 0 ? (h->y[i] - f->background[i]) / f->net[i] - 1 : 0;
+    for (size_t i = 0; i < h->n; i++) /* from here the ratio of observed to calculated, less one, by the step */
+        f->net[i] = f->net[i] > 0 ? f->step[i] * ((h->y[i] - f->background[i]) / f->net[i] - 1) : 0;
     for (size_t j = 0; j < f->n; j++) {
         size_t k = f->peak[j];
         const peak *e = &h->peak[k];
-        const double *p = f->p + f->start[j];
-        double sum = 0, more = 0;
-        for (size_t i = e->first; i < e->last; i++) {
-            double part = p[i - e->first] * f->step[i];
-            sum += part;
-            more += part * f->net[i];
-        }
-        calculated[k] = e->intensity * sum;
-        observed[k] = e->intensity * (sum + more);
+        double sum[2];
+        two_sums(f->p + f->start[j], f->step + e->first, f->net + e->first, e->last - e->first, sum);
+        calculated[k] = e->intensity * sum[0];
+        observed[k] = e->intensity * (sum[0] + sum[1]);
     }
 }
 
@@ -120,18 +132,18 @@ static void share_points(const histogram *h, const profiles *f, double *observed
  * the same way. */
 static void project_points(const histogram *h, const profiles *f, double *observed, double *calculated)
 {
+    for (size_t i = 0; i < h->n; i++) {
+        double w = h->weight[i] * h->weight[i];
+        f->net[i] *= w;
+        f->above[i] = w * (h->y[i] - f->background[i]);
+    }
     for (size_t j = 0; j < f->n; j++) {
         size_t k = f->peak[j];
         const peak *e = &h->peak[k];
-        const double *p = f->p + f->start[j];
-        double above = 0, below = 0;
-        for (size_t i = e->first; i < e->last; i++) {
-            double part = p[i - e->first] * h->weight[i] * h->weight[i];
-            above += part * (h->y[i] - f->background[i]);
-            below += part * f->net[i];
-        }
-        observed[k] = e->intensity * above;
-        calculated[k] = e->intensity * below;
+        double sum[2];
+        two_sums(f->p + f->start[j], f->above + e->first, f->net + e->first, e->last - e->first, sum);
+        observed[k] = e->intensity * sum[0];
+        calculated[k] = e->intensity * sum[1];
     }
 }
 

@@ -164,7 +164,7 @@ struct bragg_model {
 
 #pragma GCC visibility push(hidden) /* shared by the files of this folder only */
 
-/* prepare and residuals of the problem (calculate.c) */
+/* prepare (calculate.c) and residuals (block.c) of the problem */
 bragg_status bragg_refine_prepare(void *payload, const bragg_params *params, const bragg_lsq_layout *layout,
                             bragg_error *err);
 bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, double *r, double *jacobian,

@@ -8,9 +8,16 @@
  * arrays of `shapes_at`: the profile P and its derivatives. */
 
 typedef struct shapes_at {
-    double *restrict p, *restrict position, *restrict fwhm, *restrict eta;
+    double *restrict p, *restrict position, *restrict gauss, *restrict lorentz;
     double *restrict axial[2]; /* S/L, H/L; NULL when they do not move */
 } shapes_at;
+
+/* Width, mixture and factor of a profile; its derivatives with respect to them are wanted
+ * with respect to the widths of Gaussian and Lorentzian that they come from. */
+typedef struct shape {
+    double fwhm, eta, scale;
+    double mix[4]; /* d fwhm / d Gaussian, Lorentzian width; d eta */
+} shape;
 
 /* exp(x) for x <= 0 in a form that vectorizes: 2^k times the Taylor series of the
  * rest, |rest| < ln2 / 2, whose 11th power over 11! is 2e-13. */
@@ -32,15 +39,13 @@ static inline __attribute__((always_inline)) double exp_of_negative(double x)
 
 #pragma GCC visibility push(hidden)
 
-/* One node of weight w at x0: dw and dx0 its derivatives with respect to the
+/* Adds one node of weight w at x0: dw and dx0 its derivatives with respect to the
  * position, S/L and H/L. */
-void bragg_shape_near(const double *x, size_t n, double x0, double w, const double dx0[3], const double dw[3], double fwhm, double eta,
-                      double scale, const shapes_at *to);
-/* All nodes seen from afar, where the Gaussian is nothing and the Lorentzian so
- * smooth that the nodes' mean place x0 and variance m2 tell all. */
-void bragg_shape_far(const double *x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3], double fwhm, double eta,
-                     double scale, const shapes_at *to);
-/* The values alone of both. */
+void bragg_shape_near(const double *x, size_t n, double x0, double w, const double dx0[3], const double dw[3], const shape *of, const shapes_at *to);
+/* Sets what all nodes are seen from afar, where the Gaussian is nothing and the Lorentzian
+ * so smooth that the nodes' mean place x0 and variance m2 tell all. */
+void bragg_shape_far(const double *x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3], const shape *of, const shapes_at *to);
+/* Adds the values alone of both. */
 void bragg_shape_near_values(const double *x, size_t n, double x0, double w, double fwhm, double eta, double scale, double *p);
 void bragg_shape_far_values(const double *x, size_t n, double x0, double m2, double fwhm, double eta, double scale, double *p);
 
