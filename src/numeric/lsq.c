@@ -523,9 +523,15 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
             return BRAGG_CONVERGED;
         bragg_error ignored = BRAGG_ERROR_INIT;
         move_by_delta(l);
-        if (evaluate(l, &l->trial, &ignored) >= 0 && l->trial.chi2 < l->now.chi2) {
+        st = evaluate(l, &l->trial, &ignored);
+        if (st >= 0 && l->trial.chi2 < l->now.chi2) {
             accept(l, (l->now.chi2 - l->trial.chi2) / predicted);
             return BRAGG_OK;
+        }
+        /* so small a fall drowns in rounding, the step is as good as ever */
+        if (st >= 0 && predicted < 1e-13 * l->now.chi2 && l->trial.chi2 < l->now.chi2 * (1 + 1e-13)) {
+            accept(l, 1);
+            return BRAGG_CONVERGED;
         }
         move_back(l);
         if (ignored.status == BRAGG_ENOMEM)
