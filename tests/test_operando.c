@@ -241,6 +241,83 @@ START_TEST(cells_follow_the_truth_within_their_esds)
 }
 END_TEST
 
+/* The run again, K3Bi as little and as broad as that in every frame, and an experiment that
+ * expects it sharp. */
+static void make_faint(const char *name, const char *row, double scale, double width, const char *refine)
+{
+    enum { FAINT = 6 };
+    char text[64], command[400];
+    bragg_experiment *x;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(command, sizeof command, "rm -rf '%s/faint'", folder);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert(bragg_path_make_folder(in_folder("faint"), &err) == BRAGG_OK);
+    ck_assert_msg(bragg_experiment_read(in_folder("e.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    for (int k = 0; k < FAINT; k++) {
+        bragg_pattern *p = make_pattern(x, 5);
+        bragg_model *m;
+        unsigned seed = 4211u + 17u * (unsigned)k;
+        ck_assert(bragg_experiment_model(x, p, &m, &err) == BRAGG_OK);
+        set(m, "phase.Bi.scale", 0.031);
+        set(m, "phase.Bi.size", 47);
+        set(m, "phase.K3Bi.scale", scale);
+        set(m, row, width);
+        set(m, "phase.Al.scale", 0.4);
+        set(m, "background.0", 190);
+        bragg_params_apply_ties(bragg_model_params(m));
+        ck_assert(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK);
+        for (int i = 0; i < N; i++) {
+            p->sigma[i] = sqrt(p->y[i]);
+            p->y[i] += p->sigma[i] * noise(&seed);
+        }
+        snprintf(text, sizeof text, "faint/f%03d.xye", k);
+        ck_assert(bragg_pattern_write_text(p, in_folder(text), true, &err) == BRAGG_OK);
+        bragg_model_free(m);
+        bragg_pattern_free(p);
+    }
+    bragg_experiment_free(x);
+    snprintf(command, sizeof command, "cd '%s' && sed 's/run/faint/; /K3Bi/s/scale, cell, size/%s/' e.yaml >'%s'", folder, refine, name);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_faint_phase_of_broad_lines_is_not_found_too_weak)
+{
+    static const struct { const char *row, *refine; double width; } at[] = {
+        { "phase.K3Bi.strain", "scale, cell, strain", 7300 }, { "phase.K3Bi.size", "scale, cell, size", 7.1 },
+    };
+    for (size_t j = 0; j < sizeof at / sizeof *at; j++) {
+        make_faint("faint.yaml", at[j].row, 0.0083, at[j].width, at[j].refine);
+        bragg_series *s = fit_well("faint.yaml");
+        size_t scale = column(s, "phase.K3Bi.scale");
+        for (size_t k = 0; k < s->n; k++) {
+            const bragg_step *t = &s->step[k];
+            ck_assert_msg(fabs(t->value[scale] - 0.0083) < 4 * t->esd[scale], "frame %zu, %s: %g(%g) in place of 0.0083", k, at[j].row, t->value[scale], t->esd[scale]);
+            ck_assert_msg(t->esd[scale] < 0.0015, "frame %zu: %g is no measurement", k, t->esd[scale]);
+        }
+        bragg_series_free(s);
+    }
+}
+END_TEST
+
+START_TEST(a_phase_that_began_as_nothing_is_found_when_it_comes)
+{
+    char text[3000], *at;
+    snprintf(text, sizeof text, experiment, "");
+    at = strstr(text, "card: Al, refine: [scale]}");
+    ck_assert_ptr_nonnull(at);
+    char rest[1000];
+    snprintf(rest, sizeof rest, "%s", at + strlen("card: Al, refine: [scale]}"));
+    snprintf(at, sizeof text - (size_t)(at - text), "card: Al, method: lebail, refine: [cell]}%s", rest);
+    write_file("w.yaml", text);
+    bragg_series *s = fit_well("w.yaml"); /* extracted intensities: all phases begin together, K3Bi with nothing to fit */
+    for (size_t k = ONSET + 4; k < FRAMES; k++)
+        ck_assert_msg(s->step[k].level[1] > 0, "K3Bi is not there in frame %zu", k);
+    for (size_t k = 0; k < ONSET - 1; k++)
+        ck_assert_msg(!(s->step[k].level[1] > 0), "K3Bi is there in frame %zu", k);
+    bragg_series_free(s);
+}
+END_TEST
+
 START_TEST(results_are_the_same_on_one_and_three_threads)
 {
 #ifdef _OPENMP
@@ -578,6 +655,30 @@ START_TEST(a_log_that_starts_late_and_ends_early_is_said)
 }
 END_TEST
 
+START_TEST(a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause)
+{
+    FILE *f = fopen(in_folder("pause.csv"), "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "time/s,Ecell/V,I/mA\n");
+    for (int t = 0; t <= 2000; t++) /* the computer slept, and its clock was set back later */
+        if (t < 310 || t > 590)
+            fprintf(f, "%d,%.4f,-2.000\n", t < 760 ? t : t - 460, 2.5 - 1e-3 * t);
+    fclose(f);
+    write_logged("l.yaml", "log: {file: pause.csv, frames: {start: 50, every_s: 90, exposure_s: 60}, clock: {estimate: false}}\n");
+    bragg_series *s = fit_well("l.yaml");
+    ck_assert(noted(s, "3 frames lie in its gaps"));
+    for (size_t k = 0; k < s->n; k++) {
+        double from = 50 + 90.0 * (double)k, middle = from + 30;
+        if (from + 60 < 310 || from > 580)
+            assert_close(s->step[k].log.voltage_v, 2.5 - 1e-3 * middle, 2e-3);
+        else
+            ck_assert_msg(isnan(s->step[k].log.voltage_v), "frame %zu at %g s has %g V", k, from, s->step[k].log.voltage_v);
+        ck_assert(s->step[k].status == BRAGG_FRAME_OK);
+    }
+    bragg_series_free(s);
+}
+END_TEST
+
 START_TEST(a_log_of_another_day_is_said)
 {
     write_log("cell.csv", 0, 2000);
@@ -807,6 +908,8 @@ int main(void)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, phases_come_and_go_within_a_frame_of_the_truth);
     tcase_add_test(t, cells_follow_the_truth_within_their_esds);
+    tcase_add_test(t, a_faint_phase_of_broad_lines_is_not_found_too_weak);
+    tcase_add_test(t, a_phase_that_began_as_nothing_is_found_when_it_comes);
     tcase_add_test(t, results_are_the_same_on_one_and_three_threads);
     tcase_add_test(t, a_phase_nobody_listed_is_an_alarm);
     tcase_add_test(t, the_card_set_names_what_nobody_listed);
@@ -826,6 +929,7 @@ int main(void)
     tcase_set_timeout(t, 300);
     tcase_add_test(t, each_frame_gets_the_log_of_its_own_exposure);
     tcase_add_test(t, a_log_that_starts_late_and_ends_early_is_said);
+    tcase_add_test(t, a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause);
     tcase_add_test(t, a_log_of_another_day_is_said);
     tcase_add_test(t, missing_files_leave_gaps_in_time);
     suite_add_tcase(suite, t);

@@ -32,6 +32,7 @@ struct seq_worker {
     size_t *variable;        /* of the last fit, from 1, a row of the table each */
     int *kind;
     double *initial;         /* values of the experiment's start */
+    double *home;            /* what phases that leave go back to */
     size_t *scale_of;        /* the phase's scale among the parameters; n_params when held */
     double *mass;            /* of a cell's content; NAN without atoms */
     int *level;
@@ -148,6 +149,15 @@ static void describe(seq_worker *w, size_t k, const bragg_param *p)
         w->scale_of[i] = k;
 }
 
+/* Extracted intensities of crystallites of a nanometre would fit any background, and what
+ * the sample's phases leave with it. */
+static void no_hump(seq_worker *w, size_t k)
+{
+    bragg_param *p = &bragg_model_params(w->m)->at[w->row[k]];
+    if (w->phase_of[k] < w->shape.n_phases && w->x->phase[w->phase_of[k]].extract && !strcmp(strrchr(p->name, '.'), ".size"))
+        p->lower = fmax(p->lower, 15);
+}
+
 static bragg_status name_phases(seq_worker *w, bragg_error *err)
 {
     const bragg_experiment *x = w->x;
@@ -191,11 +201,12 @@ static bragg_status lay_out(seq_worker *w, bragg_error *err)
     const char **name = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *name);
     w->row = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *w->row);
     w->kind = bragg_arena_alloc(w->arena, wanted + 1, sizeof *w->kind);
-    w->initial = bragg_arena_alloc(w->arena, 3 * wanted + 1, sizeof *w->initial);
+    w->initial = bragg_arena_alloc(w->arena, 4 * wanted + 1, sizeof *w->initial);
     if (!name || !w->row || !w->kind || !w->initial)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", wanted);
     w->phase_of = w->row + wanted;
     w->saved = w->initial + wanted;
+    w->home = w->saved + 2 * wanted;
     for (size_t i = 0; i < w->shape.n_phases; i++)
         w->scale_of[i] = wanted;
     for (size_t k = 0; k < t->n; k++) {
@@ -205,7 +216,8 @@ static bragg_status lay_out(seq_worker *w, bragg_error *err)
         name[wanted + n] = bragg_arena_strdup(w->arena, t->at[k].unit);
         w->row[n] = k;
         w->initial[n] = t->at[k].value;
-        describe(w, n++, &t->at[k]);
+        describe(w, n, &bragg_model_params(w->m)->at[k]);
+        no_hump(w, n++);
     }
     w->shape.n_params = wanted;
     w->shape.name = name;
@@ -563,17 +575,45 @@ static double log_points(const seq_worker *w) { return log((double)w->n); }
 
 typedef struct score {
     double z, scale, sigma, strain;
+    bool anew, broad;        /* the experiment's cell rather than the last one's; broadened */
 } score;
 
-/* How much of the residual the phase would take at once, its cell larger by strain:
- * the score of its scale at zero, background free.  The model is left with that cell. */
-static bragg_status try_strain(seq_worker *w, size_t phase, double strain, score *best, bragg_error *err)
+static bool is_length(const seq_worker *w, size_t k)
+{
+    const char *name = w->shape.name[k];
+    return w->kind[k] == KIND_CELL && !strstr(name, ".cell.al") && !strstr(name, ".cell.be") && !strstr(name, ".cell.ga");
+}
+
+/* Width of a phase that nobody has seen yet: as of 60 nm, or of 8 and 0.6 % of strain. */
+static void give_width(const seq_worker *w, size_t k, bool broad)
+{
+    const char *rest = strrchr(w->shape.name[k], '.');
+    if (!strcmp(rest, ".size") && (broad || param(w, k)->value >= 1e5)) /* what broadens nothing has no slope to start from */
+        set_value(w, k, broad ? 8 : 60);
+    if (!strcmp(rest, ".strain") && broad)
+        set_value(w, k, 6000);
+}
+
+/* The phase as it is tried: from w->saved, or the experiment's start. */
+static void dress(const seq_worker *w, size_t phase, const score *s)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        if (w->phase_of[k] != phase)
+            continue;
+        if (w->kind[k] == KIND_CELL)
+            set_value(w, k, (s->anew ? w->initial[k] : w->saved[k]) * (is_length(w, k) ? 1 + s->strain : 1));
+        else if (w->kind[k] == KIND_REST)
+            give_width(w, k, s->broad);
+    }
+    bragg_params_apply_ties(bragg_model_params(w->m));
+}
+
+/* How much of the residual the phase would take at once, dressed like that: the score of
+ * its scale at zero, background free. */
+static bragg_status try_dress(seq_worker *w, size_t phase, const score *as, score *best, bragg_error *err)
 {
     double *g = w->pattern + phase * w->n;
-    for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL)
-            set_value(w, k, strstr(w->shape.name[k], ".cell.al") || strstr(w->shape.name[k], ".cell.be") || strstr(w->shape.name[k], ".cell.ga")
-                                ? w->saved[k] : w->saved[k] * (1 + strain));
+    dress(w, phase, as);
     param(w, w->scale_of[phase])->value = 1;
     bragg_params_apply_ties(bragg_model_params(w->m));
     bragg_status st = unit_pattern(w, phase, g, err);
@@ -583,34 +623,45 @@ static bragg_status try_strain(seq_worker *w, size_t phase, double strain, score
     for (size_t k = 0; k < w->n_basis; k++)
         subtract(g, w->basis + k * w->n, dot(g, w->basis + k * w->n, w->n), w->n);
     double size = dot(g, g, w->n), z = size > 0 ? hit / sqrt(size) : 0;
-    if (z > best->z || !(best->sigma > 0))
-        *best = (score){ z, size > 0 ? hit / size : 0, size > 0 ? 1 / sqrt(size) : NAN, strain };
+    if (z > best->z || !(best->sigma > 0)) {
+        *best = *as;
+        best->z = z, best->scale = size > 0 ? hit / size : 0, best->sigma = size > 0 ? 1 / sqrt(size) : NAN;
+    }
     return BRAGG_OK;
 }
 
-/* Over cells within +-steps * 0.12 %, half a synchrotron line's width.  State and
- * residual are as save_state and calculate left them, and are left so. */
-static bragg_status score_phase(seq_worker *w, size_t phase, int steps, score *best, bragg_error *err)
+/* Is there a cell that went far from where it began, a width that is narrow as it began? */
+static void what_to_try(const seq_worker *w, size_t phase, bool *far, bool *narrow)
 {
-    bool cell = columns_of(w, phase, KIND_CELL) > columns_of(w, phase, KIND_SCALE);
-    bragg_status st = BRAGG_OK;
-    *best = (score){ 0, 0, NAN, 0 };
-    for (int k = cell ? -steps : 0; k <= (cell ? steps : 0) && st == BRAGG_OK; k++)
-        st = try_strain(w, phase, 1.2e-3 * k, best, err);
-    restore_state(w);
-    return st;
+    *far = *narrow = false;
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        const char *rest = strrchr(w->shape.name[k], '.');
+        if (w->phase_of[k] != phase)
+            continue;
+        *far |= is_length(w, k) && fabs(w->saved[k] / w->initial[k] - 1) > 0.01;
+        *narrow |= w->saved[k] == w->initial[k] && ((!strcmp(rest, ".size") && w->saved[k] > 20) || (!strcmp(rest, ".strain") && w->saved[k] < 1000));
+    }
 }
 
-static void give_cell(seq_worker *w, size_t phase, double strain)
+/* Over cells within +-steps * 0.12 %, half a synchrotron line's width; four times that
+ * where the lines are broad.  State and residual are as save_state and calculate left
+ * them, and are left so. */
+static bragg_status score_phase(seq_worker *w, size_t phase, int steps, score *best, bragg_error *err)
 {
-    for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL && !strstr(w->shape.name[k], ".cell.al") && !strstr(w->shape.name[k], ".cell.be") &&
-            !strstr(w->shape.name[k], ".cell.ga"))
-            set_value(w, k, param(w, k)->value * (1 + strain));
-    /* a size that broadens nothing has no slope to start from */
-    for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && strstr(w->shape.name[k], ".size") && param(w, k)->value >= 1e5)
-            param(w, k)->value = 60;
+    bool cell = columns_of(w, phase, KIND_CELL) > columns_of(w, phase, KIND_SCALE), far, narrow;
+    bragg_status st = BRAGG_OK;
+    what_to_try(w, phase, &far, &narrow);
+    *best = (score){ .sigma = NAN };
+    for (int anew = 0; anew <= (int)far; anew++)
+        for (int broad = 0; broad <= (int)narrow; broad++) {
+            int each = broad ? 4 : 1, most = cell ? steps / each : 0;
+            for (int k = -most; k <= most && st == BRAGG_OK; k++) {
+                const score as = { .strain = 1.2e-3 * k * each, .anew = anew, .broad = broad };
+                st = try_dress(w, phase, &as, best, err);
+            }
+            restore_state(w);
+        }
+    return st;
 }
 
 /* Fit with the phase in; kept when delta BIC (G. Schwarz, Ann. Stat. 6 (1978) 461; misfit
@@ -619,7 +670,7 @@ static bragg_status try_phase(seq_worker *w, size_t phase, const score *s, bragg
 {
     double before = w->misfit, widening = w->widening;
     bragg_fit *with = NULL;
-    give_cell(w, phase, s->strain);
+    dress(w, phase, s);
     set_value(w, w->scale_of[phase], fmax(s->scale, 0));
     w->level[phase] = next_level(1, s->z / widening);
     apply_levels(w);
@@ -648,7 +699,7 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
     bragg_status st = BRAGG_OK;
     for (size_t turn = 0; turn < 2 * w->shape.n_phases && st == BRAGG_OK; turn++) {
         size_t best = SIZE_MAX;
-        score top = { 0, 0, NAN, 0 }, s;
+        score top = { .sigma = NAN }, s;
         bool any = false, taken;
         for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
             if (w->level[i] || !may_go(w, i))
@@ -673,6 +724,84 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
     return st;
 }
 
+static bragg_status try_widths(seq_worker *w, size_t phase, bragg_fit **f, bragg_error *err)
+{
+    double before = w->misfit, widening = w->widening;
+    bragg_fit *with = NULL;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->kind[k] == KIND_REST)
+            give_width(w, k, false);
+    w->level[phase] = 3;
+    apply_levels(w);
+    bragg_status st = refine(w, false, &with, &ignored);
+    if (st == BRAGG_OK)
+        st = bragg_model_calculate(w->m, 0, NULL, NULL, NULL, column(w, CALCULATED), NULL, &ignored);
+    double more = columns_of(w, phase, 3) - columns_of(w, phase, 2);
+    if (st == BRAGG_OK && (before - residuals(w)) / (widening * widening) > more * log_points(w)) {
+        bragg_fit_free(*f);
+        *f = with;
+        return BRAGG_OK;
+    }
+    bragg_fit_free(with);
+    restore_state(w);
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
+}
+
+/* Would lines of another width fit better?  The score of broadening phase by half: of what
+ * changes, scale aside. */
+static bragg_status score_width(seq_worker *w, size_t phase, double *z, bragg_error *err)
+{
+    double *g = w->pattern + phase * w->n, *d = column(w, UNIT);
+    bool any = false;
+    *z = 0;
+    make_basis(w, SIZE_MAX);
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        const char *rest = strrchr(w->shape.name[k], '.');
+        if (w->phase_of[k] != phase || w->kind[k] != KIND_REST || (strcmp(rest, ".size") && strcmp(rest, ".strain")))
+            continue;
+        set_value(w, k, strcmp(rest, ".size") ? 2 * param(w, k)->value : fmin(param(w, k)->value, 200) / 2);
+        any = true;
+    }
+    bragg_params_apply_ties(bragg_model_params(w->m));
+    bragg_status st = any ? unit_pattern(w, phase, g, err) : BRAGG_OK;
+    restore_state(w);
+    if (st < 0 || !any)
+        return st;
+    memcpy(d, g, w->n * sizeof *d);
+    for (size_t k = 0; k < w->n_basis; k++)
+        subtract(d, w->basis + k * w->n, dot(d, w->basis + k * w->n, w->n), w->n);
+    double size = dot(d, d, w->n);
+    *z = size > 0 ? dot(d, column(w, RESIDUAL), w->n) / sqrt(size) / w->widening : 0;
+    return BRAGG_OK;
+}
+
+/* A phase that grows again is still as wide as it was when it was too weak to tell. */
+static bragg_status wake_widths(seq_worker *w, bragg_fit **f, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
+        double z;
+        if (w->level[i] != 2 || !has_scale(w, i) || columns_of(w, i, 3) == columns_of(w, i, 2))
+            continue;
+        save_state(w);
+        if ((st = calculate(w, err)) < 0 || (st = score_width(w, i, &z, err)) < 0)
+            return st;
+        if (z * z > log_points(w))
+            st = try_widths(w, i, f, err);
+    }
+    return st;
+}
+
+/* What a phase that is not there was fitted to is no place to look for it again. */
+static void send_home(seq_worker *w, size_t phase)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE)
+            set_value(w, k, w->home[k]);
+    bragg_params_apply_ties(bragg_model_params(w->m));
+}
+
 /* Phases that are there and no longer worth it. */
 static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
 {
@@ -692,6 +821,8 @@ static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
         if (worst == SIZE_MAX)
             return BRAGG_OK;
         w->level[worst] = w->level[worst] > 1 ? 1 : 0; /* too many parameters for what is left? */
+        if (!w->level[worst])
+            send_home(w, worst);
         apply_levels(w);
         if ((st = refine(w, false, f, err)) < 0)
             return st;
@@ -704,6 +835,7 @@ static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
 static bragg_status warm(seq_worker *w, const double *from, const double *hint, bragg_fit **f, bragg_error *err)
 {
     set_state(w, from, hint);
+    memcpy(w->home, from + seq_value(&w->shape, 0), w->shape.n_params * sizeof *w->home);
     return refine(w, false, f, err);
 }
 
@@ -767,7 +899,7 @@ static bragg_status try_exchange(seq_worker *w, size_t phase, bragg_fit **f, bra
 static bragg_status greedy_step(seq_worker *w, bragg_fit **f, absent *out, bool *came, bragg_error *err)
 {
     size_t best = SIZE_MAX;
-    score top = { 0, 0, NAN, 0 }, s;
+    score top = { .sigma = NAN }, s;
     save_state(w);
     bragg_status st = calculate(w, err);
     make_basis(w, SIZE_MAX);
@@ -788,7 +920,7 @@ static bragg_status greedy_step(seq_worker *w, bragg_fit **f, absent *out, bool 
         return st;
     if (!nothing)
         return try_phase(w, best, &top, f, came, err);
-    give_cell(w, best, top.strain);
+    dress(w, best, &top);
     set_value(w, w->scale_of[best], top.scale);
     w->level[best] = 3;
     apply_levels(w);
@@ -823,6 +955,7 @@ static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err
 static bragg_status cold(seq_worker *w, bragg_fit **f, absent *out, bragg_error *err)
 {
     bool certain = false, came = true;
+    memcpy(w->home, w->initial, w->shape.n_params * sizeof *w->home);
     if (any_extracted(w))
         return cold_together(w, f, err);
     for (size_t k = 0; k < w->shape.n_params; k++)
@@ -993,6 +1126,8 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
         st = let_out(w, &f, &cause);
     if (st == BRAGG_OK && w->plan.appear)
         st = let_in(w, hint ? 5 : 17, &f, w->absent, &cause);
+    if (st == BRAGG_OK && w->plan.appear)
+        st = wake_widths(w, &f, &cause);
     bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
     bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
     if (bad && !in_vain) {

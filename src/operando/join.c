@@ -434,15 +434,47 @@ static size_t row_before(const bragg_log_table *t, double time)
     return low ? low - 1 : 0;
 }
 
-/* Of a pause in the log longer than ten of its steps and the exposure nothing is known. */
-static double mean(const bragg_series *s, const double *v, double from, double to)
+/* What is usual in the log: the time between its rows, and how far each channel goes. */
+typedef struct usual {
+    double interval_s, voltage, current, temperature;
+} usual;
+
+static double range_of(const double *v, size_t n)
 {
-    double covered;
-    double value = v ? bragg_log_mean(s->log, v, from, to, &covered) : NAN;
-    return covered < 0.5 ? NAN : value;
+    double low = INFINITY, high = -INFINITY;
+    for (size_t k = 0; v && k < n; k++)
+        if (isfinite(v[k]))
+            low = fmin(low, v[k]), high = fmax(high, v[k]);
+    return high > low ? high - low : 0;
 }
 
-static void join_one(const bragg_series *s, bragg_step *step)
+static usual look_at_log(const bragg_log_table *t)
+{
+    const double *time = t->channel[BRAGG_CHANNEL_TIME];
+    return (usual){ time && t->n > 1 ? (time[t->n - 1] - time[0]) / (double)(t->n - 1) : NAN, range_of(t->channel[BRAGG_CHANNEL_VOLTAGE], t->n),
+                    range_of(t->channel[BRAGG_CHANNEL_CURRENT], t->n), range_of(t->channel[BRAGG_CHANNEL_TEMPERATURE], t->n) };
+}
+
+/* Of a pause in the log longer than ten of its steps and the exposure nothing is known,
+ * unless it was one in which nothing happened: cells at rest are written down rarely. */
+static bool is_pause(const bragg_log_table *t, const double *v, double range, double interval_s, double from, double to)
+{
+    const double *time = t->channel[BRAGG_CHANNEL_TIME];
+    size_t k = row_before(t, (from + to) / 2);
+    if (k + 1 >= t->n)
+        return false;
+    double width = time[k + 1] - time[k];
+    return width > 10 * interval_s && width > to - from && !(fabs(v[k + 1] - v[k]) < 0.02 * range);
+}
+
+static double mean(const bragg_series *s, const double *v, double range, double interval_s, double from, double to)
+{
+    double covered;
+    double value = v && !is_pause(s->log, v, range, interval_s, from, to) ? bragg_log_mean(s->log, v, from, to, &covered) : NAN;
+    return isfinite(value) && covered >= 0.5 ? value : NAN;
+}
+
+static void join_one(const bragg_series *s, const usual *u, bragg_step *step)
 {
     const bragg_log_table *t = s->log;
     step->log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
@@ -454,9 +486,9 @@ static void join_one(const bragg_series *s, bragg_step *step)
     step->log.time_s = middle;
     if (!t->n || !time || middle < time[0] || middle > time[t->n - 1])
         return;
-    step->log.voltage_v = mean(s, t->channel[BRAGG_CHANNEL_VOLTAGE], from, to);
-    step->log.current_a = mean(s, t->channel[BRAGG_CHANNEL_CURRENT], from, to);
-    step->log.temperature_k = mean(s, t->channel[BRAGG_CHANNEL_TEMPERATURE], from, to);
+    step->log.voltage_v = mean(s, t->channel[BRAGG_CHANNEL_VOLTAGE], u->voltage, u->interval_s, from, to);
+    step->log.current_a = mean(s, t->channel[BRAGG_CHANNEL_CURRENT], u->current, u->interval_s, from, to);
+    step->log.temperature_k = mean(s, t->channel[BRAGG_CHANNEL_TEMPERATURE], u->temperature, u->interval_s, from, to);
     size_t row = row_before(t, middle);
     const double *cycle = t->channel[BRAGG_CHANNEL_CYCLE];
     for (size_t k = 0; k < s->n_log_steps; k++)
@@ -515,9 +547,10 @@ static void bridge_times(bragg_series *s)
 
 void bragg_join_log(bragg_series *s)
 {
+    usual u = s->logged ? look_at_log(s->log) : (usual){ NAN, 0, 0, 0 };
     bridge_times(s);
     for (size_t k = 0; k < s->n; k++) {
-        join_one(s, &s->step[k]);
+        join_one(s, &u, &s->step[k]);
         if (isfinite(s->step[k].log.temperature_k))
             s->step[k].temperature_k = s->step[k].log.temperature_k;
     }

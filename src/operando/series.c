@@ -468,10 +468,24 @@ static bragg_status run_share(run *r, bragg_error *err)
  * which pass it was, so that a run that was stopped between goes on to the same result. */
 enum { NOT_MENDED, FORWARD, BACKWARD };
 
+/* No lattice moves by a hundredth from one frame to the next: two phases alike have been
+ * taken for each other, or one has gone astray. */
+static bool leaps(const seq_shape *s, const double *a, const double *b)
+{
+    for (size_t k = 0; k < s->n_params; k++) {
+        double from = a[seq_value(s, k)], to = b[seq_value(s, k)], e = hypot(a[seq_esd(s, k)], b[seq_esd(s, k)]);
+        if (strstr(s->name[k], ".cell.") && fabs(to - from) > 0.01 * from && fabs(to - from) > 10 * e)
+            return true;
+    }
+    return false;
+}
+
 static bool lost(const run *r, const double *own, const double *beside)
 {
     double more = fmax(0.04, 4 / sqrt(2.0 * (double)(r->n_grid + 1)));
-    return is_done(own) && is_done(beside) && own[ROW_GOF] > (1 + more) * beside[ROW_GOF] && disagreement(r->shape, own, beside) > 10;
+    if (!is_done(own) || !is_done(beside))
+        return false;
+    return (own[ROW_GOF] > (1 + more) * beside[ROW_GOF] && disagreement(r->shape, own, beside) > 10) || leaps(r->shape, own, beside);
 }
 
 static bragg_status mend_one(run *r, size_t p, size_t from, int pass, seq_curves *c, double *row, bragg_error *err)
