@@ -420,6 +420,25 @@ static void assert_refused(const bragg_pattern *s, const bragg_pattern *b, const
     ck_assert_msg(strstr(err.text, word) != NULL, "'%s' does not name %s", err.text, word);
 }
 
+/* Ripples of noise below the first distance do not show a wrong wavelength. */
+START_TEST(a_weak_measurement_is_not_refused)
+{
+    bragg_composition c = formula_of("Ni");
+    bragg_error err = BRAGG_ERROR_INIT;
+    uint64_t seed = 271;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    o.rmax_ang = 9;
+    o.rstep_ang = 0.03;
+    for (int t = 0; t < 60; t++) {
+        bragg_pattern *s = synthetic(500, 0.3, &seed);
+        bragg_pdf *p;
+        ck_assert_msg(bragg_pdf_reduce(s, NULL, &c, &o, &p, &err) == BRAGG_OK, "measurement %d: %s", t, err.text);
+        bragg_pdf_free(p);
+        bragg_pattern_free(s);
+    }
+}
+END_TEST
+
 START_TEST(what_cannot_be_reduced_is_explained)
 {
     bragg_pattern *s = synthetic(400, 3.7, NULL), *b = synthetic(200, 1, NULL);
@@ -1471,6 +1490,7 @@ int main(void)
     TCase *reduction = tcase_create("reduction");
     tcase_add_test(reduction, reduction_agrees_with_the_processed_files);
     tcase_add_test(reduction, errors_of_g_are_the_scatter_of_repeated_measurements);
+    tcase_add_test(reduction, a_weak_measurement_is_not_refused);
     tcase_add_test(reduction, a_known_structure_comes_back);
     tcase_add_test(reduction, the_physical_route_has_the_slope_of_the_density);
     tcase_add_test(reduction, what_is_left_open_is_found);

@@ -452,8 +452,11 @@ double bragg_pdf_low_end(const bragg_pdf *p)
     return end > first ? p->r[end - 1] - BRAGG_PI / (2 * p->used.qmax_invang) : NAN;
 }
 
+/* Noise, by errors that are those of counting: nothing that proves data wrong. */
+static bool is_noise(const bragg_pdf *p, size_t j) { return p->gr_sigma && p->error_ratio > 0.25 && p->error_ratio < 4 && p->gr[j] < 5 * p->gr_sigma[j]; }
+
 /* Place of the first strong peak of G(r); NAN where none stands apart. */
-static double first_peak(const bragg_pdf *p)
+static double first_peak(const bragg_pdf *p, bool *noise)
 {
     double top = 0, from = fmax(p->used.rpoly_ang, 0.3);
     size_t first = 0, j;
@@ -467,6 +470,7 @@ static double first_peak(const bragg_pdf *p)
         j++;
     while (j + 1 < p->m && p->gr[j + 1] > p->gr[j])
         j++;
+    *noise = j < p->m && is_noise(p, j);
     return j + 1 < p->m ? p->r[j] : NAN;
 }
 
@@ -486,13 +490,16 @@ static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *
 {
     const bragg_pdf_options *o = &p->used;
     double range[2], found;
+    bool noise;
     for (size_t k = 0; k < c->n; k++)
         if (o->neutron && c->scatterer[k].neutron_fm < 0)
             return BRAGG_OK; /* peaks may point down */
     if (o->physical || o->first_distance_ang > 0 || !(o->rmin_ang <= 1 && o->rmax_ang >= 8 && o->rstep_ang <= 0.1))
         return BRAGG_OK;
     bragg_pdf_distance_range(c, range);
-    found = first_peak(p);
+    found = first_peak(p, &noise);
+    if (noise)
+        return BRAGG_OK;
     if (!(found >= range[0] && found <= range[1]))
         return refuse_distance(range, found, err);
     double packed = o->number_density > 0 && !o->neutron ? bragg_pdf_packed_distance(c, o->number_density) : INFINITY;
@@ -674,6 +681,7 @@ static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_
 typedef struct job {
     curve s, b;
     bool has_background, qmaxinst_open;
+    double error_ratio;
     const bragg_composition *composition;
 } job;
 
@@ -696,7 +704,7 @@ static bragg_status open_job(job *k, const bragg_pattern *sample, const bragg_pa
     if (st == BRAGG_OK && background)
         st = to_q(background, o->wavelength_ang, "background", &k->b, err);
     k->has_background = background != NULL;
-    notes->error_ratio = st == BRAGG_OK ? bragg_pdf_error_ratio(&k->s) : NAN;
+    k->error_ratio = notes->error_ratio = st == BRAGG_OK ? bragg_pdf_error_ratio(&k->s) : NAN;
     if (st == BRAGG_OK && o->remove_outliers)
         notes->n_outliers = bragg_pdf_remove_outliers(&k->s, notes->outlier_q, 8);
     if (st == BRAGG_OK && isnan(o->background_scale)) {
@@ -748,8 +756,10 @@ static bragg_status one_route(const job *k, const bragg_pdf_options *o, double l
     bool sigmas = k->s.sigma2 && (!k->has_background || k->b.sigma2);
     curve like = { k->s.n, k->s.q, k->s.y, sigmas ? k->s.sigma2 : NULL };
     bragg_status st = make_pdf(&like, o, out, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK) {
         (*out)->qmaxinst_found = k->qmaxinst_open;
+        (*out)->error_ratio = k->error_ratio;
+    }
     if (st == BRAGG_OK)
         st = fill_intensities(k, *out, err);
     if (st == BRAGG_OK)
