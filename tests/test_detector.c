@@ -679,11 +679,11 @@ START_TEST(repeated_frames_differ_by_their_errors)
 {
     enum { PAIRS = 600, BINS = 90, ROWS = 97, COLUMNS = 83 };
     static const struct { const char *name; bragg_errors errors; bragg_reject reject; bool variance, mean; } cases[] = {
-        { "poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false },
-        { "variance", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, true },
-        { "azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false },
-        { "clip, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_CLIP, false },
-        { "clip, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_CLIP, false },
+        { "poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false, false },
+        { "variance", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, true, false },
+        { "azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false, false },
+        { "clip, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_CLIP, false, false },
+        { "clip, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_CLIP, false, false },
         { "mean, poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false, true },
         { "mean, azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false, true } };
     bragg_geometry g = { 0.2137, 0.0071, 0.0062, 0.003, -0.002, 0, 172e-6, 151e-6, ROWS, COLUMNS, 0.7107, 3, "" };
@@ -940,6 +940,62 @@ START_TEST(a_bin_is_the_ratio_of_sums_or_the_mean_of_corrected_pixels)
     }
     bragg_plan_free(plan);
     bragg_frame_free(f);
+}
+END_TEST
+
+/* Differences of repeated frames times those of the neighbour bins, summed up. */
+START_TEST(bins_that_share_pixels_vary_together_as_the_band_says)
+{
+    enum { PAIRS = 1500, BINS = 120, ROWS = 61, COLUMNS = 53 };
+    bragg_geometry g = { 0.2137, 0.0041, 0.0042, 0.003, -0.002, 0, 172e-6, 151e-6, ROWS, COLUMNS, 0.7107, 3, "" };
+    bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+    bragg_plan *plan;
+    o.n_bins = BINS;
+    o.first = 0.003;
+    o.last = 0.025; /* four bins a pixel */
+    ck_assert_int_eq(bragg_plan_new(&g, ROWS, COLUMNS, NULL, &o, &plan, NULL), BRAGG_OK);
+    bragg_frame *f[2];
+    for (int k = 0; k < 2; k++)
+        bragg_frame_new(COLUMNS, ROWS, BRAGG_I32, &f[k], NULL);
+    double mean[ROWS * COLUMNS], *band, *flat, y[2 * BINS], sem[2 * BINS], seen[6] = { 0 }, expected[6] = { 0 };
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        mean[i] = 300 + 200 * sin((double)i);
+    unsigned long long seed = 31;
+    size_t width, flat_width;
+    for (int pair = 0; pair < PAIRS; pair++) {
+        for (int k = 0; k < 2; k++)
+            for (size_t i = 0; i < ROWS * COLUMNS; i++)
+                ((int32_t *)f[k]->data)[i] = (int32_t)counts_of(mean[i], &seed);
+        ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, 2, NULL, y, sem, NULL, NULL), BRAGG_OK);
+        if (pair == 0) {
+            ck_assert_int_eq(bragg_plan_covariance(plan, f[0], NULL, &band, &width, NULL), BRAGG_OK);
+            ck_assert(width >= 4 && width < 9);
+            for (int b = 0; b < BINS; b++) /* the diagonal is what each bin has by itself */
+                assert_close(sqrt(band[b]), sem[b], 1e-6);
+            for (size_t d = 0; d < 6 && d <= width; d++)
+                for (size_t b = 0; b + d < BINS; b++)
+                    expected[d] += 2 * band[d * BINS + b];
+        }
+        for (size_t d = 0; d < 6; d++)
+            for (size_t b = 0; b + d < BINS; b++)
+                seen[d] += (y[b] - y[BINS + b]) * (y[b + d] - y[BINS + b + d]) / PAIRS;
+    }
+    ck_assert_int_eq(bragg_plan_covariance(plan, NULL, NULL, &flat, &flat_width, NULL), BRAGG_OK);
+    double lag[BRAGG_PATTERN_LAGS];
+    ck_assert_int_eq(bragg_plan_correlation(plan, lag, NULL), BRAGG_OK);
+    for (size_t d = 0; d < 6; d++) {
+        printf("bins %zu apart: covariance %.4f of the variance, expected %.4f, of even intensity %.4f\n", d, seen[d] / seen[0], expected[d] / expected[0], d ? lag[d - 1] : 1);
+        fflush(stdout);
+        ck_assert_double_eq_tol(seen[d] / expected[0], expected[d] / expected[0], 0.02);
+        ck_assert(!d || fabs(lag[d - 1] - expected[d] / expected[0]) < 0.03);
+    }
+    ck_assert_uint_eq(width, flat_width);
+    ck_assert_double_eq_tol(flat[BINS / 2], 1, 1e-12);
+    free(band);
+    free(flat);
+    bragg_plan_free(plan);
+    for (int k = 0; k < 2; k++)
+        bragg_frame_free(f[k]);
 }
 END_TEST
 
@@ -1573,6 +1629,7 @@ int main(void)
     tcase_add_test(all, a_flat_sample_absorbs_what_leaves_it_at_an_angle);
     tcase_add_test(all, logarithmic_bins_hold_the_counts_of_their_range);
     tcase_add_test(all, a_bin_is_the_ratio_of_sums_or_the_mean_of_corrected_pixels);
+    tcase_add_test(all, bins_that_share_pixels_vary_together_as_the_band_says);
     tcase_add_test(all, a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew);
     tcase_add_test(all, the_beam_stop_is_found_and_nothing_where_there_is_none);
     tcase_add_test(all, the_beam_stops_of_real_frames_are_found);

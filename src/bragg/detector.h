@@ -203,6 +203,14 @@ double bragg_plan_azimuth_centre_rad(const bragg_plan *plan, size_t azimuth);
 double bragg_plan_bin_rad(const bragg_plan *plan);
 double bragg_plan_pixel_rad(const bragg_plan *plan);
 size_t bragg_plan_entries(const bragg_plan *plan);
+/** Covariances of the intensities of bins of one azimuth that share pixels, as a band
+ *  matrix: band[d * bins + b] is that of bins b and b + d (rings next to each other), d = 0 …
+ *  *width; caller frees.  By counting or of the options' variance; dark and rejection
+ *  do not change it.  Without a frame, of even intensity: correlations, 1 for d = 0. */
+bragg_status bragg_plan_covariance(const bragg_plan *plan, const bragg_frame *frame, const bragg_integrate_options *options, double **band,
+                                   size_t *width, bragg_error *err);
+/** Their means over the bins, of even intensity: as bragg_pattern keeps them. */
+bragg_status bragg_plan_correlation(const bragg_plan *plan, double correlation[BRAGG_PATTERN_LAGS], bragg_error *err);
 /** Sum of weight times correction of a bin (azimuth * n_bins + ring) when all its
  *  pixels count: intensity times this is the sum of its counts. */
 double bragg_plan_norm(const bragg_plan *plan, size_t bin);

@@ -44,6 +44,12 @@ typedef struct bragg_lsq_problem {
     bragg_status (*residuals)(void *payload, size_t first, size_t last, double *r,
                               double *jacobian, bragg_error *err);
     void *payload;
+    /** Errors of residuals i and i + d hang together by this much, for d = 1 … band
+     *  (bins that share pixels): the minimum is that of independent ones, its esds are
+     *  those of the errors as they are, inverse(A) J'VJ inverse(A) with V the band
+     *  matrix (P. J. Huber, Proc. 5th Berkeley Symp. 1 (1967) 221).  band 0: independent. */
+    double (*correlation)(void *payload, size_t i, size_t d);
+    size_t band;
 } bragg_lsq_problem;
 
 /** STREAMING keeps only the normal equations; DENSE keeps the Jacobian and

@@ -23,6 +23,7 @@ typedef struct bragg_nxazint_header {
     bragg_axis axis;
     double wavelength_ang, polarization;  /**< NAN: unknown, not corrected for */
     double bin_rad, pixel_rad;        /**< of bragg_pattern; 0 or NAN: unknown */
+    const double *correlation;        /**< BRAGG_PATTERN_LAGS numbers of bragg_pattern; may be NULL */
     const char *split;                /**< "none", "bbox" or "full"; may be NULL */
     bool solid_angle;
     bool logarithmic;                 /**< x are geometric means of edges of equal ratio */

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { BRAGG_PATTERN_LAGS = 16 };
+
 /** The 1D powder pattern: abscissa, intensity and its standard uncertainty.
  *
  *      x[0] < x[1] < … < x[n-1]      on `axis` (2theta in radians inside)
@@ -27,6 +29,8 @@ typedef struct bragg_pattern {
     double monitor;           /**< monitor counts the intensities refer to */
     double bin_rad;           /**< 2theta that a point is the mean over */
     double pixel_rad;         /**< the same of a flat detector's pixels, at 2theta = 0 */
+    double correlation[BRAGG_PATTERN_LAGS]; /**< of the errors of points 1, 2 … apart, on average: pixels
+                                   shared among bins; zeros: independent or unknown */
     bool counts;              /**< y are raw counts: sqrt(y) is the sigma to use where sigma is NAN */
 } bragg_pattern;
 

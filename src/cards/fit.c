@@ -292,7 +292,7 @@ static bragg_status fit(scene *s, const task *w, double *chi2, double *calculate
     bragg_status st = add_rows(&m, w->all, err);
     if (st == BRAGG_OK && !(m.calculated = malloc((m.params.n + 1) * s->n * sizeof *m.calculated)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room to fit %zu points", s->n);
-    bragg_lsq_problem problem = { s->n + m.n_priors, m.n_priors, prepare, residuals, &m };
+    bragg_lsq_problem problem = { .n = s->n + m.n_priors, .padding = m.n_priors, .prepare = prepare, .residuals = residuals, .payload = &m };
     m.column = m.calculated ? m.calculated + s->n : NULL;
     o.max_cycles = w->cycles;
     o.tolerance_esd = 0.1;

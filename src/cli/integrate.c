@@ -31,7 +31,7 @@ typedef struct run {
     bragg_plan *plan;
     bool store;
     bragg_nxazint_header header;
-    double *x, *chi, *norm;
+    double *x, *chi, *norm, correlation[BRAGG_PATTERN_LAGS];
     char *settings;
     job *job;
     size_t n, room, done, bad;
@@ -317,6 +317,7 @@ static bragg_status make_header(run *r, bragg_error *err)
     h->polarization = r->w->polarization;
     h->solid_angle = !r->w->no_solid_angle;
     h->logarithmic = r->w->logarithmic;
+    h->correlation = r->correlation;
     h->deviations = r->w->deviations;
     h->bins = r->w->median || r->w->quantiles ? "Bins are means of corrected pixels between two quantiles (settings)."
             : r->w->mean ? "Bins are means of corrected pixels, weighted by their parts." : NULL;
@@ -464,6 +465,7 @@ static bragg_status write_texts(run *r, bragg_error *err)
         p->wavelength_ang = r->g.wavelength_ang;
         p->bin_rad = bragg_plan_bin_rad(r->plan);
         p->pixel_rad = bragg_plan_pixel_rad(r->plan);
+        memcpy(p->correlation, r->correlation, sizeof p->correlation);
         p->time_s = r->row[k].time_s;
         p->temperature_k = r->row[k].temperature_k;
         p->counting_s = r->row[k].exposure_s;
@@ -546,6 +548,8 @@ bragg_status cli_integrate_all(const integrate_wish *w, const bragg_plan_options
         st = make_plan(&r, err);
     if (st == BRAGG_OK)
         r.bins = bragg_plan_rings(r.plan) * bragg_plan_azimuths(r.plan);
+    if (st == BRAGG_OK)
+        st = bragg_plan_correlation(r.plan, r.correlation, err);
     if (st == BRAGG_OK && r.store)
         st = open_store(&r, err);
     if (st == BRAGG_OK && !r.store && w->out && (r.n > 1 || !*bragg_path_extension(w->out)))

@@ -265,7 +265,7 @@ static bragg_status residuals(void *payload, size_t first, size_t last, double *
 
 static bragg_status fit(work *w, bool tilt, bool wavelength, bragg_error *err)
 {
-    bragg_lsq_problem problem = { w->n_points, 0, prepare, residuals, w };
+    bragg_lsq_problem problem = { .n = w->n_points, .prepare = prepare, .residuals = residuals, .payload = w };
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
     bragg_lsq *lsq;
     o.loss = BRAGG_LSQ_CAUCHY;

@@ -184,7 +184,7 @@ static void spread(const together *t, const bragg_params *p, double *rms_px)
 
 static bragg_status solve_together(together *t, bragg_joint *j, bragg_error *err)
 {
-    bragg_lsq_problem problem = { t->start[t->n], 0, prepare_together, residuals_together, t };
+    bragg_lsq_problem problem = { .n = t->start[t->n], .prepare = prepare_together, .residuals = residuals_together, .payload = t };
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
     bragg_lsq *lsq;
     o.form = BRAGG_LSQ_DENSE;

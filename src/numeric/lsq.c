@@ -35,6 +35,7 @@ struct bragg_lsq {
     size_t *row;              /* of each variable */
     sums now, trial;
     double *scale, *delta, *saved, *inverse;
+    double *covariance;       /* the inverse, unless errors hang together */
     double *d_variables;      /* of bragg_lsq_variance: derivatives by variable */
     char **singular;
     size_t n_singular;
@@ -607,6 +608,76 @@ static bragg_status invert(bragg_lsq *l, bragg_error *err)
     return room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", m);
 }
 
+/* Of one column, what the earlier residuals that hang together with each of a block's
+ * add: out[i] = sum over d of correlation(i - d, d) j[i - d]; the block before lies
+ * before j. */
+static void add_earlier(const bragg_lsq_problem *p, size_t first, size_t n, const double *rho, const double *j, const double *before, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = 0;
+        for (size_t d = 1; d <= p->band && d <= first + i; d++)
+            out[i] += rho[i * p->band + d - 1] * (d <= i ? j[i - d] : before[BRAGG_LSQ_BLOCK + i - d]);
+    }
+}
+
+/* s += the products of a block's derivatives with the earlier ones'. */
+static void add_band(const bragg_lsq *l, size_t first, size_t n, const double *rho, const double *j, const double *before, double *out, double *s)
+{
+    size_t m = l->m;
+    for (size_t p = 0; p < m; p++) {
+        add_earlier(l->problem, first, n, rho, j + p * BRAGG_LSQ_BLOCK, before + p * BRAGG_LSQ_BLOCK, out);
+        for (size_t q = 0; q < m; q++)
+            for (size_t i = 0; i < n; i++)
+                s[p * m + q] += out[i] * j[q * BRAGG_LSQ_BLOCK + i];
+    }
+}
+
+static bragg_status sum_band(bragg_lsq *l, double *s, bragg_error *err)
+{
+    const bragg_lsq_problem *p = l->problem;
+    size_t m = l->m, block = BRAGG_LSQ_BLOCK;
+    double *room = calloc((2 + 2 * m + p->band) * block, sizeof *room);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a block of %zu variables", m);
+    double *r = room, *out = r + block, *rho = out + block, *j = rho + p->band * block, *before = j + m * block;
+    bragg_status st = p->prepare(p->payload, l->params, &l->layout, err);
+    for (size_t first = 0; first < p->n && st >= 0; first += block) {
+        size_t last = first + block < p->n ? first + block : p->n, n = last - first;
+        double *swap = before;
+        before = j;
+        j = swap;
+        memset(r, 0, block * sizeof *r);
+        memset(j, 0, m * block * sizeof *j);
+        if ((st = p->residuals(p->payload, first, last, r, j, err)) < 0)
+            break;
+        apply_loss(l, n, r, j);
+        for (size_t i = 0; i < n; i++)
+            for (size_t d = 1; d <= p->band; d++)
+                rho[i * p->band + d - 1] = d <= first + i ? p->correlation(p->payload, first + i - d, d) : 0;
+        add_band(l, first, n, rho, j, before, out, s);
+    }
+    free(room);
+    return st < 0 ? st : BRAGG_OK;
+}
+
+/* covariance = inverse + inverse (S + S') inverse / widened, which is of A + S + S'. */
+static bragg_status widen_by_band(bragg_lsq *l, bragg_error *err)
+{
+    size_t m = l->m;
+    double *s = calloc(2 * m * m + 1, sizeof *s), *half = s + m * m;
+    bragg_status st = s ? sum_band(l, s, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", m);
+    for (size_t i = 0; st == BRAGG_OK && i < m; i++)
+        for (size_t k = 0; k < m; k++)
+            for (size_t j = 0; j < m; j++)
+                half[i * m + j] += l->inverse[i * m + k] * (s[k * m + j] + s[j * m + k]);
+    for (size_t i = 0; st == BRAGG_OK && i < m; i++)
+        for (size_t j = 0; j < m; j++)
+            for (size_t k = 0; k < m; k++)
+                l->covariance[i * m + j] += half[i * m + k] * l->inverse[k * m + j] / l->widened;
+    free(s);
+    return st;
+}
+
 bragg_status bragg_lsq_finish(bragg_lsq *l, bragg_error *err)
 {
     bragg_status st = l->evaluated ? BRAGG_OK : first_evaluation(l, err);
@@ -625,6 +696,10 @@ bragg_status bragg_lsq_finish(bragg_lsq *l, bragg_error *err)
     for (size_t i = 0; i < l->m * l->m; i++)
         l->inverse[i] *= factor;
     l->widened = factor;
+    memcpy(l->covariance, l->inverse, l->m * l->m * sizeof *l->inverse);
+    st = l->problem->band && l->problem->correlation && l->m ? widen_by_band(l, err) : BRAGG_OK;
+    if (st < 0)
+        return st;
     l->finished = true;
     for (size_t i = 0; i < l->params->n; i++) {
         ptrdiff_t k = l->layout.column[i];
@@ -663,7 +738,7 @@ double bragg_lsq_covariance(const bragg_lsq *l, size_t i, size_t j)
 {
     if (!l->finished || l->undetermined[i] || l->undetermined[j])
         return NAN;
-    return l->inverse[i * l->m + j];
+    return l->covariance[i * l->m + j];
 }
 
 double bragg_lsq_correlation(const bragg_lsq *l, size_t i, size_t j)
@@ -716,7 +791,7 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
 {
     size_t m = l->m, blocks = (l->problem->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
     l->lanes = blocks < MAX_LANES ? blocks : MAX_LANES;
-    double *v = bragg_arena_alloc(l->arena, 6 * m + 3 * m * m + 1, sizeof *v);
+    double *v = bragg_arena_alloc(l->arena, 6 * m + 4 * m * m + 1, sizeof *v);
     l->lane = bragg_arena_alloc(l->arena, l->lanes * (1 + m + m * m), sizeof *l->lane);
     l->undetermined = bragg_arena_alloc(l->arena, m + 1, sizeof *l->undetermined);
     l->singular = bragg_arena_alloc(l->arena, m + 1, sizeof *l->singular);
@@ -729,6 +804,7 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
     l->trial = (sums){ 0, v + 5 * m + m * m, v + 4 * m };
     l->inverse = v + 5 * m + 2 * m * m;
     l->d_variables = v + 5 * m + 3 * m * m;
+    l->covariance = v + 6 * m + 3 * m * m;
     if (l->opt.form == BRAGG_LSQ_DENSE && m) {
         l->jacobian = gsl_matrix_alloc(l->problem->n, m);
         l->r = gsl_vector_alloc(l->problem->n);

@@ -148,7 +148,7 @@ static void read_back(const bragg_params *t, size_t peaks, bragg_track_point *co
 static bragg_status fit_cluster(cluster *c, bragg_track_point *const *p, bragg_error *err)
 {
     bragg_params t = BRAGG_PARAMS_INIT, areas = BRAGG_PARAMS_INIT;
-    const bragg_lsq_problem problem = { c->n, 0, prepare, residuals, c };
+    const bragg_lsq_problem problem = { .n = c->n, .prepare = prepare, .residuals = residuals, .payload = c };
     bragg_status st = table_of(c, p, &t, err);
     bool good = st == BRAGG_OK && c->n > PER_PEAK * c->peaks + HEAD + 2 && solve(&problem, &t);
     if (good)

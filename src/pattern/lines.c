@@ -5,6 +5,7 @@
 
 #include <bragg/number.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -157,6 +158,13 @@ void header_fact(bragg_pattern *facts, const char *text, size_t length)
     set(&facts->counting_s, fact(text, length, "counting_s"));
     set(&facts->bin_rad, width_rad(fact(text, length, "bin_width_deg")));
     set(&facts->pixel_rad, width_rad(fact(text, length, "pixel_width_deg")));
+    for (int k = 0; k < BRAGG_PATTERN_LAGS; k++) {
+        char key[40];
+        snprintf(key, sizeof key, "bin_correlation_%d", k + 1);
+        double v = fact(text, length, key);
+        if (fabs(v) <= 1)
+            facts->correlation[k] = v;
+    }
 }
 
 bragg_pattern no_facts(void)
@@ -176,4 +184,5 @@ void header_copy(bragg_pattern *to, const bragg_pattern *facts)
     set(&to->monitor, facts->monitor);
     set(&to->bin_rad, facts->bin_rad);
     set(&to->pixel_rad, facts->pixel_rad);
+    memcpy(to->correlation, facts->correlation, sizeof to->correlation);
 }

@@ -195,6 +195,8 @@ static bool put_process(hid_t file, const bragg_nxazint_header *h)
         good = bragg_hdf5_put_number(file, "/entry/reduction/input/bin_width", h->bin_rad / BRAGG_DEG, "degrees");
     if (good && h->pixel_rad > 0)
         good = bragg_hdf5_put_number(file, "/entry/reduction/input/pixel_width", h->pixel_rad / BRAGG_DEG, "degrees");
+    if (good && h->correlation)
+        good = bragg_hdf5_put(file, "/entry/reduction/input/bin_correlation", H5T_NATIVE_DOUBLE, BRAGG_PATTERN_LAGS, h->correlation, NULL, "of the errors of bins 1, 2 ... apart");
     if (good && h->split && *h->split)
         good = bragg_hdf5_put_text(file, "/entry/reduction/input/pixel_splitting", h->split);
     if (good && h->split && !strcmp(h->split, "none")) /* by area a pixel has no number of parts */
@@ -473,7 +475,7 @@ typedef struct stack {
     int rank;
     double *x, *time, *monitor, *temperature;
     bragg_axis axis;
-    double wavelength_ang, bin_rad, pixel_rad;
+    double wavelength_ang, bin_rad, pixel_rad, correlation[BRAGG_PATTERN_LAGS];
 } stack;
 
 static void close_stack(stack *s)
@@ -512,12 +514,23 @@ static double *get_facts(const stack *s, const char *path)
     return v;
 }
 
+static void get_correlation(stack *s)
+{
+    static const char path[] = "/entry/reduction/input/bin_correlation";
+    size_t n = 0;
+    double *v = H5Lexists(s->file, "/entry/reduction", H5P_DEFAULT) > 0 && H5Lexists(s->file, "/entry/reduction/input", H5P_DEFAULT) > 0 && H5Lexists(s->file, path, H5P_DEFAULT) > 0
+        ? get_line(s->file, path, &n) : NULL;
+    for (size_t k = 0; k < n && k < BRAGG_PATTERN_LAGS; k++)
+        s->correlation[k] = fabs(v[k]) <= 1 ? v[k] : 0;
+    free(v);
+}
+
 static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
 {
     char path[1100];
     hsize_t dims[3] = { 0 }, most = 1;
     size_t rings = 0;
-    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN, NAN, NAN };
+    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN, NAN, NAN, { 0 } };
     if ((s->file = H5Fopen(w->file, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
         return bragg_fail(err, BRAGG_EDATA, "'%s': cannot be opened: damaged, or a program is writing to it", w->file);
     snprintf(path, sizeof path, "%s/I", w->group);
@@ -545,6 +558,7 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     s->wavelength_ang = get_number(s->file, "/entry/instrument/monochromator/wavelength");
     s->bin_rad = get_number(s->file, "/entry/reduction/input/bin_width") * BRAGG_DEG;
     s->pixel_rad = get_number(s->file, "/entry/reduction/input/pixel_width") * BRAGG_DEG;
+    get_correlation(s);
     s->time = get_facts(s, "/entry/frames/time");
     s->monitor = get_facts(s, "/entry/frames/monitor");
     s->temperature = get_facts(s, "/entry/frames/temperature");
@@ -600,6 +614,7 @@ static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, 
     p->wavelength_ang = s->wavelength_ang;
     p->bin_rad = s->bin_rad;
     p->pixel_rad = s->pixel_rad;
+    memcpy(p->correlation, s->correlation, sizeof p->correlation);
     p->time_s = s->time ? s->time[frame] : NAN;
     p->monitor = s->monitor ? s->monitor[frame] : NAN;
     p->temperature_k = s->temperature ? s->temperature[frame] : NAN;

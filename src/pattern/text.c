@@ -35,6 +35,9 @@ static void write_facts(FILE *f, const bragg_pattern *p)
         fprintf(f, "# bin_width_deg: %s\n", bragg_number_print_digits(text, p->bin_rad / BRAGG_DEG, 7));
     if (p->pixel_rad > 0)
         fprintf(f, "# pixel_width_deg: %s\n", bragg_number_print_digits(text, p->pixel_rad / BRAGG_DEG, 7));
+    for (int k = 0; k < BRAGG_PATTERN_LAGS; k++)
+        if (p->correlation[k] != 0)
+            fprintf(f, "# bin_correlation_%d: %s\n", k + 1, bragg_number_print_digits(text, p->correlation[k], 5));
 }
 
 bragg_status bragg_pattern_write_text(const bragg_pattern *p, const char *path, bool force,

@@ -160,6 +160,7 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->weight = v + 2 * p->n;
     h->n = take_points(p, o, h->x, h->y, h->weight);
     h->room = p->n;
+    memcpy(h->correlation, p->correlation, sizeof h->correlation);
     if (h->n < 3)
         return bragg_fail(err, BRAGG_EDATA, "pattern%s%s: expected points to fit, found %zu with an intensity and a sigma in range; the pattern has %zu from %.4g to %.4g deg",
                           *h->name ? " " : "", h->name, h->n, p->n, in_deg(p, o, 0), in_deg(p, o, p->n - 1));
@@ -626,18 +627,41 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
     return st == BRAGG_OK ? bragg_structure_add_atom_rows(p->structure, prefix, &limits, &m->params, &p->atom_row, err) : st;
 }
 
+/* Of the errors of two residuals: as many bins as their distance holds of the smaller of
+ * the steps there lie between them, whatever has been left out. */
+static double correlation_of(void *payload, size_t i, size_t d)
+{
+    const bragg_model *m = payload;
+    for (size_t k = 0; k < m->n_histograms; k++) {
+        const histogram *h = &m->histogram[k];
+        if (i < h->offset || i - h->offset + d >= h->n)
+            continue;
+        const double *x = h->x + (i - h->offset);
+        double step = x[1] - x[0];
+        for (size_t j = 1; j < d; j++)
+            step = fmin(step, x[j + 1] - x[j]);
+        double bins = rint((x[d] - x[0]) / step);
+        return bins >= 1 && bins <= BRAGG_PATTERN_LAGS ? h->correlation[(size_t)bins - 1] : 0;
+    }
+    return 0;
+}
+
 /* Where each pattern's residuals begin: on a block of its own. */
 void bragg_refine_place_residuals(bragg_model *m)
 {
-    size_t next = 0;
+    size_t next = 0, band = 0;
     m->n_observations = 0;
     for (size_t h = 0; h < m->n_histograms; h++) {
         m->histogram[h].offset = next;
         next += m->histogram[h].n_blocks * BRAGG_LSQ_BLOCK;
         m->n_observations += m->histogram[h].n;
+        for (size_t d = 0; d < BRAGG_PATTERN_LAGS; d++)
+            if (m->histogram[h].correlation[d] != 0)
+                band = d + 1 > band ? d + 1 : band;
     }
     m->first_restraint = next;
-    m->problem = (bragg_lsq_problem){ next, next - m->n_observations, bragg_refine_prepare, bragg_refine_residuals, m };
+    m->problem = (bragg_lsq_problem){ .n = next, .padding = next - m->n_observations, .prepare = bragg_refine_prepare, .residuals = bragg_refine_residuals,
+                                       .payload = m, .correlation = correlation_of, .band = band };
     bragg_refine_place_restraints(m);
 }
 
@@ -729,6 +753,7 @@ bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bra
         bool same = h->n == n && !memcmp(h->x, v, n * sizeof *v); /* then the background's rows stay */
         h->n = n;
         h->n_blocks = (n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
+        memcpy(h->correlation, p->correlation, sizeof h->correlation);
         memcpy(h->x, v, n * sizeof *v);
         memcpy(h->y, v + n, n * sizeof *v);
         memcpy(h->weight, v + 2 * n, n * sizeof *v);

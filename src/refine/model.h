@@ -80,6 +80,7 @@ typedef struct histogram {
     double listed_first_rad, listed_last_rad;
     size_t n, room, offset;     /* points, room for them; first residual */
     double *x, *y, *weight;     /* radians; 1/sigma */
+    double correlation[BRAGG_PATTERN_LAGS]; /* of the errors of points in a row */
     size_t n_background, n_functions; /* with a factor each; the container's is the last */
     bragg_background background;
     size_t n_container, n_debye, n_humps, debye_row, hump_row;
