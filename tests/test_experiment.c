@@ -228,6 +228,7 @@ START_TEST(nonsense_is_refused_with_its_place)
         { "ties: {instrument.x: 2 * instrument.nothing}", "is no parameter" },
         { "ties: {instrument.x: 2 / instrument.y}", "expected 'NAME'" },
         { "ties: {instrument.x: instrument.x}", "circle" },
+        { "parameters: [displacement]", "cannot be refined here" },
         { "bounds: {instrument.x: [2, 1]}", "bounds that rise" },
         { "bounds: {instrument.q: [1, 2]}", "is no parameter" },
         { "values: {instrument.x: -1}", "expected 0 to" },

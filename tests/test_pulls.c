@@ -248,6 +248,12 @@ START_TEST(distances_carry_the_full_covariance)
     slope[row[1]] = c * z * z / d;
     slope[row[2]] = 2 * c * c * z / d;
     double esd = sqrt(bragg_fit_variance(f, t, slope)), value = NAN, found = NAN;
+    for (size_t i = 0; i < f->variables; i++) { /* var(x + y) tells their correlation */
+        double *sum = calloc(t->n, sizeof *sum), other = t->at[f->row[(i + 3) % f->variables]].esd, own = t->at[f->row[i]].esd;
+        sum[f->row[i]] = sum[f->row[(i + 3) % f->variables]] = 1;
+        assert_close(bragg_fit_correlation(f, i, (i + 3) % f->variables) + 2, (bragg_fit_variance(f, t, sum) - own * own - other * other) / (2 * own * other) + 2, 1e-9);
+        free(sum);
+    }
     char name[] = "geometry-XXXXXX", path[64], line[200];
     ck_assert_ptr_nonnull(mkdtemp(name));
     snprintf(path, sizeof path, "%s/geometry.csv", name);

@@ -258,8 +258,8 @@ typedef struct bragg_fit {
     char *report;                    /**< what was done and why, lines of text */
     size_t n_steps;
     bragg_fit_step *step;            /**< the same */
-    char *correlations;              /**< pairs above 90 %, lines of text */
     size_t *row;                     /**< of the table, of each variable */
+    ptrdiff_t *variable;             /**< of each row; -1: it is none */
     double *covariance;              /**< variables x variables; NAN where not determined */
 } bragg_fit;
 
@@ -295,6 +295,8 @@ bragg_status bragg_fit_write_reflections(bragg_model *model, const char *path, b
 /** Variance of a quantity with the given derivatives with respect to the rows of the
  *  model's table, ties obeyed; NAN when the data do not determine it. */
 double bragg_fit_variance(const bragg_fit *fit, const bragg_params *params, const double *d_rows);
+/** Of two variables; NAN where the data do not determine both. */
+double bragg_fit_correlation(const bragg_fit *fit, size_t i, size_t j);
 /** CSV: distances to the first shell of neighbours of each atom and the angles between
  *  them, angstrom and degrees, symmetry as CIF writes it (n_klm); esds from the full
  *  covariance, none where symmetry fixes the value or the fit has refined nothing of it. */

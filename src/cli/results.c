@@ -44,6 +44,32 @@ json_t *cli_params_json(const bragg_params *t, double serial_factor)
     return params;
 }
 
+/* What hangs together so much that neither is certain by itself. */
+static const double strong = 0.9;
+
+static json_t *correlations_json(const bragg_fit *f, const bragg_params *t)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < f->variables; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(bragg_fit_correlation(f, i, j)) > strong)
+                json_array_append_new(list, json_pack("{s:s, s:s, s:f}", "a", t->at[f->row[j]].name, "b", t->at[f->row[i]].name, "value", bragg_fit_correlation(f, i, j)));
+    return list;
+}
+
+static void print_correlations(FILE *to, const bragg_fit *f, const bragg_params *t)
+{
+    bool any = false;
+    for (size_t i = 0; i < f->variables; i++)
+        for (size_t j = 0; j < i; j++) {
+            double c = bragg_fit_correlation(f, i, j);
+            if (fabs(c) <= strong || isnan(c))
+                continue;
+            fprintf(to, "%s%s and %s: %.3f\n", any ? "" : "correlations above 90 %:\n", t->at[f->row[j]].name, t->at[f->row[i]].name, c);
+            any = true;
+        }
+}
+
 json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *const *cards)
 {
     json_t *root = json_object(), *phases = json_array();
@@ -76,7 +102,7 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
     }
     json_object_set_new(root, "strategy", steps);
     json_object_set_new(root, "report", json_string(f->report ? f->report : ""));
-    json_object_set_new(root, "correlations", json_string(f->correlations ? f->correlations : ""));
+    json_object_set_new(root, "correlations", correlations_json(f, t));
     return root;
 }
 
@@ -166,8 +192,7 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
         if (!strncmp(line, "cannot be told apart", 20))
             fprintf(to, "%.*s\n", (int)strcspn(line, "\n"), line);
     print_steps(to, f);
-    if (f->correlations && *f->correlations)
-        fprintf(to, "correlations above 90 %%:\n%s", f->correlations);
+    print_correlations(to, f, t);
 }
 
 /* Which program made this of which bytes: XXH3-128 of every input. */

@@ -157,6 +157,25 @@ static size_t select_name(bragg_model *m, const char *prefix, const char *name)
     return found;
 }
 
+/* Is all that the name stands for held, as this mount or radiation does not know it? */
+static bool none_moves(const bragg_model *m, const char *name)
+{
+    const bragg_params *t = &m->params;
+    bool held = false;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t n = strlen(t->at[i].name), k = strlen(name);
+        if (n < k || strcmp(t->at[i].name + n - k, name) || (n > k && t->at[i].name[n - k - 1] != '.'))
+            continue;
+        if (t->at[i].tie_to >= 0 || t->at[i].lower < t->at[i].upper)
+            return false;
+        held = true;
+    }
+    return held;
+}
+
+/* What its shifts divide by must be told. */
+static bool wants_radius(const char *name) { return !strcmp(name, "displacement") || !strcmp(name, "transparency") || !strcmp(name, "shift_x") || !strcmp(name, "shift_y"); }
+
 /* Names in a list, checked: each must select something. */
 static bragg_status select_list(bragg_model *m, const bragg_yaml *list, const char *prefix, const char *second, bragg_error *err)
 {
@@ -168,6 +187,8 @@ static bragg_status select_list(bragg_model *m, const bragg_yaml *list, const ch
         st = bragg_yaml_text(c, &name, err);
         if (st == BRAGG_OK && !select_name(m, prefix, name) && !select_name(m, second, name))
             st = bragg_yaml_fail(c, err, "'%s': no parameter has this name (bragg refine --parameters lists them)", name);
+        else if (st == BRAGG_OK && wants_radius(name) && none_moves(m, name))
+            st = bragg_yaml_fail(c, err, "'%s': cannot be refined here (displacement and transparency want mount: bragg-brentano, shift_x and shift_y another, each radius_mm)", name);
     }
     return st;
 }

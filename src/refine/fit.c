@@ -721,58 +721,54 @@ static bragg_status fill_r_bragg(const run *r, bragg_fit *f, bragg_error *err)
     return BRAGG_OK;
 }
 
-static char *list_correlations(const run *r)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    size_t n = bragg_lsq_variables(r->lsq);
-    for (size_t i = 0; out && i < n; i++)
-        for (size_t j = 0; j < i; j++) {
-            double c = bragg_lsq_correlation(r->lsq, i, j);
-            if (fabs(c) > 0.9)
-                fprintf(out, "%s and %s: %.3f\n", r->model->params.at[bragg_lsq_row(r->lsq, j)].name,
-                        r->model->params.at[bragg_lsq_row(r->lsq, i)].name, c);
-        }
-    if (out)
-        fclose(out);
-    return text;
-}
-
 static bragg_status keep_covariance(const run *r, bragg_fit *f, bragg_error *err)
 {
     size_t n = f->variables;
     f->row = malloc((n + 1) * sizeof *f->row);
     f->covariance = malloc((n * n + 1) * sizeof *f->covariance);
-    if (!f->row || !f->covariance)
+    f->variable = malloc((r->model->params.n + 1) * sizeof *f->variable);
+    if (!f->row || !f->covariance || !f->variable)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", n);
+    for (size_t i = 0; i < r->model->params.n; i++)
+        f->variable[i] = -1;
     for (size_t i = 0; i < n; i++) {
         f->row[i] = bragg_lsq_row(r->lsq, i);
+        f->variable[f->row[i]] = (ptrdiff_t)i;
         for (size_t j = 0; j < n; j++)
             f->covariance[i * n + j] = bragg_lsq_covariance(r->lsq, i, j);
     }
     return BRAGG_OK;
 }
 
+/* The variable that a row hangs on, or -1, and how. */
+static ptrdiff_t variable_of(const bragg_fit *f, const bragg_params *t, size_t row, double *weight)
+{
+    for (; t->at[row].tie_to >= 0; row = (size_t)t->at[row].tie_to)
+        *weight *= t->at[row].tie_factor;
+    return f->variable[row];
+}
+
 double bragg_fit_variance(const bragg_fit *f, const bragg_params *t, const double *d_rows)
 {
-    size_t n = f->variables;
-    double *d = calloc(n + 1, sizeof *d), sum = 0;
-    for (size_t i = 0; d && i < t->n; i++) {
-        double weight = d_rows[i];
-        size_t root = i;
-        for (; weight != 0 && t->at[root].tie_to >= 0; root = (size_t)t->at[root].tie_to)
-            weight *= t->at[root].tie_factor;
-        for (size_t k = 0; weight != 0 && k < n; k++)
-            if (f->row[k] == root)
-                d[k] += weight;
+    double sum = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        double wi = d_rows[i];
+        ptrdiff_t a = wi != 0 ? variable_of(f, t, i, &wi) : -1;
+        for (size_t j = 0; a >= 0 && j < t->n; j++) {
+            double wj = d_rows[j];
+            ptrdiff_t b = wj != 0 ? variable_of(f, t, j, &wj) : -1;
+            if (b >= 0)
+                sum += wi * wj * f->covariance[(size_t)a * f->variables + (size_t)b];
+        }
     }
-    for (size_t i = 0; d && i < n; i++)
-        for (size_t j = 0; j < n; j++)
-            if (d[i] != 0 && d[j] != 0)
-                sum += d[i] * d[j] * f->covariance[i * n + j];
-    free(d);
-    return d ? sum : NAN;
+    return sum;
+}
+
+double bragg_fit_correlation(const bragg_fit *f, size_t i, size_t j)
+{
+    const double *c = f->covariance;
+    size_t n = f->variables;
+    return c[i * n + j] / sqrt(c[i * n + i] * c[j * n + j]);
 }
 
 static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, bragg_error *err)
@@ -809,7 +805,6 @@ static bragg_status fill_fit(const run *r, bragg_status status, bragg_fit *f, br
     if (st == BRAGG_OK)
         fill_absolute(r, gradient, f);
     free(gradient);
-    f->correlations = list_correlations(r);
     if (st == BRAGG_OK)
         st = keep_covariance(r, f, err);
     if (st < 0)
@@ -824,7 +819,7 @@ void bragg_fit_free(bragg_fit *f)
     free(f->phase);
     free(f->report);
     free(f->step);
-    free(f->correlations);
+    free(f->variable);
     free(f->row);
     free(f->covariance);
     free(f);
