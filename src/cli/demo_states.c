@@ -27,23 +27,27 @@ static const bragg_truth_phase *find_truth(const bragg_truth_state *s, const cha
 
 /* ----------------------------------------------------------- comparison */
 
-static void compare_phase(states *s, const char *state, const bragg_truth_phase *t, const bragg_fit_phase *f, bool alone)
+/* Neighbouring bins of an integrated frame share pixels and err together: esds of
+ * counting alone are too small by what serial correlation tells. */
+static bragg_quantity widened(bragg_quantity q, double by) { return (bragg_quantity){ q.value, q.esd * by }; }
+
+static void compare_phase(states *s, const char *state, const bragg_truth_phase *t, const bragg_fit_phase *f, double by, bool alone)
 {
     char name[200];
     for (int k = 0; k < 6; k++) {
         snprintf(name, sizeof name, "%s.%s.%s", state, f->name, demo_cell_names[k]);
         if (demo_cell_free(t, k) && f->cell[k].esd > 0)
-            demo_compare(s->d, name, t->cell[k], f->cell[k], k < 3 ? "angstrom" : "deg");
+            demo_compare(s->d, name, t->cell[k], widened(f->cell[k], by), k < 3 ? "angstrom" : "deg");
     }
     snprintf(name, sizeof name, "%s.%s.weight_fraction", state, f->name);
     if (!alone)
-        demo_compare(s->d, name, t->weight_fraction, f->weight_fraction, "");
+        demo_compare(s->d, name, t->weight_fraction, widened(f->weight_fraction, by), "");
     snprintf(name, sizeof name, "%s.%s.size_nm", state, f->name);
     if (!isnan(t->size_nm) && f->size_nm.esd > 0 && isfinite(f->size_nm.esd))
-        demo_compare(s->d, name, t->size_nm, f->size_nm, "nm");
+        demo_compare(s->d, name, t->size_nm, widened(f->size_nm, by), "nm");
     snprintf(name, sizeof name, "%s.%s.strain", state, f->name);
     if (!isnan(t->strain) && f->strain.esd > 0 && isfinite(f->strain.esd))
-        demo_compare(s->d, name, t->strain * 1e-6, f->strain, "");
+        demo_compare(s->d, name, t->strain * 1e-6, widened(f->strain, by), "");
 }
 
 static double volume_of(const bragg_truth_phase *t)
@@ -60,12 +64,12 @@ static void compare_state(states *s, const bragg_truth_state *t, const bragg_fit
     for (size_t k = 0; k < f->n_phases; k++) {
         const bragg_truth_phase *p = find_truth(t, f->phase[k].name);
         if (p)
-            compare_phase(s, t->name, p, &f->phase[k], f->n_phases == 1);
+            compare_phase(s, t->name, p, &f->phase[k], f->serial_factor, f->n_phases == 1);
     }
     const bragg_truth_phase *first = f->n_phases ? find_truth(t, f->phase[0].name) : NULL;
     if (first && s->n < STATES) {
         s->name[s->n] = t->name;
-        s->volume[s->n] = f->phase[0].volume_ang3;
+        s->volume[s->n] = widened(f->phase[0].volume_ang3, f->serial_factor);
         s->true_volume[s->n++] = volume_of(first);
     }
 }
