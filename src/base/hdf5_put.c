@@ -8,6 +8,13 @@
 
 #include <string.h>
 
+hid_t bragg_hdf5_new_set(void)
+{
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(how, false);
+    return how;
+}
+
 hid_t bragg_hdf5_text_type(size_t size)
 {
     hid_t t = H5Tcopy(H5T_C_S1);
@@ -45,8 +52,9 @@ bool bragg_hdf5_put_group(hid_t file, const char *path, const char *class)
 
 bool bragg_hdf5_put(hid_t file, const char *path, hid_t type, hsize_t n, const void *value, const char *units, const char *long_name)
 {
-    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR);
-    hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = n ? H5Screate_simple(1, &n, NULL) : H5Screate(H5S_SCALAR), how = bragg_hdf5_new_set();
+    hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    H5Pclose(how);
     bool good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0;
     good = good && (!units || bragg_hdf5_put_text_attribute(set, "units", units)) && (!long_name || bragg_hdf5_put_text_attribute(set, "long_name", long_name));
     H5Dclose(set);

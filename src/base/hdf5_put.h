@@ -9,6 +9,9 @@
 /* Small things written into HDF5, within a turn of the caller's (see <bragg/hdf5.h>);
  * false when HDF5 refuses. */
 #pragma GCC visibility push(hidden)
+/* How a data set is made, without the time it was made: two runs write the same bytes.  To
+ * be closed. */
+hid_t bragg_hdf5_new_set(void);
 /* Texts of a fixed size, in UTF-8; to be closed. */
 hid_t bragg_hdf5_text_type(size_t size);
 /* n values, 0: one without an axis. */

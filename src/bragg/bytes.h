@@ -2,6 +2,8 @@
 #ifndef BRAGG_BYTES_H
 #define BRAGG_BYTES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** Is this machine's own order little-endian? */
@@ -22,5 +24,10 @@ static inline uint32_t bragg_be32(const unsigned char *p)
 {
     return (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24;
 }
+
+/** All n bytes at byte `at` of a file, however few a call gives and whatever interrupts it;
+ *  false with the cause in errno, 0 where the file ends before them. */
+bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at);
+bool bragg_bytes_write(int fd, const void *from, size_t n, int64_t at);
 
 #endif

@@ -13,6 +13,7 @@
 #include <tiffio.h>
 
 #ifdef HAVE_HDF5
+#include <hdf5.h>
 #define WITH_HDF5 "HDF5"
 #else
 #define WITH_HDF5 "no HDF5"
@@ -81,6 +82,9 @@ static int unknown_command(const char *name)
 int main(int argc, char **argv)
 {
     gsl_set_error_handler_off(); /* its default aborts the program */
+#ifdef HAVE_HDF5
+    H5dont_atexit(); /* we close what we open; after a failed disk its own clean-up goes in circles, aloud */
+#endif
     if (argc < 2) {
         print_usage(stderr);
         return bragg_status_exit(BRAGG_EINVAL);

@@ -2,6 +2,7 @@
 /* Files as bytes: gzip, byte order, text headers. */
 #include "config.h"
 #include "bytes.h"
+#include <bragg/bytes.h>
 
 #include <bragg/array.h>
 #include <bragg/datetime.h>
@@ -62,7 +63,7 @@ bragg_status bragg_frame_open(const char *path, frame_file *f, bragg_error *err)
         return st;
     }
     f->n = (size_t)info.st_size;
-    if (S_ISREG(info.st_mode) && !(pread(f->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b))
+    if (S_ISREG(info.st_mode) && !(bragg_bytes_read(f->fd, magic, 2, 0) && magic[0] == 0x1f && magic[1] == 0x8b))
         return BRAGG_OK;
     bragg_status st = bragg_frame_load(path, &f->all, err); /* packed, or no plain file */
     f->n = f->all.n;
@@ -81,21 +82,15 @@ void bragg_frame_close(frame_file *f)
 
 bragg_status bragg_frame_piece(const frame_file *f, size_t at, size_t n, void *out, bragg_error *err)
 {
-    size_t got = 0;
     if (at > f->n || n > f->n - at)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu bytes at byte %zu, the file has %zu", f->path, n, at, f->n);
     if (f->all.at) {
         memcpy(out, f->all.at + at, n);
         return BRAGG_OK;
     }
-    while (got < n) {
-        ssize_t some = pread(f->fd, (char *)out + got, n - got, (off_t)(at + got));
-        if (some > 0)
-            got += (size_t)some;
-        else if (some == 0 || errno != EINTR)
-            return bragg_fail(err, BRAGG_EIO, "%s: %s", f->path, some ? strerror(errno) : "has become shorter while it was read");
-    }
-    return BRAGG_OK;
+    return bragg_bytes_read(f->fd, out, n, (int64_t)at)
+               ? BRAGG_OK
+               : bragg_fail(err, BRAGG_EIO, "%s: %s", f->path, errno ? strerror(errno) : "has become shorter while it was read");
 }
 
 bragg_status bragg_frame_raw_pixels(const frame_file *f, size_t at, size_t width, size_t height, bragg_pixel type, bool swap, bragg_frame **out, bragg_error *err)

@@ -350,8 +350,7 @@ static bragg_status count(const char *spec, size_t *n, bragg_error *err)
         *n = frames_in(&p, &s);
         close_sets(&s);
     }
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, st, p.file, err);
 }
 
 static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
@@ -375,8 +374,7 @@ static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out,
             st = bragg_nexus_read_facts(&s.way, s.file, s.name[k], whole, *out, err);
         close_sets(&s);
     }
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, st, p.file, err);
 }
 
 static bragg_status read_mask(const char *spec, bragg_frame **out, bragg_error *err)
@@ -391,8 +389,7 @@ static bragg_status read_mask(const char *spec, bragg_frame **out, bragg_error *
             st = read_one(&s, p.file, path, 0, out, err);
         close_sets(&s);
     }
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, st, p.file, err);
 }
 
 #endif

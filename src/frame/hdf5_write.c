@@ -85,7 +85,7 @@ static hid_t type_of(bragg_pixel type, bool file)
 static hid_t make_set(hid_t file, const bragg_frame *first, size_t n)
 {
     hsize_t dims[3] = { n, first->height, first->width }, chunk[3] = { 1, first->height, first->width };
-    hid_t space = H5Screate_simple(3, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(3, dims, NULL), how = bragg_hdf5_new_set();
     H5Pset_chunk(how, 3, chunk);
     H5Pset_shuffle(how);
     H5Pset_deflate(how, 1);
@@ -130,6 +130,11 @@ static bool make_room(hdf5_state *s, const bragg_frame *first)
     return good && s->motor && s->name;
 }
 
+static bragg_status finish(bragg_hdf5_turn turn, bool good, bragg_error *err)
+{
+    return bragg_hdf5_end_whole(turn, good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "HDF5 cannot be written: is the disk full?"), "HDF5", err);
+}
+
 static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
 {
     hdf5_state *s = *state = calloc(1, sizeof *s);
@@ -142,8 +147,7 @@ static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n,
     s->memory = type_of(first->type, false);
     s->file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     bool good = s->file >= 0 && put_entry(s, first, n);
-    bragg_hdf5_end(turn);
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "HDF5 cannot be written: is the disk full?");
+    return finish(turn, good, err);
 }
 
 static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
@@ -159,8 +163,7 @@ static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_e
     bool good = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL) >= 0 && H5Dwrite(s->set, s->memory, memory, space, H5P_DEFAULT, f->data) >= 0;
     H5Sclose(memory);
     H5Sclose(space);
-    bragg_hdf5_end(turn);
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "HDF5 cannot be written: is the disk full?");
+    return finish(turn, good, err);
 }
 
 static bool any_finite(const double *v, size_t n)
@@ -199,13 +202,13 @@ static bragg_status end(void *state, bool good, bragg_error *err)
         H5Dclose(s->set);
     if (s->file >= 0)
         good = H5Fclose(s->file) >= 0 && good;
-    bragg_hdf5_end(turn);
+    bragg_status st = finish(turn, good || !wanted, wanted ? err : NULL);
     for (int k = 0; k < N_SERIES; k++)
         free(s->series[k]);
     free(s->motor);
     free(s->name);
     free(s);
-    return good || !wanted ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "HDF5 cannot be written: is the disk full?");
+    return wanted ? st : BRAGG_OK;
 }
 
 #endif

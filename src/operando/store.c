@@ -99,6 +99,9 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
 
 #else
 
+#include "base/hdf5_put.h"
+
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <bragg/units.h>
 #include <errno.h>
@@ -153,7 +156,7 @@ static hid_t fixed_text(size_t length)
 
 static bool put_set(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims, const void *data)
 {
-    hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR), make = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR), make = bragg_hdf5_new_set();
     H5Pset_layout(make, H5D_CONTIGUOUS);
     H5Pset_alloc_time(make, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(make, H5D_FILL_TIME_NEVER);
@@ -297,11 +300,24 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
     free(deg);
     H5Gclose(a);
     H5Gclose(b);
-    good = H5Fclose(file) >= 0 && good;
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be written: %s", path, strerror(errno ? errno : EIO));
+    good = H5Fclose(file) >= 0 && good && !bragg_hdf5_failed();
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be written: %s", path, strerror(bragg_hdf5_failed() ? bragg_hdf5_failed() : EIO));
 }
 
 /* ------------------------------------------------------------- open */
+
+/* The n values of a data set that has n of them; false, and nothing read, of any other. */
+static bool get_set(hid_t file, const char *name, hid_t type, size_t n, void *to)
+{
+    hid_t set = H5Lexists(file, name, H5P_DEFAULT) > 0 ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    if (set < 0)
+        return false;
+    hid_t space = H5Dget_space(set);
+    bool good = H5Sget_simple_extent_npoints(space) == (hssize_t)n && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to) >= 0;
+    H5Sclose(space);
+    H5Dclose(set);
+    return good;
+}
 
 /* Stores of before there were versions have none. */
 static bragg_status check_format(hid_t file, const char *path, bragg_error *err)
@@ -309,11 +325,7 @@ static bragg_status check_format(hid_t file, const char *path, bragg_error *err)
     int format = 0;
     if (file < 0 || H5Lexists(file, "/series", H5P_DEFAULT) <= 0)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of bragg operando, found another file", path);
-    hid_t set = H5Lexists(file, "/format", H5P_DEFAULT) > 0 ? H5Dopen2(file, "/format", H5P_DEFAULT) : -1;
-    if (set >= 0) {
-        H5Dread(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &format);
-        H5Dclose(set);
-    }
+    get_set(file, "/format", H5T_NATIVE_INT, 1, &format);
     if (format > FORMAT)
         return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': was written by a newer bragg (format %d, this one reads %d): use that one, or --force begins anew", path, format, FORMAT);
     return format == FORMAT ? BRAGG_OK
@@ -381,9 +393,9 @@ static bragg_status take_lock(seq_store *s, bragg_error *err)
 static char *read_text(hid_t file, const char *name)
 {
     hid_t set = H5Dopen2(file, name, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
-    size_t n = type >= 0 ? H5Tget_size(type) : 0;
+    size_t n = type >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 ? H5Tget_size(type) : 0;
     char *text = n ? calloc(n + 1, 1) : NULL;
-    if (text && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
+    if (text && !get_set(file, name, type, 1, text))
         *text = 0;
     if (type >= 0)
         H5Tclose(type);
@@ -522,7 +534,7 @@ static off_t place(const seq_store *s, int part, size_t k) { return s->offset[pa
 
 static bool read_part(const seq_store *s, int part, size_t k, void *to)
 {
-    return pread(s->fd, to, s->size[part], place(s, part, k)) == (ssize_t)s->size[part];
+    return bragg_bytes_read(s->fd, to, s->size[part], place(s, part, k));
 }
 
 static uint64_t check_of(const double *row, size_t columns, const char *file, const char *message, const seq_curves *c, size_t points)
@@ -558,16 +570,7 @@ static void read_joined(const seq_store *s, size_t k, bragg_step_log *log)
 
 static bool write_part(const seq_store *s, int part, size_t k, const void *from)
 {
-    const char *at = from;
-    for (size_t done = 0; done < s->size[part];) {
-        ssize_t n = pwrite(s->fd, at + done, s->size[part] - done, place(s, part, k) + (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
+    return bragg_bytes_write(s->fd, from, s->size[part], place(s, part, k));
 }
 
 bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *c, bragg_error *err)
@@ -668,16 +671,14 @@ static bragg_status close_store(seq_store *s, const bragg_series *series, bragg_
 static bool read_names(hid_t file, const char *name, bragg_arena *arena, const char ***out, size_t *n)
 {
     *n = extent(file, name, 0);
-    hid_t type = fixed_text(NAME), set = *n ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    hid_t type = fixed_text(NAME);
     char(*text)[NAME] = calloc(*n + 1, sizeof *text);
     *out = bragg_arena_alloc(arena, *n + 1, sizeof **out);
-    bool good = text && *out && (!*n || (set >= 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) >= 0));
+    bool good = text && *out && (!*n || get_set(file, name, type, *n, text));
     for (size_t k = 0; good && k < *n; k++) {
         text[k][NAME - 1] = 0;
         good = ((*out)[k] = bragg_arena_strdup(arena, text[k])) != NULL;
     }
-    if (set >= 0)
-        H5Dclose(set);
     H5Tclose(type);
     free(text);
     return good;
@@ -698,11 +699,7 @@ static bragg_status read_log(hid_t file, bragg_series *s, bragg_error *err)
         double *to = s->stored_log + k * n;
         for (size_t i = 0; i < n; i++)
             to[i] = NAN;
-        if (H5Lexists(file, list[k].name, H5P_DEFAULT) <= 0)
-            continue;
-        hid_t set = H5Dopen2(file, list[k].name, H5P_DEFAULT);
-        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, to);
-        H5Dclose(set);
+        get_set(file, list[k].name, H5T_NATIVE_DOUBLE, n, to);
     }
     return BRAGG_OK;
 }
@@ -727,11 +724,8 @@ static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
 static void read_clock(hid_t file, bragg_series *s)
 {
     double v[CLOCK_NUMBERS];
-    hid_t set = H5Dopen2(file, "/clock", H5P_DEFAULT);
-    if (set >= 0 && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0)
+    if (get_set(file, "/clock", H5T_NATIVE_DOUBLE, CLOCK_NUMBERS, v))
         s->clock = (bragg_clock){ v[0], v[1], v[2], v[3], v[4] }, s->clock_zero_s = v[5];
-    if (set >= 0)
-        H5Dclose(set);
 }
 
 static void close_view(seq_store *s)
@@ -795,7 +789,12 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     for (size_t k = 0; st == BRAGG_OK && k < view.room; k++) {
         double *row = rows + k * view.columns;
         *message = *name = 0;
+        errno = 0;
         bool whole = bragg_store_row(&view, k, row, message, name);
+        if (!whole && errno) { /* a disk that fails, not a frame that has not been fitted */
+            st = bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", path, k, strerror(errno));
+            break;
+        }
         if (!whole)
             memset(row, 0, view.columns * sizeof *row);
         read_joined(&view, k, &s->step[k].log);
@@ -826,21 +825,15 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
 
 static void read_positions(hid_t file, double *x_rad, size_t n)
 {
-    hid_t set = H5Dopen2(file, "/patterns/two_theta_deg", H5P_DEFAULT);
-    H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, x_rad);
-    H5Dclose(set);
+    bool good = get_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, n, x_rad);
     for (size_t i = 0; i < n; i++)
-        x_rad[i] *= BRAGG_DEG;
+        x_rad[i] = good ? x_rad[i] * BRAGG_DEG : NAN;
 }
 
 static double read_wavelength(hid_t file)
 {
     double v = NAN;
-    hid_t set = H5Lexists(file, "/patterns/wavelength_ang", H5P_DEFAULT) > 0 ? H5Dopen2(file, "/patterns/wavelength_ang", H5P_DEFAULT) : -1;
-    if (set >= 0) {
-        H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &v);
-        H5Dclose(set);
-    }
+    get_set(file, "/patterns/wavelength_ang", H5T_NATIVE_DOUBLE, 1, &v);
     return v;
 }
 
@@ -871,27 +864,16 @@ bool bragg_store_view_replaced(const bragg_store_view *open)
     return stat(v->path, &there) == 0 && fstat(v->store.fd, &mine) == 0 && (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev);
 }
 
-static bool read_all(int fd, void *to, size_t n, off_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, (char *)to + done, n - done, at + (off_t)done);
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
-
 bool bragg_store_view_states(const bragg_store_view *open, uint64_t *state)
 {
     const seq_view *v = (const seq_view *)(const void *)open;
     const seq_store *s = &v->store;
     uint8_t status[4096];
-    if (!read_all(s->fd, state, s->room * sizeof *state, s->offset[CHECK]))
+    if (!bragg_bytes_read(s->fd, state, s->room * sizeof *state, s->offset[CHECK]))
         return false;
     for (size_t k = 0; k < s->room; k += sizeof status) {
         size_t n = s->room - k < sizeof status ? s->room - k : sizeof status;
-        if (!read_all(s->fd, status, n, place(s, STATUS, k)))
+        if (!bragg_bytes_read(s->fd, status, n, place(s, STATUS, k)))
             return false;
         for (size_t i = 0; i < n; i++)
             state[k + i] = status[i] ? state[k + i] | 1 : 0;
@@ -1052,10 +1034,10 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
     bragg_status st = new ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     errno = 0;
-    bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, texts, n, json) && !rename(new, store);
-    bragg_hdf5_end(turn);
+    bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, texts, n, json) && !bragg_hdf5_failed() && !rename(new, store);
     if (st == BRAGG_OK && !good)
         st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno ? errno : EIO));
+    st = bragg_hdf5_end_whole(turn, st, store, err);
     if (st < 0 && new)
         unlink(new);
     free(new);
@@ -1067,17 +1049,16 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
 bragg_status bragg_store_open(const seq_store_start *o, seq_store **out, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = open_store(o, out, err);
-    bragg_hdf5_end(turn);
+    bragg_status st = bragg_hdf5_end_whole(turn, open_store(o, out, err), o->path, err);
+    if (st < 0 && *out)
+        free_store(*out), *out = NULL;
     return st;
 }
 
 bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = make_room(s, frames, err);
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, make_room(s, frames, err), s->path, err);
 }
 
 bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
@@ -1130,25 +1111,26 @@ static bragg_status look(const char *path, bragg_store_view **out, bragg_error *
 bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = look(path, out, err);
-    bragg_hdf5_end(turn);
+    bragg_status st = bragg_hdf5_end_whole(turn, look(path, out, err), path, err);
+    if (st < 0 && *out)
+        bragg_store_view_free(*out), *out = NULL;
     return st;
 }
 
 bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = read_store(path, out, err);
-    bragg_hdf5_end(turn);
+    *out = NULL;
+    bragg_status st = bragg_hdf5_end_whole(turn, read_store(path, out, err), path, err);
+    if (st < 0 && *out)
+        bragg_series_free(*out), *out = NULL;
     return st;
 }
 
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = read_patterns(path, rows, out, err);
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, read_patterns(path, rows, out, err), path, err);
 }
 
 #endif

@@ -72,7 +72,7 @@ static bool put_growing(hid_t file, const char *path, hid_t type, int rank, cons
 {
     hsize_t dims[3] = { 0, rank > 1 ? size[0] : 0, rank > 2 ? size[1] : 0 }, most[3] = { H5S_UNLIMITED, dims[1], dims[2] };
     hsize_t chunk[3] = { rows_a_chunk, dims[1], dims[2] };
-    hid_t space = H5Screate_simple(rank, dims, most), how = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(rank, dims, most), how = bragg_hdf5_new_set();
     H5Pset_chunk(how, rank, chunk);
     hid_t set = H5Dcreate2(file, path, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     bool good = set >= 0 && (!units || bragg_hdf5_put_text_attribute(set, "units", units)) && (!long_name || bragg_hdf5_put_text_attribute(set, "long_name", long_name));
@@ -123,8 +123,9 @@ static bool put_axis(hid_t file, const char *name, const double *centre, size_t 
 static bool put_norm(hid_t file, const bragg_nxazint_header *h)
 {
     hsize_t dims[2] = { h->n_azimuth ? h->n_azimuth : h->n_rings, h->n_rings };
-    hid_t space = H5Screate_simple(h->n_azimuth ? 2 : 1, dims, NULL);
-    hid_t set = H5Dcreate2(file, "/entry/data/norm", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(h->n_azimuth ? 2 : 1, dims, NULL), how = bragg_hdf5_new_set();
+    hid_t set = H5Dcreate2(file, "/entry/data/norm", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    H5Pclose(how);
     bool good = set >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, h->norm) >= 0 &&
                 bragg_hdf5_put_text_attribute(set, "long_name", "sum of pixel parts times corrections of a bin");
     H5Dclose(set);
@@ -232,10 +233,10 @@ bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxaz
     hid_t file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     good = file >= 0 && put_entry(file, h);
     good = H5Fclose(file) >= 0 && good;
-    bragg_hdf5_end(turn);
-    if (!good) {
+    st = bragg_hdf5_end_whole(turn, good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be written", path), path, err);
+    if (st < 0) {
         bragg_output_abandon(out);
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot be written", path);
+        return st;
     }
     return bragg_output_commit(out, err);
 }
@@ -319,8 +320,8 @@ bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *
            (!h->deviations || add_rows(file, "/entry/data/I_deviations", H5T_NATIVE_DOUBLE, first, n, deviation)) &&
            add_rows(file, "/entry/data/I", H5T_NATIVE_DOUBLE, first, n, intensity);
     good = file >= 0 && H5Fclose(file) >= 0 && good;
-    bragg_hdf5_end(turn);
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %zu frames of %zu bins cannot be added: is the disk full, or another program writing to it?", path, n, h->n_rings);
+    bragg_status st = good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %zu frames of %zu bins cannot be added: is the disk full, or another program writing to it?", path, n, h->n_rings);
+    return bragg_hdf5_end_whole(turn, st, path, err);
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -637,8 +638,7 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
         for (hsize_t a = 0; a < s.azimuths && st == BRAGG_OK; a++)
             st = get_pattern(&s, k, a, list, err);
     close_stack(&s);
-    bragg_hdf5_end(turn);
-    return st;
+    return bragg_hdf5_end_whole(turn, st, spec, err);
 }
 
 #endif
