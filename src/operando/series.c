@@ -804,7 +804,7 @@ static void gather(batch *b, seq_watch *watch, queue *q, size_t *told)
         size_t behind = 0, k = choose(r, q, &behind);
         if (q->stride > *told)
             bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%zu frames behind: one of %zu is taken first, the rest when there is time", behind, q->stride);
-        *told = q->stride;
+        *told = behind ? q->stride > *told ? q->stride : *told : 1; /* once until all is taken */
         for (size_t j = 0; j < b->n; j++)
             if (b->at[j].k == k)
                 return;
