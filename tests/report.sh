@@ -12,7 +12,11 @@ fail() { echo "$*"; bad=1; }
 "$bragg" --version | grep -q 'no HDF5' && { echo "skipped: this build has no HDF5"; exit 77; }
 "$bragg" simulate "$src/tests/report/truth.yaml" -o "$work/run" 2>"$work/err" || fail "simulate: $(cat "$work/err")"
 cp "$src/tests/report/experiment.yaml" "$work/run"
-"$bragg" operando "$work/run/experiment.yaml" -o "$work/series" --no-figures >"$work/out" 2>"$work/err" || fail "operando: $(cat "$work/err")"
+"$bragg" operando "$work/run/experiment.yaml" -o "$work/series" >"$work/out" 2>"$work/err" || fail "operando: $(cat "$work/err")"
+# one electron a copper is 421.8 mAh/g, on the map against capacity and beside it in electrons
+awk -F, 'NR > 1 && $1 > top { top = $1 } END { exit !(top > 380 && top < 424) }' "$work/series/map-capacity.csv" || fail "another capacity"
+awk -F, '/electrons/ && $3 > top { top = $3 } END { exit !(top > 0.98 && top < 1.02) }' "$work/series/map-capacity.curves.csv" || fail "not one electron"
+grep -q ',VI,' "$work/series/states.csv" || fail "states are not named"
 "$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
 "$bragg" refine "$src/tests/chaos/nickel.yaml" -o "$work/fit" >"$work/out" 2>"$work/err" || fail "refine: $(cat "$work/err")"
 "$bragg" report "$work/fit" -o "$work/fit.html" 2>"$work/err" || fail "report: $(cat "$work/err")"

@@ -127,6 +127,7 @@ typedef struct bragg_series {
     size_t n_log_steps;
     bragg_log_step *log_steps;
     double *log_charge_c;
+    double molar_mass;        /**< of the active material, g/mol of a formula unit; 0 when unknown */
     bragg_clock clock;        /**< from the frames' times to seconds of the log */
     double clock_zero_s;      /**< when the log began on its own clock: offset_s plus this is how far the clocks are apart */
     bool clock_estimated;

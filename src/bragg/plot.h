@@ -145,6 +145,7 @@ typedef struct bragg_plot_contour_options {
     double x_min, x_max;
     double exposure_s;           /**< time a frame stands for; NAN: the median step */
     bool by_frame;               /**< ordinate is the frame's number, evenly spaced */
+    const char *ordinate;        /**< label when time_s is no time but, say, a capacity; else NULL */
     bool diverging;              /**< colours about zero, for differences */
     const char *z_label;         /**< NULL: Intensity */
 } bragg_plot_contour_options;
@@ -209,6 +210,7 @@ typedef struct bragg_plot_trace {
     bool dots;
     bool dashed;
     double offset;               /**< added to y on the page, with a line at its zero */
+    bool named;                  /**< the label stands above its first point, not in the legend */
 } bragg_plot_trace;
 
 /** A panel with an abscissa of its own. */
@@ -250,8 +252,9 @@ typedef struct bragg_plot_matrix {
 bragg_status bragg_plot_correlations(const bragg_plot_matrix *matrix, const bragg_plot_page *page, const char *path, bragg_error *err);
 
 /** The figures of a run into a folder, each as SVG and PNG: map (square root), map-linear,
- *  map-log, difference, waterfall, fractions, volumes, cells, widths; time is upright
- *  beside the log. */
+ *  map-log, map-capacity (against the charge that has passed, where the log has a current),
+ *  difference, waterfall, states (the log with the places of its patterns), fractions,
+ *  volumes, cells, widths; time is upright beside the log. */
 bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
                                  bool force, bragg_error *err);
 

@@ -197,7 +197,7 @@ static bragg_status plot(const wish *w, const item *x, bragg_error *err)
     static const char *const x_label[4] = { "<i>Q</i> (Å<sup>−1</sup>)", "<i>Q</i> (Å<sup>−1</sup>)", "<i>Q</i> (Å<sup>−1</sup>)", "<i>r</i> (Å)" };
     static const char *const y_label[4] = { "<i>I</i> (arb. units)", "<i>S</i>(<i>Q</i>)", "<i>F</i>(<i>Q</i>) (Å<sup>−1</sup>)", "<i>G</i>(<i>r</i>) (Å<sup>−2</sup>)" };
     bragg_plot_profile panel[4];
-    bragg_plot_trace trace[4][3] = { { { { 0 }, false, false, 0 } } };
+    bragg_plot_trace trace[4][3] = { { { { 0 }, false, false, 0, false } } };
     bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
     double line_r[2] = { 0, x->pdf[0]->slope_to_ang }, line_g[2] = { 0, 0 };
     for (int k = 0; k < 4; k++) {
@@ -216,7 +216,7 @@ static bragg_status plot(const wish *w, const item *x, bragg_error *err)
     }
     if (isfinite(x->pdf[0]->slope_expected) && line_r[1] > 0) {
         line_g[1] = x->pdf[0]->slope_expected * line_r[1];
-        trace[3][panel[3].n_traces] = (bragg_plot_trace){ { 2, line_r, line_g, NULL, "−4π<i>ρ</i><sub>0</sub><i>r</i>" }, false, true, 0 };
+        trace[3][panel[3].n_traces] = (bragg_plot_trace){ { 2, line_r, line_g, NULL, "−4π<i>ρ</i><sub>0</sub><i>r</i>" }, false, true, 0, false };
         panel[3].n_traces++;
     }
     page.width_mm = 170;

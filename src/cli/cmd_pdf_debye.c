@@ -75,7 +75,7 @@ static bragg_status plot(const wish *w, const bragg_debye *d, const char *source
     const double *const y[3] = { d->iq, d->sq, d->gr };
     static const char *const label[3] = { "<i>I</i>(<i>Q</i>) per atom", "<i>S</i>(<i>Q</i>)", "<i>G</i>(<i>r</i>) (Å<sup>−2</sup>)" };
     bragg_plot_profile panel[3];
-    bragg_plot_trace trace[3] = { { { 0 }, false, false, 0 } };
+    bragg_plot_trace trace[3] = { { { 0 }, false, false, 0, false } };
     bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
     for (int k = 0; k < 3; k++) {
         panel[k] = (bragg_plot_profile)BRAGG_PLOT_PROFILE_INIT;

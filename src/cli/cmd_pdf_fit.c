@@ -164,9 +164,9 @@ static bragg_status fill_panel(bragg_arena *arena, size_t n, double *x, const do
         low = fmin(low, fmin(observed[i], calculated[i]));
         most = fmax(most, rest[i]);
     }
-    t[0] = (bragg_plot_trace){ { n, x, observed, NULL, "observed" }, true, false, 0 };
-    t[1] = (bragg_plot_trace){ { n, x, calculated, NULL, "calculated" }, false, false, 0 };
-    t[2] = (bragg_plot_trace){ { n, x, rest, NULL, "difference" }, false, false, low - 1.3 * fmax(most, 0.05 * fabs(low)) };
+    t[0] = (bragg_plot_trace){ { n, x, observed, NULL, "observed" }, true, false, 0, false };
+    t[1] = (bragg_plot_trace){ { n, x, calculated, NULL, "calculated" }, false, false, 0, false };
+    t[2] = (bragg_plot_trace){ { n, x, rest, NULL, "difference" }, false, false, low - 1.3 * fmax(most, 0.05 * fabs(low)), false };
     p->n_traces = 3;
     p->traces = t;
     return BRAGG_OK;

@@ -66,7 +66,7 @@ static bragg_status read_maps(const bragg_yaml *node, bragg_arena *arena, bragg_
 
 bragg_status bragg_log_options_yaml(const bragg_yaml *log, bragg_arena *arena, bragg_log_options *o, bragg_error *err)
 {
-    static const char *const known[] = { "file", "format", "mass_mg", "date_order", "utc_offset_h", "columns", "frames",
+    static const char *const known[] = { "file", "format", "mass_mg", "molar_mass", "date_order", "utc_offset_h", "columns", "frames",
                                          "clock", "temperature_key" };
     const bragg_yaml *node;
     double v;

@@ -71,6 +71,12 @@ bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_p
         return BRAGG_OK;
     bragg_status st = bragg_log_options_yaml(log, s->arena, &o, err);
     o.observer = observer;
+    if (st == BRAGG_OK && bragg_yaml_get(log, "molar_mass")) {
+        const bragg_yaml *molar = bragg_yaml_get(log, "molar_mass");
+        st = bragg_yaml_number(molar, &s->molar_mass, err);
+        if (st == BRAGG_OK && !(s->molar_mass > 0))
+            return bragg_yaml_fail(molar, err, "molar_mass: must be positive, got %g", s->molar_mass);
+    }
     if (st == BRAGG_OK)
         st = read_clock(log, &s->clock, &s->clock_estimated, &most, err);
     if (st < 0 || !node)

@@ -156,10 +156,11 @@ static void lay_out(chart *c, bragg_fig *fig)
     double em = fig->em, top = fig->top + 4.7 * em, bottom = fig->height - 3.5 * em;
     bragg_fig_axis *y = &c->panel.y, *x = &c->panel.x;
     name_columns(c);
-    y->unit = c->o->by_frame ? NULL : choose_unit(c);
-    y->label = c->o->by_frame ? "Frame" : "Time";
+    bool plain = c->o->by_frame || c->o->ordinate;
+    y->unit = plain ? NULL : choose_unit(c);
+    y->label = c->o->ordinate ? c->o->ordinate : c->o->by_frame ? "Frame" : "Time";
     y->whole = c->o->by_frame;
-    if (c->o->by_frame)
+    if (plain)
         c->unit_s = 1;
     frame_limits(c);
     y->min = c->lower[0], y->max = c->upper[c->map->frames - 1];
@@ -376,13 +377,17 @@ static bragg_status draw(chart *c, bragg_fig *fig, bragg_error *err)
     return st;
 }
 
-static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
+/* What the upright numbers are called in the tables. */
+static const char *ordinate(const chart *c) { return c->o->ordinate ? "ordinate" : "time_s"; }
+
+static bragg_status write_map(const chart *c, bragg_fig *fig, bragg_error *err)
 {
+    const bragg_plot_map *m = c->map;
     FILE *f;
     bragg_status st = bragg_fig_table(fig, NULL, &f, err);
     if (st < 0)
         return st;
-    fprintf(f, "time_s/%s,", bragg_axis_name(m->axis));
+    fprintf(f, "%s/%s,", ordinate(c), bragg_axis_name(m->axis));
     for (size_t i = 0; i < m->n; i++)
         bragg_fig_abscissa(f, m->x[i], m->axis, i + 1 < m->n ? "," : "\n");
     for (size_t k = 0; k < m->frames; k++) {
@@ -393,13 +398,14 @@ static bragg_status write_map(const bragg_plot_map *m, bragg_fig *fig, bragg_err
     return BRAGG_OK;
 }
 
-static bragg_status write_curves(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
+static bragg_status write_curves(const chart *c, bragg_fig *fig, bragg_error *err)
 {
+    const bragg_plot_map *m = c->map;
     FILE *f;
     bragg_status st = m->n_curves ? bragg_fig_table(fig, "curves", &f, err) : BRAGG_OK;
     if (st < 0 || !m->n_curves)
         return st;
-    fprintf(f, "curve,time_s,value\n");
+    fprintf(f, "curve,%s,value\n", ordinate(c));
     for (size_t k = 0; k < m->n_curves; k++)
         for (size_t i = 0; i < m->curves[k].n; i++) {
             bragg_fig_field(f, m->curves[k].label ? m->curves[k].label : "", ",");
@@ -444,9 +450,9 @@ bragg_status bragg_plot_contour(const bragg_plot_map *map, const bragg_plot_cont
         return st;
     st = draw(&c, fig, err);
     if (st == BRAGG_OK)
-        st = write_map(map, fig, err);
+        st = write_map(&c, fig, err);
     if (st == BRAGG_OK)
-        st = write_curves(map, fig, err);
+        st = write_curves(&c, fig, err);
     if (st == BRAGG_OK)
         st = write_spans(map, fig, err);
     return bragg_fig_close(fig, st, err);

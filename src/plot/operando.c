@@ -4,6 +4,7 @@
 #include "page.h"
 
 #include <bragg/arena.h>
+#include <bragg/log.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
@@ -131,17 +132,24 @@ static const char *name_of(book *b, const char *stem, const char *kind)
 /* SVG for print, PNG to look at; the numbers once. */
 static const char *const kinds[] = { "svg", "png" };
 
+static double *row_times(book *b)
+{
+    const bragg_store_curves *c = b->c;
+    double *time = doubles(b, c->rows);
+    for (size_t k = 0; time && k < c->rows; k++) {
+        size_t last = (k + 1) * c->frames < b->s->n ? (k + 1) * c->frames - 1 : b->s->n - 1;
+        time[k] = (b->axis.map_s[k * c->frames] + b->axis.map_s[last]) / 2;
+    }
+    return time;
+}
+
 static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, bool difference, bragg_error *err)
 {
     const bragg_store_curves *c = b->c;
     size_t n = c->rows;
-    double *time = doubles(b, n), *z = difference ? malloc((n * c->n + 1) * sizeof *z) : c->observed;
+    double *time = row_times(b), *z = difference ? malloc((n * c->n + 1) * sizeof *z) : c->observed;
     if (!time || !z)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", n);
-    for (size_t k = 0; k < n; k++) {
-        size_t last = (k + 1) * c->frames < b->s->n ? (k + 1) * c->frames - 1 : b->s->n - 1;
-        time[k] = (b->axis.map_s[k * c->frames] + b->axis.map_s[last]) / 2;
-    }
     for (size_t i = 0; difference && i < n * c->n; i++)
         z[i] = c->observed[i] - c->calculated[i];
     bragg_plot_curve curves[2] = { log_curve(b, false) };
@@ -166,6 +174,123 @@ static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, 
     }
     if (difference)
         free(z);
+    return st;
+}
+
+/* -------------------------------------------------------------- capacity
+ *
+ * The charge that has passed, in or out, is an ordinate on which cycles follow each other
+ * and rests take no room. */
+
+typedef struct passed {
+    size_t n;
+    const double *t, *v;     /* of the log */
+    double *q, *x;           /* charge passed in the unit of the label; electrons taken up */
+    const char *label;
+} passed;
+
+static double column_at(const passed *p, const double *y, double t)
+{
+    size_t i = 0, j = p->n - 1;
+    if (!(t > p->t[0]))
+        return y[0];
+    if (!(t < p->t[j]))
+        return y[j];
+    while (j - i > 1) {
+        size_t m = (i + j) / 2;
+        if (p->t[m] <= t)
+            i = m;
+        else
+            j = m;
+    }
+    double u = p->t[j] > p->t[i] ? (t - p->t[i]) / (p->t[j] - p->t[i]) : 0;
+    return (1 - u) * y[i] + u * y[j];
+}
+
+/* False where the log has no current, or none flows. */
+static bool charge_passed(book *b, passed *p)
+{
+    enum { FARADAY_C_MOL = 96485 };
+    const bragg_series *s = b->s;
+    const double *current = NULL;
+    *p = (passed){ 0 };
+    if (s->log && s->logged) {
+        p->n = s->log->n;
+        p->t = s->log->channel[BRAGG_CHANNEL_TIME], p->v = s->log->channel[BRAGG_CHANNEL_VOLTAGE], current = s->log->channel[BRAGG_CHANNEL_CURRENT];
+    } else if (s->stored_log) {
+        p->n = s->n_stored_log;
+        p->t = s->stored_log, p->v = p->t + p->n, current = p->t + 2 * p->n;
+    }
+    if (b->axis.by_frame || !current || !p->t || p->n < 2 || !(p->q = doubles(b, p->n)) || !(p->x = doubles(b, p->n)))
+        return false;
+    double most = 0, per_c = NAN; /* mAh/g of a coulomb, as the frames have it */
+    for (size_t k = 0; k < s->n; k++)
+        if (fabs(s->step[k].log.charge_c) > most) {
+            most = fabs(s->step[k].log.charge_c);
+            per_c = s->step[k].log.capacity_mah_g / most;
+        }
+    double unit = isfinite(per_c) ? per_c : 1 / 3.6, per_electron = s->molar_mass > 0 && per_c > 0 ? 3.6 * per_c * s->molar_mass / FARADAY_C_MOL : NAN;
+    p->label = isfinite(per_c) ? "Capacity passed (mAh g<sup>\xe2\x88\x92""1</sup>)" : "Charge passed (mAh)";
+    p->q[0] = p->x[0] = 0;
+    for (size_t i = 1; i < p->n; i++) {
+        double charge = (current[i] + current[i - 1]) / 2 * (p->t[i] - p->t[i - 1]);
+        charge = isfinite(charge) ? charge : 0;
+        p->q[i] = p->q[i - 1] + unit * fabs(charge);
+        p->x[i] = p->x[i - 1] - charge * per_electron; /* a discharge, below zero, fills the electrode */
+    }
+    return p->q[p->n - 1] > 0;
+}
+
+/* Rows between which charge has passed. */
+static size_t rows_by_charge(const book *b, const passed *p, const double *time, double *q, double *z)
+{
+    const bragg_store_curves *c = b->c;
+    size_t m = 0;
+    double least = 1e-5 * p->q[p->n - 1];
+    for (size_t k = 0; k < c->rows; k++) {
+        double here = column_at(p, p->q, time[k]);
+        if (!(time[k] >= p->t[0] && time[k] <= p->t[p->n - 1]) || (m && !(here > q[m - 1] + least)))
+            continue;
+        memcpy(z + m * c->n, c->observed + k * c->n, c->n * sizeof *z);
+        q[m++] = here;
+    }
+    return m;
+}
+
+static bragg_status plot_capacity(book *b, bragg_error *err)
+{
+    const bragg_store_curves *c = b->c;
+    passed p;
+    if (!charge_passed(b, &p))
+        return BRAGG_OK;
+    double *time = row_times(b), *q = doubles(b, c->rows), *z = malloc((c->rows * c->n + 1) * sizeof *z), *marks;
+    if (!time || !q || !z) {
+        free(z);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", c->rows);
+    }
+    size_t n = rows_by_charge(b, &p, time, q, z), n_curves = 0;
+    bragg_plot_curve curves[2];
+    if (p.v)
+        curves[n_curves++] = (bragg_plot_curve){ p.n, p.q, p.v, NULL, "Voltage (V)" };
+    if (isfinite(p.x[p.n - 1]))
+        curves[n_curves++] = (bragg_plot_curve){ p.n, p.q, p.x, NULL, "<i>x</i> (electrons a formula)" };
+    bragg_plot_span *spans;
+    size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, b->axis.map_s, &marks);
+    for (size_t k = 0; k < n_spans; k++)
+        spans[k].from_s = column_at(&p, p.q, spans[k].from_s), spans[k].to_s = column_at(&p, p.q, spans[k].to_s);
+    for (size_t k = 0; k < n_marks; k++)
+        marks[k] = column_at(&p, p.q, marks[k]);
+    bragg_plot_map map = { c->n, n, c->x_rad, q, z, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks };
+    bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
+    o.page.width_mm = 170;
+    o.page.title = b->s->title;
+    o.ordinate = p.label;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < 2 && n > 3 && st == BRAGG_OK; k++) {
+        o.page.force = b->force || k;
+        st = bragg_plot_contour(&map, &o, name_of(b, "map-capacity", kinds[k]), err);
+    }
+    free(z);
     return st;
 }
 
@@ -305,7 +430,7 @@ static bragg_status plot_params(book *b, const char *const *what, size_t n_what,
 
 /* ------------------------------------------------------------- waterfall */
 
-/* Patterns where the run turns: the ends, and where a phase comes, goes or is most. */
+/* Evenly over the run; one that was not fitted gives way to its neighbour. */
 static size_t pick_states(const bragg_series *s, size_t most, size_t *out)
 {
     size_t n = 0;
@@ -320,9 +445,60 @@ static size_t pick_states(const bragg_series *s, size_t most, size_t *out)
     return n;
 }
 
+static const char *const roman[] = { "I", "II", "III", "IV", "V", "VI" };
+
+/* The log, with a mark where each pattern of the waterfall was taken. */
+static bragg_status plot_states(book *b, const size_t *at, size_t n, bragg_error *err)
+{
+    bragg_plot_curve log = log_curve(b, false);
+    double unit = !strcmp(b->axis.label, "Time (h)") ? 3600 : !strcmp(b->axis.label, "Time (min)") ? 60 : 1;
+    if (!log.n)
+        log = log_curve(b, true);
+    if (!log.n || !strncmp(b->axis.label, "Temperature", 11))
+        return BRAGG_OK;
+    double *t = doubles(b, log.n);
+    bragg_plot_trace *traces = bragg_arena_alloc(b->arena, n + 1, sizeof *traces);
+    double *points = doubles(b, 2 * n);
+    if (!t || !traces || !points)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for states");
+    for (size_t i = 0; i < log.n; i++)
+        t[i] = log.x[i] / unit;
+    traces[0] = (bragg_plot_trace){ .curve = { log.n, t, log.y, NULL, NULL } };
+    for (size_t k = 0; k < n; k++) {
+        double *p = points + 2 * k;
+        size_t i = 0;
+        p[0] = b->axis.map_s[at[k]];
+        while (i + 1 < log.n && log.x[i + 1] <= p[0])
+            i++;
+        p[1] = log.y[i];
+        p[0] /= unit;
+        traces[k + 1] = (bragg_plot_trace){ .curve = { 1, p, p + 1, NULL, roman[k] }, .dots = true, .named = true };
+    }
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < log.n; i++)
+        low = fmin(low, log.y[i]), high = fmax(high, log.y[i]);
+    bragg_plot_profile panel = BRAGG_PLOT_PROFILE_INIT;
+    panel.x_min = t[0] - 0.02 * (t[log.n - 1] - t[0]); /* room for a mark at the ends and its name */
+    panel.x_max = t[log.n - 1] + 0.02 * (t[log.n - 1] - t[0]);
+    panel.y_min = low - 0.05 * (high - low);
+    panel.y_max = high + 0.14 * (high - low);
+    bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
+    panel.x_label = b->axis.label;
+    panel.y_label = log.label;
+    panel.n_traces = n + 1;
+    panel.traces = traces;
+    page.width_mm = 120;
+    page.title = b->s->title;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
+        page.force = b->force || k;
+        st = bragg_plot_profiles(&panel, 1, 1, &page, name_of(b, "states", kinds[k]), err);
+    }
+    return st;
+}
+
 static bragg_status plot_waterfall(book *b, bragg_error *err)
 {
-    static const char *const roman[] = { "I", "II", "III", "IV", "V", "VI" };
     size_t at[6], n = pick_states(b->s, 6, at);
     bragg_pattern *list[6] = { NULL };
     const char *labels[6];
@@ -345,13 +521,15 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     }
     bragg_plot_patterns_options o = BRAGG_PLOT_PATTERNS_OPTIONS_INIT;
     o.page.title = b->s->title;
-    o.scale = BRAGG_PLOT_SQRT;
+    o.normalize = true; /* strong patterns would hide the others */
     for (size_t k = 0; n > 1 && k < 2 && st == BRAGG_OK; k++) {
         o.page.force = b->force || k;
         st = bragg_plot_patterns((const bragg_pattern *const *)list, labels, n, &o, name_of(b, "waterfall", kinds[k]), err);
     }
     for (size_t k = 0; k < n; k++)
         bragg_pattern_free(list[k]);
+    if (st == BRAGG_OK && n > 1)
+        st = plot_states(b, at, n, err);
     return st;
 }
 
@@ -368,6 +546,8 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
         st = plot_map(&b, "map-linear", BRAGG_PLOT_LINEAR, false, err);
     if (st == BRAGG_OK && c->rows > 1)
         st = plot_map(&b, "map-log", BRAGG_PLOT_LOG, false, err);
+    if (st == BRAGG_OK && c->rows > 1)
+        st = plot_capacity(&b, err);
     if (st == BRAGG_OK && c->rows > 1 && all_calculated(c))
         st = plot_map(&b, "difference", BRAGG_PLOT_SQRT, true, err);
     if (st == BRAGG_OK && s->n > 1)

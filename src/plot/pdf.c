@@ -130,7 +130,7 @@ static size_t entries(const bragg_plot_profile *p, bragg_fig_entry *e)
 {
     size_t n = 0;
     for (size_t j = 0; j < p->n_traces && n < MAX_ENTRIES - 1; j++)
-        if (p->traces[j].curve.label)
+        if (p->traces[j].curve.label && !p->traces[j].named)
             e[n++] = (bragg_fig_entry){ p->traces[j].dots ? FIG_DOT : FIG_LINE, colour_of(p, j), p->traces[j].curve.label, 0 };
     if (p->note)
         e[n++] = (bragg_fig_entry){ FIG_NONE, bragg_fig_black, p->note, 0 };
@@ -172,6 +172,10 @@ static bragg_status draw_panel(const sheet *s, bragg_fig *fig, size_t k, bragg_e
     for (size_t j = 0; j < p->n_traces && st == BRAGG_OK; j++)
         st = draw_trace(fig, at, p, &p->traces[j], colour_of(p, j));
     bragg_fig_unclip(fig);
+    for (size_t j = 0; j < p->n_traces; j++)
+        if (p->traces[j].named && p->traces[j].curve.n)
+            bragg_fig_text(fig, bragg_fig_at(&at->x, p->traces[j].curve.x[0]), bragg_fig_at(&at->y, p->traces[j].curve.y[0] + p->traces[j].offset) - 0.5 * fig->em,
+                           0.5, 1, 0, 1, p->traces[j].curve.label);
     bragg_fig_legend(fig, e, n, left, at->y.to + 0.4 * fig->em);
     bragg_fig_frame(fig, at);
     bragg_fig_draw_axis(fig, &at->y, FIG_LEFT, at->x.from, s->room);
