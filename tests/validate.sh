@@ -19,24 +19,29 @@ measured() { # when, and of which source
     printf '*%s, commit %s.*\n\n' "$(date -u +%Y-%m-%d)" "$(git -C "$src" describe --always --dirty=+ 2>/dev/null)"
 }
 
+# CPU seconds of the commands between two calls of times.
+spent() {
+    awk -F'[ms ]+' 'FNR == 2 { t[++n] = 60 * ($1 + $3) + $2 + $4 } END { printf "%.2f", t[2] - t[1] }' "$work/before" "$work/after"
+}
+
 part_refine() {
     printf '# Rietveld, Le Bail and Pawley fits of real data\n\n'
     measured
     echo "Every case starts from the structure's card or file; \`strategy: auto\` finds the minimum. The reference's figures stand"
-    echo "in the first line of each experiment file of tests/validation."
+    echo "in the first line of each experiment file of tests/validation.  CPU seconds of the whole command, on one thread."
     echo
-    echo "| case | points | variables | Rwp % | GOF | seconds | cells and fractions | reference |"
+    echo "| case | points | variables | Rwp % | GOF | CPU s | cells and fractions | reference |"
     echo "|---|---|---|---|---|---|---|---|"
     for file in "$src"/tests/validation/*.yaml; do
         name=$(basename "$file" .yaml)
-        start=$(date +%s.%N)
-        if ! "$bragg" refine "$file" >"$work/fit" 2>"$work/err"; then
+        times >"$work/before"
+        if ! OMP_NUM_THREADS=1 "$bragg" refine "$file" >"$work/fit" 2>"$work/err"; then
             echo "| $name | | | | | | $(cat "$work/err") | |"
             bad=1
             continue
         fi
-        stop=$(date +%s.%N)
-        awk -v name="$name" -v reference="$(sed -n '1s/^# reference: //p' "$file")" -v seconds="$(awk "BEGIN {printf \"%.2f\", $stop - $start}")" '
+        times >"$work/after"
+        awk -v name="$name" -v reference="$(sed -n '1s/^# reference: //p' "$file")" -v seconds="$(spent)" '
             / points, / { sub(/.*: /, ""); split($0, n, /[ ,]+/); points = n[1]; variables = n[5] }
             / variables/ && !variables { variables = $(NF - 1) }
             /^Rwp / { rwp = $2; for (k = 1; k < NF; k++) if ($k == "GOF") gof = $(k + 1) }
