@@ -1562,6 +1562,47 @@ START_TEST(rings_measured_at_five_distances_tell_their_wavelength)
 END_TEST
 
 /* Rings of something else: it says so instead of guessing. */
+/* Rings at wide angles tell the wavelength, layers near the beam only its product with
+ * the distance. */
+START_TEST(an_unknown_wavelength_is_found_or_said_not_to_be_there)
+{
+    char path[512];
+    bragg_geometry g = BRAGG_GEOMETRY_INIT;
+    bragg_frame *f;
+    uint8_t *mask;
+    bragg_calibration *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double d[100], strength[100];
+    if (!shared_file(path, "data/frames/CeO2_Pilatus1M.tif")) {
+        printf("skipped: no %s\n", path);
+        return;
+    }
+    size_t n = ceria_spacings(d, strength);
+    f = read_ceria(&mask);
+    g.pixel_slow_m = g.pixel_fast_m = 172e-6;
+    ck_assert_msg(bragg_calibrate(f, mask, &g, d, strength, n, NULL, &c, &err) >= 0, "%s", err.text);
+    const bragg_param *wavelength = &c->params.at[BRAGG_CALIBRATE_WAVELENGTH];
+    printf("unknown wavelength: %.5f(%.5f) angstrom, %.5f m, rms %.3f pixel\n", wavelength->value, wavelength->esd, c->geometry.distance_m, c->rms_px);
+    fflush(stdout);
+    assert_close(wavelength->value, 0.4066, 2e-3);
+    assert_close(c->geometry.distance_m, 0.208651, 2e-3);
+    bragg_calibration_free(c);
+    free(mask);
+    bragg_frame_free(f);
+    ck_assert(shared_file(path, "data/frames/AgBehenate_003.tif"));
+    ck_assert_msg(bragg_frame_read(path, 0, &f, &err) == BRAGG_OK, "%s", err.text);
+    for (n = 0; n < 20; n++) {
+        d[n] = 58.38 / (double)(n + 1);
+        strength[n] = 1;
+    }
+    g.pixel_slow_m = f->pixel_slow_m;
+    g.pixel_fast_m = f->pixel_fast_m;
+    ck_assert_int_eq(bragg_calibrate(f, NULL, &g, d, strength, n, NULL, &c, &err), BRAGG_ENOCONV);
+    ck_assert_msg(strstr(err.text, "product") != NULL, "%s", err.text);
+    bragg_frame_free(f);
+}
+END_TEST
+
 START_TEST(a_frame_without_the_standard_is_not_calibrated)
 {
     bragg_frame *f;
@@ -1641,6 +1682,7 @@ int main(void)
     tcase_add_test(all, standards_calibrate_without_a_hint);
     tcase_add_test(all, frames_at_several_distances_tell_the_wavelength);
     tcase_add_test(all, rings_measured_at_five_distances_tell_their_wavelength);
+    tcase_add_test(all, an_unknown_wavelength_is_found_or_said_not_to_be_there);
     tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);
     tcase_add_test(all, the_ceria_frame_is_sharpest_the_right_way_up);
     suite_add_tcase(suite, all);

@@ -50,7 +50,8 @@ typedef struct bragg_calibration {
 } bragg_calibration;
 
 /** Find centre, rings and geometry.  start: pixel sizes, shape, orientation and
- *  wavelength; its distance and centre do not matter unless they are fixed.  d_ang
+ *  wavelength (NAN: unknown, all from 0.12 to 2.4 angstrom are tried, which takes rings at
+ *  wide angles); its distance and centre do not matter unless they are fixed.  d_ang
  *  (falling) and strength (strongest 1) are the standard's lines.  ENOCONV says what was
  *  seen when no indexing explains the rings. */
 bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, const bragg_geometry *start, const double *d_ang,

@@ -71,7 +71,8 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
     bragg_status st = bragg_structure_read_cif(path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
-    st = bragg_structure_lines(s, w->wavelength_ang, 0.5, fmax(2 * BRAGG_PI / 12, 0.52 * w->wavelength_ang), &line, &n, err);
+    double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : 0.5; /* unknown: strengths hardly depend on it */
+    st = bragg_structure_lines(s, wavelength, 0.5, fmax(2 * BRAGG_PI / 12, 0.52 * wavelength), &line, &n, err);
     bragg_structure_free(s);
     if (st < 0)
         return st;
@@ -202,8 +203,10 @@ static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_ge
     }
     if (st == BRAGG_OK && !(g->pixel_slow_m > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "expected --detector NAME, --pixel-um SIZE or --poni FILE, found none, nor a pixel size in the frame's header");
-    if (st == BRAGG_OK && !(g->wavelength_ang > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "expected --wavelength LAMBDA, found none, nor one in the frame's header");
+    if (st == BRAGG_OK && !(g->wavelength_ang > 0)) {
+        g->wavelength_ang = NAN;
+        fprintf(stderr, "no wavelength given, none in the frame's header: looking for one\n");
+    }
     return st;
 }
 
@@ -487,7 +490,7 @@ static int run(int argc, char **argv)
     wish w = { .wavelength_ang = NAN, .pixel_um = NAN, .distance_mm = NAN };
     const cli_option options[] = {
         { "calibrant", 'c', CLI_TEXT, &w.calibrant, "NAME", "bundled card or CIF file of the standard: LaB6, CeO2, Si, AgBehenate …" },
-        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "wavelength" },
+        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "wavelength; without it, or one in the frame's header, it is found from rings at wide angles" },
         { "detector", 'd', CLI_TEXT, &w.detector, "NAME", "detector by name: Pilatus1M, Eiger2_4M …" },
         { "pixel-um", 0, CLI_NUMBER, &w.pixel_um, "SIZE", "or its pixel size in micrometre" },
         { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "or a PONI, .imctrl or Fit2D file to start from (or to judge, with --orient)" },

@@ -34,6 +34,7 @@ typedef struct work {
     const bragg_lsq_layout *layout;
     bragg_geometry trial, start;
     const bragg_calibrate_options *o;
+    bool any_wavelength;      /* none was given */
     bragg_correlation *correlation;
     size_t n_correlations;
 } work;
@@ -117,16 +118,16 @@ static double score_of(const work *w, const radii *r, double distance)
 }
 
 typedef struct candidate {
-    double distance, score;
+    double distance, score, wavelength;
 } candidate;
 
 /* Distances that score best, apart from each other by more than a per cent. */
-static size_t find_distances(const work *w, const radii *r, double rough, candidate *best)
+static size_t find_distances(const work *w, const radii *r, double rough, double step, candidate *best)
 {
     double low = rough > 0 ? rough / 1.35 : 0.01, high = rough > 0 ? rough * 1.35 : 10;
     size_t n = 0;
-    for (double distance = low; distance <= high; distance *= 1.001) {
-        candidate c = { distance, score_of(w, r, distance) };
+    for (double distance = low; distance <= high; distance *= step) {
+        candidate c = { distance, score_of(w, r, distance), w->g.wavelength_ang };
         size_t at = n;
         for (size_t k = 0; k < n; k++)
             if (fabs(best[k].distance / distance - 1) < 0.01)
@@ -141,6 +142,30 @@ static size_t find_distances(const work *w, const radii *r, double rough, candid
         best[at] = c;
         n += at == n;
     }
+    return n;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    double x = ((const candidate *)a)->score, y = ((const candidate *)b)->score;
+    return (x < y) - (x > y);
+}
+
+/* Wavelengths of powder beamlines and tubes, 1.5 % apart, which rings at wide angles tell
+ * from each other; of each the distances, and of all the best. */
+static const double shortest_ang = 0.12, longest_ang = 2.4, wavelength_step = 1.015;
+
+static size_t find_wavelengths(work *w, const radii *r, double rough, candidate *best)
+{
+    candidate all[2 * CANDIDATES];
+    size_t n = 0;
+    for (double wavelength = shortest_ang; wavelength < longest_ang; wavelength *= wavelength_step) {
+        w->g.wavelength_ang = wavelength;
+        n += find_distances(w, r, rough, 1.003, all + n);
+        qsort(all, n, sizeof *all, by_score);
+        n = n < CANDIDATES ? n : CANDIDATES;
+    }
+    memcpy(best, all, n * sizeof *all);
     return n;
 }
 
@@ -376,11 +401,23 @@ static bragg_status polish(work *w, const bragg_calibrate_options *o, bragg_erro
         collect_points(w, MOST_RINGS, windows[k]);
         if (w->n_points < 30)
             return bragg_fail(err, BRAGG_ENOCONV, "calibration: expected rings to measure, found %zu points on them", w->n_points);
-        st = fit(w, true, o->fit_wavelength && k > 1, err);
+        bragg_error problem = BRAGG_ERROR_INIT;
+        st = fit(w, true, (o->fit_wavelength || w->any_wavelength) && k > 1, &problem);
         if (st == BRAGG_ENOCONV)
             st = BRAGG_OK;
+        else if (st < 0)
+            bragg_fail(err, st, "%s", problem.text);
     }
     return st;
+}
+
+/* Near the beam rings tell the product of distance and wavelength only. */
+static bragg_status check_wavelength(const work *w, bragg_error *err)
+{
+    const bragg_param *p = &w->params.at[BRAGG_CALIBRATE_WAVELENGTH];
+    return p->esd < 0.01 * p->value ? BRAGG_OK
+        : bragg_fail(err, BRAGG_ENOCONV, "calibration: the rings fit a wavelength of %.4g(%.2g) angstrom at %.4g m, but so near the beam they tell the product of the two only: give a wavelength, or frames at known steps of the distance",
+                     p->value, p->esd, w->g.distance_m);
 }
 
 /* -------------------------------------------------------------- results */
@@ -461,10 +498,11 @@ static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_
         return bragg_fail(err, BRAGG_ENOCONV, "calibration: expected rings, found %zu ridge points that share no centre", r->n);
     bragg_status st = measure_radii(w, r, &where, err);
     candidate list[CANDIDATES];
-    size_t n = st == BRAGG_OK ? find_distances(w, &where, o->distance_m, list) : 0;
+    size_t n = st < 0 ? 0 : w->any_wavelength ? find_wavelengths(w, &where, o->distance_m, list) : find_distances(w, &where, o->distance_m, 1.001, list);
     bragg_geometry best = w->g;
     double merit = 0;
     for (size_t k = 0; k < n; k++) {
+        w->g.wavelength_ang = list[k].wavelength;
         double m = refine_candidate(w, r, &where, list[k].distance);
         bragg_log(o->observer, BRAGG_LOG_INFO, "centre %.1f %.1f, distance %.4f m (score %.4f): %.4f m, merit %.3f", where.slow, where.fast,
                   list[k].distance, list[k].score, w->g.distance_m, m);
@@ -491,10 +529,10 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
     static const bragg_calibrate_options defaults = BRAGG_CALIBRATE_OPTIONS_INIT;
     const bragg_calibrate_options *o = options ? options : &defaults;
     *out = NULL;
-    if (!(start->wavelength_ang > 0) || !(start->pixel_slow_m > 0) || !(start->pixel_fast_m > 0))
+    if ((!(start->wavelength_ang > 0) && !isnan(start->wavelength_ang)) || !(start->pixel_slow_m > 0) || !(start->pixel_fast_m > 0))
         return bragg_fail(err, BRAGG_EINVAL, "calibration: expected wavelength and pixel size, found %g angstrom and %g m", start->wavelength_ang, start->pixel_slow_m);
     work w = { .frame = frame, .mask = mask, .d = d_ang, .strength = strength, .n_d = n, .g = *start,
-               .pixel = (start->pixel_slow_m + start->pixel_fast_m) / 2, .point = malloc(MOST_POINTS * sizeof *w.point), .start = *start, .o = o };
+               .pixel = (start->pixel_slow_m + start->pixel_fast_m) / 2, .point = malloc(MOST_POINTS * sizeof *w.point), .start = *start, .o = o, .any_wavelength = isnan(start->wavelength_ang) };
     w.g.rows = frame->height;
     w.g.columns = frame->width;
     ridges r = { NULL, 0, 0 };
@@ -505,6 +543,8 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
         st = index_rings(&w, &r, o, err);
     if (st == BRAGG_OK)
         st = polish(&w, o, err);
+    if (st >= 0 && w.any_wavelength)
+        st = check_wavelength(&w, err);
     if (st >= 0)
         st = report(&w, out, err);
     free(r.at);
