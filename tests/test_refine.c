@@ -140,6 +140,54 @@ START_TEST(axial_divergence_agrees_with_its_integral)
 }
 END_TEST
 
+/* What cells of points get from a few nodes against every peak at every point. */
+START_TEST(far_peaks_are_the_same_from_nodes)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_structure *b = bragg_structure_new(1, 1);
+    b->name = b->formula = "";
+    b->cell = (bragg_cell){ 4.407, 4.407, 11.709, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+    ck_assert_int_eq(bragg_symmetry_from_symbol("R -3 m:H", &b->symmetry, &err), BRAGG_OK);
+    bragg_scatterer_find("Sb", &b->scatterer[0], NULL, NULL);
+    b->atom[0] = (bragg_atom){ .label = "Sb1", .scatterer = 0, .x = { 0, 0, 0.2336 }, .occupancy = 1, .uiso_ang2 = 0.009 };
+    bragg_pattern *p = bragg_pattern_new(4391, BRAGG_AXIS_TTH);
+    for (size_t i = 0; i < p->n; i++) {
+        p->x[i] = (13.7 + 0.0173 * (double)i) * BRAGG_DEG;
+        p->y[i] = 100;
+        p->sigma[i] = 10;
+    }
+    bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
+    o.radiation = (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540593, 1.544427 }, .ratio = { 1, 0.497 }, .polarization = 0.53 };
+    bragg_model *m = bragg_model_new();
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_add_phase(m, "B", b, NULL, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_build(m, &err), BRAGG_OK);
+    set(m, "instrument.w", 0.0071);
+    set(m, "instrument.sl", 0.017);
+    set(m, "instrument.hl", 0.013);
+    set(m, "phase.B.size", 23);
+    double *y = malloc(p->n * sizeof *y), *direct = calloc(p->n, sizeof *direct), top = 0;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, y, NULL, &err), BRAGG_OK);
+    const histogram *h = &m->histogram[0];
+    for (size_t k = 0; k < h->n_peaks; k++)
+        bragg_refine_add_profile(h, &h->peak[k], h->peak[k].first, h->peak[k].last, h->peak[k].intensity * BRAGG_DEG / 100, direct + h->peak[k].first);
+    size_t moved = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        direct[i] += bragg_refine_background(m, h, i);
+        top = fmax(top, direct[i]);
+        moved += direct[i] != y[i];
+    }
+    for (size_t i = 0; i < p->n; i++)
+        ck_assert_msg(fabs(y[i] - direct[i]) < 1e-9 * top, "point %zu: off by %g of the top", i, fabs(y[i] - direct[i]) / top);
+    ck_assert_msg(moved > p->n / 2, "%zu points saw nodes", moved);
+    free(y);
+    free(direct);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_structure_free(b);
+}
+END_TEST
+
 static int by_value(const void *a, const void *b)
 {
     const double *x = a, *y = b;
@@ -261,6 +309,7 @@ int main(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, calculated_patterns_agree_with_gsas2);
     tcase_add_test(all, axial_divergence_agrees_with_its_integral);
+    tcase_add_test(all, far_peaks_are_the_same_from_nodes);
     tcase_add_test(all, derivatives_of_the_pattern_agree_with_differences);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
