@@ -12,10 +12,13 @@ fail() { echo "$*"; bad=1; }
 "$bragg" --version | grep -q 'no HDF5' && { echo "skipped: this build has no HDF5"; exit 77; }
 "$bragg" simulate "$src/tests/report/truth.yaml" -o "$work/run" 2>"$work/err" || fail "simulate: $(cat "$work/err")"
 cp "$src/tests/report/experiment.yaml" "$work/run"
-"$bragg" operando "$work/run/experiment.yaml" -o "$work/series" >"$work/out" 2>"$work/err" || fail "operando: $(cat "$work/err")"
+"$bragg" operando "$work/run/experiment.yaml" -o "$work/series" --cif 2,9 >"$work/out" 2>"$work/err" || fail "operando: $(cat "$work/err")"
 # one electron a copper is 421.8 mAh/g, on the map against capacity and beside it in electrons
 awk -F, 'NR > 1 && $1 > top { top = $1 } END { exit !(top > 380 && top < 424) }' "$work/series/map-capacity.csv" || fail "another capacity"
 awk -F, '/electrons/ && $3 > top { top = $3 } END { exit !(top > 0.98 && top < 1.02) }' "$work/series/map-capacity.curves.csv" || fail "not one electron"
+# a chosen fit as pdCIF has the numbers of the table
+rwp=$(awk -F, 'NR == 1 { for (k = 1; k <= NF; k++) if ($k == "rwp") c = k } NR == 11 { print $c }' "$work/series/series.csv")
+grep -q "_pd_proc_ls_prof_wR_factor *$rwp" "$work/series/frame-00009.cif" && [ -s "$work/series/frame-00002.cif" ] || fail "no pdCIF with Rwp $rwp"
 grep -q ',VI,' "$work/series/states.csv" || fail "states are not named"
 "$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
 "$bragg" refine "$src/tests/chaos/nickel.yaml" -o "$work/fit" >"$work/out" 2>"$work/err" || fail "refine: $(cat "$work/err")"

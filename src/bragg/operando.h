@@ -194,6 +194,11 @@ bragg_status bragg_series_write_csv(const bragg_series *series, const char *path
 bragg_status bragg_series_print_json(const bragg_series *series, bragg_error *err);
 bragg_status bragg_series_write_json(const bragg_series *series, const char *path, bool force, bragg_error *err);
 
+/** Frame k as pdCIF, as bragg_fit_write_cif writes it: refined once more from where the
+ *  run has left it, with the same parameters. */
+bragg_status bragg_series_write_cif(const bragg_series *series, size_t k, const bragg_experiment *experiment, const bragg_frames *frames,
+                                    const char *path, bool force, bragg_error *err);
+
 /** A series as its store has it, also while it grows. */
 bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err);
 

@@ -13,6 +13,7 @@
 
 typedef struct wish {
     const char *out;
+    const char *cif;         /* numbers of frames */
     bool json, force, config, resume, follow, no_plots;
     double idle_s;
     bragg_peers *peers;      /* NULL: nobody */
@@ -117,6 +118,23 @@ static void print_series(const bragg_series *s)
     print_account(s);
 }
 
+/* "0,12,40": each as frame-00012.cif; s NULL: only looked at. */
+static bragg_status write_cifs(const wish *w, const bragg_series *s, const bragg_experiment *x, const bragg_frames *f, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (const char *at = w->cif; at && st == BRAGG_OK; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        char field[24], path[4200];
+        double k;
+        snprintf(field, sizeof field, "%.*s", (int)strcspn(at, ","), at);
+        if (!bragg_number_parse(field, &k) || !(k >= 0 && k < 1e9) || k != floor(k))
+            return bragg_fail(err, BRAGG_EINVAL, "--cif: expected numbers of frames like 0,12,40, found '%s'", w->cif);
+        snprintf(path, sizeof path, "%.4000s/frame-%05.0f.cif", w->out ? w->out : ".", k);
+        if (s)
+            st = bragg_series_write_cif(s, (size_t)k, x, f, path, w->force || w->resume, err);
+    }
+    return st;
+}
+
 static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
                                   const bragg_analysis_options *options, bragg_error *err)
 {
@@ -136,6 +154,8 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_analysis_write(&a, s, w->out, force, err);
     if (st == BRAGG_OK && store)
         st = bragg_store_add_analysis(store, &a, s, err);
+    if (st == BRAGG_OK)
+        st = write_cifs(w, s, x, f, err);
     if (st == BRAGG_OK && !w->json)
         bragg_analysis_tell(&a, s, stdout);
     if (st == BRAGG_OK && !w->no_plots)
@@ -258,6 +278,8 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         return st;
     }
     if (st == BRAGG_OK) /* what is wrong with it is told before the work */
+        st = write_cifs(w, NULL, NULL, NULL, err);
+    if (st == BRAGG_OK)
         st = bragg_analysis_options_read(x, arena, &options, err);
     if (st == BRAGG_OK)
         st = bragg_frames_open(x, path, w->follow, &f, err);
@@ -300,6 +322,7 @@ static int run(int argc, char **argv)
         { "resume", 0, CLI_FLAG, &w.resume, NULL, "go on with the run that stands in DIR" },
         { "follow", 0, CLI_FLAG, &w.follow, NULL, "go on waiting for frames until Ctrl-C or SIGTERM" },
         { "idle", 0, CLI_NUMBER, &w.idle_s, "S", "with --follow: end when none has come for so many seconds" },
+        { "cif", 0, CLI_TEXT, &w.cif, "FRAMES", "write these frames' fits as pdCIF too: 0,12,40" },
         { "no-figures", 0, CLI_FLAG, &w.no_plots, NULL, "write the tables only" },
         { "print-config", 0, CLI_FLAG, &w.config, NULL, "print the experiment as it is in force and exit" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },

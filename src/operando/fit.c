@@ -1201,6 +1201,19 @@ bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double expos
     return BRAGG_OK;
 }
 
+/* What was refined has an esd; levels are already those of the next frame. */
+bragg_status bragg_seq_again(seq_worker *w, const bragg_pattern *p, const double *row, bragg_model **m, bragg_fit **f, bragg_error *err)
+{
+    bragg_status st = bragg_model_replace_pattern(w->m, 0, p, err);
+    *m = w->m;
+    if (st < 0)
+        return st;
+    set_state(w, row, NULL);
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        param(w, k)->refine = isfinite(row[seq_esd(&w->shape, k)]);
+    return refine(w, false, f, err);
+}
+
 size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated, const double **sigma)
 {
     if (w->n) {

@@ -65,6 +65,8 @@ size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **res
  * of the pattern in use, see bragg_seq_points. */
 bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
                              const double *hint, double usual_total, double *row, char *message, bragg_error *err);
+/* The fit that left the row, made again from there; the model is the worker's. */
+bragg_status bragg_seq_again(seq_worker *w, const bragg_pattern *p, const double *row, bragg_model **m, bragg_fit **f, bragg_error *err);
 double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p);
 /* Points of the last frame: x, observed, calculated, sigma (borrowed); their number. */
 size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated, const double **sigma);
