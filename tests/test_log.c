@@ -627,7 +627,7 @@ static void make_cell(double *time, double *charge, double *start, double *width
 START_TEST(the_offset_comes_back_from_fractions_that_follow_the_charge)
 {
     static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
-    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true };
+    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true, 0 };
     double evidence, pulls = 0, esds = 0;
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_clock c;
@@ -649,20 +649,23 @@ END_TEST
 START_TEST(a_drift_is_told_from_an_offset_when_it_is_large)
 {
     static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
-    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true };
+    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true, 0 };
     double evidence;
     bragg_clock c;
     make_cell(time, charge, start, width, value, esd, 391, 0.011, 1e-3, 5);
     ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, NULL), BRAGG_OK);
     ck_assert_msg(fabs(c.drift - 0.011) < 4 * c.drift_esd && c.drift > 0, "drift %g(%g)", c.drift, c.drift_esd);
     ck_assert_msg(fabs(c.offset_s - 391) < 4 * c.offset_esd_s, "offset %g(%g)", c.offset_s, c.offset_esd_s);
+    s.max_drift = 1.5e-3; /* that no clock does, and so it is none */
+    ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, NULL), BRAGG_OK);
+    ck_assert_msg(c.drift == 0, "drift %g(%g)", c.drift, c.drift_esd);
 }
 END_TEST
 
 START_TEST(a_signal_that_does_not_care_tells_no_offset)
 {
     static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
-    bragg_clock_signals s = { CELL_FRAMES, 1, start, width, value, esd, false };
+    bragg_clock_signals s = { CELL_FRAMES, 1, start, width, value, esd, false, 0 };
     double evidence;
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_clock c;

@@ -193,6 +193,7 @@ typedef struct bragg_clock_signals {
     const double *start_s, *exposure_s; /**< of each frame; exposure_s may be NULL */
     const double *value, *esd; /**< [signal][frame]; NAN: not known */
     bool shares;             /**< the signals add up to one */
+    double max_drift;        /**< more no clock gains or loses (s/s); 0: any */
 } bragg_clock_signals;
 
 /** Offset, and drift when it is more than three of its esds, from signals that are smooth

@@ -223,7 +223,7 @@ static void weigh(const aligner *a, double middle, double step, size_t n, double
     *width = sqrt(fmax(second / sum - *mean * *mean, 0) + step * step / 12);
 }
 
-/* A drift by Newton's steps over both; kept when it is three of its esds. */
+/* A drift by Newton's steps over both; kept when it is three of its esds and possible. */
 static void find_drift(const aligner *a, double span_s, bragg_clock *c)
 {
     double h = 2 * c->offset_esd_s, g = 4 * c->offset_esd_s / span_s, m[3][3], offset = c->offset_s, drift = 0, esd = NAN, least = INFINITY;
@@ -248,7 +248,7 @@ static void find_drift(const aligner *a, double span_s, bragg_clock *c)
         drift -= fmin(fmax((oo * gd - od * go) / det, -2 * g), 2 * g);
     }
     c->drift_esd = esd;
-    if (!(fabs(drift) > 3 * esd))
+    if (!(fabs(drift) > 3 * esd) || (a->s->max_drift > 0 && !(fabs(drift) < a->s->max_drift)))
         return;
     c->drift = drift;
     weigh(a, offset, c->offset_esd_s / 4, 41, drift, &c->offset_s, &c->offset_esd_s, &least);

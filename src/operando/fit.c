@@ -575,7 +575,8 @@ static double log_points(const seq_worker *w) { return log((double)w->n); }
 
 typedef struct score {
     double z, scale, sigma, strain;
-    bool anew, broad;        /* the experiment's cell rather than the last one's; broadened */
+    bool anew;               /* the experiment's cell rather than the last one's */
+    int broad;               /* 0: as wide as it was, 2: broad */
 } score;
 
 static bool is_length(const seq_worker *w, size_t k)
@@ -584,14 +585,16 @@ static bool is_length(const seq_worker *w, size_t k)
     return w->kind[k] == KIND_CELL && !strstr(name, ".cell.al") && !strstr(name, ".cell.be") && !strstr(name, ".cell.ga");
 }
 
-/* Width of a phase that nobody has seen yet: as of 60 nm, or of 8 and 0.6 % of strain. */
-static void give_width(const seq_worker *w, size_t k, bool broad)
+/* Width of a phase that nobody has seen yet: as of 60 nm, of 22 and 0.2 % of strain, or of 8
+ * and 0.6 %. */
+static void give_width(const seq_worker *w, size_t k, int broad)
 {
+    static const double size_nm[] = { 60, 22, 8 }, strain[] = { 0, 2000, 6000 };
     const char *rest = strrchr(w->shape.name[k], '.');
     if (!strcmp(rest, ".size") && (broad || param(w, k)->value >= 1e5)) /* what broadens nothing has no slope to start from */
-        set_value(w, k, broad ? 8 : 60);
+        set_value(w, k, size_nm[broad]);
     if (!strcmp(rest, ".strain") && broad)
-        set_value(w, k, 6000);
+        set_value(w, k, strain[broad]);
 }
 
 /* The phase as it is tried: from w->saved, or the experiment's start. */
@@ -643,7 +646,7 @@ static void what_to_try(const seq_worker *w, size_t phase, bool *far, bool *narr
     }
 }
 
-/* Over cells within +-steps * 0.12 %, half a synchrotron line's width; four times that
+/* Over cells within +-steps * 0.12 %, half a synchrotron line's width; two and four times that
  * where the lines are broad.  State and residual are as save_state and calculate left
  * them, and are left so. */
 static bragg_status score_phase(seq_worker *w, size_t phase, int steps, score *best, bragg_error *err)
@@ -653,8 +656,8 @@ static bragg_status score_phase(seq_worker *w, size_t phase, int steps, score *b
     what_to_try(w, phase, &far, &narrow);
     *best = (score){ .sigma = NAN };
     for (int anew = 0; anew <= (int)far; anew++)
-        for (int broad = 0; broad <= (int)narrow; broad++) {
-            int each = broad ? 4 : 1, most = cell ? steps / each : 0;
+        for (int broad = 0; broad <= (narrow ? 2 : 0); broad++) {
+            int each = 1 << broad, most = cell ? steps / each : 0;
             for (int k = -most; k <= most && st == BRAGG_OK; k++) {
                 const score as = { .strain = 1.2e-3 * k * each, .anew = anew, .broad = broad };
                 st = try_dress(w, phase, &as, best, err);
@@ -731,7 +734,7 @@ static bragg_status try_widths(seq_worker *w, size_t phase, bragg_fit **f, bragg
     bragg_error ignored = BRAGG_ERROR_INIT;
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (w->phase_of[k] == phase && w->kind[k] == KIND_REST)
-            give_width(w, k, false);
+            give_width(w, k, 0);
     w->level[phase] = 3;
     apply_levels(w);
     bragg_status st = refine(w, false, &with, &ignored);
@@ -793,12 +796,13 @@ static bragg_status wake_widths(seq_worker *w, bragg_fit **f, bragg_error *err)
     return st;
 }
 
-/* What a phase that is not there was fitted to is no place to look for it again. */
+/* What a phase that is not there was fitted to is no place to look for it again, and how wide
+ * it will be when it comes back nobody knows. */
 static void send_home(seq_worker *w, size_t phase)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE)
-            set_value(w, k, w->home[k]);
+            set_value(w, k, w->kind[k] == KIND_CELL ? w->home[k] : w->initial[k]);
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 

@@ -413,7 +413,8 @@ bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bra
         memmove(g.value + j * g.n, g.value + j * room, g.n * sizeof(double));
         memmove(g.esd + j * g.n, g.esd + j * room, g.n * sizeof(double));
     }
-    const bragg_clock_signals signals = { g.n, g.n_signals, g.start, g.width, g.value, g.esd, fractions };
+    /* no clock gains a second and a half in a quarter of an hour; fits that err together may say so */
+    const bragg_clock_signals signals = { g.n, g.n_signals, g.start, g.width, g.value, g.esd, fractions, 1.5e-3 };
     bragg_error cause = BRAGG_ERROR_INIT;
     st = bragg_clock_estimate(s->log->channel[BRAGG_CHANNEL_TIME], driver, s->log->n, &signals, most, &found, &evidence, &cause);
     if (st == BRAGG_OK)
