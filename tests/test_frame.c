@@ -342,6 +342,83 @@ START_TEST(fits_images_read_scaled_and_in_cubes)
 }
 END_TEST
 
+/* What cfitsio wrote comes back, whatever the code, the tiles and the type; the last
+ * plane of a cube with tiles that do not divide it. */
+START_TEST(tiles_of_every_code_come_back)
+{
+    static const int codes[] = { RICE_1, GZIP_1, GZIP_2, PLIO_1, HCOMPRESS_1 }, images[] = { BYTE_IMG, SHORT_IMG, LONG_IMG }, types[] = { TBYTE, TSHORT, TINT };
+    static unsigned char bytes[61 * 47 * 5];
+    static short shorts[61 * 47 * 5];
+    static int pixels[61 * 47 * 5];
+    void *const all[] = { bytes, shorts, pixels };
+    int status = 0;
+    long dims[3] = { 61, 47, 5 }, tile[3] = { 17, 13, 1 };
+    for (int i = 0; i < 61 * 47 * 5; i++)
+        shorts[i] = bytes[i] = (unsigned char)(pixels[i] = i % 97 ? (i * i) % 7 : (i * 37) % 200);
+    for (size_t c = 0; c < sizeof codes / sizeof *codes; c++)
+        for (size_t t = 0; t < 3; t++) {
+            fitsfile *f;
+            bragg_frame *out;
+            bragg_error err = BRAGG_ERROR_INIT;
+            bool trusting = codes[c] == PLIO_1 || codes[c] == HCOMPRESS_1;
+            fits_create_file(&f, "!x.fits", &status);
+            fits_set_compression_type(f, codes[c], &status);
+            fits_set_tile_dim(f, 3, tile, &status);
+            fits_create_img(f, images[t], 3, dims, &status);
+            fits_write_img(f, types[t], 1, 61 * 47 * 5, all[t], &status);
+            if (trusting)
+                fits_write_chksum(f, &status);
+            fits_close_file(f, &status);
+            char why[80] = "";
+            fits_read_errmsg(why);
+            ck_assert_msg(status == 0, "code %d, type %zu: cfitsio %d %s", codes[c], t, status, why);
+            ck_assert_msg(bragg_frame_read("x.fits", 4, &out, &err) == BRAGG_OK, "code %d: %s", codes[c], err.text);
+            double row[61 * 47];
+            bragg_frame_doubles(out, 0, 61 * 47, row);
+            for (int i = 0; i < 61 * 47; i++)
+                ck_assert_msg(row[i] == pixels[4 * 61 * 47 + i], "code %d, type %zu, pixel %d: %g", codes[c], t, i, row[i]);
+            bragg_frame_free(out);
+        }
+    unlink("x.fits");
+}
+END_TEST
+
+/* cfitsio 4.2 reads on beyond a Rice code that ends early, and believes PLIO and
+ * HCOMPRESS: neither reaches it. */
+START_TEST(damaged_tiles_do_not_reach_a_decoder_that_trusts_them)
+{
+    static const int codes[] = { RICE_1, PLIO_1, HCOMPRESS_1 };
+    long dims[2] = { 64, 64 };
+    for (size_t c = 0; c < 3; c++) {
+        int pixels[64 * 64], status = 0;
+        LONGLONG data;
+        fitsfile *f;
+        bragg_frame *out;
+        bragg_error err = BRAGG_ERROR_INIT;
+        for (int i = 0; i < 64 * 64; i++)
+            pixels[i] = i % 5 + i % 640;
+        fits_create_file(&f, "!x.fits", &status);
+        fits_set_compression_type(f, codes[c], &status);
+        fits_create_img(f, LONG_IMG, 2, dims, &status);
+        fits_write_img(f, TINT, 1, 64 * 64, pixels, &status);
+        fits_flush_file(f, &status);
+        fits_get_hduaddrll(f, NULL, &data, NULL, &status);
+        fits_close_file(f, &status);
+        ck_assert_int_eq(status, 0);
+        if (c == 0) { /* behind the descriptors of 64 rows a code without an end: nothing follows the length of its first block */
+            FILE *file = fopen("x.fits", "r+b");
+            fseek(file, (long)data + 64 * 8, SEEK_SET);
+            for (int i = 0; i < 64 * 8; i++)
+                fputc(i == 4 ? 1 << 3 : 0, file);
+            fclose(file);
+        }
+        ck_assert_int_eq(bragg_frame_read("x.fits", 0, &out, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, c ? "CHECKSUM" : "Rice codes of 64 pixels"), "%s", err.text);
+    }
+    unlink("x.fits");
+}
+END_TEST
+
 START_TEST(a_header_that_asks_for_the_world_is_not_believed)
 {
     static const uint32_t sides[] = { 65536, 60000, 4000000000u, 0 };
@@ -979,6 +1056,8 @@ int main(void)
     tcase_add_test(all, damaged_frames_end_in_a_message_or_a_frame);
     tcase_add_test(all, numpy_arrays_read_and_their_lies_are_told);
     tcase_add_test(all, fits_images_read_scaled_and_in_cubes);
+    tcase_add_test(all, tiles_of_every_code_come_back);
+    tcase_add_test(all, damaged_tiles_do_not_reach_a_decoder_that_trusts_them);
     tcase_add_test(all, a_header_that_asks_for_the_world_is_not_believed);
     tcase_add_test(all, the_camera_s_own_words_are_read);
     tcase_add_test(all, masks_gather_what_does_not_count);

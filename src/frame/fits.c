@@ -2,6 +2,7 @@
 /* FITS images and cubes through cfitsio: scaled, tile-compressed, blank pixels. */
 #include "config.h"
 #include "bytes.h"
+#include "fits_tiles.h"
 #include "reader.h"
 #include "writer.h"
 
@@ -136,6 +137,8 @@ static bragg_status read_fits(const char *path, size_t index, bragg_frame **out,
     if (index >= (size_t)dims[2])
         st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %ld", path, index, dims[2]);
     bragg_pixel pixel = pixel_type(f, &type);
+    if (st == BRAGG_OK)
+        st = bragg_fits_check_tiles(f, path, index, err);
     if (st == BRAGG_OK)
         st = bragg_frame_new((size_t)dims[0], (size_t)dims[1], pixel, out, err);
     if (st == BRAGG_OK) {

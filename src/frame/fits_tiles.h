@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef FRAME_FITS_TILES_H
+#define FRAME_FITS_TILES_H
+
+#include <bragg/error.h>
+#include <fitsio.h>
+#include <stddef.h>
+
+#pragma GCC visibility push(hidden)
+/* OK when cfitsio's decoder will not run beyond the bytes of frame `index`; EDATA else. */
+bragg_status bragg_fits_check_tiles(fitsfile *f, const char *path, size_t index, bragg_error *err);
+#pragma GCC visibility pop
+
+#endif
