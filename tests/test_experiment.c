@@ -113,6 +113,37 @@ START_TEST(several_patterns_have_their_own_range_background_and_radiation)
 }
 END_TEST
 
+/* Neither a section nor an instrument: then the pattern's file; what stands in the
+ * experiment counts more; where nobody tells, the message says what to write. */
+START_TEST(a_pattern_that_tells_its_wavelength_needs_no_radiation)
+{
+    static const char rest[] = "data: {pattern: told.xye}\nphases: [{card: Si.cif}]\n";
+    char text[400];
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_data();
+    write_file("told.xye", "# unit: 2th_deg\n# wavelength_ang: 0.4137\n10 5 1\n10.1 6 1\n10.2 4 1\n");
+    bragg_experiment *x = experiment(rest);
+    const bragg_radiation *r = &x->pattern->histogram.radiation;
+    ck_assert(r->n_lines == 1 && r->wavelength_ang[0] == 0.4137 && r->ratio[0] == 1 && !r->neutron);
+    assert_close(r->polarization, 0.99, 1e-15);
+    bragg_experiment_free(x);
+    snprintf(text, sizeof text, "radiation: {polarization: 0.9}\n%s", rest);
+    x = experiment(text);
+    r = &x->pattern->histogram.radiation;
+    ck_assert(r->n_lines == 1 && r->wavelength_ang[0] == 0.4137 && r->polarization == 0.9);
+    bragg_experiment_free(x);
+    snprintf(text, sizeof text, "radiation: {wavelength: 0.5}\n%s", rest);
+    x = experiment(text);
+    ck_assert(x->pattern->histogram.radiation.wavelength_ang[0] == 0.5);
+    bragg_experiment_free(x);
+    x = experiment("data:\n  patterns:\n    - {name: a, file: told.xye}\n    - {name: b, file: x.xy, radiation: {anode: Cu}}\nphases: [{card: Si.cif}]\n");
+    ck_assert(x->pattern[0].histogram.radiation.wavelength_ang[0] == 0.4137 && x->pattern[1].histogram.radiation.n_lines == 2);
+    bragg_experiment_free(x);
+    ck_assert_int_eq(read_text("data: {pattern: x.xy}\nphases: [{card: Si.cif}]\n", &x, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "{wavelength: 0.4066} or {anode: Cu}") != NULL, "%s", err.text);
+}
+END_TEST
+
 /* H. G. J. Moseley, Phil. Mag. 27 (1914) 703: sqrt(1/lambda) is linear in Z - 1. */
 START_TEST(tubes_follow_moseley)
 {
@@ -425,6 +456,7 @@ int main(void)
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
     tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
+    tcase_add_test(all, a_pattern_that_tells_its_wavelength_needs_no_radiation);
     tcase_add_test(all, tubes_follow_moseley);
     tcase_add_test(all, spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet);
     tcase_add_test(all, radiation_knows_its_monochromator_and_a_spectrum_of_its_own);

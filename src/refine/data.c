@@ -164,6 +164,24 @@ static bragg_status read_instrument(const loading *l, const bragg_yaml *node, ta
     return st;
 }
 
+/* Where neither experiment nor instrument names its lines, the pattern's file may. */
+static void ask_file(const bragg_yaml *radiation, target *to)
+{
+    bragg_pattern *p = NULL;
+    bragg_radiation *r = &to->instrument.radiation;
+    if (!to->file || r->n_lines || bragg_yaml_get(radiation, "wavelength") || bragg_yaml_get(radiation, "anode") || bragg_yaml_get(radiation, "spectrum"))
+        return;
+    if (bragg_pattern_read(to->file, 0, &p, NULL) == BRAGG_OK && p->wavelength_ang > 0) {
+        bool doublet = p->wavelength2_ang > 0 && p->ratio2 > 0;
+        r->n_lines = doublet ? 2 : 1;
+        r->wavelength_ang[0] = p->wavelength_ang;
+        r->wavelength_ang[1] = doublet ? p->wavelength2_ang : 0;
+        r->ratio[0] = 1;
+        r->ratio[1] = doublet ? p->ratio2 : 0;
+    }
+    bragg_pattern_free(p);
+}
+
 /* What data says of all patterns and a pattern of itself. */
 static bragg_status read_measured(const loading *l, const bragg_yaml *map, target *to, bragg_error *err)
 {
@@ -274,9 +292,11 @@ static bragg_status read_joint(const loading *l, const bragg_yaml *map, const ta
         st = bragg_yaml_fail(bragg_yaml_get(map, "weight"), err, "weight: expected a positive number, found %g", to->histogram.weight);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "background")))
         st = read_background(l, node, to, err);
+    node = bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation");
+    if (st == BRAGG_OK && node == bragg_yaml_get(map, "radiation")) /* the whole file's is one for all */
+        ask_file(node, to);
     if (st == BRAGG_OK)
-        st = bragg_reading_radiation(l, bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation"),
-                                     &to->instrument, &to->histogram.radiation, err);
+        st = bragg_reading_radiation(l, node, &to->instrument, &to->histogram.radiation, err);
     to->histogram.name = to->name;
     to->refine = bragg_yaml_get(map, "refine");
     if (st == BRAGG_OK)
@@ -327,6 +347,8 @@ bragg_status bragg_reading_data(const loading *l, bragg_error *err)
     *to = common;
     if (node) /* of a list the first: the others are a series' */
         st = bragg_reading_path(l, list ? node->child : node, &to->file, err);
+    if (st == BRAGG_OK)
+        ask_file(bragg_yaml_get(l->root, "radiation"), to);
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, bragg_yaml_get(l->root, "radiation"), &to->instrument, &to->histogram.radiation, err);
     if (st == BRAGG_OK)

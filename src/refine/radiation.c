@@ -167,7 +167,7 @@ bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, co
     if (known->radiation.n_lines)
         *r = known->radiation;
     if (!map && !known->radiation.n_lines)
-        return bragg_yaml_fail(l->root, err, "expected a section 'radiation', found none");
+        return bragg_yaml_fail(l->root, err, "expected a section 'radiation', as {wavelength: 0.4066} or {anode: Cu}, found none here nor in the pattern's file");
     bragg_status st = map ? bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err) : BRAGG_OK;
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")))
         st = bragg_yaml_text(node, &type, err);
@@ -183,7 +183,7 @@ bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, co
     if (st == BRAGG_OK && map)
         st = read_line_widths(map, r, err);
     if (st == BRAGG_OK && r->n_lines == 0)
-        st = bragg_yaml_fail(map, err, "radiation: expected a wavelength in angstrom or an anode, found none");
+        st = bragg_yaml_fail(map, err, "radiation: expected a wavelength in angstrom or an anode, found none here nor in the pattern's file");
     r->polarization = isfinite(known->radiation.polarization) ? known->radiation.polarization : r->n_lines > 1 ? 0.5 : 0.99;
     if (st == BRAGG_OK && map)
         st = read_monochromator(map, r, err);
