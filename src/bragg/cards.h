@@ -123,12 +123,12 @@ enum { BRAGG_MOST_PHASES = 4, BRAGG_MOST_ALTERNATIVES = 16 };
 typedef struct bragg_match {
     long long card;
     const char *name, *formula, *source;             /**< borrowed from the answer */
-    double score;                                    /**< probability that this card (or one of its group) is there */
+    double score;                                    /**< probability that this card (or one of its group) is there; NAN but in the best */
     bragg_quantity fraction;                         /**< by weight; NAN where no scale is known */
     bool rietveld;                                   /**< fraction from a refinement; else from I/Ic */
     bragg_cell cell;                                 /**< fitted; a = NAN without one */
     double strain;                                   /**< cube root of the change of volume against the card */
-    size_t lines, found;                             /**< lines that should be seen; those that are */
+    size_t lines, found;                             /**< lines that should be seen; those that are; 0 but in the best */
     size_t n_alternatives;                           /**< cards that fit as well in its place */
     long long alternative[BRAGG_MOST_ALTERNATIVES];
     const char *alternative_name[BRAGG_MOST_ALTERNATIVES];

@@ -65,7 +65,7 @@ static bragg_match match_of(hunt *h, const candidate *c)
 {
     const bragg_card *card = c->card;
     return (bragg_match){ .card = card->id, .name = copy_text(h, card->name), .formula = copy_text(h, card->formula), .source = copy_text(h, card->source),
-                          .fraction = { NAN, NAN }, .cell = trial_cell(&c->t), .strain = mean_strain(&c->t) };
+                          .score = NAN, .fraction = { NAN, NAN }, .cell = trial_cell(&c->t), .strain = mean_strain(&c->t) };
 }
 
 static void add_findings(hunt *h, const found *f, bragg_match *m)

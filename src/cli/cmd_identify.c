@@ -8,10 +8,10 @@
 #include <string.h>
 
 typedef struct wish {
-    const char *cards, *elements, *must, *not;
+    const char *cards, *elements, *must, *not, *out;
     double wavelength_ang;
     long long n;
-    bool json, no_refine, verbose;
+    bool json, no_refine, verbose, force;
 } wish;
 
 static json_t *match_json(const bragg_match *m)
@@ -69,7 +69,12 @@ static void print_match(const bragg_match *m, bool alone)
     char text[BRAGG_NUMBER_TEXT] = "";
     if (!alone && isfinite(m->fraction.value)) /* systematic errors are never below half a per cent */
         bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
-    printf("    %-18s %-16s %8s %s  %5.2f  %+6.2f %%   %zu of %zu\n", m->name, m->formula, text, *text ? "wt%" : "   ", m->score, 100 * m->strain, m->found, m->lines);
+    char score[16] = "", lines[48] = "";
+    if (m->lines) { /* of the best only they are counted */
+        snprintf(score, sizeof score, "%.2f", m->score);
+        snprintf(lines, sizeof lines, "%zu of %zu", m->found, m->lines);
+    }
+    printf("    %-18s %-16s %8s %s  %5s  %+6.2f %%   %s\n", m->name, m->formula, text, *text ? "wt%" : "   ", score, 100 * m->strain, lines);
     if (m->n_alternatives) {
         int column = printf("      or as well:");
         for (size_t k = 0; k < m->n_alternatives; k++) {
@@ -106,6 +111,98 @@ static void print_answer(const bragg_identification *r, size_t n)
     for (size_t k = 0; k < r->n_unexplained && k < 20; k++)
         printf(" %.2f", r->unexplained[k].x / BRAGG_DEG);
     printf("%s\n", r->n_unexplained > 20 ? " …" : "");
+}
+
+/* ------------------------------------------------------- what to do next */
+
+/* As text of YAML, whatever is in it. */
+static void put_text(FILE *to, const char *text)
+{
+    json_t *string = json_string(text);
+    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    fputs(quoted ? quoted : "''", to);
+    free(quoted);
+    json_decref(string);
+}
+
+/* A card of the bundled set by its name, the CIF of another set by its file, lines
+ * without a structure as what they are. */
+static bragg_status put_phase(FILE *to, const bragg_cards *cards, bool bundled, const bragg_match *m, bragg_error *err)
+{
+    bragg_card *c;
+    char text[BRAGG_NUMBER_TEXT] = "no weight";
+    bragg_status st = bragg_cards_card(cards, m->card, &c, err);
+    if (st < 0)
+        return st;
+    char *path = realpath(m->source, NULL);
+    if (isfinite(m->fraction.value))
+        bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
+    if (!c->has_structure) {
+        fputs("  - name: ", to);
+        put_text(to, m->name);
+        fputs("\n    peaks: [", to);
+        for (size_t k = 0; k < c->n_lines; k++)
+            fprintf(to, "%s[%.5g, %.4g]", k ? ", " : "", c->line[k].d_ang, c->line[k].intensity);
+        fputs("]", to);
+    } else if (bundled || path) {
+        fputs(bundled ? "  - {card: " : "  - {cif: ", to);
+        put_text(to, bundled ? m->name : path);
+        fputs("}", to);
+    } else {
+        fputs("  - {cif: TO BE UNPACKED FROM ", to);
+        fputs(m->source, to);
+        fputs("}", to);
+    }
+    fprintf(to, "  # %s, %s%s", m->formula, text, isfinite(m->fraction.value) ? " wt%" : "");
+    if (isfinite(m->score))
+        fprintf(to, ", score %.2f", m->score);
+    for (size_t k = 0; k < m->n_alternatives; k++)
+        fprintf(to, "%s%s", k ? ", " : "; or as well ", m->alternative_name[k]);
+    fputs("\n", to);
+    free(path);
+    bragg_card_free(c);
+    return BRAGG_OK;
+}
+
+static void put_data(FILE *to, const char *path, const char *beside, const bragg_radiation *r)
+{
+    char *whole = strchr(beside, '/') ? realpath(path, NULL) : NULL;
+    fputs("# An experiment of bragg refine, see bragg-experiment(5).\ntitle: ", to);
+    put_text(to, path);
+    if (r->n_lines > 1)
+        fprintf(to, "\nradiation: {wavelength: [%.8g, %.8g], ratios: [1, %.4g]}\n", r->wavelength_ang[0], r->wavelength_ang[1], r->ratio[1]);
+    else
+        fprintf(to, "\nradiation: {wavelength: %.8g}\n", r->wavelength_ang[0]);
+    fputs("data:\n  pattern: ", to);
+    put_text(to, whole ? whole : path);
+    fputs(r->n_lines > 1 ? "\n  mount: bragg-brentano  # as most with a tube; or debye-scherrer, transmission"
+                             "\n  radius_mm: 240  # of your goniometer: the displacement found goes with it\n" : "\n", to);
+    free(whole);
+}
+
+/* The best answer that names phases, as an experiment to refine. */
+static bragg_status write_experiment(const wish *w, const char *path, const bragg_cards *cards, const bragg_identification *r, bragg_error *err)
+{
+    bragg_output *out;
+    size_t best = 0;
+    while (best < r->n && !r->hypothesis[best].n)
+        best++;
+    if (best == r->n)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected phases for '%s', found none", path, w->out);
+    bragg_status st = bragg_output_open(w->out, w->force, &out, err);
+    if (st < 0)
+        return st;
+    FILE *to = bragg_output_stream(out);
+    const bragg_hypothesis *h = &r->hypothesis[best];
+    put_data(to, path, w->out, &r->radiation);
+    fprintf(to, "phases:  # score %.2f%s\n", h->score, h->guess ? ", a guess" : "");
+    for (size_t k = 0; k < h->n && st == BRAGG_OK; k++)
+        st = put_phase(to, cards, !w->cards, &h->phase[k], err);
+    if (st < 0) {
+        bragg_output_abandon(out);
+        return st;
+    }
+    return bragg_output_commit(out, err);
 }
 
 static void talk(void *payload, int level, const char *text)
@@ -160,6 +257,8 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
         st = bragg_json_print_take(as_json(r, (size_t)w->n), err);
     else if (st >= 0)
         print_answer(r, (size_t)w->n);
+    if (st >= 0 && w->out)
+        st = write_experiment(w, path, cards, r, err);
     bragg_identification_free(r);
     bragg_cards_free(cards);
     bragg_pattern_free(p);
@@ -176,6 +275,8 @@ static int run(int argc, char **argv)
         { "not", 0, CLI_TEXT, &w.not, "LIST", "no cards that hold one of these elements" },
         { "cards", 'c', CLI_TEXT, &w.cards, "SET", "a set made by bragg cards build, or a folder of CIFs [the bundled set]" },
         { "number", 'n', CLI_INTEGER, &w.n, "N", "so many answers [10]" },
+        { "output", 'o', CLI_TEXT, &w.out, "FILE.yaml", "write an experiment with the phases of the best answer, for bragg refine" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "replace FILE.yaml" },
         { "no-refine", 0, CLI_FLAG, &w.no_refine, NULL, "weights from I/Ic instead of a Rietveld refinement" },
         { "verbose", 'v', CLI_FLAG, &w.verbose, NULL, "tell of the candidates on standard error" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
