@@ -13,6 +13,8 @@ same() { # name, command: writes into out/
     for run in 1 3 3-again; do
         rm -rf out "kept-$run" && mkdir out
         OMP_NUM_THREADS=${run%-again} "$@" >out/stdout 2>said || { echo "$name with $run threads: $(cat said)"; bad=1; return; }
+        # the date of a reduction is not its answer
+        [ ! -e out/x.h5 ] || LC_ALL=C sed -i 's/20[0-9-]*T[0-9:]*Z/date/' out/x.h5
         mv out "kept-$run"
     done
     compared=$((compared + 1))
