@@ -202,13 +202,20 @@ bragg_status bragg_series_write_cif(const bragg_series *series, size_t k, const 
 /** A series as its store has it, also while it grows. */
 bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error *err);
 
-/** The store's patterns: [row][point], rows of `frames` frames averaged. */
+/** The store's patterns, rows of `frames` frames averaged: in memory as [row][point], or left
+ *  in the store and read row by row, so that a long run needs no more room than a short
+ *  one.  bragg_store_curves_row gives either. */
 typedef struct bragg_store_curves {
     size_t n, rows, frames;
-    double *x_rad, *observed, *calculated, *sigma; /**< NAN where there is none */
+    double *x_rad, *observed, *calculated, *sigma; /**< NAN where there is none; the last three NULL when they are in the store */
     double wavelength_ang;    /**< NAN when unknown */
+    struct bragg_store_rows *stored; /**< or NULL */
 } bragg_store_curves;
-/** At most `rows` rows (0: all). */
+typedef enum bragg_curve { BRAGG_CURVE_OBSERVED, BRAGG_CURVE_CALCULATED, BRAGG_CURVE_SIGMA } bragg_curve;
+/** The n values of a row, borrowed: from memory, or in `room` [n], which is the caller's. From
+ *  several threads at once if each has its own room. */
+const double *bragg_store_curves_row(const bragg_store_curves *curves, bragg_curve which, size_t row, double *room);
+/** At most `rows` rows (0: all), which stay in the store. */
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);
 /** The same read, and integrated, again; nothing is calculated. */
 bragg_status bragg_frames_curves(const bragg_frames *frames, const bragg_experiment *experiment, size_t rows,

@@ -127,7 +127,7 @@ typedef struct bragg_plot_span {
  *  middle of the exposure).  Both increase. */
 typedef struct bragg_plot_map {
     size_t n, frames;
-    const double *x, *time_s, *intensity;
+    const double *x, *time_s, *intensity; /**< intensity NULL: asked for frame by frame */
     bragg_axis axis;
     double wavelength_ang;
     size_t n_curves;                 /**< 0, 1 or 2, each with its own axis */
@@ -136,6 +136,9 @@ typedef struct bragg_plot_map {
     const bragg_plot_span *spans;
     size_t n_marks;                  /**< cycle boundaries */
     const double *marks_s;
+    /** The n values of a frame, in room [n] or elsewhere until the next call. */
+    const double *(*frame)(const void *payload, size_t frame, double *room);
+    const void *payload;
 } bragg_plot_map;
 
 typedef struct bragg_plot_contour_options {

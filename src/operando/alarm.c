@@ -14,30 +14,49 @@
 
 enum { MOST_GROUPS = 6 };
 
+typedef struct rows {
+    const double *observed, *calculated, *sigma;
+} rows;
+
+static rows rows_at(const bragg_store_curves *c, size_t row, double *room)
+{
+    return (rows){ bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, row, room), bragg_store_curves_row(c, BRAGG_CURVE_CALCULATED, row, room + c->n),
+                   bragg_store_curves_row(c, BRAGG_CURVE_SIGMA, row, room + 2 * c->n) };
+}
+
 /* What stays of rows first ... last on the average.  Profiles are never quite right:
  * where the model has peaks a part of their height is doubt. */
 static bragg_pattern *remainder_of(const bragg_store_curves *c, size_t first, size_t last, double wavelength_ang)
 {
     bragg_pattern *p = bragg_pattern_new(c->n, BRAGG_AXIS_TTH);
-    double lowest = INFINITY;
+    double lowest = INFINITY, *room = p ? malloc((3 * c->n + 1) * sizeof *room) : NULL;
+    struct sums { double left, variance, model, m; } *sum = room ? calloc(c->n + 1, sizeof *sum) : NULL;
     size_t n = 0;
-    for (size_t i = 0; p && i < c->n; i++) {
-        double left = 0, variance = 0, model = 0;
-        size_t m = 0;
-        for (size_t r = first; r <= last && r < c->rows; r++) {
-            size_t at = r * c->n + i;
-            if (!isfinite(c->observed[at]) || !isfinite(c->calculated[at]) || !(c->sigma[at] > 0))
-                continue;
-            left += c->observed[at] - c->calculated[at], model += c->calculated[at], variance += c->sigma[at] * c->sigma[at];
-            m++;
-        }
-        if (!m)
-            continue;
-        p->x[n] = c->x_rad[i], p->y[n] = left / (double)m, p->sigma[n] = sqrt(variance) / (double)m;
-        lowest = fmin(lowest, model / (double)m);
-        p->sigma[n] = hypot(p->sigma[n], 0.1 * fmax(model / (double)m - lowest, 0));
-        n++;
+    if (!sum) {
+        free(room);
+        bragg_pattern_free(p);
+        return NULL;
     }
+    for (size_t r = first; r <= last && r < c->rows; r++) {
+        rows now = rows_at(c, r, room);
+        for (size_t i = 0; i < c->n; i++) {
+            double y = now.observed[i], model = now.calculated[i], s = now.sigma[i];
+            if (!isfinite(y) || !isfinite(model) || !(s > 0))
+                continue;
+            sum[i].left += y - model, sum[i].model += model, sum[i].variance += s * s;
+            sum[i].m++;
+        }
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        double m = sum[i].m, model = sum[i].model / m;
+        if (!(m > 0))
+            continue;
+        lowest = fmin(lowest, model);
+        p->x[n] = c->x_rad[i], p->y[n] = sum[i].left / m;
+        p->sigma[n++] = hypot(sqrt(sum[i].variance) / m, 0.1 * fmax(model - lowest, 0));
+    }
+    free(sum);
+    free(room);
     double base = 0;
     for (size_t i = 0; p && i < n; i++)
         base = fmax(base, 3 * p->sigma[i] - p->y[i]);
@@ -50,16 +69,18 @@ static bragg_pattern *remainder_of(const bragg_store_curves *c, size_t first, si
     return p;
 }
 
-/* What stands at x in a row beyond the model and the neighbourhood, over its sigma. */
-static double excess_at(const bragg_store_curves *c, size_t row, double x)
+/* What stands at x in a row beyond the model and the neighbourhood, over its sigma; room
+ * for three rows. */
+static double excess_at(const bragg_store_curves *c, size_t row, double x, double *room)
 {
     enum { HALF = 4 };
     size_t at = 0;
     double inner = 0, outer = 0, vi = 0, vo = 0, ni = 0, no = 0;
+    rows now = rows_at(c, row, room);
     while (at + 1 < c->n && c->x_rad[at] < x)
         at++;
     for (size_t i = at > 4 * HALF ? at - 4 * HALF : 0; i < c->n && i <= at + 4 * HALF; i++) {
-        double d = c->observed[row * c->n + i] - c->calculated[row * c->n + i], s = c->sigma[row * c->n + i];
+        double d = now.observed[i] - now.calculated[i], s = now.sigma[i];
         size_t off = i > at ? i - at : at - i;
         if (!isfinite(d) || !(s > 0) || (off > HALF && off <= 2 * HALF))
             continue;
@@ -73,16 +94,16 @@ static double excess_at(const bragg_store_curves *c, size_t row, double x)
 
 /* A peak is told when nothing else can be meant; once it is known where, it can be
  * followed to where it began: as long as two rows of three have it at two sigmas. */
-static void reach_back(const bragg_store_curves *c, bragg_alarm *a)
+static void reach_back(const bragg_store_curves *c, bragg_alarm *a, double *room)
 {
     size_t row = a->first / c->frames;
     for (size_t r = row; r-- > 0;) {
         size_t seen = 0, looked = 0;
         for (size_t k = r + 1; k-- > 0 && looked < 3; looked++)
-            seen += excess_at(c, k, a->two_theta_rad) > 2;
+            seen += excess_at(c, k, a->two_theta_rad, room) > 2;
         if (seen < 2)
             break;
-        if (excess_at(c, r, a->two_theta_rad) > 2)
+        if (excess_at(c, r, a->two_theta_rad, room) > 2)
             a->first = r * c->frames;
     }
 }
@@ -154,8 +175,12 @@ bragg_status bragg_series_name_alarms(bragg_series *s, const bragg_store_curves 
 {
     bragg_cards *cards = NULL;
     bragg_error ignored = BRAGG_ERROR_INIT;
+    double *room = malloc((3 * c->n + 1) * sizeof *room);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for alarms");
     for (size_t k = 0; k < s->n_alarms && c->rows; k++)
-        reach_back(c, &s->alarm[k]);
+        reach_back(c, &s->alarm[k], room);
+    free(room);
     if (!s->n_alarms || !c->rows || bragg_cards_find_set(NULL, NULL, &cards, &ignored) < 0)
         return BRAGG_OK; /* an alarm without a name is one, too */
     size_t *group = malloc((s->n_alarms + 1) * sizeof *group), n = group ? group_alarms(s, group) : 0;

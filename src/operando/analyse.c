@@ -79,7 +79,7 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
                                   bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
-    bool patterns = c->n >= 50 && c->rows > 2 && c->sigma;
+    bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
     *out = (bragg_analysis){ NULL, NULL, NULL };
     if (o->peaks && patterns)
         st = bragg_series_track(c, o, arena, &out->tracks, err);

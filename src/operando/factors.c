@@ -31,16 +31,16 @@ typedef struct matrix {
 
 /* -------------------------------------------------------------- matrix */
 
-static bool usable(const bragg_store_curves *c, size_t row)
+static bool usable(const double *observed, const double *sigma, size_t n)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (!isfinite(c->observed[row * c->n + i]) || !(c->sigma[row * c->n + i] > 0))
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(observed[i]) || !(sigma[i] > 0))
             return false;
     return true;
 }
 
-/* Means of neighbouring rows and points. */
-static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point, matrix *m)
+/* Means of neighbouring rows and points; room for two rows. */
+static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point, double *room, matrix *m)
 {
     m->rows = 0;
     for (size_t first = 0; first < c->rows; first += each_row) {
@@ -48,12 +48,13 @@ static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point
         memset(y, 0, m->points * sizeof *y);
         memset(w, 0, m->points * sizeof *w);
         for (size_t r = first; r < c->rows && r < first + each_row; r++) {
-            if (!usable(c, r))
+            const double *observed = bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, r, room), *sigma = bragg_store_curves_row(c, BRAGG_CURVE_SIGMA, r, room + c->n);
+            if (!usable(observed, sigma, c->n))
                 continue;
             n++;
             for (size_t j = 0; j < m->points * each_point; j++) {
-                y[j / each_point] += c->observed[r * c->n + j];
-                w[j / each_point] += pow(c->sigma[r * c->n + j], 2);
+                y[j / each_point] += observed[j];
+                w[j / each_point] += pow(sigma[j], 2);
             }
         }
         if (!(n > 0))
@@ -122,7 +123,8 @@ static bragg_status make_matrix(const bragg_store_curves *c, bragg_arena *arena,
     m->row = bragg_arena_alloc(arena, m->rows + 1, sizeof *m->row);
     m->y = bragg_arena_alloc(arena, 2 * all + 1, sizeof(double));
     m->x_rad = bragg_arena_alloc(arena, (KEPT + 2) * (m->points + m->rows) + wide + 1, sizeof(double));
-    if (!m->row || !m->y || !m->x_rad)
+    double *room = m->row && m->y && m->x_rad ? malloc((2 * c->n + 1) * sizeof *room) : NULL;
+    if (!room)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu", m->rows, m->points);
     m->weight = m->y + all;
     m->point_scale = m->x_rad + m->points;
@@ -130,7 +132,8 @@ static bragg_status make_matrix(const bragg_store_curves *c, bragg_arena *arena,
     m->row_scale = m->right + KEPT * m->points;
     m->left = m->row_scale + m->rows;
     m->singular = m->left + (KEPT + 1) * m->rows;
-    fill(c, each_row, each_point, m);
+    fill(c, each_row, each_point, room, m);
+    free(room);
     if (m->rows < 3 || m->points < 10)
         return BRAGG_OK;
     find_scales(m);

@@ -518,7 +518,7 @@ bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
     }
     *out = (bragg_store_curves){ first->n, n, each, v, v + first->n, v + first->n * (n + 1), v + first->n * (2 * n + 1),
-                                  x->pattern->histogram.radiation.wavelength_ang[0] };
+                                  x->pattern->histogram.radiation.wavelength_ang[0], NULL };
     for (size_t i = 0; i < first->n; i++)
         v[i] = bragg_axis_convert(first->x[i], first->axis, BRAGG_AXIS_TTH, x->pattern->histogram.radiation.wavelength_ang[0]);
     for (size_t k = 0; k < n; k++) {

@@ -65,6 +65,10 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
     (void)rows;
 }
 
+static void read_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *to) { (void)c, (void)which, (void)row, (void)to; }
+
+static void free_rows(struct bragg_store_rows *stored) { (void)stored; }
+
 bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err)
 {
     *out = NULL;
@@ -904,12 +908,13 @@ bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, f
 
 /* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those
  * of a mean. */
-static void average(const seq_store *s, int part, size_t first, size_t last, float *row, double *to)
+static void average(const seq_store *s, int part, size_t first, size_t last, double *to)
 {
+    float *row = malloc((s->points + 1) * sizeof *row);
     for (size_t i = 0; i < s->points; i++)
         to[i] = 0;
     size_t n = 0;
-    for (size_t k = first; k < last; k++) {
+    for (size_t k = first; row && k < last; k++) {
         uint8_t status;
         if (!read_part(s, STATUS, k, &status) || !status || !read_part(s, part, k, row))
             continue;
@@ -922,40 +927,53 @@ static void average(const seq_store *s, int part, size_t first, size_t last, flo
     }
     for (size_t i = 0; i < s->points; i++)
         to[i] = n ? (part == SIGMA ? sqrt(to[i]) : to[i]) / (double)n : NAN;
+    free(row);
 }
+
+struct bragg_store_rows {
+    seq_store view;          /* whose names are gone: only places and sizes are used */
+};
 
 static bragg_status read_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
 {
-    seq_store view;
     hid_t file;
     bragg_arena *arena = bragg_arena_new();
+    struct bragg_store_rows *stored = malloc(sizeof *stored);
     *out = (bragg_store_curves){ 0 };
-    bragg_status st = arena ? open_view(path, arena, &view, &file, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for patterns");
-    if (st < 0) {
-        bragg_arena_free(arena);
-        return st;
-    }
-    size_t each = rows && view.room > rows ? (view.room + rows - 1) / rows : 1, n = (view.room + each - 1) / each;
-    out->x_rad = malloc((view.points + 1 + 3 * n * view.points) * sizeof(double));
-    float *row = malloc((view.points + 1) * sizeof *row);
-    if (out->x_rad && row) {
-        *out = (bragg_store_curves){ view.points, n, each, out->x_rad, out->x_rad + view.points, out->x_rad + view.points + n * view.points, out->x_rad + view.points + 2 * n * view.points, NAN };
-        read_positions(file, out->x_rad, view.points);
-        out->wavelength_ang = read_wavelength(file);
-        for (size_t k = 0; k < n; k++) {
-            size_t last = (k + 1) * each < view.room ? (k + 1) * each : view.room;
-            average(&view, OBSERVED, k * each, last, row, out->observed + k * view.points);
-            average(&view, CALCULATED, k * each, last, row, out->calculated + k * view.points);
-            average(&view, SIGMA, k * each, last, row, out->sigma + k * view.points);
+    bragg_status st = arena && stored ? open_view(path, arena, &stored->view, &file, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
+    if (st == BRAGG_OK) {
+        const seq_store *s = &stored->view;
+        size_t each = rows && s->room > rows ? (s->room + rows - 1) / rows : 1;
+        *out = (bragg_store_curves){ .n = s->points, .rows = (s->room + each - 1) / each, .frames = each, .x_rad = malloc((s->points + 1) * sizeof(double)), .stored = stored };
+        stored = NULL;
+        if (out->x_rad) {
+            read_positions(file, out->x_rad, out->n);
+            out->wavelength_ang = read_wavelength(file);
+        } else {
+            bragg_store_curves_free(out);
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
         }
-    } else {
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+        H5Fclose(file);
     }
-    free(row);
-    close_view(&view);
-    H5Fclose(file);
+    free(stored);
     bragg_arena_free(arena);
     return st;
+}
+
+/* Values that cannot be read are as those that are not there. */
+static void read_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *to)
+{
+    static const int parts[] = { [BRAGG_CURVE_OBSERVED] = OBSERVED, [BRAGG_CURVE_CALCULATED] = CALCULATED, [BRAGG_CURVE_SIGMA] = SIGMA };
+    const seq_store *s = &c->stored->view;
+    size_t first = row * c->frames, last = first + c->frames < s->room ? first + c->frames : s->room;
+    average(s, parts[which], first, last, to);
+}
+
+static void free_rows(struct bragg_store_rows *stored)
+{
+    if (stored)
+        close_view(&stored->view);
+    free(stored);
 }
 
 /* ------------------------------------------------------- further tables */
@@ -1135,8 +1153,18 @@ bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_cur
 
 #endif
 
+const double *bragg_store_curves_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *room)
+{
+    const double *kept = which == BRAGG_CURVE_OBSERVED ? c->observed : which == BRAGG_CURVE_CALCULATED ? c->calculated : c->sigma;
+    if (kept)
+        return kept + row * c->n;
+    read_row(c, which, row, room);
+    return room;
+}
+
 void bragg_store_curves_free(bragg_store_curves *c)
 {
+    free_rows(c->stored);
     free(c->x_rad);
     *c = (bragg_store_curves){ 0 };
 }

@@ -46,22 +46,26 @@ static bragg_pattern *mean_of(const tracker *t, size_t block)
     const bragg_store_curves *c = t->c;
     size_t first = block * t->each, last = first + t->each < c->rows ? first + t->each : c->rows, n = 0;
     bragg_pattern *p = bragg_pattern_new(c->n, BRAGG_AXIS_TTH);
-    for (size_t i = 0; p && i < c->n; i++) {
-        double y = 0, variance = 0;
-        size_t m = 0;
-        for (size_t r = first; r < last; r++) {
-            double v = c->observed[r * c->n + i], s = c->sigma[r * c->n + i];
-            if (!isfinite(v))
-                continue;
-            y += v, m++;
-            variance += s > 0 ? s * s : NAN;
-        }
-        if (!m)
-            continue;
-        p->x[n] = c->x_rad[i];
-        p->y[n] = y / (double)m;
-        p->sigma[n++] = sqrt(variance) / (double)m;
+    double *room = p ? calloc(5 * c->n + 1, sizeof *room) : NULL, *y = room, *variance = room ? y + c->n : NULL, *m = room ? variance + c->n : NULL;
+    for (size_t r = first; room && r < last; r++) {
+        const double *v = bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, r, m + c->n), *s = bragg_store_curves_row(c, BRAGG_CURVE_SIGMA, r, m + 2 * c->n);
+        for (size_t i = 0; i < c->n; i++)
+            if (isfinite(v[i])) {
+                y[i] += v[i], m[i]++;
+                variance[i] += s[i] > 0 ? s[i] * s[i] : NAN;
+            }
     }
+    for (size_t i = 0; room && i < c->n; i++)
+        if (m[i] > 0) {
+            p->x[n] = c->x_rad[i];
+            p->y[n] = y[i] / m[i];
+            p->sigma[n++] = sqrt(variance[i]) / m[i];
+        }
+    if (!room) {
+        bragg_pattern_free(p);
+        return NULL;
+    }
+    free(room);
     if (p) {
         p->n = n;
         p->wavelength_ang = t->o->wavelength_ang[0];
@@ -390,8 +394,13 @@ static void mark_others(const ground *g, const double *line)
 static bragg_status share_row(const tracker *t, size_t row, size_t half, double *background, bragg_tracks *out, bragg_error *err)
 {
     const bragg_store_curves *c = t->c;
-    ground g = { c->x_rad, c->observed + row * c->n, c->sigma + row * c->n, c->n, calloc(c->n + 1, sizeof *g.peak), malloc((5 * c->n + 5) * sizeof(double)) };
+    ground g = { .x = c->x_rad, .n = c->n, .peak = calloc(c->n + 1, sizeof *g.peak), .sums = malloc((7 * c->n + 5) * sizeof(double)) };
     bragg_status st = g.peak && g.sums ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a background");
+    if (st == BRAGG_OK) {
+        double *room = g.sums + 5 * c->n + 5;
+        g.y = bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, row, room);
+        g.sigma = bragg_store_curves_row(c, BRAGG_CURVE_SIGMA, row, room + c->n);
+    }
     for (size_t k = 0; st == BRAGG_OK && k < out->n; k++) {
         const bragg_track_point *p = &out->track[k].at[row];
         for (size_t i = 0; i < c->n; i++)

@@ -202,11 +202,11 @@ static void none(bragg_track_point *const *p, size_t n)
 
 bragg_status bragg_track_fit_row(const bragg_store_curves *curves, size_t row, const bragg_analysis_options *o, bragg_track *track, size_t n, bragg_error *err)
 {
-    const double *y = curves->observed + row * curves->n, *sigma = curves->sigma + row * curves->n;
     bragg_track_point **p = malloc((n + 1) * sizeof *p);
-    double *room = malloc((3 * curves->n + 3) * sizeof *room);
+    double *room = malloc((5 * curves->n + 3) * sizeof *room), *read = room ? room + 3 * curves->n : NULL;
     bragg_status st = p && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the peaks of a row");
     size_t m = st == BRAGG_OK ? line_up(track, n, row, p) : 0;
+    const double *y = m ? bragg_store_curves_row(curves, BRAGG_CURVE_OBSERVED, row, read) : NULL, *sigma = m ? bragg_store_curves_row(curves, BRAGG_CURVE_SIGMA, row, read + curves->n) : NULL;
     for (size_t first = 0, last; first < m && st == BRAGG_OK; first = last) {
         double *to = room;
         cluster c = { .x = room, .y = room + curves->n, .sigma = room + 2 * curves->n, .image_wavelength = o->wavelength_ang[1] / o->wavelength_ang[0], .ratio = o->ratio2 };
@@ -219,7 +219,6 @@ bragg_status bragg_track_fit_row(const bragg_store_curves *curves, size_t row, c
             if (curves->x_rad[i] >= low && curves->x_rad[i] <= high && isfinite(y[i]) && sigma[i] > 0) {
                 to[c.n] = curves->x_rad[i], to[curves->n + c.n] = y[i], to[2 * curves->n + c.n] = sigma[i];
                 lowest = fmin(lowest, y[i]);
-                
                 c.n++;
             }
         c.middle = (low + high) / 2, c.half = (high - low) / 2, c.flat = lowest;

@@ -63,8 +63,8 @@ static int by_value(const void *a, const void *b)
 /* A sample of the values that may be shown, sorted. */
 static size_t sample(const bragg_fig_colours *c, const double *v, const bool *mask, size_t n, double *out, size_t room)
 {
-    size_t every = n / room + 1, m = 0;
-    for (size_t i = 0; i < n && m < room; i += every)
+    size_t every = (n + room - 1) / room, m = 0;
+    for (size_t i = 0; i < n && every && m < room; i += every)
         if (!(mask && mask[i]) && isfinite(v[i]) && (c->scale != BRAGG_PLOT_LOG || v[i] > 0))
             out[m++] = v[i];
     qsort(out, m, sizeof *out, by_value);
@@ -92,11 +92,10 @@ static bool usable(const bragg_fig_colours *c)
  * half per cent do not count. */
 bragg_status bragg_fig_colour_range(bragg_fig_colours *c, const double *v, const bool *mask, size_t n, bragg_error *err)
 {
-    enum { ROOM = 1 << 18 };
-    double *s = malloc(ROOM * sizeof *s);
+    double *s = malloc(FIG_SAMPLE * sizeof *s);
     if (!s)
         return bragg_fig_nomem(err);
-    size_t m = sample(c, v, mask, n, s, ROOM);
+    size_t m = sample(c, v, mask, n, s, FIG_SAMPLE);
     bool low = isnan(c->low), high = isnan(c->high);
     if (m && low)
         c->low = s[m / 200];

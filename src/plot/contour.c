@@ -41,12 +41,17 @@ static bragg_status check_steps(const double *v, size_t n, const char *what, bra
 
 static bragg_status check(const bragg_plot_map *m, bragg_error *err)
 {
-    if (!m->n || !m->frames || !m->x || !m->time_s || !m->intensity)
+    if (!m->n || !m->frames || !m->x || !m->time_s || !(m->intensity || m->frame))
         return bragg_fail(err, BRAGG_EDATA, "map: expected frames with points, found %zu frames of %zu", m->frames, m->n);
     if (m->n_curves > 2)
         return bragg_fail(err, BRAGG_EINVAL, "map: expected at most 2 curves beside it, found %zu", m->n_curves);
     bragg_status st = check_steps(m->x, m->n, "point", err);
     return st == BRAGG_OK ? check_steps(m->time_s, m->frames, "time", err) : st;
+}
+
+static const double *frame_of(const bragg_plot_map *m, size_t frame, double *room)
+{
+    return m->intensity ? m->intensity + frame * m->n : m->frame(m->payload, frame, room);
 }
 
 /* A step is a gap where it is much longer than the steps around it: a series
@@ -128,14 +133,18 @@ static bragg_status choose_window(chart *c, bragg_fig *fig, bragg_error *err)
 static bragg_status choose_colours(chart *c, bragg_error *err)
 {
     const bragg_plot_map *m = c->map;
-    size_t wide = c->last - c->first;
-    double *shown = wide <= (size_t)-1 / 8 / m->frames ? malloc(wide * m->frames * sizeof *shown) : NULL;
+    size_t wide = c->last - c->first, every = (wide * m->frames + FIG_SAMPLE - 1) / FIG_SAMPLE, some = 0;
+    double *shown = wide <= (size_t)-1 / 8 / m->frames ? malloc((FIG_SAMPLE + m->n) * sizeof *shown) : NULL; /* the sample that would be taken of all */
     if (!shown)
         return bragg_fig_nomem(err);
-    for (size_t f = 0; f < m->frames; f++)
-        memcpy(shown + f * wide, m->intensity + f * m->n + c->first, wide * sizeof *shown);
+    for (size_t f = 0, i = 0; f < m->frames; f++) {
+        const double *row = frame_of(m, f, shown + FIG_SAMPLE);
+        for (; i < wide; i += every)
+            shown[some++] = row[c->first + i];
+        i -= wide;
+    }
     c->colours = (bragg_fig_colours){ .scale = c->o->scale, .low = c->o->low, .high = c->o->high, .diverging = c->o->diverging };
-    bragg_status st = bragg_fig_colour_range(&c->colours, shown, NULL, wide * m->frames, err);
+    bragg_status st = bragg_fig_colour_range(&c->colours, shown, NULL, some, err);
     free(shown);
     return st;
 }
@@ -208,13 +217,13 @@ static double pixel_mean(const chart *c, const double *row, double a, double b, 
  * fall into the row, else the frame that covers it, else a gap. */
 typedef struct raster {
     int width, height;
-    double *frame, *sum, *count;
+    double *frame, *sum, *count, *room;
     unsigned *pixels;
 } raster;
 
 static void render_frame(const chart *c, raster *r, size_t frame)
 {
-    const double *row = c->map->intensity + frame * c->map->n;
+    const double *row = frame_of(c->map, frame, r->room);
     double step = (c->panel.x.max - c->panel.x.min) / r->width;
     size_t from = c->first;
     for (int k = 0; k < r->width; k++) {
@@ -271,8 +280,9 @@ static bragg_status draw_map(const chart *c, bragg_fig *fig, bragg_error *err)
     r.frame = bragg_fig_doubles(fig, (size_t)r.width);
     r.sum = bragg_fig_doubles(fig, (size_t)r.width);
     r.count = bragg_fig_doubles(fig, (size_t)r.width);
+    r.room = bragg_fig_doubles(fig, c->map->n);
     r.pixels = bragg_arena_alloc(fig->arena, (size_t)r.width * (size_t)r.height, sizeof *r.pixels);
-    if (!r.frame || !r.sum || !r.count || !r.pixels)
+    if (!r.frame || !r.sum || !r.count || !r.room || !r.pixels)
         return bragg_fig_nomem(err);
     size_t next = 0, held = (size_t)-1;
     for (int row = 0; row < r.height; row++)
@@ -385,15 +395,17 @@ static bragg_status write_map(const chart *c, bragg_fig *fig, bragg_error *err)
     const bragg_plot_map *m = c->map;
     FILE *f;
     bragg_status st = bragg_fig_table(fig, NULL, &f, err);
-    if (st < 0)
-        return st;
+    double *room = bragg_fig_doubles(fig, m->n);
+    if (st < 0 || !room)
+        return st < 0 ? st : bragg_fig_nomem(err);
     fprintf(f, "%s/%s,", ordinate(c), bragg_axis_name(m->axis));
     for (size_t i = 0; i < m->n; i++)
         bragg_fig_abscissa(f, m->x[i], m->axis, i + 1 < m->n ? "," : "\n");
     for (size_t k = 0; k < m->frames; k++) {
+        const double *row = frame_of(m, k, room);
         bragg_fig_number(f, m->time_s[k], ",");
         for (size_t i = 0; i < m->n; i++)
-            bragg_fig_number(f, m->intensity[k * m->n + i], i + 1 < m->n ? "," : "\n");
+            bragg_fig_number(f, row[i], i + 1 < m->n ? "," : "\n");
     }
     return BRAGG_OK;
 }

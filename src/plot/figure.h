@@ -125,6 +125,7 @@ typedef struct bragg_fig_colours {
     unsigned table[1024];  /* 0xRRGGBB, by bragg_fig_colour_range */
 } bragg_fig_colours;
 bragg_fig_rgb bragg_fig_map(bool diverging, double t);
+enum { FIG_SAMPLE = 1 << 18 }; /* values that bragg_fig_colour_range looks at: of more, every second, third … */
 bragg_status bragg_fig_colour_range(bragg_fig_colours *c, const double *v, const bool *mask, size_t n, bragg_error *err);
 unsigned bragg_fig_pixel(const bragg_fig_colours *c, double v);
 bragg_status bragg_fig_image(bragg_fig *fig, const bragg_fig_panel *p, const unsigned *pixels, int width, int height,

@@ -143,15 +143,34 @@ static double *row_times(book *b)
     return time;
 }
 
+/* What a map shows: rows of the curves, of which some may be left out. */
+typedef struct shown {
+    const bragg_store_curves *c;
+    const size_t *row;       /* NULL: all */
+    double *calculated;      /* room for a row; NULL: what was observed, not the difference */
+} shown;
+
+static const double *shown_frame(const void *payload, size_t frame, double *room)
+{
+    const shown *s = payload;
+    size_t row = s->row ? s->row[frame] : frame;
+    const double *observed = bragg_store_curves_row(s->c, BRAGG_CURVE_OBSERVED, row, room);
+    if (!s->calculated)
+        return observed;
+    const double *calculated = bragg_store_curves_row(s->c, BRAGG_CURVE_CALCULATED, row, s->calculated);
+    for (size_t i = 0; i < s->c->n; i++)
+        room[i] = observed[i] - calculated[i];
+    return room;
+}
+
 static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, bool difference, bragg_error *err)
 {
     const bragg_store_curves *c = b->c;
     size_t n = c->rows;
-    double *time = row_times(b), *z = difference ? malloc((n * c->n + 1) * sizeof *z) : c->observed;
-    if (!time || !z)
+    double *time = row_times(b);
+    shown z = { c, NULL, difference ? doubles(b, c->n) : NULL };
+    if (!time || (difference && !z.calculated))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", n);
-    for (size_t i = 0; difference && i < n * c->n; i++)
-        z[i] = c->observed[i] - c->calculated[i];
     bragg_plot_curve curves[2] = { log_curve(b, false) };
     size_t n_curves = curves[0].n > 0;
     curves[n_curves] = log_curve(b, true);
@@ -159,7 +178,7 @@ static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, 
     bragg_plot_span *spans;
     double *marks;
     size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, b->axis.map_s, &marks);
-    bragg_plot_map map = { c->n, n, c->x_rad, time, z, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks };
+    bragg_plot_map map = { c->n, n, c->x_rad, time, NULL, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks, shown_frame, &z };
     bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
     o.page.width_mm = 170;
     o.page.title = b->s->title;
@@ -172,8 +191,6 @@ static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, 
         o.page.force = b->force || k;
         st = bragg_plot_contour(&map, &o, name_of(b, stem, kinds[k]), err);
     }
-    if (difference)
-        free(z);
     return st;
 }
 
@@ -242,7 +259,7 @@ static bool charge_passed(book *b, passed *p)
 }
 
 /* Rows between which charge has passed. */
-static size_t rows_by_charge(const book *b, const passed *p, const double *time, double *q, double *z)
+static size_t rows_by_charge(const book *b, const passed *p, const double *time, double *q, size_t *row)
 {
     const bragg_store_curves *c = b->c;
     size_t m = 0;
@@ -251,7 +268,7 @@ static size_t rows_by_charge(const book *b, const passed *p, const double *time,
         double here = column_at(p, p->q, time[k]);
         if (!(time[k] >= p->t[0] && time[k] <= p->t[p->n - 1]) || (m && !(here > q[m - 1] + least)))
             continue;
-        memcpy(z + m * c->n, c->observed + k * c->n, c->n * sizeof *z);
+        row[m] = k;
         q[m++] = here;
     }
     return m;
@@ -263,12 +280,12 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
     passed p;
     if (!charge_passed(b, &p))
         return BRAGG_OK;
-    double *time = row_times(b), *q = doubles(b, c->rows), *z = malloc((c->rows * c->n + 1) * sizeof *z), *marks;
-    if (!time || !q || !z) {
-        free(z);
+    double *time = row_times(b), *q = doubles(b, c->rows), *marks;
+    size_t *row = bragg_arena_alloc(b->arena, c->rows + 1, sizeof *row);
+    if (!time || !q || !row)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", c->rows);
-    }
-    size_t n = rows_by_charge(b, &p, time, q, z), n_curves = 0;
+    size_t n = rows_by_charge(b, &p, time, q, row), n_curves = 0;
+    shown z = { c, row, NULL };
     bragg_plot_curve curves[2];
     if (p.v)
         curves[n_curves++] = (bragg_plot_curve){ p.n, p.q, p.v, NULL, "Voltage (V)" };
@@ -280,7 +297,7 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
         spans[k].from_s = column_at(&p, p.q, spans[k].from_s), spans[k].to_s = column_at(&p, p.q, spans[k].to_s);
     for (size_t k = 0; k < n_marks; k++)
         marks[k] = column_at(&p, p.q, marks[k]);
-    bragg_plot_map map = { c->n, n, c->x_rad, q, z, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks };
+    bragg_plot_map map = { c->n, n, c->x_rad, q, NULL, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks, shown_frame, &z };
     bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
     o.page.width_mm = 170;
     o.page.title = b->s->title;
@@ -290,16 +307,7 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
         o.page.force = b->force || k;
         st = bragg_plot_contour(&map, &o, name_of(b, "map-capacity", kinds[k]), err);
     }
-    free(z);
     return st;
-}
-
-static bool all_calculated(const bragg_store_curves *c)
-{
-    for (size_t i = 0; i < c->rows * c->n; i++)
-        if (isfinite(c->calculated[i]))
-            return true;
-    return false;
 }
 
 /* --------------------------------------------------------------- courses */
@@ -505,7 +513,7 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         const bragg_step *step = &b->s->step[at[k]];
-        const double *y = b->c->observed + at[k] / b->c->frames * b->c->n;
+        double *room = doubles(b, b->c->n);
         char text[160];
         int used = snprintf(text, sizeof text, "%s", roman[k]);
         if (isfinite(step->log.voltage_v))
@@ -514,8 +522,9 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
             snprintf(text + used, sizeof text - (size_t)used, "  %.0f K", step->temperature_k);
         labels[k] = bragg_arena_strdup(b->arena, text);
         list[k] = bragg_pattern_new(b->c->n, BRAGG_AXIS_TTH);
-        if (!list[k] || !labels[k])
+        if (!list[k] || !labels[k] || !room)
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
+        const double *y = st == BRAGG_OK ? bragg_store_curves_row(b->c, BRAGG_CURVE_OBSERVED, at[k] / b->c->frames, room) : NULL;
         for (size_t i = 0; st == BRAGG_OK && i < b->c->n; i++)
             list[k]->x[i] = b->c->x_rad[i], list[k]->y[i] = y[i];
     }
@@ -548,7 +557,7 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
         st = plot_map(&b, "map-log", BRAGG_PLOT_LOG, false, err);
     if (st == BRAGG_OK && c->rows > 1)
         st = plot_capacity(&b, err);
-    if (st == BRAGG_OK && c->rows > 1 && all_calculated(c))
+    if (st == BRAGG_OK && c->rows > 1 && bragg_report_calculated(c, bragg_arena_alloc(b.arena, c->n + 1, sizeof(double))))
         st = plot_map(&b, "difference", BRAGG_PLOT_SQRT, true, err);
     if (st == BRAGG_OK && s->n > 1)
         st = plot_waterfall(&b, err);

@@ -221,24 +221,40 @@ static void tell_settings(FILE *to, const bragg_series *s)
  * whoever opens it grows without end. */
 enum { MOST_VALUES = 4000000, MOST_LOG = 4000 };
 
-static void put_rows(bragg_pack *p, const char *name, const double *rows, const bragg_store_curves *c, size_t merge, const bragg_page_codes *codes)
+static void put_rows(bragg_pack *p, const char *name, bragg_curve which, const bragg_store_curves *c, size_t merge, const bragg_page_codes *codes)
 {
     size_t n = (c->rows + merge - 1) / merge;
     uint16_t *out = malloc((n * c->n + 1) * sizeof *out);
-    p->failed |= !out;
-    for (size_t r = 0; out && r < n; r++)
-        for (size_t i = 0; i < c->n; i++) {
-            double sum = 0;
-            size_t some = 0;
-            for (size_t k = r * merge; k < (r + 1) * merge && k < c->rows; k++)
-                if (isfinite(rows[k * c->n + i])) {
-                    sum += rows[k * c->n + i];
-                    some++;
-                }
-            out[r * c->n + i] = some ? bragg_page_code(codes, sum / (double)some) : 0;
+    double *room = malloc((3 * c->n + 1) * sizeof *room), *sum = room ? room + c->n : NULL, *some = room ? sum + c->n : NULL;
+    bool good = out && room;
+    p->failed |= !good;
+    for (size_t r = 0; good && r < n; r++) {
+        memset(sum, 0, 2 * c->n * sizeof *sum);
+        for (size_t k = r * merge; k < (r + 1) * merge && k < c->rows; k++) {
+            const double *row = bragg_store_curves_row(c, which, k, room);
+            for (size_t i = 0; i < c->n; i++)
+                if (isfinite(row[i]))
+                    sum[i] += row[i], some[i]++;
         }
-    bragg_pack_put(p, name, "u16", out, out ? n * c->n : 0);
+        for (size_t i = 0; i < c->n; i++)
+            out[r * c->n + i] = some[i] > 0 ? bragg_page_code(codes, sum[i] / some[i]) : 0;
+    }
+    bragg_pack_put(p, name, "u16", out, good ? n * c->n : 0);
+    free(room);
     free(out);
+}
+
+/* Over the least and the most that was observed. */
+static bragg_page_codes codes_of(const bragg_store_curves *c, double *room)
+{
+    double ends[2] = { INFINITY, -INFINITY };
+    for (size_t r = 0; r < c->rows; r++) {
+        const double *row = bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, r, room);
+        for (size_t i = 0; i < c->n; i++)
+            if (isfinite(row[i]))
+                ends[0] = fmin(ends[0], row[i]), ends[1] = fmax(ends[1], row[i]);
+    }
+    return bragg_page_codes_of(ends, 2);
 }
 
 static void put_log(bragg_pack *p, const bragg_series *s, bragg_arena *arena)
@@ -291,11 +307,14 @@ static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_
     }
 }
 
-static bool any_calculated(const bragg_store_curves *c)
+bool bragg_report_calculated(const bragg_store_curves *c, double *room)
 {
-    for (size_t i = 0; i < c->rows * c->n; i++)
-        if (isfinite(c->calculated[i]))
-            return true;
+    for (size_t r = 0; room && r < c->rows; r++) {
+        const double *row = bragg_store_curves_row(c, BRAGG_CURVE_CALCULATED, r, room);
+        for (size_t i = 0; i < c->n; i++)
+            if (isfinite(row[i]))
+                return true;
+    }
     return false;
 }
 
@@ -306,11 +325,11 @@ static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_
     size_t n, merge = c->rows * c->n / MOST_VALUES + 1;
     bragg_pack p;
     bragg_status st = bragg_report_columns(s, false, arena, &columns, &n, err);
-    double *deg = st == BRAGG_OK ? bragg_arena_alloc(arena, c->n + 1, sizeof *deg) : NULL;
+    double *deg = st == BRAGG_OK ? bragg_arena_alloc(arena, 2 * c->n + 1, sizeof *deg) : NULL, *room = deg ? deg + c->n : NULL;
     *about = NULL;
     if (!deg)
         return st < 0 ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
-    bragg_page_codes codes = bragg_page_codes_of(c->observed, c->rows * c->n);
+    bragg_page_codes codes = codes_of(c, room);
     for (size_t i = 0; i < c->n; i++)
         deg[i] = c->x_rad[i] / BRAGG_DEG;
     fputs("<script type=\"text/plain\" id=\"bytes\">", to);
@@ -319,9 +338,9 @@ static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_
     bragg_page_colours(&p);
     put_frames(&p, s, columns, n, arena);
     put_log(&p, s, arena);
-    put_rows(&p, "observed", c->observed, c, merge, &codes);
-    if (any_calculated(c))
-        put_rows(&p, "calculated", c->calculated, c, merge, &codes);
+    put_rows(&p, "observed", BRAGG_CURVE_OBSERVED, c, merge, &codes);
+    if (bragg_report_calculated(c, room))
+        put_rows(&p, "calculated", BRAGG_CURVE_CALCULATED, c, merge, &codes);
     json_t *arrays = bragg_pack_end(&p), *files = json_array();
     fputs("</script>\n", to);
     if (!arrays) {

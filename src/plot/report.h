@@ -15,6 +15,8 @@ typedef struct bragg_report_axis {
     double *map_s;           /* for maps: seconds, or the frame's number */
     bool by_frame;
 } bragg_report_axis;
+/* Any value calculated; room for a row. */
+bool bragg_report_calculated(const bragg_store_curves *c, double *room);
 bragg_status bragg_report_choose_axis(const bragg_series *s, bragg_arena *arena, bragg_report_axis *axis, bragg_error *err);
 
 #pragma GCC visibility pop
