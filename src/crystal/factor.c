@@ -21,7 +21,18 @@ struct bragg_factors {
     bragg_symop *op;
     double repeat;      /* operations of the group a kept one stands for */
     bool centric, neutron;
+    struct still *still;/* n rows of n_atoms; NULL before the first slopes, or without room */
+    size_t n_atoms;     /* 0 before */
+    double (*place)[3]; /* of the atoms when `still` was filled */
+    bool *stands;       /* the atom is there still */
 };
+
+/* G and dG/dx of an isotropic atom hang on its place and the indices alone: while the
+ * cell moves and the atom does not they are what they were. */
+typedef struct still {
+    double complex g, dx[3];
+} still;
+static const size_t most_still = (size_t)1 << 17;
 
 static bool same_rotation(const bragg_symop *a, const bragg_symop *b, int sign)
 {
@@ -84,6 +95,9 @@ void bragg_factors_free(bragg_factors *f)
         return;
     free(f->list);
     free(f->op);
+    free(f->still);
+    free(f->place);
+    free(f->stands);
     free(f);
 }
 
@@ -180,8 +194,19 @@ static void sum_atom(const job *w, const bragg_reflection *r, double invd2, bool
     /* an orbit on a special position is met n_ops / multiplicity times */
     t->weight = f->repeat * a->multiplicity / (double)w->s->symmetry.n_ops * (f->centric ? 0.5 : 1) *
                 exp(-2 * BRAGG_PI * BRAGG_PI * t->uiso * invd2);
+    size_t j = (size_t)(a - w->s->atom);
+    still *kept = f->still && f->n_atoms == w->s->n_atoms && derivatives && !a->anisotropic ? &f->still[(size_t)(r - f->list) * f->n_atoms + j] : NULL;
+    if (kept && f->stands[j]) {
+        t->sum.g = kept->g;
+        memcpy(t->sum.dx, kept->dx, sizeof kept->dx);
+        return;
+    }
     for (size_t o = 0; o < f->n_ops; o++)
         add_operation(&t->sum, a, &f->op[o], hkl, astar, invd2, f->centric, derivatives);
+    if (kept) {
+        kept->g = t->sum.g;
+        memcpy(kept->dx, t->sum.dx, sizeof kept->dx);
+    }
 }
 
 /* back = 2 (f P* + f'' Q*): the real part of back dG is the change of |F|^2. */
@@ -389,15 +414,55 @@ static bragg_status square_range(void *payload, size_t first, size_t last, bragg
     return BRAGG_OK;
 }
 
+static void make_still(bragg_factors *f, const bragg_structure *s)
+{
+    f->n_atoms = s->n_atoms;
+    f->place = calloc(s->n_atoms, sizeof *f->place);
+    f->stands = calloc(s->n_atoms, sizeof *f->stands);
+    if (f->place && f->stands && f->n < most_still / s->n_atoms)
+        f->still = malloc((f->n * s->n_atoms + 1) * sizeof *f->still);
+    for (size_t j = 0; f->still && j < s->n_atoms; j++)
+        f->place[j][0] = NAN;
+}
+
+/* Which atoms stand where they stood; without room none does, and nothing is kept. */
+static void find_still(bragg_factors *f, const bragg_structure *s)
+{
+    if (!f->n_atoms && s->n_atoms)
+        make_still(f, s);
+    for (size_t j = 0; f->still && j < f->n_atoms && f->n_atoms == s->n_atoms; j++) {
+        const bragg_atom *a = &s->atom[j];
+        f->stands[j] = !a->anisotropic && f->place[j][0] == a->x[0] && f->place[j][1] == a->x[1] && f->place[j][2] == a->x[2];
+    }
+}
+
+/* An atom whose displacement is anisotropic has left nothing. */
+static void note_places(bragg_factors *f, const bragg_structure *s, bool filled)
+{
+    for (size_t j = 0; f->still && j < f->n_atoms && f->n_atoms == s->n_atoms; j++) {
+        memcpy(f->place[j], s->atom[j].x, sizeof f->place[j]);
+        if (!filled || s->atom[j].anisotropic)
+            f->place[j][0] = NAN;
+    }
+}
+
 bragg_status bragg_factors_evaluate(bragg_factors *f, const bragg_structure *s, const double g[6],
                                     double *f2, bragg_factor_derivative *derivative, double *d_invd2,
                                     bragg_error *err)
 {
     job w = { f, s, g, f2, d_invd2, derivative };
     waves t = { .n = 0 };
-    if (derivative || d_invd2 || !make_waves(&w, &t))
-        return bragg_parallel_for(f->n, BLOCK, evaluate_range, &w, err);
-    bragg_status st = bragg_parallel_for(f->n, BLOCK, square_range, &t, err);
+    bragg_status st;
+    if (derivative || d_invd2 || !make_waves(&w, &t)) {
+        bool slopes = derivative || d_invd2;
+        if (slopes)
+            find_still(f, s);
+        st = bragg_parallel_for(f->n, BLOCK, evaluate_range, &w, err);
+        if (slopes)
+            note_places(f, s, st == BRAGG_OK);
+        return st;
+    }
+    st = bragg_parallel_for(f->n, BLOCK, square_range, &t, err);
     free(t.re[0]);
     return st;
 }

@@ -397,6 +397,27 @@ bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, do
 
 /* ---------------------------------------------------------- for callers */
 
+/* The narrower side: the wider may span an excluded region. */
+static double step_at(const histogram *h, size_t i)
+{
+    double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
+    return fmin(left, right);
+}
+
+/* In eight lanes that the compiler need not order. */
+CLONES static double product(const double *restrict a, const double *restrict b, size_t n)
+{
+    enum { LANES = 8 };
+    double sum[LANES] = { 0 }, rest = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            sum[k] += a[i + k] * b[i + k];
+    for (; i < n; i++)
+        rest += a[i] * b[i];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])) + rest;
+}
+
 /* Observed intensities by Rietveld's partition: each peak takes of every point
  * the share it has in the calculated pattern. */
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed)
@@ -405,22 +426,19 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
     memset(observed, 0, h->n_peaks * sizeof *observed);
     for (size_t first = 0; first < h->n; first += BRAGG_LSQ_BLOCK) {
         size_t last = first + BRAGG_LSQ_BLOCK < h->n ? first + BRAGG_LSQ_BLOCK : h->n, block = first / BRAGG_LSQ_BLOCK;
-        double y[BRAGG_LSQ_BLOCK], ratio[BRAGG_LSQ_BLOCK];
+        double y[BRAGG_LSQ_BLOCK], b[BRAGG_LSQ_BLOCK], share[BRAGG_LSQ_BLOCK], p[BRAGG_LSQ_BLOCK];
         calculate_block(model, which, first, last, y, NULL);
+        background_block(model, h, first, last - first, b);
         for (size_t i = first; i < last; i++) {
-            double b = bragg_refine_background(model, h, i), net = y[i - first] - b;
-            ratio[i - first] = net > 0 ? (h->y[i] - b) / net : 0;
+            double net = y[i - first] - b[i - first];
+            share[i - first] = net > 0 ? (h->y[i] - b[i - first]) / net * step_at(h, i) : 0;
         }
         for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
             const peak *e = &h->peak[h->block_peak[k]];
-            double p[BRAGG_LSQ_BLOCK] = { 0 };
             size_t begin = e->first > first ? e->first : first, end = e->last < last ? e->last : last;
-            bragg_refine_add_profile(h, e, begin, end, 1, p + (begin - first));
-            for (size_t i = begin; i < end; i++) {
-                /* the narrower side: the wider may span an excluded region */
-                double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
-                observed[h->block_peak[k]] += e->intensity * p[i - first] * ratio[i - first] * fmin(left, right);
-            }
+            memset(p, 0, (end - begin) * sizeof *p);
+            bragg_refine_add_profile(h, e, begin, end, 1, p);
+            observed[h->block_peak[k]] += e->intensity * product(p, share + (begin - first), end - begin);
         }
     }
 }

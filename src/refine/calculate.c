@@ -40,6 +40,13 @@ static void update_cell(const bragg_params *t, phase *p)
         p->dvolume[3 + i] = abc * abc / p->volume * sin(v[3 + i]) * (c[i] - c[(i + 1) % 3] * c[(i + 2) % 3]);
 }
 
+/* Backgrounds, widths and scales leave cell and atoms where they were. */
+static bool is_known(const phase *p, const mix *m, bool slopes)
+{
+    return m->is_seen && (m->seen_slopes || !slopes) && !memcmp(m->seen_g, p->g, sizeof p->g) &&
+           !memcmp(m->seen, p->structure->atom, p->structure->n_atoms * sizeof *m->seen);
+}
+
 static bragg_status update_factors(const bragg_params *t, phase *p, mix *m, bragg_error *err)
 {
     if (!p->structure->n_atoms) {
@@ -52,7 +59,14 @@ static bragg_status update_factors(const bragg_params *t, phase *p, mix *m, brag
     bool atoms_move = false;
     for (size_t i = 0; i < m->terms.n_intensity_terms; i++)
         atoms_move = atoms_move || m->terms.intensity_term[i].atom >= 0;
-    return bragg_factors_evaluate(m->factors, &view, p->g, m->f2, atoms_move ? m->df2 : NULL, m->df2_dq, err);
+    if (is_known(p, m, atoms_move))
+        return BRAGG_OK;
+    bragg_status st = bragg_factors_evaluate(m->factors, &view, p->g, m->f2, atoms_move ? m->df2 : NULL, m->df2_dq, err);
+    m->is_seen = st == BRAGG_OK;
+    m->seen_slopes = atoms_move;
+    memcpy(m->seen_g, p->g, sizeof p->g);
+    memcpy(m->seen, p->structure->atom, p->structure->n_atoms * sizeof *m->seen);
+    return st;
 }
 
 static bragg_status update_phase(const bragg_params *t, bragg_model *model, phase *p, bragg_error *err)

@@ -44,18 +44,25 @@ static void bin_points(histogram *h, size_t by, double step)
     bragg_refine_scale_points(h);
 }
 
+static void keep_points(const histogram *h, double *to)
+{
+    memcpy(to, h->x, h->n * sizeof *to);
+    memcpy(to + h->n, h->y, h->n * sizeof *to);
+    memcpy(to + 2 * h->n, h->weight, h->n * sizeof *to);
+    memcpy(to + 3 * h->n, h->chebyshev, h->n_background * h->n * sizeof *to);
+}
+
 bragg_status bragg_refine_coarsen(bragg_model *m, double bins_a_width, fine_points **out, bragg_error *err)
 {
     fine_points *f = calloc(m->n_histograms + 1, sizeof *f);
     bragg_status st = f ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a coarse pattern");
     for (size_t k = 0; k < m->n_histograms && st == BRAGG_OK; k++) {
         const histogram *h = &m->histogram[k];
-        f[k] = (fine_points){ h->n, malloc(3 * h->n * sizeof *f->points) };
+        f[k] = (fine_points){ h->n, malloc((3 + h->n_background) * h->n * sizeof *f->points), h->variance_floor };
         if (!f[k].points)
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", h->n);
         else
-            for (int part = 0; part < 3; part++)
-                memcpy(f[k].points + (size_t)part * h->n, part == 0 ? h->x : part == 1 ? h->y : h->weight, h->n * sizeof *h->x);
+            keep_points(h, f[k].points);
     }
     for (size_t k = 0; k < m->n_histograms && st == BRAGG_OK; k++) {
         histogram *h = &m->histogram[k];
@@ -82,7 +89,8 @@ void bragg_refine_restore_points(bragg_model *m, fine_points *f)
         memcpy(h->x, f[k].points, h->n * sizeof *h->x);
         memcpy(h->y, f[k].points + h->n, h->n * sizeof *h->x);
         memcpy(h->weight, f[k].points + 2 * h->n, h->n * sizeof *h->x);
-        bragg_refine_scale_points(h);
+        memcpy(h->chebyshev, f[k].points + 3 * h->n, h->n_background * h->n * sizeof *h->x);
+        h->variance_floor = f[k].variance_floor;
         free(f[k].points);
     }
     free(f);

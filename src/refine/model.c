@@ -452,9 +452,10 @@ static bragg_status make_mix(bragg_model *m, phase *p, size_t which, bragg_error
     x->scatterer = bragg_arena_alloc(m->arena, p->structure->n_scatterers + 1, sizeof *x->scatterer);
     x->f2 = bragg_arena_alloc(m->arena, 2 * n + 1, sizeof *x->f2);
     x->df2 = bragg_arena_alloc(m->arena, n * atoms + 1, sizeof *x->df2);
+    x->seen = bragg_arena_alloc(m->arena, atoms + 1, sizeof *x->seen);
     x->terms.full = bragg_arena_alloc(m->arena, 2 * rows, sizeof(ptrdiff_t));
     x->terms.full_term = bragg_arena_alloc(m->arena, 2 * rows, sizeof(term));
-    if (!x->scatterer || !x->f2 || !x->df2 || !x->terms.full || !x->terms.full_term)
+    if (!x->scatterer || !x->f2 || !x->df2 || !x->seen || !x->terms.full || !x->terms.full_term)
         return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for %zu reflections", p->name, n);
     x->df2_dq = x->f2 + n;
     x->terms.intensity = x->terms.full + rows;

@@ -66,6 +66,9 @@ typedef struct mix {
     bragg_factors *factors;
     double *f2, *df2_dq;
     bragg_factor_derivative *df2;
+    bragg_atom *seen;                                  /* what f2, df2_dq and, with seen_slopes, df2 belong to */
+    double seen_g[6];
+    bool is_seen, seen_slopes;
     terms terms;
 } mix;
 
@@ -181,7 +184,8 @@ void bragg_refine_place_residuals(bragg_model *model);
  * calculation, and back again, which frees what was kept (coarse.c). */
 typedef struct fine_points {
     size_t n;
-    double *points;
+    double *points; /* x, y, weight, rows of the background */
+    double variance_floor;
 } fine_points;
 bragg_status bragg_refine_coarsen(bragg_model *model, double bins_a_width, fine_points **out, bragg_error *err);
 void bragg_refine_restore_points(bragg_model *model, fine_points *fine);
