@@ -312,6 +312,62 @@ START_TEST(derivatives_of_structure_factors_agree_with_differences)
 }
 END_TEST
 
+/* Both ways into the same digits: one set of factors that remembers, one that cannot. */
+static void check_remembered(bragg_factors *f, const bragg_structure *s, const bragg_reflection *list, size_t n, const char *what)
+{
+    enum { ATOMS = 2 };
+    bragg_factors *fresh;
+    double g[6], *f2 = calloc(4 * n, sizeof *f2);
+    bragg_factor_derivative *d = calloc(2 * ATOMS * n, sizeof *d);
+    bragg_cell_reciprocal(&s->cell, g);
+    ck_assert_int_eq(bragg_factors_new(s, list, n, false, &fresh, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_factors_evaluate(f, s, g, f2, d, f2 + n, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_factors_evaluate(fresh, s, g, f2 + 2 * n, d + ATOMS * n, f2 + 3 * n, NULL), BRAGG_OK);
+    ck_assert_msg(!memcmp(f2, f2 + 2 * n, 2 * n * sizeof *f2), "%s: |F|^2 or its slope with 1/d^2", what);
+    for (size_t k = 0; k < ATOMS * n; k++)
+        for (int i = 0; i < 11; i++)
+            ck_assert_msg(((double *)&d[k])[i] == ((double *)&d[ATOMS * n + k])[i], "%s: derivative %d of row %zu", what, i, k);
+    bragg_factors_free(fresh);
+    free(f2);
+    free(d);
+}
+
+START_TEST(structure_factors_forget_an_atom_that_moves_and_no_other)
+{
+    bragg_structure *s = bragg_structure_new(2, 2);
+    ck_assert_int_eq(bragg_symmetry_from_symbol("P -3", &s->symmetry, NULL), BRAGG_OK);
+    s->cell = (bragg_cell){ 5.137, 5.137, 7.291, RIGHT, RIGHT, 2 * BRAGG_PI / 3 };
+    bragg_scatterer_find("Zn", &s->scatterer[0], NULL, NULL);
+    bragg_scatterer_find("S", &s->scatterer[1], NULL, NULL);
+    s->atom[0] = (bragg_atom){ .label = "A", .scatterer = 0, .x = { 0.1231, 0.2137, 0.3719 }, .occupancy = 0.83, .uiso_ang2 = 0.0137 };
+    s->atom[1] = (bragg_atom){ .label = "B", .scatterer = 1, .x = { 0.6173, 0.4231, 0.1171 }, .occupancy = 0.97, .uiso_ang2 = 0.0071 };
+    ck_assert_int_eq(bragg_structure_check(s, NULL), BRAGG_OK);
+    bragg_reflection *list;
+    bragg_factors *f;
+    size_t n;
+    ck_assert_int_eq(bragg_reflections(&s->cell, &s->symmetry, 0.9, 9, &list, &n, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_factors_new(s, list, n, false, &f, NULL), BRAGG_OK);
+    check_remembered(f, s, list, n, "first");
+    s->cell.c = 7.317;
+    s->atom[1].uiso_ang2 = 0.0093;
+    check_remembered(f, s, list, n, "another cell and displacement");
+    s->atom[1].x[2] = 0.1192;
+    check_remembered(f, s, list, n, "an atom moved");
+    s->atom[0].anisotropic = true;
+    memcpy(s->atom[0].u, (const double[6]){ 0.011, 0.017, 0.023, 0.0031, -0.0022, 0.0047 }, sizeof s->atom[0].u);
+    check_remembered(f, s, list, n, "anisotropic");
+    s->atom[0].x[0] = 0.1307;
+    check_remembered(f, s, list, n, "anisotropic and moved");
+    s->atom[0].anisotropic = false;
+    check_remembered(f, s, list, n, "isotropic again");
+    s->atom[0].x[0] = 0.1231;
+    check_remembered(f, s, list, n, "back where it was");
+    bragg_factors_free(f);
+    free(list);
+    bragg_structure_free(s);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- cards */
 
 START_TEST(every_card_reads_with_the_density_and_lines_of_its_index)
@@ -500,6 +556,7 @@ int main(void)
     tcase_add_test(all, form_factors_start_at_the_number_of_electrons);
     tcase_add_test(all, reflections_agree_with_gsas2);
     tcase_add_test(all, derivatives_of_structure_factors_agree_with_differences);
+    tcase_add_test(all, structure_factors_forget_an_atom_that_moves_and_no_other);
     tcase_add_test(all, every_card_reads_with_the_density_and_lines_of_its_index);
     tcase_add_test(all, invariant_polynomials_are_those_of_the_laue_class);
     tcase_add_test(all, hexagonal_strain_is_the_square_of_its_metric);
