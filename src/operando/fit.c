@@ -676,6 +676,8 @@ static bragg_status try_phase(seq_worker *w, size_t phase, const score *s, bragg
     dress(w, phase, s);
     set_value(w, w->scale_of[phase], fmax(s->scale, 0));
     w->level[phase] = next_level(1, s->z / widening);
+    if (s->broad && w->level[phase] == 2) /* its widths are a guess */
+        w->level[phase] = 3;
     apply_levels(w);
     bragg_error ignored = BRAGG_ERROR_INIT;
     bragg_status st = refine(w, false, &with, &ignored);
@@ -723,75 +725,6 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
             return st;
         st = try_phase(w, best, &top, f, &taken, err);
         w->tried[best] = true;
-    }
-    return st;
-}
-
-static bragg_status try_widths(seq_worker *w, size_t phase, bragg_fit **f, bragg_error *err)
-{
-    double before = w->misfit, widening = w->widening;
-    bragg_fit *with = NULL;
-    bragg_error ignored = BRAGG_ERROR_INIT;
-    for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && w->kind[k] == KIND_REST)
-            give_width(w, k, 0);
-    w->level[phase] = 3;
-    apply_levels(w);
-    bragg_status st = refine(w, false, &with, &ignored);
-    if (st == BRAGG_OK)
-        st = bragg_model_calculate(w->m, 0, NULL, NULL, NULL, column(w, CALCULATED), NULL, &ignored);
-    double more = columns_of(w, phase, 3) - columns_of(w, phase, 2);
-    if (st == BRAGG_OK && (before - residuals(w)) / (widening * widening) > more * log_points(w)) {
-        bragg_fit_free(*f);
-        *f = with;
-        return BRAGG_OK;
-    }
-    bragg_fit_free(with);
-    restore_state(w);
-    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
-}
-
-/* Would lines of another width fit better?  The score of broadening phase by half: of what
- * changes, scale aside. */
-static bragg_status score_width(seq_worker *w, size_t phase, double *z, bragg_error *err)
-{
-    double *g = w->pattern + phase * w->n, *d = column(w, UNIT);
-    bool any = false;
-    *z = 0;
-    make_basis(w, SIZE_MAX);
-    for (size_t k = 0; k < w->shape.n_params; k++) {
-        const char *rest = strrchr(w->shape.name[k], '.');
-        if (w->phase_of[k] != phase || w->kind[k] != KIND_REST || (strcmp(rest, ".size") && strcmp(rest, ".strain")))
-            continue;
-        set_value(w, k, strcmp(rest, ".size") ? 2 * param(w, k)->value : fmin(param(w, k)->value, 200) / 2);
-        any = true;
-    }
-    bragg_params_apply_ties(bragg_model_params(w->m));
-    bragg_status st = any ? unit_pattern(w, phase, g, err) : BRAGG_OK;
-    restore_state(w);
-    if (st < 0 || !any)
-        return st;
-    memcpy(d, g, w->n * sizeof *d);
-    for (size_t k = 0; k < w->n_basis; k++)
-        subtract(d, w->basis + k * w->n, dot(d, w->basis + k * w->n, w->n), w->n);
-    double size = dot(d, d, w->n);
-    *z = size > 0 ? dot(d, column(w, RESIDUAL), w->n) / sqrt(size) / w->widening : 0;
-    return BRAGG_OK;
-}
-
-/* A phase that grows again is still as wide as it was when it was too weak to tell. */
-static bragg_status wake_widths(seq_worker *w, bragg_fit **f, bragg_error *err)
-{
-    bragg_status st = BRAGG_OK;
-    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
-        double z;
-        if (w->level[i] != 2 || !has_scale(w, i) || columns_of(w, i, 3) == columns_of(w, i, 2))
-            continue;
-        save_state(w);
-        if ((st = calculate(w, err)) < 0 || (st = score_width(w, i, &z, err)) < 0)
-            return st;
-        if (z * z > log_points(w))
-            st = try_widths(w, i, f, err);
     }
     return st;
 }
@@ -1130,8 +1063,6 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
         st = let_out(w, &f, &cause);
     if (st == BRAGG_OK && w->plan.appear)
         st = let_in(w, hint ? 5 : 17, &f, w->absent, &cause);
-    if (st == BRAGG_OK && w->plan.appear)
-        st = wake_widths(w, &f, &cause);
     bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
     bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
     if (bad && !in_vain) {
