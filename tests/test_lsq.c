@@ -178,6 +178,10 @@ START_TEST(ties_share_a_variable_and_carry_their_esd)
     assert_close(t.at[2].esd, 2 * t.at[1].esd, 1e-14);
     double d[3] = { 0, 1, 1 };
     assert_close(sqrt(bragg_lsq_variance(l, d)), 3 * t.at[1].esd, 1e-12);
+    /* who asks leaves the answer to the next as it was */
+    assert_close(sqrt(bragg_lsq_variance(l, (const double[3]){ 1, 0, 0 })), t.at[0].esd, 1e-12);
+    assert_close(sqrt(bragg_lsq_covariance(l, 0, 0)), t.at[0].esd, 1e-12);
+    ck_assert(fabs(bragg_lsq_correlation(l, 0, 1)) < 1);
     bragg_lsq_free(l);
     bragg_params_free(&t);
 }

@@ -749,7 +749,7 @@ double bragg_lsq_correlation(const bragg_lsq *l, size_t i, size_t j)
 double bragg_lsq_variance(bragg_lsq *l, const double *d_rows)
 {
     double *d = l->d_variables, sum = 0;
-    memset(d, 0, (l->m + 1) * sizeof *d);
+    memset(d, 0, l->m * sizeof *d);
     for (size_t i = 0; i < l->params->n; i++)
         if (l->layout.column[i] >= 0 && d_rows[i] != 0)
             d[l->layout.column[i]] += l->layout.weight[i] * d_rows[i];
