@@ -267,6 +267,43 @@ START_TEST(what_is_offered_is_refined_only_where_the_data_carry_it)
 }
 END_TEST
 
+
+/* An atom's displacement below zero makes up for another part of the model: then all atoms
+ * of the phase have one; where that is below zero as well none is refined. */
+START_TEST(displacements_that_go_below_zero_are_tried_as_one)
+{
+    static const struct { double a, b; bool kept; double least, most; } cases[] = { { 0.021, -0.027, true, 0.015, 0.022 }, { -0.019, -0.031, false, 0.004, 0.008 } };
+    bragg_error err = BRAGG_ERROR_INIT;
+    const struct twin *w = &twins[1];
+    bragg_structure *s = structure_of(w);
+    s->atom[0].uiso_ang2 = cases[_i].a;
+    s->atom[1].uiso_ang2 = cases[_i].b;
+    bragg_pattern *p = simulate(w, s);
+    bragg_model *m = model_of(w, s, p);
+    bragg_params *t = bragg_model_params(m);
+    bragg_model_select(m, "*", false);
+    bragg_model_select(m, "background", true);
+    bragg_model_select(m, "phase.*.scale", true);
+    ck_assert_uint_eq(bragg_model_offer(m, "phase.T.atom.*.uiso"), 2);
+    *value(m, "instrument.zero") = 0.01;
+    *value(m, "phase.T.atom.A.uiso") = 0.0053;
+    *value(m, "phase.T.atom.B.uiso") = 0.0067;
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    const bragg_param *a = &t->at[bragg_params_find(t, "phase.T.atom.A.uiso")], *b = &t->at[bragg_params_find(t, "phase.T.atom.B.uiso")];
+    ck_assert_msg(strstr(f->report, "phase.T displacements: ") && strstr(f->report, "phase.T displacements, one for all: "), "%s", f->report);
+    ck_assert_msg(a->refine == cases[_i].kept && (b->tie_to == a - t->at) == cases[_i].kept, "%s", f->report);
+    ck_assert_msg(a->value > cases[_i].least && a->value < cases[_i].most, "%g\n%s", a->value, f->report);
+    if (cases[_i].kept)
+        ck_assert(b->value == a->value && b->esd == a->esd && a->esd > 0);
+    else
+        ck_assert(a->value == 0.0053 && b->value == 0.0067 && b->tie_to < 0);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_pattern_free(p);
+    bragg_structure_free(s);
+}
+END_TEST
 START_TEST(what_no_crystal_has_is_absurd_and_what_is_unusual_is_not)
 {
     static const struct { const char *name; double value; bool absurd; } cases[] = {
@@ -306,6 +343,7 @@ int main(void)
     tcase_set_timeout(all, 0);
     tcase_add_test(all, a_replaced_pattern_fits_as_in_a_model_of_its_own);
     tcase_add_test(all, what_is_offered_is_refined_only_where_the_data_carry_it);
+    tcase_add_loop_test(all, displacements_that_go_below_zero_are_tried_as_one, 0, 2);
     tcase_add_test(all, what_no_crystal_has_is_absurd_and_what_is_unusual_is_not);
     tcase_add_test(all, auto_finds_the_minimum_from_bad_starts);
     suite_add_tcase(suite, all);

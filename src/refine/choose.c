@@ -100,10 +100,41 @@ static size_t mark_part(const bragg_params *t, const bool *offered, const char *
         name_part(t->at[i].name, name, sizeof name);
         if (offered[i] && !strcmp(name, part)) {
             rows[i] = on;
-            n++;
+            n += t->at[i].tie_to < 0;
         }
     }
     return n;
+}
+
+/* Rows of the part follow its first one, from their mean on: of a weak phase in a mixture
+ * the data know how fast its lines fade, not which of its atoms moves.  Of one row or none
+ * false, and nothing is done. */
+static bool tie_part(bragg_params *t, const bool *part)
+{
+    size_t first = t->n, n = 0;
+    double sum = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (part[i] && t->at[i].tie_to < 0) {
+            first = first < t->n ? first : i;
+            sum += t->at[i].value;
+            n++;
+        }
+    for (size_t i = first + 1; n > 1 && i < t->n; i++)
+        if (part[i] && t->at[i].tie_to < 0)
+            bragg_params_tie(t, i, first, 1, 0, NULL);
+    if (n > 1)
+        t->at[first].value = sum / (double)n;
+    bragg_params_apply_ties(t);
+    return n > 1;
+}
+
+static void take_ties(bragg_params *to, const bragg_params *from)
+{
+    for (size_t i = 0; i < to->n; i++) {
+        to->at[i].tie_to = from->at[i].tie_to;
+        to->at[i].tie_factor = from->at[i].tie_factor;
+        to->at[i].tie_offset = from->at[i].tie_offset;
+    }
 }
 
 /* Twice the logarithm of the odds against the part (G. Schwarz, Ann. Stat. 6 (1978) 461):
@@ -117,17 +148,33 @@ static double delta_bic(const bragg_model *m, double chi2, double before, size_t
 
 static double rwp_of(const run *r, double chi2) { return sqrt(chi2 / bragg_run_weighted_sum(r->model)); }
 
+typedef struct trial {
+    const char *part;
+    int stage;
+    bool *rows;     /* room for the part's */
+    bool as_one;    /* in: all of the part's rows as one */
+    bool below;     /* out: taken back for a mean square below zero */
+} trial;
+
 /* Fit with the part and keep it or step back; chi2 is that of the table's values. */
-static bragg_status try_part(run *r, const char *part, int stage, bool *wanted, double *chi2, bragg_error *err)
+static bragg_status try_part(run *r, trial *what, bool *wanted, double *chi2, bragg_error *err)
 {
+    const char *part = what->part;
+    int stage = what->stage;
     bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
     bragg_fit_step step = { .kept = true };
     bragg_error ignored = BRAGG_ERROR_INIT;
     bragg_status st = bragg_params_copy(&before, t, err);
     if (st < 0)
         return st;
-    snprintf(step.name, sizeof step.name, "%.110s", part);
-    size_t k = mark_part(t, r->model->offered, part, true, wanted), row;
+    snprintf(step.name, sizeof step.name, "%.95s%s", part, what->as_one ? ", one for all" : "");
+    memset(what->rows, 0, t->n * sizeof *what->rows);
+    mark_part(t, r->model->offered, part, true, what->rows);
+    if (what->as_one && !tie_part(t, what->rows)) {
+        bragg_params_free(&before);
+        return BRAGG_OK;
+    }
+    size_t k = mark_part(t, r->model->offered, part, true, wanted), row = 0;
     bragg_run_start_samples(t, wanted);
     if (stage == 1)
         st = bragg_run_capture(r, wanted, err);
@@ -148,14 +195,16 @@ static bragg_status try_part(run *r, const char *part, int stage, bool *wanted, 
     else {
         mark_part(t, r->model->offered, part, false, wanted);
         bragg_run_take_values(t, &before);
+        take_ties(t, &before);
     }
+    what->below = absurd && bragg_run_ends_with(t->at[row].name, ".uiso");
     bragg_run_note(r, &step);
     bragg_params_free(&before);
     return st == BRAGG_STOPPED || st == BRAGG_ENOMEM ? st : BRAGG_OK;
 }
 
 /* Parts of one stage, each once. */
-static bragg_status try_stage(run *r, int stage, bool *wanted, bool *tried, double *chi2, bragg_error *err)
+static bragg_status try_stage(run *r, int stage, bool *wanted, bool *tried, bool *rows, double *chi2, bragg_error *err)
 {
     bragg_params *t = &r->model->params;
     bragg_status st = BRAGG_OK;
@@ -165,8 +214,13 @@ static bragg_status try_stage(run *r, int stage, bool *wanted, bool *tried, doub
             continue;
         name_part(t->at[i].name, part, sizeof part);
         mark_part(t, r->model->offered, part, true, tried);
+        trial what = { .part = part, .stage = stage, .rows = rows };
         if (!wanted[i])
-            st = try_part(r, part, stage, wanted, chi2, err);
+            st = try_part(r, &what, wanted, chi2, err);
+        if (st == BRAGG_OK && what.below) {
+            what.as_one = true;
+            st = try_part(r, &what, wanted, chi2, err);
+        }
     }
     return st;
 }
@@ -198,6 +252,7 @@ static bool drop_doubtful(run *r, const bragg_params *start, bool *wanted)
             if (r->model->offered[k] && !strcmp(part, other)) {
                 wanted[k] = false;
                 t->at[k].value = start->at[k].value;
+                t->at[k].tie_to = start->at[k].tie_to;
             }
         }
         return true;
@@ -223,7 +278,7 @@ static bragg_status fit_whole(run *r, const bool *wanted, bragg_error *err)
 bragg_status bragg_run_choice(run *r, bool *wanted, bragg_error *err)
 {
     bragg_params *t = &r->model->params, start = BRAGG_PARAMS_INIT;
-    bool *tried = calloc(t->n + 1, sizeof *tried);
+    bool *tried = calloc(2 * t->n + 1, sizeof *tried); /* and room for the rows of a part */
     bragg_fit_step first = { .kept = true, .delta_bic = NAN };
     bragg_error ignored = BRAGG_ERROR_INIT;
     bragg_status st = tried ? bragg_params_copy(&start, t, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", t->n);
@@ -238,7 +293,7 @@ bragg_status bragg_run_choice(run *r, bool *wanted, bragg_error *err)
     }
     double chi2 = r->chi2;
     for (int stage = 1; stage < N_STAGES && st == BRAGG_OK; stage++)
-        st = try_stage(r, stage, wanted, tried, &chi2, err);
+        st = try_stage(r, stage, wanted, tried, tried + t->n, &chi2, err);
     bragg_error cause = BRAGG_ERROR_INIT;
     for (int turn = 0; turn < 6 && (st >= 0 || st == BRAGG_ENOCONV) && st != BRAGG_STOPPED && (!turn || drop_doubtful(r, &start, wanted)); turn++) {
         cause = (bragg_error)BRAGG_ERROR_INIT;
