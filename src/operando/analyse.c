@@ -8,6 +8,7 @@
 #include <bragg/output.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -303,29 +304,33 @@ bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s
 /* The tables as numbers, for the store: the same rows under the same names. */
 bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a, const bragg_series *s, bragg_error *err)
 {
-    char *text[TABLES] = { NULL };
-    const char *names[TABLES + 1], *texts[TABLES + 1];
-    size_t n = 0, size;
+    FILE *table[TABLES + 1];
+    const char *names[TABLES + 1];
+    size_t n = 0;
     bragg_status st = BRAGG_OK;
     for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
-        FILE *to = has_table(a, k) ? open_memstream(&text[k], &size) : NULL;
-        if (!to)
+        if (!has_table(a, k))
             continue;
-        put_table(to, a, s, k);
-        fclose(to);
+        if (!(table[n] = tmpfile())) {
+            st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno));
+            break;
+        }
+        put_table(table[n], a, s, k);
         names[n] = table_names[k];
-        texts[n++] = text[k];
+        if (fflush(table[n]) || fseek(table[n], 0, SEEK_SET))
+            st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno));
+        n++;
     }
     json_t *root = analysis_json(a, s);
     char *json = root ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
-    if (json)
-        st = bragg_store_add_tables(store, names, texts, n, json, err);
-    else
+    if (json && st == BRAGG_OK)
+        st = bragg_store_add_tables(store, names, table, n, json, err);
+    else if (st == BRAGG_OK)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for the analysis");
     json_decref(root);
     free(json);
-    for (int k = 0; k < TABLES; k++)
-        free(text[k]);
+    while (n)
+        fclose(table[--n]);
     return st;
 }
 

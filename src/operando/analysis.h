@@ -12,9 +12,9 @@
 bragg_status bragg_track_fit_row(const bragg_store_curves *curves, size_t row, const bragg_analysis_options *options, bragg_track *track, size_t n,
                                  bragg_error *err);
 
-/* store.c: texts as comma-separated tables of numbers under /analysis, each a data set
+/* store.c: comma-separated tables of numbers, to be read from where they stand, under /analysis, each a data set
  * [row][column] with its columns' names in NAME_columns; json as it is. */
-bragg_status bragg_store_add_tables(const char *store, const char *const *names, const char *const *texts, size_t n, const char *json, bragg_error *err);
+bragg_status bragg_store_add_tables(const char *store, const char *const *names, FILE *const *tables, size_t n, const char *json, bragg_error *err);
 
 #pragma GCC visibility pop
 

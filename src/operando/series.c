@@ -25,7 +25,7 @@ typedef struct run {
     size_t *anchor;              /* a block each: its first fitted position, or SIZE_MAX */
     double *rows;                /* a frame each; status pending: to be done; of room frames */
     size_t room;
-    char (*message)[256];
+    char **message;              /* of the frames that have one, else NULL */
     bool fresh;                  /* extracted intensities: a block depends on more than its rows */
     seq_store *store;
     double *grid;
@@ -113,10 +113,19 @@ static void take_curves(const run *r, const seq_worker *w, const bragg_pattern *
     resample(p->x, p->sigma, p->n, r->grid, r->n_grid, c->sigma);
 }
 
+static bragg_status keep_message(run *r, size_t k, const char *message, bragg_error *err)
+{
+    free(r->message[k]);
+    r->message[k] = *message ? strdup(message) : NULL;
+    return r->message[k] || !*message ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a message");
+}
+
 static bragg_status keep(run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
     memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
-    memcpy(r->message[k], message, sizeof r->message[k]);
+    bragg_status st = keep_message(r, k, message, err);
+    if (st < 0)
+        return st;
     return r->store ? bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err) : BRAGG_OK;
 }
 
@@ -605,7 +614,7 @@ static bragg_status grow(run *r, size_t n, bragg_error *err)
     if (room > r->room) {
         double *rows = realloc(r->rows, (room * columns + 1) * sizeof *rows);
         r->rows = rows ? rows : r->rows;
-        char(*message)[256] = rows ? realloc(r->message, (room + 1) * sizeof *message) : NULL;
+        char **message = rows ? realloc(r->message, (room + 1) * sizeof *message) : NULL;
         r->message = message ? message : r->message;
         if (!message)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
@@ -684,16 +693,18 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
     if (st == BRAGG_OK)
         st = bragg_store_open(&start, &r->store, err);
     free(text);
-    char file[256];
+    char file[256], message[256];
     for (size_t k = 0; st == BRAGG_OK && o->resume && k < r->n; k++) {
         double *row = r->rows + k * r->shape->columns;
-        if (!bragg_store_row(r->store, k, row, r->message[k], file)) {
+        if (!bragg_store_row(r->store, k, row, message, file)) {
             memset(row, 0, r->shape->columns * sizeof *row);
             continue;
         }
         if (!same_frame(file, bragg_frames_item(r->frames, k)->file))
             return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, bragg_frames_item(r->frames, k)->file, file);
         r->done++;
+        message[sizeof message - 1] = 0;
+        st = keep_message(r, k, message, err);
     }
     for (size_t b = 0; st == BRAGG_OK && r->fresh && b < r->n_blocks; b++) /* those count only whole */
         for (size_t p = b * r->plan.block; !block_is_whole(r, b) && p < block_end(r, b); p++)
@@ -989,7 +1000,7 @@ static bragg_status finish(run *r, const char *experiment_path, bragg_error *err
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
     }
     for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
-        st = bragg_series_set_row(s, r->shape, k, s->rows + k * r->shape->columns, r->message[k], err);
+        st = bragg_series_set_row(s, r->shape, k, s->rows + k * r->shape->columns, r->message[k] ? r->message[k] : "", err);
         if (r->o->follow && s->step[k].status == BRAGG_FRAME_PENDING)
             s->step[k].status = BRAGG_FRAME_SKIPPED; /* the store keeps it pending, for --resume */
     }
@@ -1015,6 +1026,8 @@ static void tidy(run *r)
     bragg_pattern_free(r->template);
     free(r->idle);
     free(r->anchor);
+    for (size_t k = 0; k < r->room; k++)
+        free(r->message[k]);
     free(r->message);
     free(r->rows);
     free(r->grid);

@@ -95,10 +95,10 @@ bool bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, floa
     (void)v, (void)k, (void)observed, (void)calculated, (void)sigma;
 }
 
-bragg_status bragg_store_add_tables(const char *store, const char *const *names, const char *const *texts, size_t n, const char *json, bragg_error *err)
+bragg_status bragg_store_add_tables(const char *store, const char *const *names, FILE *const *tables, size_t n, const char *json, bragg_error *err)
 {
     return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", store);
-    (void)names, (void)texts, (void)n, (void)json;
+    (void)names, (void)tables, (void)n, (void)json;
 }
 
 #else
@@ -978,38 +978,69 @@ static void free_rows(struct bragg_store_rows *stored)
 
 /* ------------------------------------------------------- further tables */
 
-/* First line names, the others numbers; an empty one is NAN. */
-static bool put_table(hid_t file, const char *name, char *text)
+static void read_numbers(char *line, double *v, size_t n)
 {
-    size_t rows = 0, columns = 1, n = 0;
-    char path[NAME], *end = strchr(text, '\n'), *rest = end ? end + 1 : text + strlen(text), *line = text;
-    for (const char *c = rest; *c; c++)
-        rows += *c == '\n';
-    if (end)
-        *end = 0;
-    for (const char *c = text; *c; c++)
+    line[strcspn(line, "\n")] = 0;
+    for (size_t k = 0; k < n; k++) {
+        const char *field = strsep(&line, ",");
+        if (!field || !bragg_number_parse(field, &v[k]))
+            v[k] = NAN;
+    }
+}
+
+/* The lines that follow, a row each, written as they are read: tables of long runs are long. */
+static bool put_numbers(hid_t file, const char *path, FILE *from, size_t columns)
+{
+    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    hsize_t at[2] = { 0, 0 }, count[2] = { 1, columns };
+    hid_t row = H5Screate_simple(2, count, NULL);
+    double *v = malloc((columns + 1) * sizeof *v);
+    char *line = NULL;
+    size_t room = 0;
+    bool good = v && space >= 0;
+    for (; good && getline(&line, &room, from) > 0; at[0]++) {
+        read_numbers(line, v, columns);
+        good = H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, count, NULL) >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, row, space, H5P_DEFAULT, v) >= 0;
+    }
+    free(line);
+    free(v);
+    H5Sclose(row);
+    if (space >= 0)
+        H5Sclose(space);
+    if (set >= 0)
+        H5Dclose(set);
+    return good && !ferror(from);
+}
+
+/* First line names, the others numbers; an empty one is NAN. */
+static bool put_table(hid_t file, const char *name, FILE *from)
+{
+    size_t rows = 0, columns = 1, room = 0;
+    char path[NAME], *head = NULL, *line;
+    bool good = getline(&head, &room, from) > 0;
+    long begin = ftell(from);
+    for (int c = getc(from); c != EOF; c = getc(from))
+        rows += c == '\n';
+    good = good && begin >= 0 && !fseek(from, begin, SEEK_SET);
+    if (good)
+        head[strcspn(head, "\n")] = 0;
+    for (const char *c = good ? head : ""; *c; c++)
         columns += *c == ',';
     const char **names = calloc(columns, sizeof *names);
-    double *v = malloc((rows * columns + 1) * sizeof *v);
-    for (size_t k = 0; names && k < columns; k++)
+    line = head;
+    for (size_t k = 0; good && names && k < columns; k++)
         names[k] = strsep(&line, ",");
-    for (char *l = strsep(&rest, "\n"); names && v && l && n < rows * columns; l = strsep(&rest, "\n"))
-        for (size_t k = 0; k < columns; k++, n++) {
-            const char *field = strsep(&l, ",");
-            if (!field || !bragg_number_parse(field, &v[n]))
-                v[n] = NAN;
-        }
     hsize_t dims[2] = { rows, columns };
     snprintf(path, sizeof path, "/analysis/%.60s", name);
-    bool good = names && v && put_set(file, path, H5T_NATIVE_DOUBLE, 2, dims, v);
+    good = good && names && put_set(file, path, H5T_NATIVE_DOUBLE, 2, dims, NULL) && put_numbers(file, path, from, columns);
     snprintf(path, sizeof path, "/analysis/%.60s_columns", name);
     good = good && put_names(file, path, names, columns);
     free(names);
-    free(v);
+    free(head);
     return good;
 }
 
-static bool put_tables(const char *path, const char *const *names, const char *const *texts, size_t n, const char *json)
+static bool put_tables(const char *path, const char *const *names, FILE *const *tables, size_t n, const char *json)
 {
     hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     if (file < 0)
@@ -1017,11 +1048,8 @@ static bool put_tables(const char *path, const char *const *names, const char *c
     bool good = H5Lexists(file, "/analysis", H5P_DEFAULT) <= 0 || H5Ldelete(file, "/analysis", H5P_DEFAULT) >= 0;
     hid_t group = H5Gcreate2(file, "/analysis", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     good = good && group >= 0;
-    for (size_t k = 0; k < n && good; k++) {
-        char *text = strdup(texts[k]);
-        good = text && put_table(file, names[k], text);
-        free(text);
-    }
+    for (size_t k = 0; k < n && good; k++)
+        good = put_table(file, names[k], tables[k]);
     good = good && put_text(file, "/analysis/json", json);
     if (group >= 0)
         H5Gclose(group);
@@ -1046,13 +1074,13 @@ static bool copy_file(const char *from, const char *to)
 
 /* Into a copy that takes the store's place: whoever reads has a whole file, whatever
  * happens meanwhile. */
-bragg_status bragg_store_add_tables(const char *store, const char *const *names, const char *const *texts, size_t n, const char *json, bragg_error *err)
+bragg_status bragg_store_add_tables(const char *store, const char *const *names, FILE *const *tables, size_t n, const char *json, bragg_error *err)
 {
     char *new = beside(store, ".new");
     bragg_status st = new ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     errno = 0;
-    bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, texts, n, json) && !bragg_hdf5_failed() && !rename(new, store);
+    bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, tables, n, json) && !bragg_hdf5_failed() && !rename(new, store);
     if (st == BRAGG_OK && !good)
         st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno ? errno : EIO));
     st = bragg_hdf5_end_whole(turn, st, store, err);
