@@ -788,6 +788,22 @@ START_TEST(a_killed_run_goes_on_to_the_same_result)
 }
 END_TEST
 
+START_TEST(the_store_holds_what_an_electron_a_formula_weighs)
+{
+    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    bragg_series *s, *back;
+    bragg_error err = BRAGG_ERROR_INIT;
+    o.store = in_folder("molar.h5");
+    write_log("cell.csv", 0, 2000);
+    write_logged("l.yaml", "log: {file: cell.csv, mass_mg: 5, molar_mass: 149.83, frames: {start: 50, every_s: 90, exposure_s: 60}, clock: {offset_s: 7}}\n");
+    ck_assert_msg(fit("l.yaml", &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_store_read(o.store, &back, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(back->n_stored_log && !(fabs(back->molar_mass - 149.83) > 0));
+    bragg_series_free(back);
+    bragg_series_free(s);
+}
+END_TEST
+
 START_TEST(the_store_holds_what_the_run_returned)
 {
     const char *store = in_folder("whole.h5");
@@ -944,6 +960,7 @@ int main(void)
     tcase_add_test(t, a_run_that_was_stopped_goes_on_to_the_same_result);
     tcase_add_test(t, a_killed_run_goes_on_to_the_same_result);
     tcase_add_test(t, the_store_holds_what_the_run_returned);
+    tcase_add_test(t, the_store_holds_what_an_electron_a_formula_weighs);
     tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
     tcase_add_test(t, a_growing_store_has_readers_but_one_writer);
     tcase_add_test(t, a_full_disk_loses_nothing_that_was_done);

@@ -317,7 +317,7 @@ bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a
         }
         put_table(table[n], a, s, k);
         names[n] = table_names[k];
-        if (fflush(table[n]) || fseek(table[n], 0, SEEK_SET))
+        if (ferror(table[n]) || fflush(table[n]) || fseek(table[n], 0, SEEK_SET))
             st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno));
         n++;
     }

@@ -257,6 +257,8 @@ static bool put_log(hid_t file, const bragg_series *s)
     for (size_t k = 0; k < sizeof list / sizeof *list && good; k++)
         if (s->log->channel[list[k].channel])
             good = put_set(file, list[k].name, H5T_NATIVE_DOUBLE, 1, &n, s->log->channel[list[k].channel]);
+    if (good && s->molar_mass > 0)
+        good = put_set(file, "/log/molar_mass", H5T_NATIVE_DOUBLE, 0, NULL, &s->molar_mass);
     if (group >= 0)
         H5Gclose(group);
     return good;
@@ -705,6 +707,7 @@ static bragg_status read_log(hid_t file, bragg_series *s, bragg_error *err)
             to[i] = NAN;
         get_set(file, list[k].name, H5T_NATIVE_DOUBLE, n, to);
     }
+    get_set(file, "/log/molar_mass", H5T_NATIVE_DOUBLE, 1, &s->molar_mass); /* 0 where there is none */
     return BRAGG_OK;
 }
 

@@ -369,6 +369,7 @@ static const bragg_page_figure figures[] = {
     { "cells", "svg", "Cells." },
     { "widths", "svg", "Crystallite size (volume-weighted column length) and microstrain." },
     { "waterfall", "svg", "Patterns over the run." },
+    { "map-capacity", "png", "Observed intensity against the charge that has passed." },
     { "difference", "png", "Observed minus calculated." },
     { "map-linear", "png", "The map on a linear scale." },
     { "map-log", "png", "The map on a logarithmic scale." },
