@@ -519,6 +519,8 @@ static int run(int argc, char **argv)
         st = bragg_fail(&err, BRAGG_EINVAL, "expected %s, found %d names", w.orient ? "one FRAME" : "frames", n);
     if (st == BRAGG_OK && w.moved && n < 2)
         st = bragg_fail(&err, BRAGG_EINVAL, "--moved-mm: expected frames at several distances, found one");
+    if (st == BRAGG_OK && w.orient && !w.poni)
+        st = bragg_fail(&err, BRAGG_EINVAL, "--orient: expected --poni FILE, whose geometry is tried all eight ways up, found none; without one, calibrate first (-c STANDARD -o SETUP.poni)");
     if (st == BRAGG_OK && !w.calibrant && !w.orient)
         st = bragg_fail(&err, BRAGG_EINVAL, "expected --calibrant NAME, found none");
     if (st == BRAGG_OK)
