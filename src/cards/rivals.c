@@ -28,6 +28,7 @@ double hunt_doubt(const trial *t)
 
 typedef struct contest {
     const hunt *h;
+    scene *view;             /* the scene with the doubts of each place */
     candidate *list[BRAGG_MOST_PHASES * (RIVALS + 1)];
     size_t place[BRAGG_MOST_PHASES * (RIVALS + 1)], n;
 } contest;
@@ -44,7 +45,7 @@ static bragg_status contest_range(void *payload, size_t first, size_t last, brag
         for (size_t i = 0; i < h->n_known; i++)
             if (i != w->place[k])
                 others[n++] = h->each[i];
-        st = scene_contest(h->s, &c->t, others, n, &c->chi2, err);
+        st = scene_contest(&w->view[w->place[k]], &c->t, others, n, &c->chi2, err);
         c->worth = -c->chi2 / (2 * h->s->points_a_peak) - hunt_doubt(&c->t);
     }
     return st;
@@ -75,15 +76,40 @@ static bool crown(found *f)
     return changed;
 }
 
+/* The scene as each place sees it; only a weak phase sees another. */
+static bragg_status look_closer(const hunt *h, scene *view, double *room, bragg_error *err)
+{
+    const scene *s = h->s;
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s->n);
+    for (size_t k = 0; k < h->n_known; k++) {
+        double own = 0;
+        for (size_t i = 0; i < s->n; i++)
+            own = fmax(own, h->each[k][i]);
+        view[k] = *s;
+        if (scene_look_closer(s, own, room, room + (k + 1) * s->n))
+            view[k].sigma = room + (k + 1) * s->n;
+    }
+    return BRAGG_OK;
+}
+
 bragg_status hunt_settle(hunt *h, bragg_error *err)
 {
-    contest w = { .h = h };
+    scene view[BRAGG_MOST_PHASES];
+    double *room = malloc(((h->n_known + 1) * h->s->n + 1) * sizeof *room);
+    contest w = { .h = h, .view = view };
+    bragg_status st = look_closer(h, view, room, err);
     for (size_t k = 0; k < h->n_known; k++)
         for (size_t i = 0; i <= h->known[k].n_rivals; i++) {
             w.list[w.n] = i ? &h->known[k].rival[i - 1] : &h->known[k].c;
             w.place[w.n++] = k;
         }
-    bragg_status st = bragg_parallel_for(w.n, 1, contest_range, &w, err);
+    if (st == BRAGG_OK)
+        st = bragg_parallel_for(w.n, 1, contest_range, &w, err);
+    free(room);
+    for (size_t k = 0; k < w.n && st == BRAGG_OK; k++)
+        bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "place %zu: %-20s worth %.1f strain %+.4f texture %+.2f broad %.2f", w.place[k], w.list[k]->card->name,
+                  w.list[k]->worth, mean_strain(&w.list[k]->t), w.list[k]->t.n_textures ? w.list[k]->t.texture[0] : 0, w.list[k]->t.broad);
     bool changed = false;
     for (size_t k = 0; k < h->n_known && st == BRAGG_OK; k++)
         changed = crown(&h->known[k]) || changed;

@@ -12,6 +12,10 @@
 /* A card's intensities are off by texture, extinction and wrong displacements: so much
  * of the net intensity counts as uncertainty. */
 static const double intensity_doubt = 0.15;
+/* And nothing weaker than this share of the strongest peak is worth an argument.  Of a
+ * phase of which one hundredth is there that would leave the first line: which card it
+ * is, its weaker lines tell down to a share of its own strongest. */
+static const double whole_doubt = 0.002, own_doubt = 0.01;
 
 static int by_value(const void *a, const void *b)
 {
@@ -102,9 +106,8 @@ static void fill(scene *s, const bragg_pattern *p, const double *background, siz
         s->noise[k] = sqrt(v);
         s->scale = fmax(s->scale, s->net[k]);
     }
-    /* nothing weaker than a three-hundredth of the strongest is worth an argument */
     for (size_t k = 0; k < s->n; k++)
-        s->sigma[k] = sqrt(s->noise[k] * s->noise[k] + pow(intensity_doubt * s->net[k], 2) + pow(0.002 * s->scale, 2));
+        s->sigma[k] = sqrt(s->noise[k] * s->noise[k] + pow(intensity_doubt * s->net[k], 2) + pow(whole_doubt * s->scale, 2));
 }
 
 /* Points without a sigma get the noise that neighbours show. */
@@ -156,6 +159,33 @@ static bragg_status build(scene *s, bragg_pattern *p, double *work, bragg_error 
             s->chebyshev[c * s->n + i] = row[c];
     }
     return st;
+}
+
+/* Peaks' extents to either side over which the median misfit counts as doubt: lines of
+ * the phase itself are few of these points, wrong tails of a strong one are most. */
+enum { AROUND = 2 };
+
+/* What is usually left between two points, as a standard deviation. */
+static double usually_left(const scene *s, size_t first, size_t last, double *work)
+{
+    for (size_t i = first; i < last; i++)
+        work[i - first] = fabs(s->left[i]);
+    return 1.4826 * median_of(work, last - first);
+}
+
+bool scene_look_closer(const scene *s, double own, double *work, double *sigma)
+{
+    double least = own_doubt * own, most = whole_doubt * s->scale;
+    size_t step = (size_t)(s->points_a_peak / 4) + 1, reach = (size_t)(AROUND * s->points_a_peak);
+    for (size_t k = 0; least < most && k < s->n; k += step) {
+        size_t last = k + step < s->n ? k + step : s->n, end = last + reach < s->n ? last + reach : s->n;
+        double left = usually_left(s, k > reach ? k - reach : 0, end, work);
+        for (size_t i = k; i < last; i++) {
+            double wrong = fmax(left * left - s->noise[i] * s->noise[i], 0);
+            sigma[i] = sqrt(fmax(s->sigma[i] * s->sigma[i] - most * most, 0) + least * least + wrong);
+        }
+    }
+    return least < most;
 }
 
 bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err)

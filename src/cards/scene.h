@@ -11,6 +11,7 @@
 
 #define scene_new bragg_cards_scene_new
 #define scene_free bragg_cards_scene_free
+#define scene_look_closer bragg_cards_scene_look_closer
 #define mean_strain bragg_cards_mean_strain
 #define solution_remark bragg_cards_solution_remark
 #define two_phase_remark bragg_cards_two_phase_remark
@@ -49,6 +50,10 @@ typedef struct scene {
 
 bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err);
 void scene_free(scene *s);
+/* sigma for an argument about a phase whose strongest peak is `own` high: its weaker lines
+ * count, what the tails of strong ones leave does not.  False, and nothing done, where
+ * the phase is too strong to need it.  work: n values. */
+bool scene_look_closer(const scene *s, double own, double *work, double *sigma);
 
 /* A card in the scene.  Its lines' ln d move by sum strain[c] basis[line][c], their
  * intensities by the factor exp sum texture[c] shape[line][c]. */
