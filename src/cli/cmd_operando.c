@@ -151,6 +151,8 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
     if (st == BRAGG_OK)
         st = bragg_series_analyse(s, &c, options, s->arena, &a, err);
     if (st == BRAGG_OK)
+        st = bragg_store_curves_whole(&c, err);
+    if (st == BRAGG_OK)
         st = bragg_analysis_write(&a, s, w->out, force, err);
     if (st == BRAGG_OK && store)
         st = bragg_store_add_analysis(store, &a, s, err);
@@ -162,6 +164,8 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_plot_operando(s, &c, w->out, force, err);
     if (st == BRAGG_OK && !w->no_plots)
         st = bragg_plot_analysis(&a, s, c.frames, w->out, force, err);
+    if (st == BRAGG_OK)
+        st = bragg_store_curves_whole(&c, err);
     bragg_store_curves_free(&c);
     return st;
 }

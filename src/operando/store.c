@@ -69,6 +69,12 @@ static void read_row(const bragg_store_curves *c, bragg_curve which, size_t row,
 
 static void free_rows(struct bragg_store_rows *stored) { (void)stored; }
 
+static bool rows_lost(const struct bragg_store_rows *stored)
+{
+    return false;
+    (void)stored;
+}
+
 bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err)
 {
     *out = NULL;
@@ -113,6 +119,7 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
 #include <bragg/hdf5.h>
 #include <hdf5.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -911,18 +918,18 @@ bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, f
 
 /* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those
  * of a mean. */
-static void average(const seq_store *s, int part, size_t first, size_t last, double *to)
+static bool average(const seq_store *s, int part, size_t first, size_t last, double *to)
 {
     float *row = malloc((s->points + 1) * sizeof *row);
+    bool whole = row;
     for (size_t i = 0; i < s->points; i++)
         to[i] = 0;
     size_t n = 0;
     for (size_t k = first; row && k < last; k++) {
         uint8_t status;
-        if (!read_part(s, STATUS, k, &status) || !status || !read_part(s, part, k, row))
-            continue;
-        bool has = false;
-        for (size_t i = 0; i < s->points; i++)
+        bool told = read_part(s, STATUS, k, &status), there = told && status && read_part(s, part, k, row), has = false;
+        whole &= told && (there || !status);
+        for (size_t i = 0; i < s->points && there; i++)
             has |= isfinite(row[i]);
         for (size_t i = 0; i < s->points && has; i++)
             to[i] += part == SIGMA ? row[i] * row[i] : row[i];
@@ -931,17 +938,19 @@ static void average(const seq_store *s, int part, size_t first, size_t last, dou
     for (size_t i = 0; i < s->points; i++)
         to[i] = n ? (part == SIGMA ? sqrt(to[i]) : to[i]) / (double)n : NAN;
     free(row);
+    return whole;
 }
 
 struct bragg_store_rows {
     seq_store view;          /* whose names are gone: only places and sizes are used */
+    atomic_bool lost;        /* a row could not be read */
 };
 
 static bragg_status read_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
 {
     hid_t file;
     bragg_arena *arena = bragg_arena_new();
-    struct bragg_store_rows *stored = malloc(sizeof *stored);
+    struct bragg_store_rows *stored = calloc(1, sizeof *stored);
     *out = (bragg_store_curves){ 0 };
     bragg_status st = arena && stored ? open_view(path, arena, &stored->view, &file, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
     if (st == BRAGG_OK) {
@@ -963,14 +972,17 @@ static bragg_status read_patterns(const char *path, size_t rows, bragg_store_cur
     return st;
 }
 
-/* Values that cannot be read are as those that are not there. */
+/* Values that cannot be read are as those that are not there; bragg_store_curves_whole tells. */
 static void read_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *to)
 {
     static const int parts[] = { [BRAGG_CURVE_OBSERVED] = OBSERVED, [BRAGG_CURVE_CALCULATED] = CALCULATED, [BRAGG_CURVE_SIGMA] = SIGMA };
     const seq_store *s = &c->stored->view;
     size_t first = row * c->frames, last = first + c->frames < s->room ? first + c->frames : s->room;
-    average(s, parts[which], first, last, to);
+    if (!average(s, parts[which], first, last, to))
+        atomic_store(&c->stored->lost, true);
 }
+
+static bool rows_lost(const struct bragg_store_rows *stored) { return stored && atomic_load(&stored->lost); }
 
 static void free_rows(struct bragg_store_rows *stored)
 {
@@ -1191,6 +1203,11 @@ const double *bragg_store_curves_row(const bragg_store_curves *c, bragg_curve wh
         return kept + row * c->n;
     read_row(c, which, row, room);
     return room;
+}
+
+bragg_status bragg_store_curves_whole(const bragg_store_curves *c, bragg_error *err)
+{
+    return rows_lost(c->stored) ? bragg_fail(err, BRAGG_EIO, "patterns of the store cannot be read: is its disk there?") : BRAGG_OK;
 }
 
 void bragg_store_curves_free(bragg_store_curves *c)

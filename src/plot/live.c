@@ -154,12 +154,11 @@ static bragg_status look(bragg_live *l, bragg_error *err)
 /* Length of the description, description, zeros up to a multiple of 8, bytes. */
 static bragg_status send_pack(FILE *to, bragg_pack *p, char **data, size_t *size, json_t *about, bragg_error *err)
 {
-    json_t *arrays = bragg_pack_end(p);
+    json_t *arrays;
     FILE *from = p->to;
-    bool good = arrays && !fclose(from);
-    if (!arrays)
-        fclose(from);
-    else
+    bragg_pack_end(p, &arrays, NULL); /* into memory: what fails is told below */
+    bool good = !fclose(from) && arrays;
+    if (arrays)
         json_object_set_new(about, "arrays", arrays);
     char *text = good ? json_dumps(about, JSON_COMPACT) : NULL;
     json_decref(about);

@@ -154,8 +154,9 @@ void bragg_pack_put(bragg_pack *p, const char *name, const char *type, const voi
         p->failed |= json_object_set_new(p->arrays, name, json_pack("[s, I, I]", type, (json_int_t)at, (json_int_t)n)) != 0;
 }
 
-json_t *bragg_pack_end(bragg_pack *p)
+bragg_status bragg_pack_end(bragg_pack *p, json_t **arrays, bragg_error *err)
 {
+    *arrays = NULL;
     if (p->deflated) {
         if (!p->failed)
             put_deflated(p, "", 0, Z_FINISH);
@@ -163,10 +164,12 @@ json_t *bragg_pack_end(bragg_pack *p)
         if (p->held)
             encode_three(p->to, p->hold, p->held);
     }
-    if (!p->failed && !ferror(p->to))
-        return p->arrays;
+    if (!p->failed && !ferror(p->to)) {
+        *arrays = p->arrays;
+        return BRAGG_OK;
+    }
     json_decref(p->arrays);
-    return NULL;
+    return ferror(p->to) ? bragg_fail(err, BRAGG_EIO, "the page cannot be written") : bragg_fail(err, BRAGG_ENOMEM, "no room for the data of a page");
 }
 
 /* ---------------------------------------------------------------- codes */

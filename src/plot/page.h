@@ -29,8 +29,8 @@ typedef struct bragg_pack {
 void bragg_pack_begin(bragg_pack *p, FILE *to, bool deflated);
 /* type: "f64", "f32", "u32", "u16" or "u8". */
 void bragg_pack_put(bragg_pack *p, const char *name, const char *type, const void *data, size_t n);
-/* The arrays' description, or NULL when memory or disk ran out. */
-json_t *bragg_pack_end(bragg_pack *p);
+/* The arrays' description; EIO when they could not be written. */
+bragg_status bragg_pack_end(bragg_pack *p, json_t **arrays, bragg_error *err);
 
 /* Text for HTML; bytes of a file in base64. */
 void bragg_page_escape(FILE *to, const char *text);

@@ -341,11 +341,14 @@ static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_
     put_rows(&p, "observed", BRAGG_CURVE_OBSERVED, c, merge, &codes);
     if (bragg_report_calculated(c, room))
         put_rows(&p, "calculated", BRAGG_CURVE_CALCULATED, c, merge, &codes);
-    json_t *arrays = bragg_pack_end(&p), *files = json_array();
+    json_t *arrays, *files = json_array();
+    st = bragg_pack_end(&p, &arrays, err);
     fputs("</script>\n", to);
-    if (!arrays) {
+    if (st == BRAGG_OK && (st = bragg_store_curves_whole(c, err)) < 0)
+        json_decref(arrays);
+    if (st < 0) {
         json_decref(files);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of a report");
+        return st;
     }
     for (size_t k = 0; k < s->n; k++)
         json_array_append_new(files, bragg_report_file(&s->step[k]));

@@ -289,10 +289,10 @@ static bragg_status put_data(fit_page *p, FILE *to, json_t **about, bragg_error 
     bragg_pack_begin(&pack, to, true);
     for (size_t k = 0; k < p->n_curves && st == BRAGG_OK; k++)
         st = put_curve(p, &pack, k, list, &axis, err);
-    json_t *arrays = bragg_pack_end(&pack);
+    json_t *arrays;
+    bragg_status packed = bragg_pack_end(&pack, &arrays, st == BRAGG_OK ? err : NULL);
     fputs("</script>\n", to);
-    if (st == BRAGG_OK && !arrays)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for the data of a report");
+    st = st < 0 ? st : packed;
     if (st == BRAGG_OK)
         *about = json_pack("{s:s, s:s, s:s, s:o, s:O, s:O}", "kind", "fits", "axis", axis, "label", p->real_space ? "G(r) (Å⁻²)" : "Intensity", "wavelength",
                            bragg_json_number(wavelength_of(p)), "curves", list, "arrays", arrays);

@@ -491,6 +491,10 @@ static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_erro
     if (last && r->opt->stages && (st = approach(r, &cause)) < 0)
         return bragg_fail(err, st, "%s", cause.text);
     st = last ? bragg_run_once(r, true, &cause) : bragg_run_coarse(r, 3, &cause);
+    if (!r->lsq) {
+        bragg_params_free(&before);
+        return bragg_fail(err, st, "%s", cause.text);
+    }
     r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
     step.cycles = bragg_lsq_cycles(r->lsq);
     step.rwp = sqrt(r->chi2 / bragg_run_weighted_sum(r->model));
