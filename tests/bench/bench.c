@@ -344,7 +344,7 @@ static bragg_model *sequence_model(const bragg_pattern *p)
     bragg_histogram_options o = BRAGG_HISTOGRAM_OPTIONS_INIT;
     bragg_model *m = bragg_model_new();
     bragg_arena *arena = bragg_arena_new();
-    o.radiation = (bragg_radiation){ false, 2, { 1.540593, 1.544427 }, { 1, 0.5 }, 0.5 };
+    o.radiation = (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540593, 1.544427 }, .ratio = { 1, 0.5 }, .polarization = 0.5 };
     o.mount = BRAGG_BRAGG_BRENTANO;
     o.radius_m = 0.2;
     if (bragg_model_add_pattern(m, p, &o, NULL) < 0)
@@ -546,7 +546,7 @@ static void find_phases(void *payload)
     const search *s = payload;
     bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
     bragg_identification *r;
-    o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5 };
+    o.radiation = (bragg_radiation){ .n_lines = 2, .wavelength_ang = { 1.540598, 1.544426 }, .ratio = { 1, 0.5 }, .polarization = 0.5 };
     o.refine = s->refine;
     if (bragg_identify(s->set, s->pattern, &o, &r, NULL) < 0)
         exit(1);
