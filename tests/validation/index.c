@@ -271,7 +271,7 @@ static void run_pattern(char *field[FIELDS], tally *t)
     if (st >= 0) {
         o.wavelength_ang = w > 0 ? w : p->wavelength_ang;
         o.seconds = 0;
-        bragg_radiation radiation = { false, 1, { o.wavelength_ang, second }, { 1, 0.5 }, 0.5 };
+        bragg_radiation radiation = { .n_lines = 1, .wavelength_ang = { o.wavelength_ang, second }, .ratio = { 1, 0.5 }, .polarization = 0.5 };
         if (second > 0)
             radiation.n_lines = 2;
         else if (p->wavelength2_ang > 0 && p->ratio2 > 0) {
