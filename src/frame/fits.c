@@ -25,8 +25,16 @@ static bragg_status complain(const char *path, int status, bragg_error *err)
 
 static bragg_status open_image(const char *path, fitsfile **f, long dims[3], bragg_error *err)
 {
+    enum { HEADERS = 80 * 2880 };
+    unsigned char *head = malloc(HEADERS);
     int status = 0, naxis = 0;
     dims[0] = dims[1] = dims[2] = 1;
+    if (!head)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
+    bool bad = bragg_fits_header_divides_by_zero(head, bragg_frame_head(path, head, HEADERS));
+    free(head);
+    if (bad)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected tiles and blocks of at least 1 pixel, found 0 or less", path);
     if (fits_open_diskfile(f, path, READONLY, &status))
         return complain(path, status, err);
     for (;;) { /* the first unit that holds a picture; a compressed one is a table */

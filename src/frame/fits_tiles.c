@@ -6,8 +6,9 @@
 #include "config.h"
 #include "fits_tiles.h"
 
-#include <stdbool.h>
+#include <bragg/number.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct bits {
     const unsigned char *at;
@@ -115,6 +116,33 @@ static bragg_status check_rice(fitsfile *f, const char *path, long index, bragg_
                 return st;
         }
     return BRAGG_OK;
+}
+
+/* "ZVAL1   =                   32 / pixels per block": the number, 1 where it is none. */
+static double card_number(const unsigned char *card)
+{
+    char text[71] = "";
+    const char *end;
+    double v;
+    memcpy(text, card + 10, 70);
+    return bragg_number_scan(text + strspn(text, " "), &end, &v) ? v : 1;
+}
+
+bool bragg_fits_header_divides_by_zero(const unsigned char *head, size_t n)
+{
+    bool block[10] = { false };
+    for (size_t at = 0; at + 80 <= n; at += 80) {
+        const unsigned char *card = head + at;
+        unsigned k = card[5] - (unsigned)'0';
+        if (!memcmp(card, "ZNAME", 5) && card[6] - (unsigned)'0' > 9 && k < 10)
+            block[k] = memmem(card, 80, "'BLOCKSIZE", 10);
+        if (!memcmp(card, "ZTILE", 5) && !(card_number(card) >= 1))
+            return true;
+        k = card[4] - (unsigned)'0';
+        if (!memcmp(card, "ZVAL", 4) && k < 10 && block[k] && !(card_number(card) >= 1))
+            return true;
+    }
+    return false;
 }
 
 bragg_status bragg_fits_check_tiles(fitsfile *f, const char *path, size_t index, bragg_error *err)
