@@ -130,18 +130,10 @@ static double card_number(const unsigned char *card)
 
 bool bragg_fits_header_divides_by_zero(const unsigned char *head, size_t n)
 {
-    bool block[10] = { false };
-    for (size_t at = 0; at + 80 <= n; at += 80) {
-        const unsigned char *card = head + at;
-        unsigned k = card[5] - (unsigned)'0';
-        if (!memcmp(card, "ZNAME", 5) && card[6] - (unsigned)'0' > 9 && k < 10)
-            block[k] = memmem(card, 80, "'BLOCKSIZE", 10);
-        if (!memcmp(card, "ZTILE", 5) && !(card_number(card) >= 1))
+    bool rice = memmem(head, n, "'RICE_", 6);
+    for (size_t at = 0; at + 80 <= n; at += 80)
+        if ((!memcmp(head + at, "ZTILE", 5) || (rice && !memcmp(head + at, "ZVAL", 4))) && !(card_number(head + at) >= 1))
             return true;
-        k = card[4] - (unsigned)'0';
-        if (!memcmp(card, "ZVAL", 4) && k < 10 && block[k] && !(card_number(card) >= 1))
-            return true;
-    }
     return false;
 }
 
