@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static double now(void)
 {
@@ -612,26 +614,48 @@ static void bench_cards(FILE *to)
     remove(db);
 }
 
+static void bench_fits(FILE *to)
+{
+    bench_refine(to);
+    bench_sequence(to);
+}
+
+static void bench_frames(FILE *to)
+{
+    bench_cold(to);
+    bench_integrate(to);
+}
+
+/* A part in a process of its own: the largest memory of a command is told together with
+ * that of the process it was started from. */
+static bool run_part(void (*part)(FILE *to), FILE *to)
+{
+    int status;
+    fflush(to);
+    pid_t child = fork();
+    if (child == 0) {
+        part(to);
+        exit(fflush(to) != 0);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && !status;
+}
+
 int main(void)
 {
+    static const struct { const char *name; void (*run)(FILE *to); } parts[] = {
+        { "integrate", bench_frames }, { "refine", bench_fits }, { "pdf", bench_pdf }, { "cards", bench_cards }, { "operando", bench_operando } };
     const char *which = getenv("BENCH");
     FILE *to = fopen("bench.tsv", "w");
+    bool good = to, any = false;
     if (!to)
         return 1;
     fprintf(to, "name\tmedian\tunit\tpeer\tratio\n");
-    if (!which || !*which || !strcmp(which, "integrate")) {
-        bench_cold(to);
-        bench_integrate(to);
-    }
-    if (!which || !*which || !strcmp(which, "refine")) {
-        bench_refine(to);
-        bench_sequence(to);
-    }
-    if (!which || !*which || !strcmp(which, "pdf"))
-        bench_pdf(to);
-    if (!which || !*which || !strcmp(which, "cards"))
-        bench_cards(to);
-    if (!which || !*which || !strcmp(which, "operando"))
-        bench_operando(to);
-    return fclose(to) != 0;
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        if (!which || !*which || !strcmp(which, parts[k].name)) {
+            any = true;
+            good &= run_part(parts[k].run, to);
+        }
+    if (!any)
+        fprintf(stderr, "BENCH: expected integrate, refine, pdf, cards or operando, found '%s'\n", which);
+    return fclose(to) || !good || !any;
 }
