@@ -25,21 +25,19 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv);
 } cli_command;
 
-/** Parse argv[1..]: "--name value", "--name=value", "-x value", "--" ends the
- *  options.  Operands move to the front of argv; *n_operands counts them.
- *  *help is set when --help was asked for and printed. */
-bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
-                       int argc, char **argv, int *n_operands, bool *help, bragg_error *err);
-
 /** "FIRST,LAST" of an option, as typed. */
 bragg_status cli_range(const char *option, const char *text, double *first, double *last, bragg_error *err);
 
-/** Print "bragg COMMAND: message" on stderr and return the exit status. */
-int cli_report(const cli_command *command, bragg_status status, const bragg_error *err);
-
-/** Parse, do the work unless help was asked for, report: what a command's run is made of. */
+/** A command's work: its wish, filled in from the options, and its operands. */
 typedef bragg_status cli_work(void *wish, int operands, char **argv, bragg_error *err);
+/** What every command's run is made of.  Parses argv[1..], "--name value", "--name=value",
+ *  "-x value", "--" ends the options; does the work unless --help was asked for; prints
+ *  "bragg COMMAND: message" on stderr when it failed and returns the exit status. */
 int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish);
+/** EINVAL unless there is one operand: "expected one WHAT, found 3 names". */
+bragg_status cli_one(const char *what, int operands, bragg_error *err);
+/** status, of which nothing more is to be said: it stands in the results, or another process says it. */
+bragg_status cli_said(bragg_status status, bragg_error *err);
 
 /** A counter on standard error, silent when that is no terminal or a dumb one.  There are
  *  no colours, so that NO_COLOR has nothing to turn off. */

@@ -485,6 +485,28 @@ static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
     return st;
 }
 
+static bragg_status check_words(const wish *w, int n, bragg_error *err)
+{
+    if (n < 1 || (w->orient && n != 1))
+        return bragg_fail(err, BRAGG_EINVAL, "expected %s, found %d names", w->orient ? "one FRAME" : "frames", n);
+    if (w->moved && n < 2)
+        return bragg_fail(err, BRAGG_EINVAL, "--moved-mm: expected frames at several distances, found one");
+    if (w->orient && !w->poni)
+        return bragg_fail(err, BRAGG_EINVAL, "--orient: expected --poni FILE, whose geometry is tried all eight ways up, found none; without one, calibrate first (-c STANDARD -o SETUP.poni)");
+    if (!w->calibrant && !w->orient)
+        return bragg_fail(err, BRAGG_EINVAL, "expected --calibrant NAME, found none");
+    return BRAGG_OK;
+}
+
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    wish *w = payload;
+    bragg_status st = check_words(w, operands, err);
+    if (st == BRAGG_OK)
+        st = choose_rows(w, err);
+    return st == BRAGG_OK ? calibrate(w, argv, (size_t)operands, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .wavelength_ang = NAN, .pixel_um = NAN, .distance_mm = NAN };
@@ -509,25 +531,7 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_calibrate, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && (n < 1 || (w.orient && n != 1)))
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected %s, found %d names", w.orient ? "one FRAME" : "frames", n);
-    if (st == BRAGG_OK && w.moved && n < 2)
-        st = bragg_fail(&err, BRAGG_EINVAL, "--moved-mm: expected frames at several distances, found one");
-    if (st == BRAGG_OK && w.orient && !w.poni)
-        st = bragg_fail(&err, BRAGG_EINVAL, "--orient: expected --poni FILE, whose geometry is tried all eight ways up, found none; without one, calibrate first (-c STANDARD -o SETUP.poni)");
-    if (st == BRAGG_OK && !w.calibrant && !w.orient)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected --calibrant NAME, found none");
-    if (st == BRAGG_OK)
-        st = choose_rows(&w, &err);
-    if (st == BRAGG_OK)
-        st = calibrate(&w, argv, (size_t)n, &err);
-    return cli_report(&cli_calibrate, st, &err);
+    return cli_run(&cli_calibrate, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_calibrate = { "calibrate", "FRAME… --calibrant NAME --wavelength LAMBDA -o SETUP.poni", "detector geometry from the rings of a standard", run };

@@ -65,67 +65,68 @@ static void print_report(const bragg_cards *set, const bragg_cards_report *r, co
         printf("bragg cards list --skipped -c %s tells why\n", path);
 }
 
-static bragg_status build_into(const char *path, char **sources, int n, bool quiet, bool json, bragg_error *err)
+typedef struct build_wish {
+    const char *path;
+    bool quiet, json;
+} build_wish;
+
+static bragg_status build_into(const build_wish *w, char **sources, int n, bragg_error *err)
 {
-    build_talk talk = { .quiet = quiet };
+    build_talk talk = { .quiet = w->quiet };
     bragg_observer observer = { tell, count, &talk };
     bragg_cards *set = NULL;
     bragg_cards_report report;
     cli_observer(&talk.bar, "sources");
-    bragg_status st = bragg_cards_create(path, &set, err);
+    bragg_status st = bragg_cards_create(w->path, &set, err);
     if (st == BRAGG_OK)
         st = bragg_cards_build(set, (const char *const *)sources, (size_t)n, &observer, &report, err);
     if (talk.bar.terminal)
         fprintf(stderr, "\r\033[K");
     if (st >= 0)
-        print_report(set, &report, path, json);
+        print_report(set, &report, w->path, w->json);
     if (st >= 0 && bragg_cards_count(set) == 0)
         st = bragg_fail(err, BRAGG_EDATA, "expected cards in %s%s, found none that can be read", sources[0], n > 1 ? " …" : "");
     bragg_cards_free(set);
     return st;
 }
 
+static bragg_status work_build(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const build_wish *w = payload;
+    if (operands < 1)
+        return bragg_fail(err, BRAGG_EINVAL, "expected folders or files, found none");
+    if (!w->path)
+        return bragg_fail(err, BRAGG_EINVAL, "expected -o SET, found none");
+    return build_into(w, argv, operands, err);
+}
+
 static int run_build(int argc, char **argv)
 {
-    const char *path = NULL;
-    bool quiet = false, json = false, help;
+    build_wish w = { 0 };
     const cli_option options[] = {
-        { "output", 'o', CLI_TEXT, &path, "SET", "the set: made, or added to when it exists" },
-        { "quiet", 'q', CLI_FLAG, &quiet, NULL, "do not name the files that are left out" },
-        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+        { "output", 'o', CLI_TEXT, &w.path, "SET", "the set: made, or added to when it exists" },
+        { "quiet", 'q', CLI_FLAG, &w.quiet, NULL, "do not name the files that are left out" },
+        { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    int n;
-    bragg_status st = cli_parse(&cli_cards_build, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n < 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected folders or files, found none");
-    if (st == BRAGG_OK && !path)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected -o SET, found none");
-    if (st == BRAGG_OK)
-        st = build_into(path, argv, n, quiet, json, &err);
-    return cli_report(&cli_cards_build, st, &err);
+    return cli_run(&cli_cards_build, options, sizeof options / sizeof *options, argc, argv, work_build, &w);
 }
 
 /* import adds to the user's own set, which a search then takes with -c. */
+static bragg_status work_import(void *payload, int operands, char **argv, bragg_error *err)
+{
+    build_wish *w = payload;
+    if (operands < 1)
+        return bragg_fail(err, BRAGG_EINVAL, "expected a FILE, found none");
+    if (!w->path && !((w->path = getenv("BRAGG_CARDS")) && *w->path))
+        return bragg_fail(err, BRAGG_EINVAL, "expected -c SET or a set in $BRAGG_CARDS, found neither; the installed set is not changed");
+    return build_into(w, argv, operands, err);
+}
+
 static int run_import(int argc, char **argv)
 {
-    const char *path = NULL;
-    bool help;
-    const cli_option options[] = { { "cards", 'c', CLI_TEXT, &path, "SET", "the set to add to [$BRAGG_CARDS]" } };
-    bragg_error err = BRAGG_ERROR_INIT;
-    int n;
-    bragg_status st = cli_parse(&cli_cards_import, options, 1, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n < 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected a FILE, found none");
-    if (st == BRAGG_OK && !path && !((path = getenv("BRAGG_CARDS")) && *path))
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected -c SET or a set in $BRAGG_CARDS, found neither; the installed set is not changed");
-    if (st == BRAGG_OK)
-        st = build_into(path, argv, n, false, false, &err);
-    return cli_report(&cli_cards_import, st, &err);
+    build_wish w = { 0 };
+    const cli_option options[] = { { "cards", 'c', CLI_TEXT, &w.path, "SET", "the set to add to [$BRAGG_CARDS]" } };
+    return cli_run(&cli_cards_import, options, sizeof options / sizeof *options, argc, argv, work_import, &w);
 }
 
 /* ------------------------------------------------------------------ list */
@@ -240,45 +241,49 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     return st;
 }
 
+typedef struct list_wish {
+    const char *path, *may, *must, *not, *named;
+    bool json, skipped, sets;
+} list_wish;
+
+static bragg_status work_list(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const list_wish *w = payload;
+    bragg_cards *set = NULL;
+    unsigned char may[64], must[64], not[64];
+    bragg_cards_filter f = { .may = may, .must = must, .not = not, .set = w->named, .text = operands ? argv[0] : NULL };
+    set_title title = { "", 0 };
+    bragg_status st = operands > 1 ? bragg_fail(err, BRAGG_EINVAL, "expected at most one NAME, found %d", operands) : BRAGG_OK;
+    if (st == BRAGG_OK && w->may)
+        st = cli_elements("elements", w->may, may, &f.n_may, err);
+    if (st == BRAGG_OK && w->must)
+        st = cli_elements("must", w->must, must, &f.n_must, err);
+    if (st == BRAGG_OK && w->not)
+        st = cli_elements("not", w->not, not, &f.n_not, err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_find_set(w->path, NULL, &set, err);
+    if (st == BRAGG_OK && w->skipped)
+        st = bragg_cards_skipped(set, print_skipped, NULL, err);
+    else if (st == BRAGG_OK)
+        st = w->sets ? bragg_cards_members(set, print_set, &title, err) : list_cards(set, &f, w->json, err);
+    bragg_cards_free(set);
+    return st;
+}
+
 static int run_list(int argc, char **argv)
 {
-    const char *path = NULL, *may = NULL, *must = NULL, *not = NULL, *named = NULL;
-    bool json = false, skipped = false, sets = false, help;
+    list_wish w = { 0 };
     const cli_option options[] = {
-        { "cards", 'c', CLI_TEXT, &path, "SET", "the set [the bundled one]" },
-        { "elements", 'e', CLI_TEXT, &may, "LIST", "only cards of these elements: Bi,Sb,K" },
-        { "must", 0, CLI_TEXT, &must, "LIST", "only cards that hold all of these elements" },
-        { "not", 0, CLI_TEXT, &not, "LIST", "no cards that hold one of these elements" },
-        { "of", 0, CLI_TEXT, &named, "NAME", "members of that named set" },
-        { "sets", 0, CLI_FLAG, &sets, NULL, "the named sets and their members instead" },
-        { "skipped", 0, CLI_FLAG, &skipped, NULL, "sources that were left out, and why, instead" },
-        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+        { "cards", 'c', CLI_TEXT, &w.path, "SET", "the set [the bundled one]" },
+        { "elements", 'e', CLI_TEXT, &w.may, "LIST", "only cards of these elements: Bi,Sb,K" },
+        { "must", 0, CLI_TEXT, &w.must, "LIST", "only cards that hold all of these elements" },
+        { "not", 0, CLI_TEXT, &w.not, "LIST", "no cards that hold one of these elements" },
+        { "of", 0, CLI_TEXT, &w.named, "NAME", "members of that named set" },
+        { "sets", 0, CLI_FLAG, &w.sets, NULL, "the named sets and their members instead" },
+        { "skipped", 0, CLI_FLAG, &w.skipped, NULL, "sources that were left out, and why, instead" },
+        { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bragg_cards *set = NULL;
-    unsigned char z[3][64];
-    bragg_cards_filter f = { .may = z[0], .must = z[1], .not = z[2], .set = NULL };
-    set_title title = { "", 0 };
-    int n;
-    bragg_status st = cli_parse(&cli_cards_list, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n > 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected at most one NAME, found %d", n);
-    f.text = st == BRAGG_OK && n ? argv[0] : NULL;
-    f.set = named;
-    if (st == BRAGG_OK && may)
-        st = cli_elements("elements", may, z[0], &f.n_may, &err);
-    if (st == BRAGG_OK && must)
-        st = cli_elements("must", must, z[1], &f.n_must, &err);
-    if (st == BRAGG_OK && not)
-        st = cli_elements("not", not, z[2], &f.n_not, &err);
-    if (st == BRAGG_OK)
-        st = bragg_cards_find_set(path, NULL, &set, &err);
-    if (st == BRAGG_OK)
-        st = skipped ? bragg_cards_skipped(set, print_skipped, NULL, &err) : sets ? bragg_cards_members(set, print_set, &title, &err) : list_cards(set, &f, json, &err);
-    bragg_cards_free(set);
-    return cli_report(&cli_cards_list, st, &err);
+    return cli_run(&cli_cards_list, options, sizeof options / sizeof *options, argc, argv, work_list, &w);
 }
 
 /* ------------------------------------------------------------------ show */
@@ -445,7 +450,13 @@ static bragg_status plot_card(const bragg_card *c, double wavelength, const char
     return st;
 }
 
-static bragg_status show(const bragg_cards *set, const char *name, double wavelength, const char *figure, bool force, bool json, bool all, bragg_error *err)
+typedef struct show_wish {
+    const char *path, *figure;
+    double wavelength_ang;
+    bool force, json, all;
+} show_wish;
+
+static bragg_status show(const show_wish *w, const bragg_cards *set, const char *name, bragg_error *err)
 {
     bragg_cards_filter f = { .text = name };
     long long *ids;
@@ -458,48 +469,46 @@ static bragg_status show(const bragg_cards *set, const char *name, double wavele
         st = bragg_cards_card(set, ids[0], &c, err);
     if (st == BRAGG_OK && n > 1 && strcmp(c->name, name))
         fprintf(stderr, "%zu cards match '%s': the first is shown\n", n, name);
-    if (st == BRAGG_OK && json)
+    if (st == BRAGG_OK && w->json)
         st = bragg_json_print_take(card_json(c, true), err);
     else if (st == BRAGG_OK)
-        print_card(c, wavelength, all ? c->n_lines : 40);
-    if (st == BRAGG_OK && figure)
-        st = plot_card(c, wavelength, figure, force, err);
+        print_card(c, w->wavelength_ang, w->all ? c->n_lines : 40);
+    if (st == BRAGG_OK && w->figure)
+        st = plot_card(c, w->wavelength_ang, w->figure, w->force, err);
     bragg_card_free(c);
     free(ids);
     return st;
 }
 
+static bragg_status work_show(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const show_wish *w = payload;
+    bragg_cards *set = NULL;
+    bragg_status st = cli_one("NAME", operands, err);
+    if (st == BRAGG_OK && !(w->wavelength_ang > 0))
+        st = bragg_fail(err, BRAGG_EINVAL, "--wavelength: expected a positive number, found %g", w->wavelength_ang);
+    if (st == BRAGG_OK && w->figure)
+        st = bragg_plot_check_path(w->figure, err);
+    if (st == BRAGG_OK)
+        st = bragg_cards_find_set(w->path, NULL, &set, err);
+    if (st == BRAGG_OK)
+        st = show(w, set, argv[0], err);
+    bragg_cards_free(set);
+    return st;
+}
+
 static int run_show(int argc, char **argv)
 {
-    const char *path = NULL, *figure = NULL;
-    double wavelength = 1.540598;
-    bool force = false, json = false, all = false, help;
+    show_wish w = { .wavelength_ang = 1.540598 };
     const cli_option options[] = {
-        { "cards", 'c', CLI_TEXT, &path, "SET", "the set [the bundled one]" },
-        { "wavelength", 'w', CLI_NUMBER, &wavelength, "ANGSTROM", "of the angles and intensities [1.540598]" },
-        { "all", 'a', CLI_FLAG, &all, NULL, "all lines, not the first 40" },
-        { "output", 'o', CLI_TEXT, &figure, "FILE", "draw the sticks: .svg, .pdf or .png" },
-        { "force", 'f', CLI_FLAG, &force, NULL, "overwrite" },
-        { "json", 0, CLI_FLAG, &json, NULL, "print one JSON object and nothing else" },
+        { "cards", 'c', CLI_TEXT, &w.path, "SET", "the set [the bundled one]" },
+        { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "of the angles and intensities [1.540598]" },
+        { "all", 'a', CLI_FLAG, &w.all, NULL, "all lines, not the first 40" },
+        { "output", 'o', CLI_TEXT, &w.figure, "FILE", "draw the sticks: .svg, .pdf or .png" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite" },
+        { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bragg_cards *set = NULL;
-    int n;
-    bragg_status st = cli_parse(&cli_cards_show, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one NAME, found %d", n);
-    if (st == BRAGG_OK && !(wavelength > 0))
-        st = bragg_fail(&err, BRAGG_EINVAL, "--wavelength: expected a positive number, found %g", wavelength);
-    if (st == BRAGG_OK && figure)
-        st = bragg_plot_check_path(figure, &err);
-    if (st == BRAGG_OK)
-        st = bragg_cards_find_set(path, NULL, &set, &err);
-    if (st == BRAGG_OK)
-        st = show(set, argv[0], wavelength, figure, force, json, all, &err);
-    bragg_cards_free(set);
-    return cli_report(&cli_cards_show, st, &err);
+    return cli_run(&cli_cards_show, options, sizeof options / sizeof *options, argc, argv, work_show, &w);
 }
 
 /* ---------------------------------------------------------------- cards */
@@ -509,26 +518,29 @@ const cli_command cli_cards_import = { "cards import", "FILE... -c SET", "add ca
 const cli_command cli_cards_list = { "cards list", "[NAME]", "list cards, all or those that match", run_list };
 const cli_command cli_cards_show = { "cards show", "NAME", "show a card: what is known of it, its sticks and lines", run_show };
 
+static const struct { const char *name; const cli_command *command; } below[] = {
+    { "build", &cli_cards_build }, { "import", &cli_cards_import }, { "list", &cli_cards_list }, { "show", &cli_cards_show } };
+enum { N_BELOW = sizeof below / sizeof *below };
+
+/* What is typed behind none of the words below. */
+static bragg_status work(void *wish, int operands, char **argv, bragg_error *err)
+{
+    const char *names[N_BELOW], *near = NULL;
+    for (int k = 0; k < N_BELOW; k++)
+        names[k] = below[k].name;
+    if (operands)
+        near = bragg_nearest(argv[0], names, N_BELOW);
+    return bragg_fail(err, BRAGG_EINVAL, "expected build, import, list or show, found %s%s%s%s", operands ? argv[0] : "nothing", near ? "; did you mean '" : "", near ? near : "",
+                      near ? "'?" : "");
+    (void)wish;
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct { const char *name; const cli_command *command; } below[] = {
-        { "build", &cli_cards_build }, { "import", &cli_cards_import }, { "list", &cli_cards_list }, { "show", &cli_cards_show } };
-    const char *names[4];
-    for (int k = 0; k < 4; k++) {
-        names[k] = below[k].name;
+    for (int k = 0; k < N_BELOW; k++)
         if (argc > 1 && !strcmp(argv[1], below[k].name))
             return below[k].command->run(argc - 1, argv + 1);
-    }
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_cards, NULL, 0, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    const char *near = st == BRAGG_OK && n ? bragg_nearest(argv[0], names, 4) : NULL;
-    if (st == BRAGG_OK)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected build, import, list or show, found %s%s%s%s", n ? argv[0] : "nothing", near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return cli_report(&cli_cards, st, &err);
+    return cli_run(&cli_cards, NULL, 0, argc, argv, work, NULL);
 }
 
 const cli_command cli_cards = { "cards", "build|import|list|show …", "build, list and show sets of cards", run };

@@ -39,10 +39,19 @@ static bragg_status check_words(const convert_wish *w, int n, bool frames, bragg
     return cli_flip_check(w->flip, err);
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const convert_wish *w = payload;
+    bool frames = operands > 0 && bragg_frame_writable(argv[operands - 1]);
+    bragg_status st = check_words(w, operands, frames, err);
+    if (st < 0)
+        return st;
+    return frames ? convert_frames(w, argv, (size_t)operands - 1, argv[operands - 1], err) : convert_pattern(w, argv[0], argv[1], err);
+}
+
 static int run(int argc, char **argv)
 {
     convert_wish w = { .wavelength_ang = NAN, .frame = -1 };
-    bool help;
     const cli_option options[] = {
         { "unit", 'u', CLI_TEXT, &w.unit, "UNIT", "axis of a pattern to write: 2th_deg, q_A^-1, q_nm^-1 or d_A" },
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "where the file does not say it" },
@@ -52,17 +61,7 @@ static int run(int argc, char **argv)
         { "raw", 0, CLI_TEXT, &w.raw, "LAYOUT", "frames without a header: WIDTHxHEIGHTxTYPE[+OFFSET][,swap]" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite OUT" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    int n;
-    bragg_status st = cli_parse(&cli_convert, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    bool frames = st == BRAGG_OK && n > 0 && bragg_frame_writable(argv[n - 1]);
-    if (st == BRAGG_OK)
-        st = check_words(&w, n, frames, &err);
-    if (st == BRAGG_OK)
-        st = frames ? convert_frames(&w, argv, (size_t)n - 1, argv[n - 1], &err) : convert_pattern(&w, argv[0], argv[1], &err);
-    return cli_report(&cli_convert, st, &err);
+    return cli_run(&cli_convert, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_convert = { "convert", "IN… OUT", "write a pattern or frames in another file, unit or type", run };

@@ -171,48 +171,45 @@ static bragg_status list_demos(bragg_arena *arena, bragg_error *err)
     return st;
 }
 
-static bragg_status run_wish(demo *d, bool list, bragg_error *err)
+static bragg_status show_demo(demo *d, bragg_error *err)
 {
-    if (list)
-        return list_demos(d->arena, err);
     bragg_status st = run_demo(d, err);
     if (st >= 0 && d->json)
         st = bragg_json_print_take(json_pack("{s:s, s:O, s:O}", "demo", d->name, "comparisons", d->comparisons, "summary", d->summary), err);
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    demo *d = payload;
+    if (operands > 1)
+        return bragg_fail(err, BRAGG_EINVAL, "expected at most one NAME, found %d", operands);
+    if (operands)
+        d->name = argv[0];
+    if (!d->out)
+        d->out = d->name;
+    d->arena = bragg_arena_new();
+    d->comparisons = json_array();
+    d->summary = json_array();
+    bragg_status st = d->arena && d->comparisons && d->summary ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a demo");
+    if (st == BRAGG_OK)
+        st = d->list ? list_demos(d->arena, err) : show_demo(d, err);
+    json_decref(d->comparisons);
+    json_decref(d->summary);
+    bragg_arena_free(d->arena);
+    return st;
+}
+
 static int run(int argc, char **argv)
 {
     demo d = { .name = "bisnsb-sxrd" };
-    bool list = false, help;
     const cli_option options[] = {
         { "output", 'o', CLI_TEXT, &d.out, "DIR", "work here [NAME in the present folder]" },
-        { "list", 'l', CLI_FLAG, &list, NULL, "name the demos" },
+        { "list", 'l', CLI_FLAG, &d.list, NULL, "name the demos" },
         { "json", 0, CLI_FLAG, &d.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &d.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    int n;
-    bragg_status st = cli_parse(&cli_demo, options, 4, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n > 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected at most one NAME, found %d", n);
-    if (n == 1)
-        d.name = argv[0];
-    if (!d.out)
-        d.out = d.name;
-    d.arena = bragg_arena_new();
-    d.comparisons = json_array();
-    d.summary = json_array();
-    if (st == BRAGG_OK && (!d.arena || !d.comparisons || !d.summary))
-        st = bragg_fail(&err, BRAGG_ENOMEM, "no room for a demo");
-    if (st == BRAGG_OK)
-        st = run_wish(&d, list, &err);
-    json_decref(d.comparisons);
-    json_decref(d.summary);
-    bragg_arena_free(d.arena);
-    return cli_report(&cli_demo, st, &err);
+    return cli_run(&cli_demo, options, sizeof options / sizeof *options, argc, argv, work, &d);
 }
 
 const cli_command cli_demo = { "demo", "[NAME]", "simulate an example, analyse it blind, compare with its truth", run };

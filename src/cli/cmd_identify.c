@@ -265,6 +265,15 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const wish *w = payload;
+    bragg_status st = cli_one("PATTERN", operands, err);
+    if (st == BRAGG_OK && w->n < 1)
+        st = bragg_fail(err, BRAGG_EINVAL, "--number: expected a positive number, found %lld", w->n);
+    return st == BRAGG_OK ? identify(w, argv[0], err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .wavelength_ang = NAN, .n = 10 };
@@ -281,19 +290,7 @@ static int run(int argc, char **argv)
         { "verbose", 'v', CLI_FLAG, &w.verbose, NULL, "tell of the candidates on standard error" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_identify, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one PATTERN, found %d names", n);
-    if (st == BRAGG_OK && w.n < 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "--number: expected a positive number, found %lld", w.n);
-    if (st == BRAGG_OK)
-        st = identify(&w, argv[0], &err);
-    return cli_report(&cli_identify, st, &err);
+    return cli_run(&cli_identify, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_identify = { "identify", "PATTERN --wavelength LAMBDA", "rank the cards of a set against a pattern", run };

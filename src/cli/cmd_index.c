@@ -311,6 +311,14 @@ static bragg_status answer(const wish *w, const char *path, bragg_error *err)
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    bragg_status st = cli_one("PATTERN or PEAKS", operands, err);
+    if (st == BRAGG_OK)
+        st = answer(payload, argv[0], err);
+    return st == BRAGG_ENOCONV ? cli_said(st, err) : st; /* on standard output */
+}
+
 static int run(int argc, char **argv)
 {
     const bragg_index_options usual = BRAGG_INDEX_OPTIONS_INIT;
@@ -332,19 +340,7 @@ static int run(int argc, char **argv)
         { "number", 'n', CLI_INTEGER, &w.n, "N", "so many answers [5]" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_index, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one PATTERN or PEAKS, found %d names", n);
-    if (st == BRAGG_OK)
-        st = answer(&w, argv[0], &err);
-    if (st == BRAGG_ENOCONV)
-        return bragg_status_exit(st); /* said so on stdout */
-    return cli_report(&cli_index, st, &err);
+    return cli_run(&cli_index, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_index = { "index", "PATTERN|PEAKS --wavelength LAMBDA", "find the unit cell from the positions of lines", run };

@@ -83,6 +83,19 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
     return st < 0 ? st : cli_flip_check(w->flip, err);
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const integrate_wish *w = payload;
+    bragg_plan_options plan;
+    bragg_integrate_options frames;
+    bragg_status st = check_words(w, operands, err);
+    if (st == BRAGG_OK)
+        st = plan_options(w, &plan, err);
+    if (st == BRAGG_OK)
+        st = frame_options(w, &frames, err);
+    return st == BRAGG_OK ? cli_integrate_all(w, &plan, &frames, argv, (size_t)operands, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     integrate_wish w = { .wavelength_ang = NAN, .polarization = 0.99, .sensor_mu_t = NAN, .sample_mu_t = NAN, .clip = NAN, .pixel_um = NAN, .hot = 8, .below = NAN, .above = NAN, .bins = 2000, .frame = -1 };
@@ -125,23 +138,7 @@ static int run(int argc, char **argv)
         { "resume", 0, CLI_FLAG, &w.resume, NULL, "go on where an interrupted run has stopped" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bragg_plan_options plan;
-    bragg_integrate_options frames;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_integrate, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK)
-        st = check_words(&w, n, &err);
-    if (st == BRAGG_OK)
-        st = plan_options(&w, &plan, &err);
-    if (st == BRAGG_OK)
-        st = frame_options(&w, &frames, &err);
-    if (st == BRAGG_OK)
-        st = cli_integrate_all(&w, &plan, &frames, argv, (size_t)n, &err);
-    return cli_report(&cli_integrate, st, &err);
+    return cli_run(&cli_integrate, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_integrate = { "integrate", "FRAME… --poni SETUP.poni -o OUT.h5|OUT.xye|DIR", "azimuthal integration of detector frames", run };

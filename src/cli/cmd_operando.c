@@ -16,7 +16,8 @@ typedef struct wish {
     const char *cif;         /* numbers of frames */
     bool json, force, config, resume, follow, no_plots;
     double idle_s;
-    bragg_peers *peers;      /* NULL: nobody */
+    cli_peers *started;
+    bragg_peers *peers;      /* of these; NULL: nobody */
 } wish;
 
 /* One of several processes, and not the one that writes and talks. */
@@ -318,6 +319,18 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    wish *w = payload;
+    bragg_status st = cli_one("EXPERIMENT.yaml", operands, err);
+    if (st == BRAGG_OK)
+        st = cli_peers_begin(&w->started, err);
+    w->peers = cli_peers_of(w->started);
+    if (st == BRAGG_OK)
+        st = operando(w, argv[0], err);
+    return st < 0 && silent(w) ? cli_said(st, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { 0 };
@@ -332,22 +345,8 @@ static int run(int argc, char **argv)
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_operando, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml, found %d names", n);
-    cli_peers *peers = NULL;
-    if (st == BRAGG_OK)
-        st = cli_peers_begin(&peers, &err);
-    w.peers = cli_peers_of(peers);
-    if (st == BRAGG_OK)
-        st = operando(&w, argv[0], &err);
-    int status = silent(&w) ? bragg_status_exit(st) : cli_report(&cli_operando, st, &err);
-    cli_peers_end(peers, status);
+    int status = cli_run(&cli_operando, options, sizeof options / sizeof *options, argc, argv, work, &w);
+    cli_peers_end(w.started, status);
     return status;
 }
 

@@ -118,8 +118,9 @@ static bragg_status sum(const wish *w, const char *source, bragg_error *err)
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     const wish *w = payload;
-    if (operands != 1)
-        return bragg_fail(err, BRAGG_EINVAL, "expected one particle .xyz or crystal, found %d names", operands);
+    bragg_status st = cli_one("particle .xyz or crystal", operands, err);
+    if (st < 0)
+        return st;
     if (!w->out && !w->plot && !w->json)
         return bragg_fail(err, BRAGG_EINVAL, "expected -o NAME, --plot or --json, found none");
     return sum(w, argv[0], err);

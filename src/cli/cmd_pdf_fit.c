@@ -449,8 +449,9 @@ static bragg_status fit_experiment(const wish *w, const char *path, bragg_error 
 
 static bragg_status check_wish(const wish *w, int operands, const char *path, bragg_error *err)
 {
-    if (operands != 1)
-        return bragg_fail(err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml or DATA.gr, found %d names", operands);
+    bragg_status st = cli_one("EXPERIMENT.yaml or DATA.gr", operands, err);
+    if (st < 0)
+        return st;
     bool yaml = !strcmp(bragg_path_extension(path), ".yaml") || !strcmp(bragg_path_extension(path), ".yml");
     if (!yaml && !w->card)
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected --card CIF beside a .gr, or an experiment file .yaml, found neither", path);

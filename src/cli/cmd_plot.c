@@ -248,6 +248,12 @@ static bragg_status draw(const wish *w, char **paths, size_t n, bragg_error *err
     return plot_patterns(w, paths, n, err);
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    bragg_status st = check(payload, operands, err);
+    return st == BRAGG_OK ? draw(payload, argv, (size_t)operands, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .wavelength_ang = NAN, .width_mm = 170, .offset = NAN, .first = NAN, .last = NAN };
@@ -265,17 +271,7 @@ static int run(int argc, char **argv)
         { "width-mm", 0, CLI_NUMBER, &w.width_mm, "MM", "of the figure; 85 for one column [170]" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_plot, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK)
-        st = check(&w, n, &err);
-    if (st == BRAGG_OK)
-        st = draw(&w, argv, (size_t)n, &err);
-    return cli_report(&cli_plot, st, &err);
+    return cli_run(&cli_plot, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_plot = { "plot", "FILE… -o FIGURE", "draw a frame, patterns or G(r)", run };

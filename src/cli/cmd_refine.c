@@ -155,6 +155,15 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
     return st;
 }
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    wish *w = payload;
+    bragg_status st = cli_one("EXPERIMENT.yaml", operands, err);
+    if (st == BRAGG_OK && w->scale && !bragg_plot_scale_parse(w->scale, &w->look.scale))
+        st = bragg_fail(err, BRAGG_EINVAL, "--scale: expected linear, sqrt or log, found '%s'", w->scale);
+    return st == BRAGG_OK ? refine(w, argv[0], err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { 0 };
@@ -168,19 +177,7 @@ static int run(int argc, char **argv)
         { "parameters", 0, CLI_FLAG, &w.parameters, NULL, "list all parameters at their start and exit" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_refine, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected one EXPERIMENT.yaml, found %d names", n);
-    if (st == BRAGG_OK && w.scale && !bragg_plot_scale_parse(w.scale, &w.look.scale))
-        st = bragg_fail(&err, BRAGG_EINVAL, "--scale: expected linear, sqrt or log, found '%s'", w.scale);
-    if (st == BRAGG_OK)
-        st = refine(&w, argv[0], &err);
-    return cli_report(&cli_refine, st, &err);
+    return cli_run(&cli_refine, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_refine = { "refine", "EXPERIMENT.yaml", "Rietveld refinement of an experiment file", run };

@@ -45,24 +45,26 @@ static bragg_status report(const char *results, const char *out, bool force, bra
     return st;
 }
 
+typedef struct wish {
+    const char *out;
+    bool force;
+} wish;
+
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    const wish *w = payload;
+    bragg_status st = cli_one("folder of results, or series.h5", operands, err);
+    return st == BRAGG_OK ? report(argv[0], w->out, w->force, err) : st;
+}
+
 static int run(int argc, char **argv)
 {
-    const char *out = "report.html";
-    bool force = false, help;
+    wish w = { .out = "report.html" };
     const cli_option options[] = {
-        { "output", 'o', CLI_TEXT, &out, "FILE.html", "the page (report.html)" },
-        { "force", 'f', CLI_FLAG, &force, NULL, "overwrite what exists" },
+        { "output", 'o', CLI_TEXT, &w.out, "FILE.html", "the page (report.html)" },
+        { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    int n;
-    bragg_status st = cli_parse(&cli_report_page, options, 2, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected the folder of one run, or its series.h5, found %d names", n);
-    if (st == BRAGG_OK)
-        st = report(argv[0], out, force, &err);
-    return cli_report(&cli_report_page, st, &err);
+    return cli_run(&cli_report_page, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_report_page = { "report", "RESULTS", "results as one self-contained HTML page to explore", run };

@@ -228,6 +228,12 @@ static bragg_status serve(const wish *w, const char *results, bragg_error *err)
 
 #endif
 
+static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
+{
+    bragg_status st = cli_one("folder of a run, or series.h5", operands, err);
+    return st == BRAGG_OK ? serve(payload, argv[0], err) : st;
+}
+
 static int run(int argc, char **argv)
 {
     wish w = { .address = "127.0.0.1", .port = 8731 };
@@ -236,17 +242,7 @@ static int run(int argc, char **argv)
         { "address", 0, CLI_TEXT, &w.address, "ADDRESS", "of this machine to listen on [127.0.0.1]" },
         { "anyone", 0, CLI_FLAG, &w.anyone, NULL, "allow an --address that others can reach" },
     };
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_serve, options, sizeof options / sizeof *options, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK && n != 1)
-        st = bragg_fail(&err, BRAGG_EINVAL, "expected the folder of one run, or its series.h5, found %d names", n);
-    if (st == BRAGG_OK)
-        st = serve(&w, argv[0], &err);
-    return cli_report(&cli_serve, st, &err);
+    return cli_run(&cli_serve, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
 const cli_command cli_serve = { "serve", "RESULTS", "a run that still grows, as a live page on this machine", run };

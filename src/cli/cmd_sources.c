@@ -59,17 +59,12 @@ static bragg_status print_sources(char *const *words, int n, bragg_error *err)
     return st;
 }
 
-static int run(int argc, char **argv)
+static bragg_status work(void *wish, int operands, char **argv, bragg_error *err)
 {
-    bragg_error err = BRAGG_ERROR_INIT;
-    bool help;
-    int n;
-    bragg_status st = cli_parse(&cli_sources, NULL, 0, argc, argv, &n, &help, &err);
-    if (st == BRAGG_OK && help)
-        return 0;
-    if (st == BRAGG_OK)
-        st = print_sources(argv, n, &err);
-    return cli_report(&cli_sources, st, &err);
+    return print_sources(argv, operands, err);
+    (void)wish;
 }
+
+static int run(int argc, char **argv) { return cli_run(&cli_sources, NULL, 0, argc, argv, work, NULL); }
 
 const cli_command cli_sources = { "sources", "[WORD…]", "papers and tables the results rest on", run };

@@ -8,7 +8,7 @@
 typedef struct demo {
     const char *name, *out;      /* out: of this truth file */
     const char *suffix;          /* "-300" of truth-300.yaml; "" */
-    bool json, force;
+    bool json, force, list;
     bragg_arena *arena;
     const char *examples;        /* folder of the example */
     const bragg_truth *truth;

@@ -89,8 +89,11 @@ static bragg_status one_option(const cli_option *options, size_t n, int argc, ch
                    : bragg_fail(err, BRAGG_EINVAL, "unknown option '%s'", word);
 }
 
-bragg_status cli_parse(const cli_command *command, const cli_option *options, size_t n_options,
-                       int argc, char **argv, int *n_operands, bool *help, bragg_error *err)
+/* Parse argv[1..]: "--name value", "--name=value", "-x value", "--" ends the options.
+ * Operands move to the front of argv; *n_operands counts them.  *help is set when --help
+ * was asked for and printed. */
+static bragg_status parse(const cli_command *command, const cli_option *options, size_t n_options,
+                          int argc, char **argv, int *n_operands, bool *help, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     int operands = 0;
@@ -120,12 +123,15 @@ bragg_status cli_range(const char *option, const char *text, double *first, doub
     return BRAGG_OK;
 }
 
-int cli_report(const cli_command *command, bragg_status status, const bragg_error *err)
+bragg_status cli_one(const char *what, int operands, bragg_error *err)
 {
-    if (status < 0)
-        fprintf(stderr, "bragg %s: %s\n", command->name,
-                *err->text ? err->text : bragg_status_name(status));
-    return bragg_status_exit(status);
+    return operands == 1 ? BRAGG_OK : bragg_fail(err, BRAGG_EINVAL, "expected one %s, found %d names", what, operands);
+}
+
+bragg_status cli_said(bragg_status status, bragg_error *err)
+{
+    *err = (bragg_error){ .status = status };
+    return status;
 }
 
 int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish)
@@ -133,10 +139,13 @@ int cli_run(const cli_command *command, const cli_option *options, size_t n_opti
     bragg_error err = BRAGG_ERROR_INIT;
     bool help;
     int operands;
-    bragg_status st = cli_parse(command, options, n_options, argc, argv, &operands, &help, &err);
+    bragg_status st = parse(command, options, n_options, argc, argv, &operands, &help, &err);
     if (st == BRAGG_OK && help)
         return 0;
     if (st == BRAGG_OK)
         st = work(wish, operands, argv, &err);
-    return cli_report(command, st, &err);
+    bool said = st < 0 && err.status == st && !*err.text;
+    if (st < 0 && !said)
+        fprintf(stderr, "bragg %s: %s\n", command->name, *err.text ? err.text : bragg_status_name(st));
+    return bragg_status_exit(st);
 }
