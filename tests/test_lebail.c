@@ -409,6 +409,13 @@ START_TEST(instruments_of_gsas_are_read_in_our_units)
     assert_close(x.value[BRAGG_INSTRUMENT_X], 0.00173, 1e-12);
     assert_close(x.value[BRAGG_INSTRUMENT_Y], 0.0031, 1e-12);
     ck_assert(x.value[BRAGG_INSTRUMENT_SL] == 0.0011 && x.value[BRAGG_INSTRUMENT_HL] == 0.0013);
+    write_file(in_folder(path, "d.prm"), "INS   BANK      1                                                               \nINS   HTYPE   PNCR        \n"
+               "INS  1 ICONS  1.909000  0.000000      -0.1         0       0.0    0       0.0\nINS  1PRCF1     1    6      0.01                        \n"
+               "INS  1PRCF11   0.354031E+03  -0.760404E+03   0.651592E+03   0.710000E+00        \nINS  1PRCF12   0.130000E+00   0.170000E+00  \n");
+    ck_assert_msg(bragg_instrument_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(x.radiation.neutron);
+    assert_close(x.value[BRAGG_INSTRUMENT_V], -760.404e-4 * 5.545177444, 1e-9);
+    ck_assert(isnan(x.value[BRAGG_INSTRUMENT_X]) && isnan(x.value[BRAGG_INSTRUMENT_P]) && isnan(x.value[BRAGG_INSTRUMENT_SL]));
 }
 END_TEST
 

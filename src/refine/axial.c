@@ -81,6 +81,9 @@ static void normalize(axial_node *out, size_t n)
 
 size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, axial_node *out)
 {
+    double least = 1e-6 * fmax(s, h); /* of a point the weight is W / min(S, H) in its limit */
+    s = fmax(s, least);
+    h = fmax(h, least);
     double reach = 0.98 * fabs(tan(x)), high = s + h, low = fabs(s - h), sign = s > h ? 1 : -1;
     double moves = high < reach ? 1 : 0; /* beyond, no ray of this cone exists */
     high = fmin(high, reach);

@@ -421,7 +421,7 @@ static bragg_status go_on(const bragg_experiment *x, bragg_model *m, bragg_error
         if (row >= 0 && !t->at[row].refine)
             st = bragg_yaml_number(c, &t->at[row].value, err);
     }
-    if (x->start && st == BRAGG_OK)
+    if (st == BRAGG_OK)
         bragg_params_apply_ties(t);
     return st;
 }

@@ -245,8 +245,8 @@ static size_t record_numbers(const char *text, const char *name, double *v, size
     return n;
 }
 
-/* A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748, CW profile functions: 2 has
- * GU GV GW LX LY trns asym shft GP, 3 and 4 GU GV GW GP LX LY S/L H/L. */
+/* A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748, CW profile functions: 1, a Gaussian,
+ * has GU GV GW asym, 2 GU GV GW LX LY trns asym shft GP, 3 and 4 GU GV GW GP LX LY S/L H/L. */
 static bragg_status read_prm(const char *path, const char *text, bragg_instrument *x, bragg_error *err)
 {
     double icons[6] = { 0 }, head[3] = { 0 }, v[16] = { 0 };
@@ -270,10 +270,12 @@ static bragg_status read_prm(const char *path, const char *text, bragg_instrumen
         snprintf(name, sizeof name, "INS  1PRCF1%d", k);
         n += record_numbers(text, name, v + n, n + 4 <= 16 ? 4 : 0);
     }
-    if (n < 3 || function < 2 || function > 4)
-        return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 2 to 4, found %d with %zu coefficients", path, function, n);
+    if (n < 3 || function < 1 || function > 4)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 1 to 4, found %d with %zu coefficients", path, function, n);
     for (int k = 0; k < 3; k++)
         set_gauss(x, BRAGG_INSTRUMENT_U + k, v[k]);
+    if (function == 1)
+        return BRAGG_OK;
     set_gauss(x, BRAGG_INSTRUMENT_P, function == 2 ? v[8] : v[3]);
     x->value[BRAGG_INSTRUMENT_X] = 1e-2 * (function == 2 ? v[3] : v[4]);
     x->value[BRAGG_INSTRUMENT_Y] = 1e-2 * (function == 2 ? v[4] : v[5]);
