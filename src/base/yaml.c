@@ -35,10 +35,11 @@ static bragg_status parser_fail(const reader *r, bragg_error *err)
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no memory", r->file);
-    bool token = p->problem && strstr(p->problem, "cannot start any token");
+    bool token = p->problem && strstr(p->problem, "cannot start any token"), colon = p->problem && strstr(p->problem, "expected ':'");
     return bragg_fail(err, BRAGG_EDATA, "%s:%zu:%zu: %s%s%s%s", r->file, p->problem_mark.line + 1,
                       p->problem_mark.column + 1, p->problem ? p->problem : "not YAML",
-                      p->context ? ", " : "", p->context ? p->context : "", token ? "; YAML is indented with spaces, never with tabs" : "");
+                      p->context ? ", " : "", p->context ? p->context : "",
+                      token ? "; YAML is indented with spaces, never with tabs" : colon ? "; behind a key stand a colon and a space, here or on the line before" : "");
 }
 
 static bool plain_null(const yaml_event_t *e)

@@ -200,7 +200,7 @@ bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation,
     if (!q || !s || !work)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
     else if (q->n < 20)
-        st = bragg_fail(err, BRAGG_EDATA, "pattern: expected at least 20 points below 175 degrees and above d = %.2f angstrom at %g angstrom, found %zu", least_d,
+        st = bragg_fail(err, BRAGG_EDATA, "pattern: expected at least 20 points below 175 degrees and above d = %.2f angstrom at %g angstrom, found %zu; is the wavelength in angstrom?", least_d,
                         radiation->wavelength_ang[0], q->n);
     if (st == BRAGG_OK) {
         q->wavelength_ang = radiation->wavelength_ang[0];

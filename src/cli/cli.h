@@ -25,7 +25,8 @@ typedef struct cli_command {
     int (*run)(int argc, char **argv);
 } cli_command;
 
-/** "FIRST,LAST" of an option, as typed. */
+/** "FIRST,LAST" of an option, as typed; in _ascending the second must be the larger. */
+bragg_status cli_range_ascending(const char *option, const char *text, double *first, double *last, bragg_error *err);
 bragg_status cli_range(const char *option, const char *text, double *first, double *last, bragg_error *err);
 
 /** A command's work: its wish, filled in from the options, and its operands. */
@@ -34,8 +35,8 @@ typedef bragg_status cli_work(void *wish, int operands, char **argv, bragg_error
  *  "-x value", "--" ends the options; does the work unless --help was asked for; prints
  *  "bragg COMMAND: message" on stderr when it failed and returns the exit status. */
 int cli_run(const cli_command *command, const cli_option *options, size_t n_options, int argc, char **argv, cli_work *work, void *wish);
-/** EINVAL unless there is one operand: "expected one WHAT, found 3 names". */
-bragg_status cli_one(const char *what, int operands, bragg_error *err);
+/** EINVAL unless there is one operand: "expected one WHAT, found 3 names: …". */
+bragg_status cli_one(const char *what, int operands, char **argv, bragg_error *err);
 /** status, of which nothing more is to be said: it stands in the results, or another process says it. */
 bragg_status cli_said(bragg_status status, bragg_error *err);
 
@@ -56,6 +57,11 @@ void cli_progress_end(const cli_progress *progress);
 /** bragg_experiment_read; what ends neither in .yaml nor in .yml may have been meant for
  *  another command, which the message then says. */
 bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
+
+/** bragg_pattern_read, bragg_pattern_read_all; of what is no pattern but another file that people
+ *  name by mistake, the message says which command takes it. */
+bragg_status cli_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err);
+bragg_status cli_pattern_read_all(const char *path, bragg_pattern ***out, size_t *n, bragg_error *err);
 
 /** bragg_pattern_trim of what was read from path; says on standard error what is left out. */
 void cli_trim(const char *path, bragg_pattern *pattern);

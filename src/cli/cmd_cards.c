@@ -19,7 +19,7 @@ bragg_status cli_elements(const char *option, const char *text, unsigned char ou
         bragg_scatterer s;
         if (length >= 1 && length <= 2 && *n < 64) {
             memcpy(name, text, length);
-            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK) {
+            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK && !strcasecmp(s.name, name)) { /* not a label like OW */
                 out[(*n)++] = (unsigned char)s.z;
                 text += length + strspn(text + length, ", ");
                 continue;
@@ -484,7 +484,7 @@ static bragg_status work_show(void *payload, int operands, char **argv, bragg_er
 {
     const show_wish *w = payload;
     bragg_cards *set = NULL;
-    bragg_status st = cli_one("NAME", operands, err);
+    bragg_status st = cli_one("NAME", operands, argv, err);
     if (st == BRAGG_OK && !(w->wavelength_ang > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "--wavelength: expected a positive number, found %g", w->wavelength_ang);
     if (st == BRAGG_OK && w->figure)

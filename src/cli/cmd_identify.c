@@ -238,7 +238,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     o.filter.may = may;
     o.filter.must = must;
     o.filter.not = not;
-    bragg_status st = bragg_pattern_read(path, 0, &p, err);
+    bragg_status st = cli_pattern_read(path, 0, &p, err);
     if (st == BRAGG_OK)
         cli_trim(path, p);
     if (st == BRAGG_OK)
@@ -268,7 +268,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     const wish *w = payload;
-    bragg_status st = cli_one("PATTERN", operands, err);
+    bragg_status st = cli_one("PATTERN", operands, argv, err);
     if (st == BRAGG_OK && w->n < 1)
         st = bragg_fail(err, BRAGG_EINVAL, "--number: expected a positive number, found %lld", w->n);
     return st == BRAGG_OK ? identify(w, argv[0], err) : st;

@@ -93,7 +93,7 @@ static bragg_status read_input(job *j, bragg_error *err)
         return bragg_fail(err, BRAGG_EINVAL, "--kind: expected pattern or list, found '%s'", w->kind);
     if (w->unit && !bragg_axis_parse(w->unit, &axis))
         return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, d_A, q_A^-1 or q_nm^-1, found '%s'", w->unit);
-    bragg_status st = list ? BRAGG_OK : bragg_pattern_read(j->path, 0, &j->pattern, &why);
+    bragg_status st = list ? BRAGG_OK : cli_pattern_read(j->path, 0, &j->pattern, &why);
     if (!w->kind && (st < 0 ? st == BRAGG_EDATA : bragg_index_lines_is_list(j->pattern))) {
         list = true;
         bragg_pattern_free(j->pattern);
@@ -313,7 +313,7 @@ static bragg_status answer(const wish *w, const char *path, bragg_error *err)
 
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
-    bragg_status st = cli_one("PATTERN or PEAKS", operands, err);
+    bragg_status st = cli_one("PATTERN or PEAKS", operands, argv, err);
     if (st == BRAGG_OK)
         st = answer(payload, argv[0], err);
     return st == BRAGG_ENOCONV ? cli_said(st, err) : st; /* on standard output */

@@ -15,7 +15,7 @@ static bragg_status plan_options(const integrate_wish *w, bragg_plan_options *o,
     if (w->split && !bragg_split_parse(w->split, &o->split))
         return bragg_fail(err, BRAGG_EINVAL, "--split: expected none, bbox or full, found '%s'", w->split);
     if (w->range)
-        st = cli_range("range", w->range, &o->first, &o->last, err);
+        st = cli_range_ascending("range", w->range, &o->first, &o->last, err);
     if (st == BRAGG_OK && w->sector)
         st = cli_range("sector", w->sector, &o->chi_first_rad, &o->chi_last_rad, err);
     if (st < 0)
@@ -54,7 +54,7 @@ static bragg_status frame_options(const integrate_wish *w, bragg_integrate_optio
     }
     if (w->median || w->quantiles)
         o->reject = BRAGG_REJECT_QUANTILE;
-    return w->quantiles ? cli_range("quantiles", w->quantiles, &o->low, &o->high, err) : BRAGG_OK;
+    return w->quantiles ? cli_range_ascending("quantiles", w->quantiles, &o->low, &o->high, err) : BRAGG_OK;
 }
 
 static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err)

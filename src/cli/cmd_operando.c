@@ -322,7 +322,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     wish *w = payload;
-    bragg_status st = cli_one("EXPERIMENT.yaml", operands, err);
+    bragg_status st = cli_one("EXPERIMENT.yaml", operands, argv, err);
     if (st == BRAGG_OK)
         st = cli_peers_begin(&w->started, err);
     w->peers = cli_peers_of(w->started);

@@ -31,7 +31,7 @@ typedef struct item {
 static bragg_status read_pattern(const char *path, size_t index, const char *unit, bragg_pattern **out, bragg_error *err)
 {
     bragg_axis axis;
-    bragg_status st = bragg_pattern_read(path, index, out, err);
+    bragg_status st = cli_pattern_read(path, index, out, err);
     if (st < 0 || !unit)
         return st;
     if (!bragg_axis_parse(unit, &axis) || axis == BRAGG_AXIS_R)

@@ -118,7 +118,7 @@ static bragg_status sum(const wish *w, const char *source, bragg_error *err)
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     const wish *w = payload;
-    bragg_status st = cli_one("particle .xyz or crystal", operands, err);
+    bragg_status st = cli_one("particle .xyz or crystal", operands, argv, err);
     if (st < 0)
         return st;
     if (!w->out && !w->plot && !w->json)

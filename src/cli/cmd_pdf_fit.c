@@ -447,11 +447,12 @@ static bragg_status fit_experiment(const wish *w, const char *path, bragg_error 
     return st < 0 ? st : last;
 }
 
-static bragg_status check_wish(const wish *w, int operands, const char *path, bragg_error *err)
+static bragg_status check_wish(const wish *w, int operands, char **argv, bragg_error *err)
 {
-    bragg_status st = cli_one("EXPERIMENT.yaml or DATA.gr", operands, err);
+    bragg_status st = cli_one("EXPERIMENT.yaml or DATA.gr", operands, argv, err);
     if (st < 0)
         return st;
+    const char *path = argv[0];
     bool yaml = !strcmp(bragg_path_extension(path), ".yaml") || !strcmp(bragg_path_extension(path), ".yml");
     if (!yaml && !w->card)
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected --card CIF beside a .gr, or an experiment file .yaml, found neither", path);
@@ -465,7 +466,7 @@ static bragg_status check_wish(const wish *w, int operands, const char *path, br
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     const wish *w = payload;
-    bragg_status st = check_wish(w, operands, operands ? argv[0] : "", err);
+    bragg_status st = check_wish(w, operands, argv, err);
     if (st < 0)
         return st;
     return w->card ? fit_plain(w, argv[0], err) : fit_experiment(w, argv[0], err);

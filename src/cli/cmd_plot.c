@@ -139,7 +139,7 @@ static bragg_status add_file(const wish *w, set *s, const char *path, bragg_erro
 {
     bragg_pattern **more = NULL;
     size_t n = 0;
-    bragg_status st = bragg_pattern_read_all(path, &more, &n, err);
+    bragg_status st = cli_pattern_read_all(path, &more, &n, err);
     if (st < 0)
         return st;
     if ((st = grow(s, n, err)) < 0) {
@@ -234,7 +234,7 @@ static bragg_status check(wish *w, int n, bragg_error *err)
         return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", w->unit);
     if (!(w->width_mm >= 40 && w->width_mm <= 1000))
         return bragg_fail(err, BRAGG_EINVAL, "--width-mm: expected 40 to 1000, found %g", w->width_mm);
-    bragg_status st = w->range ? cli_range("range", w->range, &w->first, &w->last, err) : BRAGG_OK;
+    bragg_status st = w->range ? cli_range_ascending("range", w->range, &w->first, &w->last, err) : BRAGG_OK;
     return st == BRAGG_OK ? bragg_plot_check_path(w->out, err) : st;
 }
 

@@ -158,7 +158,7 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     wish *w = payload;
-    bragg_status st = cli_one("EXPERIMENT.yaml", operands, err);
+    bragg_status st = cli_one("EXPERIMENT.yaml", operands, argv, err);
     if (st == BRAGG_OK && w->scale && !bragg_plot_scale_parse(w->scale, &w->look.scale))
         st = bragg_fail(err, BRAGG_EINVAL, "--scale: expected linear, sqrt or log, found '%s'", w->scale);
     return st == BRAGG_OK ? refine(w, argv[0], err) : st;

@@ -53,7 +53,7 @@ typedef struct wish {
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
     const wish *w = payload;
-    bragg_status st = cli_one("folder of results, or series.h5", operands, err);
+    bragg_status st = cli_one("folder of results, or series.h5", operands, argv, err);
     return st == BRAGG_OK ? report(argv[0], w->out, w->force, err) : st;
 }
 

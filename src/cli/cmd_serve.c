@@ -230,7 +230,7 @@ static bragg_status serve(const wish *w, const char *results, bragg_error *err)
 
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
 {
-    bragg_status st = cli_one("folder of a run, or series.h5", operands, err);
+    bragg_status st = cli_one("folder of a run, or series.h5", operands, argv, err);
     return st == BRAGG_OK ? serve(payload, argv[0], err) : st;
 }
 

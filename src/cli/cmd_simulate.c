@@ -12,7 +12,7 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
 {
     const wish *w = payload;
     cli_progress bar;
-    bragg_status st = cli_one("TRUTH.yaml", operands, err);
+    bragg_status st = cli_one("TRUTH.yaml", operands, argv, err);
     if (st == BRAGG_OK && !w->out)
         st = bragg_fail(err, BRAGG_EINVAL, "expected -o DIR, found none");
     if (st < 0)

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bragg_status cli_flip_check(const char *flip, bragg_error *err)
 {
@@ -47,6 +48,45 @@ bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip
 bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err)
 {
     return cli_frame_read_raw(path, index, flip, NULL, f, err);
+}
+
+/* What of several commands would take a file that is no pattern; NULL: none we know. */
+static const char *taken_by(const char *path)
+{
+    static const struct { const char *extension, *hint; } others[] = {
+        { ".yaml", "an experiment is for bragg refine, operando or pdf fit" },
+        { ".yml", "an experiment is for bragg refine, operando or pdf fit" },
+        { ".poni", "a geometry goes behind bragg integrate --poni" },
+        { ".xlsx", "a workbook has to be exported as text" },
+        { ".xls", "a workbook has to be exported as text" },
+        { ".gr", "a G(r) is for bragg pdf fit and bragg plot" },
+        { ".cif", "a structure is a card: bragg cards, or card: in an experiment" },
+    };
+    size_t frames;
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        if (!strcasecmp(bragg_path_extension(path), others[k].extension))
+            return others[k].hint;
+    return bragg_frame_count(path, &frames, NULL) == BRAGG_OK ? "it is a frame, of which bragg integrate makes a pattern" : NULL;
+}
+
+static bragg_status say_what_it_is(const char *path, bragg_status st, const bragg_error *why, bragg_error *err)
+{
+    const char *hint = st == BRAGG_EDATA || st == BRAGG_ENOSUPPORT ? taken_by(path) : NULL;
+    return st < 0 ? bragg_fail(err, st, "%.900s%s%s", why->text, hint ? "; " : "", hint ? hint : "") : st;
+}
+
+bragg_status cli_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err)
+{
+    bragg_error why = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_pattern_read(path, index, out, &why);
+    return say_what_it_is(path, st, &why, err);
+}
+
+bragg_status cli_pattern_read_all(const char *path, bragg_pattern ***out, size_t *n, bragg_error *err)
+{
+    bragg_error why = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_pattern_read_all(path, out, n, &why);
+    return say_what_it_is(path, st, &why, err);
 }
 
 void cli_trim(const char *path, bragg_pattern *p)

@@ -72,7 +72,9 @@ static int unknown_command(const char *name)
         names[i] = commands[i]->name;
     const char *near = bragg_nearest(name, names, N_COMMANDS);
     fprintf(stderr, "bragg: unknown command '%s'", name);
-    if (near)
+    if (bragg_path_exists(name))
+        fprintf(stderr, "; it is a file: expected a command before it, as bragg --help lists them\n");
+    else if (near)
         fprintf(stderr, "; did you mean '%s'?\n", near);
     else
         fprintf(stderr, "; bragg --help lists them\n");
@@ -89,7 +91,9 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return bragg_status_exit(BRAGG_EINVAL);
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+    if (!strcmp(argv[1], "help") && argc > 2) /* help COMMAND is COMMAND --help */
+        argv[1] = argv[2], argv[2] = "--help";
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         print_usage(stdout);
         return 0;
     }

@@ -17,15 +17,18 @@ static void print_help(const cli_command *c, const cli_option *options, size_t n
                  options[i].argument ? options[i].argument : "");
         printf("  %-28s %s\n", left, options[i].help);
     }
-    printf("      %-24s %s\n", "--help", "print this and exit");
+    printf("  -h, %-24s %s\n", "--help", "print this and exit");
 }
 
-/* Picometres, nanometres and keV are what people type by mistake. */
+static bool is_wavelength(const cli_option *o) { return !strncmp(o->name, "wavelength", 10); }
+
+/* Picometres and keV are what people type by mistake. */
 static bragg_status check_wavelength(const cli_option *o, double value, bragg_error *err)
 {
-    if (strncmp(o->name, "wavelength", 10) || !(value > 0) || (value >= 0.01 && value <= 30))
+    if (!is_wavelength(o) || !(value > 0) || (value >= 0.01 && value <= 30))
         return BRAGG_OK; /* what is not positive the command itself refuses */
-    return bragg_fail(err, BRAGG_EINVAL, "--%s: expected angstrom from 0.01 to 30, found %g", o->name, value);
+    return bragg_fail(err, BRAGG_EINVAL, "--%s: expected angstrom from 0.01 to 30, found %g; were it picometre: %g, were it keV: %.6g", o->name, value, value / 100,
+                      BRAGG_HC_KEV_ANG / value);
 }
 
 static bragg_status set_value(const cli_option *o, const char *text, bragg_error *err)
@@ -40,7 +43,8 @@ static bragg_status set_value(const cli_option *o, const char *text, bragg_error
     case CLI_NUMBER:
         if (!bragg_number_parse(text, o->value))
             return bragg_fail(err, BRAGG_EINVAL, "--%s: expected a number, found '%s'%s", o->name, text,
-                              strchr(text, ',') ? "; decimals stand behind a point" : "");
+                              strchr(text, ',') ? "; decimals stand behind a point"
+                              : is_wavelength(o) ? "; in angstrom, without the unit: Cu Ka1 is 1.540598" : "");
         return check_wavelength(o, *(double *)o->value, err);
     case CLI_INTEGER:
         if (!bragg_integer_parse(text, o->value))
@@ -50,14 +54,14 @@ static bragg_status set_value(const cli_option *o, const char *text, bragg_error
     return bragg_fail(err, BRAGG_EINTERNAL, "--%s: option of no kind", o->name);
 }
 
-static bragg_status unknown(const cli_option *options, size_t n, const char *name, bragg_error *err)
+static bragg_status unknown(const cli_option *options, size_t n, const char *name, const char *dashes, bragg_error *err)
 {
-    const char *names[32];
-    for (size_t i = 0; i < n && i < 32; i++)
+    const char *names[64];
+    for (size_t i = 0; i < n && i < 64; i++)
         names[i] = options[i].name;
-    const char *near = bragg_nearest(name, names, n < 32 ? n : 32);
-    return bragg_fail(err, BRAGG_EINVAL, "unknown option '--%s'%s%s%s", name, near ? "; did you mean '--" : "",
-                      near ? near : "", near ? "'?" : "");
+    const char *near = bragg_nearest(name, names, n < 64 ? n : 64);
+    return bragg_fail(err, BRAGG_EINVAL, "unknown option '%s%s'%s%s%s", dashes, name, near ? "; did you mean '--" : "",
+                      near ? near : "", near ? "'?" : "; --help lists them");
 }
 
 /* The option that argv[*i] names; *text its value, taken from "=" or the next word. */
@@ -85,8 +89,7 @@ static bragg_status one_option(const cli_option *options, size_t n, int argc, ch
     }
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)length, is_long ? word + 2 : word + 1);
-    return is_long ? unknown(options, n, name, err)
-                   : bragg_fail(err, BRAGG_EINVAL, "unknown option '%s'", word);
+    return unknown(options, n, is_long ? name : word + 1, is_long ? "--" : "-", err);
 }
 
 /* Parse argv[1..]: "--name value", "--name=value", "-x value", "--" ends the options.
@@ -102,7 +105,7 @@ static bragg_status parse(const cli_command *command, const cli_option *options,
     for (int i = 1; i < argc && st == BRAGG_OK; i++) {
         if (open && !strcmp(argv[i], "--"))
             open = false;
-        else if (open && !strcmp(argv[i], "--help"))
+        else if (open && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")))
             *help = true;
         else if (open && argv[i][0] == '-' && argv[i][1])
             st = one_option(options, n_options, argc, argv, &i, err);
@@ -123,9 +126,21 @@ bragg_status cli_range(const char *option, const char *text, double *first, doub
     return BRAGG_OK;
 }
 
-bragg_status cli_one(const char *what, int operands, bragg_error *err)
+bragg_status cli_range_ascending(const char *option, const char *text, double *first, double *last, bragg_error *err)
 {
-    return operands == 1 ? BRAGG_OK : bragg_fail(err, BRAGG_EINVAL, "expected one %s, found %d names", what, operands);
+    bragg_status st = cli_range(option, text, first, last, err);
+    if (st == BRAGG_OK && !(*first < *last))
+        st = bragg_fail(err, BRAGG_EINVAL, "--%s: expected the smaller number first, found '%s'", option, text);
+    return st;
+}
+
+bragg_status cli_one(const char *what, int operands, char **argv, bragg_error *err)
+{
+    if (operands == 1)
+        return BRAGG_OK;
+    if (!operands)
+        return bragg_fail(err, BRAGG_EINVAL, "expected one %s, found none", what);
+    return bragg_fail(err, BRAGG_EINVAL, "expected one %s, found %d names: '%.60s', '%.60s'%s", what, operands, argv[0], argv[1], operands > 2 ? " …" : "");
 }
 
 bragg_status cli_said(bragg_status status, bragg_error *err)

@@ -53,7 +53,8 @@ static bragg_status find_row(formula *f, const char *name, int isotope, size_t *
     bragg_scatterer found;
     bool exact;
     bragg_status st = bragg_scatterer_find(name, &found, &exact, err);
-    snprintf(found.name, sizeof found.name, "%s", name);
+    if (st == BRAGG_OK && strcmp(found.name, name)) /* "OW" is a label of oxygen, but no element */
+        st = bragg_fail(err, BRAGG_EDATA, "expected an element, found '%s'", name);
     if (st == BRAGG_OK && isotope) {
         st = bragg_scatterer_set_isotope(&found, isotope, err);
         snprintf(found.name, sizeof found.name, "[%d]%s", isotope, name);
