@@ -383,6 +383,71 @@ START_TEST(tiles_of_every_code_come_back)
 }
 END_TEST
 
+/* Files that break cfitsio 4.2: what it writes beyond a message's end, an index of dithers before the
+ * first, more pixels than a tile has, fewer bytes than their type needs, a code without end. */
+START_TEST(fits_files_that_break_cfitsio_never_reach_it)
+{
+    static const struct { const char *file, *says; } bad[] = {
+        { "integer-that-is-none", "unit 2: ZVAL1: expected a number, found 32,32,32" }, { "dither-before-zero", "ZDITHER0 of 1 to 10000, found -9999" },
+        { "more-than-a-tile", "tile 1: expected 7 pixels, found 600" },                 { "singles-for-doubles", "tile 1: expected gzip of 7 real numbers" },
+        { "short-reals", "tile 1: expected gzip of 7 pixels" },                         { "endless-gzip", "tile 1: expected gzip of 7 pixels" },
+        { "endless-rice", "tile 2: expected Rice codes of 7 pixels" },                  { "blocks-of-nothing", "ZVAL1: expected a number, found 0 " } };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        char name[4096];
+        bragg_frame *f;
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(name, sizeof name, "%s/tests/fuzz/corpus/fits/%s.fits", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".", bad[k].file);
+        ck_assert_int_eq(bragg_frame_read(name, 0, &f, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, bad[k].says) != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
+/* A small FITS file of our own whose cards a test may spoil. */
+static bragg_status read_cards(const char *const *card, size_t n_cards, bragg_error *err)
+{
+    static unsigned char bytes[2 * 2880];
+    bragg_frame *f = NULL;
+    memset(bytes, ' ', sizeof bytes);
+    for (size_t k = 0; k < n_cards; k++)
+        memcpy(bytes + 80 * k, card[k], strlen(card[k]));
+    FILE *to = fopen("x.fits", "wb");
+    ck_assert(fwrite(bytes, 1, sizeof bytes, to) == sizeof bytes);
+    fclose(to);
+    bragg_status st = bragg_frame_read("x.fits", 0, &f, err);
+    bragg_frame_free(f);
+    unlink("x.fits");
+    return st;
+}
+
+/* The cards of the standard in each of their forms; then one is another. */
+START_TEST(cards_of_fits_headers_are_read_whole_or_refused)
+{
+    static const char *const good[] = { "SIMPLE  =                    T", "BITPIX  = 8 / free format", "NAXIS   =                    2", "NAXIS1  =                   53",
+                                        "NAXIS2  =                   +7", "BZERO   = 0.D0", "TITLE   = 'it''s / no comment'", "PHASE   = (1.5, -2)", "LOST    =", "COMMENT = and so on",
+                                        "TEMP-K  = 3,5E2 / no number, and nobody needs it", "END" };
+    static const struct { int at; const char *card, *says; } bad[] = {
+        { 0, "SIMPLE  =                    F", "begins with SIMPLE, BITPIX" }, { 1, "BITPIX  =                   12", "expected the data of its BITPIX" },
+        { 1, "BITPIX  =                  8.5", "BITPIX: expected an integer" }, { 2, "NAXIS   =                   -2", "begins with SIMPLE, BITPIX" },
+        { 3, "NAXIS1  = 99999999999999999999", "NAXIS1: expected an integer" }, { 3, "NAXIS2  =                   53", "NAXIS2 once" },
+        { 4, "NAXIS2  =  4611686018427387904", "expected the data of its BITPIX" }, { 4, "NAXIS2  =                    0", "1 pixel at least, found 0" },
+        { 5, "NAXIS   =                    2", "NAXIS once, found it twice" }, { 5, "GCOUNT  =                    2", "expected the data of its BITPIX" },
+        { 5, "BZERO   = 'none'", "BZERO: expected a number, found none" }, { 5, "BZERO   = 'no end", "BZERO: expected a number, found 'no end" },
+        { 6, "T\001TLE   = 'a'", "80 printable characters" }, { 11, "ENDE", "expected 2880 bytes at byte 5760" } };
+    enum { N = sizeof good / sizeof *good };
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(read_cards(good, N, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        const char *card[N];
+        memcpy(card, good, sizeof good);
+        card[bad[k].at] = bad[k].card;
+        err = (bragg_error)BRAGG_ERROR_INIT;
+        ck_assert_int_eq(read_cards(card, N, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, bad[k].says) != NULL, "case %zu: %s", k, err.text);
+    }
+}
+END_TEST
+
 /* cfitsio 4.2 reads on beyond a Rice code that ends early, and believes PLIO and
  * HCOMPRESS: neither reaches it. */
 START_TEST(damaged_tiles_do_not_reach_a_decoder_that_trusts_them)
@@ -585,6 +650,9 @@ START_TEST(headers_of_text_tell_of_time_beam_and_motors)
     bragg_frame_free(f);
     f = read_sample("fits/cube.fits", 2);
     ck_assert(f->exposure_s == 2.5 && f->time_s == 1714557600.25);
+    bragg_frame *zipped = read_sample("fits/cube.fits.gz", 2);
+    ck_assert(zipped->exposure_s == 2.5 && zipped->height == f->height && !memcmp(zipped->data, f->data, f->width * f->height * bragg_pixel_size(f->type)));
+    bragg_frame_free(zipped);
     bragg_frame_free(f);
     f = read_sample("tiff/none.tif", 0);
     ck_assert(f->exposure_s == 2.5 && f->wavelength_ang == 0.41 && f->time_s == 1714557600);
@@ -1056,6 +1124,8 @@ int main(void)
     tcase_add_test(all, damaged_frames_end_in_a_message_or_a_frame);
     tcase_add_test(all, numpy_arrays_read_and_their_lies_are_told);
     tcase_add_test(all, fits_images_read_scaled_and_in_cubes);
+    tcase_add_test(all, fits_files_that_break_cfitsio_never_reach_it);
+    tcase_add_test(all, cards_of_fits_headers_are_read_whole_or_refused);
     tcase_add_test(all, tiles_of_every_code_come_back);
     tcase_add_test(all, damaged_tiles_do_not_reach_a_decoder_that_trusts_them);
     tcase_add_test(all, a_header_that_asks_for_the_world_is_not_believed);

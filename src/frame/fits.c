@@ -23,53 +23,55 @@ static bragg_status complain(const char *path, int status, bragg_error *err)
     return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, text);
 }
 
-static bragg_status open_image(const char *path, fitsfile **f, long dims[3], bragg_error *err)
+/* A file that was looked at, and what cfitsio made of it: of one that is packed it sees
+ * our bytes and does not unpack it another way. */
+typedef struct image {
+    frame_file file;
+    fits_picture picture;
+    fitsfile *f;
+} image;
+
+static void close_image(image *i)
 {
-    enum { HEADERS = 80 * 2880 };
-    unsigned char *head = malloc(HEADERS);
-    int status = 0, naxis = 0;
-    dims[0] = dims[1] = dims[2] = 1;
-    if (!head)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a header");
-    bool bad = bragg_fits_header_divides_by_zero(head, bragg_frame_head(path, head, HEADERS));
-    free(head);
-    if (bad)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected tiles and blocks of at least 1 pixel, found 0 or less", path);
-    if (fits_open_diskfile(f, path, READONLY, &status))
-        return complain(path, status, err);
-    for (;;) { /* the first unit that holds a picture; a compressed one is a table */
-        int type = 0;
-        fits_get_img_dim(*f, &naxis, &status);
-        if (!status && naxis >= 2)
-            break;
-        status = 0;
-        if (fits_movrel_hdu(*f, 1, &type, &status))
-            break;
-    }
-    if (naxis < 2 || naxis > 3) {
-        int closed = 0;
-        fits_close_file(*f, &closed);
-        fits_clear_errmsg();
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected an image of 2 or 3 axes, found %d", path, naxis);
-    }
-    fits_get_img_size(*f, naxis, dims, &status);
-    if (!status)
-        return BRAGG_OK;
-    int closed = 0;
-    fits_close_file(*f, &closed);
-    return complain(path, status, err);
+    int status = 0;
+    if (i->f)
+        fits_close_file(i->f, &status);
+    fits_clear_errmsg();
+    bragg_fits_picture_free(&i->picture);
+    bragg_frame_close(&i->file);
+}
+
+static bragg_status look_at_image(const char *path, image *i, bragg_error *err)
+{
+    *i = (image){ .f = NULL };
+    bragg_status st = bragg_frame_open(path, &i->file, err);
+    if (st < 0)
+        return st;
+    st = bragg_fits_find_picture(&i->file, &i->picture, err);
+    if (st < 0)
+        close_image(i);
+    return st;
+}
+
+static bragg_status open_image(const char *path, image *i, bragg_error *err)
+{
+    int status = 0, type;
+    if (i->file.all.at)
+        fits_open_memfile(&i->f, path, READONLY, (void **)&i->file.all.at, &i->file.all.n, 0, NULL, &status);
+    else
+        fits_open_diskfile(&i->f, path, READONLY, &status);
+    fits_movabs_hdu(i->f, (int)i->picture.unit.number, &type, &status);
+    return status ? complain(path, status, err) : BRAGG_OK;
 }
 
 static bragg_status count(const char *path, size_t *n, bragg_error *err)
 {
-    fitsfile *f;
-    long dims[3];
-    int status = 0;
-    bragg_status st = open_image(path, &f, dims, err);
+    image i;
+    bragg_status st = look_at_image(path, &i, err);
     if (st < 0)
         return st;
-    *n = (size_t)dims[2];
-    fits_close_file(f, &status);
+    *n = i.picture.axis[2];
+    close_image(&i);
     return BRAGG_OK;
 }
 
@@ -97,68 +99,79 @@ static bragg_pixel pixel_type(fitsfile *f, int *fits_type)
 }
 
 /* A number under the first of two names that is there; NAN without. */
-static double key_number(fitsfile *f, const char *key, const char *other)
+static double key_number(const fits_unit *u, const char *key, const char *other)
 {
-    double v = NAN;
-    int status = 0;
-    if (fits_read_key(f, TDOUBLE, key, &v, NULL, &status)) {
-        status = 0;
-        if (fits_read_key(f, TDOUBLE, other, &v, NULL, &status))
-            v = NAN;
-    }
-    fits_clear_errmsg();
-    return v;
+    double v = bragg_fits_number(bragg_fits_card(u, key));
+    return isnan(v) ? bragg_fits_number(bragg_fits_card(u, other)) : v;
 }
 
 /* Keywords of the standard (FITS 4.0, 9.) and those that X-ray cameras have in common;
  * the long names are ours. */
-static void read_facts(fitsfile *f, bragg_frame *out)
+static void read_facts(const fits_unit *u, bragg_frame *out)
 {
-    char text[FLEN_VALUE] = "";
-    int status = 0;
-    out->exposure_s = key_number(f, "EXPTIME", "EXPOSURE");
-    out->wavelength_ang = key_number(f, "WAVELEN", "WAVELENG");
-    out->distance_m = key_number(f, "DISTANCE", "DETDIST");
-    out->temperature_k = key_number(f, "TEMP-K", "SAMPTEMP");
-    out->monitor = key_number(f, "MONITOR", "I0");
-    out->pixel_fast_m = key_number(f, "PIXSIZE1", "XPIXELSZ");
-    out->pixel_slow_m = key_number(f, "PIXSIZE2", "YPIXELSZ");
-    out->beam_fast_px = key_number(f, "BEAM1", "BEAMX");
-    out->beam_slow_px = key_number(f, "BEAM2", "BEAMY");
-    out->saturation = key_number(f, "SATURATE", "SATLEVEL");
-    if (!fits_read_key(f, TSTRING, "DATE-OBS", text, NULL, &status))
-        out->time_s = bragg_frame_time(text);
-    status = 0;
-    if (!fits_read_key(f, TSTRING, "DETECTOR", text, NULL, &status) || (status = 0, !fits_read_key(f, TSTRING, "INSTRUME", text, NULL, &status)))
-        snprintf(out->title, sizeof out->title, "%s", text);
-    fits_clear_errmsg();
+    out->exposure_s = key_number(u, "EXPTIME", "EXPOSURE");
+    out->wavelength_ang = key_number(u, "WAVELEN", "WAVELENG");
+    out->distance_m = key_number(u, "DISTANCE", "DETDIST");
+    out->temperature_k = key_number(u, "TEMP-K", "SAMPTEMP");
+    out->monitor = key_number(u, "MONITOR", "I0");
+    out->pixel_fast_m = key_number(u, "PIXSIZE1", "XPIXELSZ");
+    out->pixel_slow_m = key_number(u, "PIXSIZE2", "YPIXELSZ");
+    out->beam_fast_px = key_number(u, "BEAM1", "BEAMX");
+    out->beam_slow_px = key_number(u, "BEAM2", "BEAMY");
+    out->saturation = key_number(u, "SATURATE", "SATLEVEL");
+    const fits_card *date = bragg_fits_card(u, "DATE-OBS"), *name = bragg_fits_card(u, "DETECTOR");
+    if (*bragg_fits_text(date))
+        out->time_s = bragg_frame_time(bragg_fits_text(date));
+    snprintf(out->title, sizeof out->title, "%s", bragg_fits_text(name ? name : bragg_fits_card(u, "INSTRUME")));
+}
+
+/* Of codes that only sums can vouch for. */
+static bragg_status check_sums(const char *path, const image *i, bragg_error *err)
+{
+    int status = 0, data = 0, unit = 0;
+    fits_verify_chksum(i->f, &data, &unit, &status);
+    if (!status && data == 1 && unit == 1)
+        return BRAGG_OK;
+    return bragg_fail(err, BRAGG_EDATA, "%s: compressed with %s, whose decoder believes what it reads: expected the right CHECKSUM and DATASUM, found %s; funpack and fpack the file again",
+                      path, bragg_fits_text(bragg_fits_card(&i->picture.unit, "ZCMPTYPE")), unit == 0 || data == 0 ? "none" : "another");
+}
+
+static bragg_status read_pixels(const char *path, const image *i, size_t index, bragg_frame **out, bragg_error *err)
+{
+    const size_t *axis = i->picture.axis;
+    int status = 0, blank = 0, type;
+    bragg_pixel pixel = pixel_type(i->f, &type);
+    bragg_status st = bragg_frame_new(axis[0], axis[1], pixel, out, err);
+    if (st < 0)
+        return bragg_context(err, st, "%s", path);
+    long first[3] = { 1, 1, (long)index + 1 };
+    float nan_f = NAN;
+    double nan_d = NAN;
+    void *null = type == TFLOAT ? (void *)&nan_f : type == TDOUBLE ? (void *)&nan_d : NULL; /* blank pixels */
+    if (fits_read_pix(i->f, type, first, (LONGLONG)(axis[0] * axis[1]), null, (*out)->data, &blank, &status))
+        return complain(path, status, err);
+    read_facts(&i->picture.unit, *out);
+    return BRAGG_OK;
 }
 
 static bragg_status read_fits(const char *path, size_t index, bragg_frame **out, bragg_error *err)
 {
-    fitsfile *f;
-    long dims[3];
-    int status = 0, closed = 0, type, blank = 0;
-    bragg_status st = open_image(path, &f, dims, err);
+    image i;
+    bool sums = false;
+    bragg_status st = look_at_image(path, &i, err);
     if (st < 0)
         return st;
-    if (index >= (size_t)dims[2])
-        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %ld", path, index, dims[2]);
-    bragg_pixel pixel = pixel_type(f, &type);
+    if (index >= i.picture.axis[2])
+        st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", path, index, i.picture.axis[2]);
     if (st == BRAGG_OK)
-        st = bragg_fits_check_tiles(f, path, index, err);
+        st = bragg_fits_check_tiles(&i.file, &i.picture, index, &sums, err);
     if (st == BRAGG_OK)
-        st = bragg_frame_new((size_t)dims[0], (size_t)dims[1], pixel, out, err);
-    if (st == BRAGG_OK) {
-        long first[3] = { 1, 1, (long)index + 1 };
-        float nan_f = NAN;
-        double nan_d = NAN;
-        void *null = type == TFLOAT ? (void *)&nan_f : type == TDOUBLE ? (void *)&nan_d : NULL; /* blank pixels */
-        if (fits_read_pix(f, type, first, dims[0] * dims[1], null, (*out)->data, &blank, &status))
-            st = complain(path, status, err);
-        read_facts(f, *out);
-    }
-    fits_close_file(f, &closed);
+        st = open_image(path, &i, err);
+    if (st == BRAGG_OK && sums)
+        st = check_sums(path, &i, err);
+    if (st == BRAGG_OK)
+        st = read_pixels(path, &i, index, out, err);
+    close_image(&i);
     return st;
 }
 

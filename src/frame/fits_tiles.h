@@ -2,16 +2,16 @@
 #ifndef FRAME_FITS_TILES_H
 #define FRAME_FITS_TILES_H
 
-#include <bragg/error.h>
-#include <fitsio.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include "fits_header.h"
 
 #pragma GCC visibility push(hidden)
-/* cfitsio divides by the sizes of tiles and blocks as soon as it sees them. */
-bool bragg_fits_header_divides_by_zero(const unsigned char *head, size_t n);
-/* OK when cfitsio's decoder will not run beyond the bytes of frame `index`; EDATA else. */
-bragg_status bragg_fits_check_tiles(fitsfile *f, const char *path, size_t index, bragg_error *err);
+/* The columns of a binary table fill its rows, its heap is within its data. */
+bragg_status bragg_fits_check_table(const frame_file *f, const fits_unit *u, bragg_error *err);
+/* Sizes, tiles and columns of a compressed image are some that cfitsio can take. */
+bragg_status bragg_fits_check_compression(const frame_file *f, const fits_picture *p, bragg_error *err);
+/* OK when cfitsio's decoder will not run beyond the bytes of frame `index`; EDATA else.
+ * *sums: only a right CHECKSUM and DATASUM can tell, which is left to the caller. */
+bragg_status bragg_fits_check_tiles(const frame_file *f, const fits_picture *p, size_t index, bool *sums, bragg_error *err);
 #pragma GCC visibility pop
 
 #endif
