@@ -3,7 +3,7 @@
 # make validate: what the program answers on real and simulated data, by hand: it takes
 # longer than a test may.  PARTS (default: all) names the parts to run; each leaves its
 # section in tests/validation/results/, and RESULTS.md is all of them, one behind the other.
-all="refine robust mixtures simulated cards index twins pdf times"
+all="refine robust certified mixtures simulated cards index twins pdf times"
 src=$(cd "${TOP_SRCDIR:-.}" && pwd)
 top=$(cd "${TOP_BUILDDIR:-.}" && pwd)
 BRAGG_SHARED=${BRAGG_SHARED:-$src/../shared}
@@ -65,6 +65,15 @@ part_robust() {
     echo "|---|---|---|---|---|---|---|"
     OMP_NUM_THREADS=1 "$top"/tests/test_robust >"$work/robust" || bad=1
     grep '^|' "$work/robust"
+}
+
+part_certified() {
+    printf '# Certified cells\n\n'
+    measured
+    echo "Patterns of 11-BM from 20 degrees on, the profile that of LaB6 660a (tests/validation/certified).  What goes into the uncertainty u"
+    echo "(one, not two deviations) is told in tests/validation/certified.c; asked are 50 ppm and three u."
+    echo
+    "$top"/tests/validation/certified || bad=1
 }
 
 part_mixtures() {
