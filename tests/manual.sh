@@ -40,6 +40,7 @@ fi
 # The examples.  Lines ".Dl bragg …" below EXAMPLES are run one after the other in a folder
 # with the files they name; what follows a comment "not run: why" is not, and neither is what
 # needs a file that is not there (measured frames and foreign formats, from $BRAGG_SHARED).
+# So are the lines of the README's first ten minutes.
 bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg top=$(cd "$top" && pwd) shared=${BRAGG_SHARED:-$top/../shared}/data
 sample=$work/sample
 mkdir -p "$sample/run" "$sample/cod"
@@ -71,6 +72,9 @@ sample() { # every example's files, under the names the pages use
     if [ -e "$shared/frames/CeO2_Pilatus1M.tif" ]; then
         cp "$shared/frames/CeO2_Pilatus1M.tif" ceria.tif
         cp ceria.tif frame.tif
+        cp ceria.tif standard.tif # the README's names
+        cp ceria.tif sample.tif
+        "$bragg" convert ceria.tif run/ceria.cbf || true
         cp "$shared/frames/CeO2_Pilatus1M.poni" setup.poni
     fi
     [ ! -e "$shared/formats/patterns/Scan_C1.xrdml" ] || cp "$shared/formats/patterns/Scan_C1.xrdml" lab6.xrdml
@@ -78,13 +82,12 @@ sample() { # every example's files, under the names the pages use
 (cd "$sample" && sample) >"$work/out" 2>&1
 [ $? -eq 0 ] || { echo "the examples' files cannot be made:"; tail -5 "$work/out"; exit 1; }
 ran=0 left_out=0
-run_page() {
+run_lines() { # name; the lines are in $work/examples
     page=$1
     here=$work/here
     rm -rf "$here"
     cp -r "$sample" "$here"
     # what the examples are about to write is not there yet
-    sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$page" >"$work/examples"
     skip=
     while IFS= read -r line; do
         case $line in
@@ -100,7 +103,7 @@ run_page() {
         for word in $words; do
             case $word in
             "$out") ;;
-            *.cbf | *.tif | *.xrdml | setup.poni) [ -e "$here/$word" ] || missing=$word ;;
+            *.cbf | *.tif | *.xrdml | setup.poni) ls "$here"/$word >/dev/null 2>&1 || missing=$word ;; # unquoted: run/*.cbf
             esac
         done
         case $words in *.h5*) ! "$bragg" --version | grep -q 'no HDF5' || missing=HDF5 ;; esac
@@ -114,8 +117,14 @@ run_page() {
     done <"$work/examples"
 }
 for page in "$top"/man/*.1; do
-    run_page "$page"
+    sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$page" >"$work/examples"
+    run_lines "$page"
 done
+if [ -e "$sample/standard.tif" ]; then # the first ten minutes, in their order
+    sed -n '/^## The first ten minutes/,/^## What it does/s/^    bragg /.Dl bragg /p' "$top/README.md" >"$work/examples"
+    [ "$(wc -l <"$work/examples")" -ge 5 ] || { echo "README.md: expected 5 lines at least of the first ten minutes"; bad=1; }
+    run_lines README.md
+fi
 echo "$ran examples run, $left_out not"
 [ "$ran" -ge 15 ] || { echo "expected 15 examples at least"; bad=1; }
 

@@ -1307,6 +1307,18 @@ START_TEST(poni_files_of_all_versions_read_and_bad_ones_are_told)
     ck_assert_int_eq(bragg_geometry_read_poni("test_detector.tmp2.poni", &back, &err), BRAGG_OK);
     ck_assert(back.rot1_rad == g.rot1_rad && back.poni2_m == g.poni2_m && back.orientation == 6 && back.columns == 173);
     assert_close(back.wavelength_ang, g.wavelength_ang, 1e-15);
+    ck_assert_str_eq(back.detector, ""); /* any */
+    /* a name we know keeps its gaps, unless pixels were put together since */
+    ck_assert_int_eq(bragg_geometry_set_detector(&g, "Pilatus1M", NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_geometry_write_poni(&g, "test_detector.tmp2.poni", true, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_geometry_read_poni("test_detector.tmp2.poni", &back, &err), BRAGG_OK);
+    ck_assert_str_eq(back.detector, "Pilatus1M");
+    ck_assert(back.rows == 1043 && back.columns == 981 && back.pixel_fast_m == g.pixel_fast_m && back.orientation == 6);
+    g.pixel_slow_m *= 2;
+    g.rows /= 2;
+    ck_assert_int_eq(bragg_geometry_write_poni(&g, "test_detector.tmp2.poni", true, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_geometry_read_poni("test_detector.tmp2.poni", &back, &err), BRAGG_OK);
+    ck_assert(!*back.detector && back.rows == 521 && back.pixel_slow_m == g.pixel_slow_m);
     unlink("test_detector.tmp2.poni");
 }
 END_TEST

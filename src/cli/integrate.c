@@ -530,7 +530,7 @@ static bragg_status all_rounds(run *r, bragg_error *err)
         fprintf(stderr, "\r\033[K");
     double seconds = now() - r->started;
     if (st == BRAGG_OK && (r->store || r->n > MOST_TOLD || r->bad))
-        fprintf(stderr, "%zu frames -> %s in %.1f s (%.3g frames/s)%s", r->n - r->bad, r->w->out ? r->w->out : ".", seconds, (double)r->n / fmax(seconds, 1e-3), r->bad ? "" : "\n");
+        fprintf(stderr, "%zu frame%s -> %s in %.1f s (%.3g frames/s)%s", r->n - r->bad, r->n - r->bad == 1 ? "" : "s", r->w->out ? r->w->out : ".", seconds, (double)r->n / fmax(seconds, 1e-3), r->bad ? "" : "\n");
     if (st == BRAGG_OK && r->bad)
         fprintf(stderr, "; %zu could not be integrated%s\n", r->bad, r->store ? ", their rows are empty" : "");
     return st == BRAGG_OK && r->bad && r->bad == r->n ? bragg_fail(err, BRAGG_EDATA, "no frame could be integrated") : st;

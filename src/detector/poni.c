@@ -79,7 +79,7 @@ static bragg_status take(const char *path, const char *key, char *value, bragg_g
             st = bragg_fail(err, BRAGG_ENOSUPPORT, "%s: PONI version %s: we know up to 2.1", path, value);
         return st;
     }
-    if (!strcmp(key, "detector")) { /* a name we do not know leaves the sizes to other lines */
+    if (!strcmp(key, "detector") && strcmp(value, "Detector")) { /* which is pyFAI's word for any; a name we do not know leaves the sizes to other lines */
         snprintf(g->detector, sizeof g->detector, "%s", value);
         (void)bragg_geometry_set_detector(g, value, NULL);
         return BRAGG_OK;
@@ -105,7 +105,7 @@ static bragg_status check(const char *path, const bragg_geometry *g, unsigned ha
     if (!(g->distance_m > 0))
         return bragg_fail(err, BRAGG_EDATA, "%s: Distance: must be positive, found %g", path, g->distance_m);
     if (!(g->pixel_slow_m > 0) || !(g->pixel_fast_m > 0))
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected pixel sizes (PixelSize1, PixelSize2, Detector_config or a Detector we know), found '%s'", path, g->detector);
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected pixel sizes (PixelSize1, PixelSize2, Detector_config or a Detector we know), found %s", path, *g->detector ? g->detector : "none");
     return BRAGG_OK;
 }
 
@@ -132,6 +132,14 @@ bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bra
     return st < 0 ? st : check(path, out, has, err);
 }
 
+/* What a detector's name says to whoever reads the file: its gaps, beside the sizes. */
+static bool is_known_detector(const bragg_geometry *g)
+{
+    bragg_geometry known = *g;
+    return *g->detector && bragg_geometry_set_detector(&known, g->detector, NULL) == BRAGG_OK && known.pixel_slow_m == g->pixel_slow_m &&
+           known.pixel_fast_m == g->pixel_fast_m && known.rows == g->rows && known.columns == g->columns;
+}
+
 bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
@@ -144,10 +152,13 @@ bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path
                           g->wavelength_ang * 1e-10 };
     for (int k = 0; k < 9; k++)
         bragg_number_print(b[k], v[k]);
-    fprintf(to, "# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis\nponi_version: 2.1\nDetector: Detector\n");
-    fprintf(to, "Detector_config: {\"pixel1\": %s, \"pixel2\": %s, \"max_shape\": ", b[0], b[1]);
-    fprintf(to, g->rows && g->columns ? "[%zu, %zu]" : "null", g->rows, g->columns);
-    fprintf(to, ", \"orientation\": %d}\n", g->orientation);
+    bool known = is_known_detector(g);
+    fprintf(to, "# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis\nponi_version: 2.1\nDetector: %s\nDetector_config: {", known ? g->detector : "Detector");
+    if (!known) {
+        fprintf(to, "\"pixel1\": %s, \"pixel2\": %s, \"max_shape\": ", b[0], b[1]);
+        fprintf(to, g->rows && g->columns ? "[%zu, %zu], " : "null, ", g->rows, g->columns);
+    }
+    fprintf(to, "\"orientation\": %d}\n", g->orientation);
     fprintf(to, "Distance: %s\nPoni1: %s\nPoni2: %s\nRot1: %s\nRot2: %s\nRot3: %s\n", b[2], b[3], b[4], b[5], b[6], b[7]);
     if (g->wavelength_ang > 0)
         fprintf(to, "Wavelength: %s\n", b[8]);
