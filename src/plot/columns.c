@@ -22,7 +22,7 @@ static void take_total(const bragg_step *t, size_t k, double *v, double *e) { *v
 const char *bragg_unit_text(const char *unit)
 {
     static const struct { const char *own, *shown; } list[] = { { "angstrom", "Å" }, { "angstrom^2", "Å²" }, { "angstrom^3", "Å³" }, { "angstrom^-1", "Å⁻¹" },
-                                                                { "deg", "°" }, { "1e-6", "10⁻⁶" } };
+                                                                { "deg", "°" }, { "deg^2", "°²" }, { "1e-6", "10⁻⁶" } };
     for (size_t k = 0; k < sizeof list / sizeof *list; k++)
         if (!strcmp(unit, list[k].own))
             return list[k].shown;

@@ -77,7 +77,10 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
         fputs(stays > 1 ? " Again " : "there ", to);
         if (!first && last + 1 >= s->n)
             fputs("all the time", to);
-        else {
+        else if (first == last) {
+            fputs("only at ", to);
+            place(to, s, a, first);
+        } else {
             fputs("from ", to);
             place(to, s, a, first);
             fputs(" to ", to);
@@ -86,8 +89,11 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
         char text[BRAGG_NUMBER_TEXT];
         bragg_quantity f = s->step[most].fraction[p];
         if (s->n_phases > 1 && isfinite(f.value)) {
-            fprintf(to, ", at most %s wt%% at ", bragg_number_print_esd(text, 100 * f.value, 100 * f.esd));
-            place(to, s, a, most);
+            fprintf(to, ", %s%s wt%%", first == last ? "" : "at most ", bragg_number_print_esd(text, 100 * f.value, 100 * f.esd));
+            if (first != last) {
+                fputs(" at ", to);
+                place(to, s, a, most);
+            }
         }
         fputs(".", to);
         tell_growth(to, s, p, first, last);
@@ -127,9 +133,12 @@ static void tell_account(FILE *to, const bragg_series *s, const bragg_report_axi
     for (size_t k = 0; k < s->n; k++)
         count[s->step[k].status]++;
     fprintf(to, "<h2>What happened</h2>\n<p>%zu frames:", s->n);
+    const char *between = "";
     for (size_t k = 0; k <= BRAGG_FRAME_SKIPPED; k++)
-        if (count[k])
-            fprintf(to, " %zu %s", count[k], bragg_frame_status_name((bragg_frame_status)k));
+        if (count[k]) {
+            fprintf(to, "%s %zu %s", between, count[k], bragg_frame_status_name((bragg_frame_status)k));
+            between = ",";
+        }
     fputs(".</p>\n<ul>\n", to);
     for (size_t p = 0; p < s->n_phases; p++)
         tell_phase(to, s, a, p);
@@ -190,6 +199,25 @@ static void tell_failures(FILE *to, const bragg_series *s)
     fputs(told ? "</table></div>\n" : "", to);
 }
 
+/* What the run was made of; the configuration in force, a text within it, as text. */
+static void put_provenance(FILE *to, const char *text)
+{
+    json_t *root = json_loads(text, 0, NULL), *configuration = json_incref(json_object_get(root, "configuration"));
+    json_object_del(root, "configuration");
+    char *rest = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    fputs("<pre>", to);
+    bragg_page_escape(to, rest ? rest : text);
+    fputs("</pre>\n", to);
+    if (json_is_string(configuration)) {
+        fputs("<details><summary>The configuration in force</summary><pre>", to);
+        bragg_page_escape(to, json_string_value(configuration));
+        fputs("</pre></details>\n", to);
+    }
+    free(rest);
+    json_decref(configuration);
+    json_decref(root);
+}
+
 static void tell_settings(FILE *to, const bragg_series *s)
 {
     if (s->n_notes) {
@@ -207,11 +235,8 @@ static void tell_settings(FILE *to, const bragg_series *s)
         bragg_page_escape(to, s->experiment);
         fputs("</pre>\n", to);
     }
-    if (s->provenance && *s->provenance) {
-        fputs("<pre>", to);
-        bragg_page_escape(to, s->provenance);
-        fputs("</pre>\n", to);
-    }
+    if (s->provenance && *s->provenance)
+        put_provenance(to, s->provenance);
     fputs("<p>bragg " PACKAGE_VERSION "</p>\n", to);
 }
 

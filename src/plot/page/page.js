@@ -134,8 +134,8 @@ function yScale(name) {
     return name === 'sqrt' ? { distr: 100, fwd: signedRoot, bwd: v => v * Math.abs(v) } : {};
 }
 
-/* uPlot finds ticks for scales of its own only. */
-const yTicks = name => name === 'sqrt' ? { splits: (u, i, low, high) => niceTicks(low, high, 6), filter: (u, list) => list, values: (u, list) => list.map(v => digits(v, 6)) } : {};
+/* uPlot finds ticks for scales of its own only; below zero, where a difference is shown, an intensity has none. */
+const yTicks = (name, difference) => name === 'linear' ? { values: (u, list) => list.map(v => difference && v < 0 ? '' : digits(v, 6)) } : name === 'sqrt' ? { splits: (u, i, low, high) => niceTicks(low, high, 6), filter: (u, list) => list, values: (u, list) => list.map(v => digits(v, 6)) } : {};
 
 const keysOf = list => el('p', { class: 'legend' }, ...list.map(([ink, name]) => el('span', {}, el('i', { style: `background:${ink}` }), name)));
 
@@ -227,7 +227,7 @@ class Pattern {
             padding: [8, 12, 12 * rows, 0],
             scales: { x: { time: false, dir: down ? -1 : 1 }, y: yScale(this.scale) },
             series, cursor: { drag: { x: true, y: false }, points: { show: false } },
-            axes: [axisStyle({ label: this.unit.label, labelSize: 20, gap: 5 + 12 * rows }), axisStyle({ size: 68, label: d.label || 'Intensity', labelSize: 20, ...yTicks(this.scale) })],
+            axes: [axisStyle({ label: this.unit.label, labelSize: 20, gap: 5 + 12 * rows }), axisStyle({ size: 68, label: d.label || 'Intensity', labelSize: 20, ...yTicks(this.scale, rows > 0) })],
             hooks: { setCursor: [u => this.read(u)], setSelect: [u => this.selected(u)], draw: [u => this.drawTicks(u)] }
         }, columns, this.host);
         addHandling(this.plot, this.host);
@@ -821,7 +821,7 @@ class App {
         this.patternReading = el('output', { 'aria-live': 'off', id: 'pattern-reading' });
         this.peakList = el('ul', { class: 'peaks' });
         this.chartHost = el('div', { class: 'charts' });
-        this.chooser = el('fieldset', { class: 'controls' }, el('legend', {}, 'Courses'));
+        this.chooser = el('fieldset', { class: 'controls' }, el('legend', {}, 'Show'));
         this.body.append(this.controls, this.mapHost, this.legend(), this.reading, this.frameHead,
             el('div', { class: 'controls' }, el('button', { type: 'button', 'aria-label': 'previous frame', onclick: () => this.select(this.frame - 1) }, '‹'), this.slider, el('button', { type: 'button', 'aria-label': 'next frame', onclick: () => this.select(this.frame + 1) }, '›')),
             this.patternHost, this.patternReading, this.frameTable, el('h3', {}, 'Courses'), this.chooser, this.peakList, this.chartHost);
