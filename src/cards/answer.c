@@ -48,6 +48,7 @@ static double odds_of(const hunt *h, const found *f, size_t n, double explained)
     }
     for (size_t k = 0; k < h->out->n_unexplained; k++)
         over = fmax(over, h->out->unexplained[k].height / h->s->scale);
+    bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "odds: explained %.4f lines %.0f trust %.5f over %.5f", explained, lines, trust, over);
     return 0.04 + 1.03 * explained + 0.89 * fmin(lines, 12) / 4 + 3.07 * log(trust) - 3.41 * fmin(over, 1);
 }
 
@@ -98,7 +99,7 @@ static void describe(hunt *h, const candidate *const *c, size_t n, bragg_hypothe
 static bragg_status add_structure(const hunt *h, bragg_model *model, const bragg_match *m, size_t index, bragg_error *err)
 {
     bragg_structure *s;
-    char name[8];
+    char name[24];
     bragg_status st = bragg_cards_structure(h->set, m->card, &s, err);
     if (st < 0)
         return st;
@@ -245,6 +246,14 @@ static bragg_status odds_without(const hunt *h, size_t place, double *odds, brag
     return st;
 }
 
+static bool stands_elsewhere(const hunt *h, const candidate *c)
+{
+    for (size_t k = 0; k < h->n_known; k++)
+        if (h->known[k].c.card->id == c->card->id)
+            return true;
+    return false;
+}
+
 static bragg_status list_variants(const hunt *h, variant out[BRAGG_MOST_PHASES * (RIVALS + 1)], size_t *n, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
@@ -252,7 +261,8 @@ static bragg_status list_variants(const hunt *h, variant out[BRAGG_MOST_PHASES *
     for (size_t k = 0; k < h->n_known && st == BRAGG_OK; k++) {
         const found *f = &h->known[k];
         for (size_t i = f->n_equal; i < f->n_rivals; i++)
-            out[(*n)++] = (variant){ k, &f->rival[i], f->rival[i].worth - f->c.worth };
+            if (!stands_elsewhere(h, &f->rival[i]))
+                out[(*n)++] = (variant){ k, &f->rival[i], f->rival[i].worth - f->c.worth };
         if (h->n_known < 2)
             continue;
         out[*n] = (variant){ .place = k };

@@ -199,7 +199,7 @@ static bragg_status add_held(model *m, const char *what, size_t k, const double 
     return st;
 }
 
-static bragg_status add_rows(model *m, bool free_all, bragg_error *err)
+static bragg_status add_rows(model *m, bool free_all, size_t terms, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     char name[32];
@@ -233,7 +233,7 @@ static bragg_status add_rows(model *m, bool free_all, bragg_error *err)
         st = add_row(m, "displacement", m->s->displacement, -x, x, free_all && m->n_trials, &m->displacement, err);
     for (size_t c = 0; c < SCENE_BACKGROUND && st == BRAGG_OK; c++) {
         snprintf(name, sizeof name, "background%zu", c);
-        st = add_row(m, name, m->s->background[c], -INFINITY, INFINITY, true, &row, err);
+        st = add_row(m, name, m->s->background[c], -INFINITY, INFINITY, c < terms, &row, err);
         m->background = c ? m->background : row;
     }
     return st;
@@ -282,6 +282,7 @@ typedef struct task {
     size_t n_fixed;
     bool all, lent;     /* widths, shape and displacement, too; the scene stays as it is */
     int cycles;
+    size_t terms;       /* of the background */
 } task;
 
 static bragg_status fit(scene *s, const task *w, double *chi2, double *calculated, double *const *each, bragg_error *err)
@@ -289,7 +290,7 @@ static bragg_status fit(scene *s, const task *w, double *chi2, double *calculate
     model m = { .s = s, .t = w->t, .n_trials = w->n, .fixed = w->fixed, .n_fixed = w->n_fixed };
     bragg_lsq *lsq = NULL;
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
-    bragg_status st = add_rows(&m, w->all, err);
+    bragg_status st = add_rows(&m, w->all, w->terms, err);
     if (st == BRAGG_OK && !(m.calculated = malloc((m.params.n + 1) * s->n * sizeof *m.calculated)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room to fit %zu points", s->n);
     bragg_lsq_problem problem = { .n = s->n + m.n_priors, .padding = m.n_priors, .prepare = prepare, .residuals = residuals, .payload = &m };
@@ -319,7 +320,7 @@ static bragg_status fit(scene *s, const task *w, double *chi2, double *calculate
 
 bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err)
 {
-    return fit(s, &(task){ t, n, NULL, 0, true, false, 15 }, chi2, calculated, each, err);
+    return fit(s, &(task){ t, n, NULL, 0, true, false, 15, SCENE_BACKGROUND }, chi2, calculated, each, err);
 }
 
 /* The scene is left as it is by all that follow. */
@@ -327,24 +328,24 @@ static scene *borrowed(const scene *s) { return (scene *)(uintptr_t)s; }
 
 bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
-    return fit(borrowed(s), &(task){ &t, 1, known, n_known, false, true, 6 }, chi2, NULL, NULL, err);
+    return fit(borrowed(s), &(task){ &t, 1, known, n_known, false, true, 6, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
 bragg_status scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
-    return fit(borrowed(s), &(task){ &t, 1, known, n_known, true, true, 15 }, chi2, NULL, NULL, err);
+    return fit(borrowed(s), &(task){ &t, 1, known, n_known, true, true, 15, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
 bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
-    return fit(borrowed(s), &(task){ NULL, 0, known, n_known, false, true, 6 }, chi2, NULL, NULL, err);
+    return fit(borrowed(s), &(task){ NULL, 0, known, n_known, false, true, 6, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
 bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err)
 {
     model m = { .s = (scene *)(uintptr_t)s, .t = &t, .n_trials = 1 };
     double *each[1] = { out };
-    bragg_status st = add_rows(&m, false, err);
+    bragg_status st = add_rows(&m, false, SCENE_LOOSE, err);
     if (st == BRAGG_OK && !(m.calculated = malloc(s->n * sizeof *m.calculated)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a profile");
     if (st == BRAGG_OK) {

@@ -28,7 +28,10 @@
 #define trial_cell bragg_cards_trial_cell
 #pragma GCC visibility push(hidden)
 
-enum { SCENE_BACKGROUND = 5, TRIAL_STRAINS = 6, TRIAL_TEXTURES = 2 };
+/* Terms of the background: SNIP keeps a part of an amorphous hump, and what is left of it
+ * would look like peaks that no phase explains.  The first of them are free beside each
+ * candidate, too. */
+enum { SCENE_BACKGROUND = 14, SCENE_LOOSE = 5, TRIAL_STRAINS = 6, TRIAL_TEXTURES = 2 };
 
 /* The pattern over 2theta (first wavelength), thinned to some points a peak width,
  * without its background. */

@@ -392,6 +392,25 @@ static void forget(const bragg_cards *source, truth *t, const bragg_card *gone)
     t->n = n;
 }
 
+/* What the score is made of, kept from what the search says. */
+static void keep_odds(void *payload, int level, const char *text)
+{
+    (void)level;
+    if (!strncmp(text, "odds:", 5))
+        snprintf(payload, 200, "%s", text);
+}
+
+/* The first answer that names phases, labelled, on standard error: what odds_of() is
+ * fitted to. */
+static void print_label(const truth *t, const bragg_identification *r, const char *odds)
+{
+    for (size_t k = 0; k < r->n; k++)
+        if (r->hypothesis[k].n) {
+            fprintf(stderr, "%d %s\n", is_right(t, &r->hypothesis[k]), odds);
+            return;
+        }
+}
+
 static void note_scores(const truth *t, const bragg_identification *r, reliability *to)
 {
     to->first += is_right(t, &r->hypothesis[0]);
@@ -422,11 +441,14 @@ static void calibration(const bragg_cards *set, const bragg_cards *source, size_
         bragg_identify_options o = BRAGG_IDENTIFY_OPTIONS_INIT;
         bragg_identification *r;
         bragg_error err = BRAGG_ERROR_INIT;
+        char odds[200] = "";
+        bragg_observer listen = { keep_odds, NULL, odds };
         bragg_cards_filter one = { .text = t.card[t.n - 1] };
         long long *id;
         size_t m;
         o.radiation = (bragg_radiation){ false, 2, { 1.540598, 1.544426 }, { 1, 0.5 }, 0.5, { 0 } };
         o.refine = false;
+        o.observer = &listen;
         if (k % 6 == 5 && bragg_cards_list(source, &one, &id, &m, NULL) == BRAGG_OK) {
             if (m && bragg_cards_card(source, id[0], &gone, NULL) == BRAGG_OK) {
                 o.filter.not = gone->elements;
@@ -438,6 +460,7 @@ static void calibration(const bragg_cards *set, const bragg_cards *source, size_
         if (bragg_identify(set, p, &o, &r, &err) < 0)
             exit(1);
         note_scores(&t, r, &all);
+        print_label(&t, r, odds);
         bragg_identification_free(r);
         bragg_card_free(gone);
         bragg_pattern_free(p);
@@ -586,9 +609,12 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("\n# Identification\n\nBy `tests/validation/cards`; patterns are simulated by tests/cards_made.h, not by the search's own profile.\n\n| what | figure | target |\n|---|---|---|\n");
-    if (!*which || !strcmp(which, "mixtures")) {
-        mixtures(set, false);
-        mixtures(set, true);
+    if (!*which || !strcmp(which, "mixtures")) { /* against a large set that is there already, too */
+        bragg_cards *of = argc > 2 ? opened(argv[2]) : set;
+        mixtures(of, false);
+        mixtures(of, true);
+        if (of != set)
+            bragg_cards_free(of);
     }
     if (!*which || !strcmp(which, "pure"))
         pure_phases(set);
