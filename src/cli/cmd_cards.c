@@ -435,6 +435,15 @@ static bragg_status plot_card(const bragg_card *c, double wavelength, const char
             p->y[n++] = i == 1 ? bragg_card_line_intensity(&c->line[k], wavelength, 0.5) : 0;
         }
     }
+    if (n) { /* room beside the first stick and the last */
+        double margin = n > 3 ? 0.03 * (p->x[n - 1] - p->x[0]) : BRAGG_DEG;
+        memmove(p->x + 1, p->x, n * sizeof *p->x);
+        memmove(p->y + 1, p->y, n * sizeof *p->y);
+        p->x[0] = fmax(p->x[1] - margin, 0);
+        p->x[n + 1] = p->x[n] + margin;
+        p->y[0] = p->y[n + 1] = 0;
+        n += 2;
+    }
     p->n = n;
     p->wavelength_ang = wavelength;
     bragg_plot_patterns_options o = BRAGG_PLOT_PATTERNS_OPTIONS_INIT;

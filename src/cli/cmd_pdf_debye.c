@@ -109,7 +109,7 @@ static bragg_status sum(const wish *w, const char *source, bragg_error *err)
         st = bragg_json_print_take(json_pack("{s:I, s:I, s:I, s:I}", "atoms", (json_int_t)p->n, "kinds", (json_int_t)p->n_kinds, "points_q", (json_int_t)d->n,
                                              "points_r", (json_int_t)d->m), err);
     else if (st == BRAGG_OK)
-        printf("%zu atoms of %zu kinds\n", p->n, p->n_kinds);
+        printf("%zu atoms of %zu kind%s\n", p->n, p->n_kinds, p->n_kinds == 1 ? "" : "s");
     bragg_debye_free(d);
     bragg_particle_free(p);
     return st;

@@ -145,13 +145,14 @@ static double lay_out(bundle *b, bragg_fig *fig)
     return room;
 }
 
-/* A label stands over the right end of its pattern, where powder patterns are low. */
+/* A label stands over the right end of its pattern, where powder patterns are low, and
+ * behind it where the pattern ends long before the others. */
 static void draw_labels(const bundle *b, bragg_fig *fig)
 {
     const bragg_fig_panel *p = &b->panel;
     double width, height;
     for (size_t k = 0; k < b->n; k++) {
-        double top = p->y.from;
+        double top = p->y.from, last = p->x.from, behind = p->y.from;
         if (!label_of(b, k))
             continue;
         const char *text = bragg_fig_formula(fig, label_of(b, k));
@@ -160,6 +161,12 @@ static void draw_labels(const bundle *b, bragg_fig *fig)
             double x = bragg_fig_at(&p->x, b->x[k][i]), y = bragg_fig_at(&p->y, b->y[k][i]);
             if (x > p->x.to - width - fig->em && isfinite(y))
                 top = fmin(top, y);
+            if (isfinite(x) && isfinite(y) && x >= last)
+                last = x, behind = y;
+        }
+        if (last < p->x.to - width - fig->em) {
+            bragg_fig_text(fig, last + 0.5 * fig->em, behind, 0, 0.5, 0, 1, text);
+            continue;
         }
         bragg_fig_text(fig, p->x.to - 0.5 * fig->em, fmax(top - 0.15 * fig->em, p->y.to + height), 1, 1, 0, 1, text);
     }

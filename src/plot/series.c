@@ -196,12 +196,12 @@ static void draw_curve(const stack *s, bragg_fig *fig, size_t k, size_t j)
 
 enum { MAX_ENTRIES = 24 };
 
-static size_t entries(const bragg_plot_panel *p, bragg_fig *fig, bragg_fig_entry *e)
+static size_t entries(const stack *s, const bragg_plot_panel *p, const bragg_fig_panel *at, bragg_fig *fig, bragg_fig_entry *e)
 {
     size_t n = 0;
     for (size_t j = 0; j < p->n_curves && n < MAX_ENTRIES; j++)
         if (p->curves[j].label)
-            e[n++] = (bragg_fig_entry){ FIG_MARKER, bragg_fig_okabe_ito(j), bragg_fig_formula(fig, p->curves[j].label), j };
+            e[n++] = (bragg_fig_entry){ marker_size(fig, at, p->curves[j].n, s->o->lines) > 0 ? FIG_MARKER : FIG_LINE, bragg_fig_okabe_ito(j), bragg_fig_formula(fig, p->curves[j].label), j };
     return n;
 }
 
@@ -210,7 +210,7 @@ static bragg_status draw_panel(const stack *s, bragg_fig *fig, size_t k, double 
     const bragg_plot_panel *p = s->panels + k;
     bragg_fig_panel *at = s->at + k;
     bragg_fig_entry e[MAX_ENTRIES];
-    size_t n = entries(p, fig, e), points = 0, m = 0;
+    size_t n = entries(s, p, at, fig, e), points = 0, m = 0;
     double width, height, left = 0;
     for (size_t j = 0; j < p->n_curves; j++)
         points += p->curves[j].n;
