@@ -5,6 +5,9 @@
 
 #include <bragg/array.h>
 #include <bragg/thread.h>
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,10 +20,11 @@
  *      entry (weight, offset)   ─► sum[bin] += weight * tile[offset]
  *
  * Pixels stay 32 bits wide in the tile and become doubles where they are used: half
- * the bytes to and from the cache.  Of many frames twice as many go at a time, in two
- * tiles, for the price of one reading of the plan, where the processor has the
- * registers for it.  A lane's sums do not depend on what is in the others. */
-enum { LANES = 8, MOST_TILES = 2, MOST_FRAMES = LANES * MOST_TILES, LINE = 64, ENTRIES_AHEAD = 128 };
+ * the bytes to and from the cache.  Of many frames twice as many go at a time, for the
+ * price of one reading of the plan, where the processor has the registers for it: a
+ * pixel of all of them is then a cache line.  A lane's sums do not depend on what is in
+ * the others. */
+enum { LANES = 8, MOST_EIGHTS = 2, MOST_FRAMES = LANES * MOST_EIGHTS, LINE = 64, ENTRIES_AHEAD = 128 };
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -34,10 +38,10 @@ typedef struct losses {
     double one[LANES], two[LANES], dark[LANES];
 } losses;
 
-/* Room of one thread: a tile of eight frames and the sums of a batch and of one
- * group of tiles. */
+/* Room of one thread: a tile of all frames that go at a time, and the sums of a batch
+ * and of one group of tiles. */
 typedef struct room {
-    void *tile[MOST_TILES];
+    void *tile;
     sums *total, *group;
     losses *lost, *group_lost;
     atomic_flag taken;
@@ -46,7 +50,7 @@ typedef struct room {
 typedef struct pass {
     const bragg_plan *plan;
     const bragg_frame *const *frame;
-    size_t n, tiles;             /* frames; tiles that go at a time */
+    size_t n, eights;            /* frames; how many times eight go at a time */
     const struct ways *ways;
     bragg_pixel type;
     const double *dark;          /* a pixel; NULL: none */
@@ -98,31 +102,36 @@ INLINE void fetch(ahead *a)
 }
 
 /* Of rows shorter than a vector: pixels that all are looked at again. */
-static void load_few(const bragg_frame *const *frame, size_t n, void *to)
+static bool load_few(const bragg_frame *const *frame, size_t lanes, size_t n, void *to)
 {
     int32_t *pixel = to, none = frame[0]->type == BRAGG_F32 ? INT32_MAX : -1; /* as a float no number, too */
-    for (size_t j = 0; j < n * LANES; j++)
+    for (size_t j = 0; j < n * lanes; j++)
         pixel[j] = none;
+    return true;
 }
 
-static void load_wide(const bragg_frame *const *frame, size_t from, size_t n, void *to)
+static bool load_wide(const bragg_frame *const *frame, size_t lanes, size_t from, size_t n, void *to)
 {
     for (size_t j = 0; j < n; j++)
-        for (size_t l = 0; l < LANES; l++)
-            ((double *)to)[j * LANES + l] = bragg_plan_value(frame[l], from + j);
+        for (size_t l = 0; l < lanes; l++)
+            ((double *)to)[j * lanes + l] = bragg_plan_value(frame[l], from + j);
+    return true;
 }
 
-/* How pixels of a type come into a tile, as what (bytes), and out of one or two; true
- * when some do not count. */
+typedef bool summing(const pass *w, const bragg_frame *const *frame, const tile *t, const void *pixels, ahead *next, sums *to, losses *lost);
+
+/* How n pixels of eight or sixteen frames come into a tile (true when some may not
+ * count), as what (bytes a lane), and out of it (true when some do not), with less
+ * ado when all of them count. */
 typedef struct way {
-    void (*load)(const bragg_frame *const *frame, size_t from, size_t n, void *to);
+    bool (*load)(const bragg_frame *const *frame, size_t lanes, size_t from, size_t n, void *to);
     size_t size;
-    bool (*sum[MOST_TILES])(const pass *w, const bragg_frame *const *frame, const tile *t, void *const tiles[MOST_TILES], ahead *next, sums *to, losses *lost);
+    summing *sum[MOST_EIGHTS], *sum_all[MOST_EIGHTS];
 } way;
 
 /* Those of a kind of processor. */
 typedef struct ways {
-    size_t tiles;                    /* that go at a time */
+    size_t eights;                   /* of frames that go at a time */
     way of[BRAGG_F64 + 1];
 } ways;
 
@@ -131,18 +140,18 @@ typedef struct ways {
 #define FOR(NAME) NAME##_narrow
 #define TARGET
 #define DOUBLES 2
-#define TILES_AT_A_TIME 1
+#define EIGHTS_AT_A_TIME 1
 #include "sum_kernel.h"
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FOR(NAME) NAME##_avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #define DOUBLES 4
-#define TILES_AT_A_TIME 1
+#define EIGHTS_AT_A_TIME 1
 #include "sum_kernel.h"
 #define FOR(NAME) NAME##_avx512
 #define TARGET __attribute__((target("avx512f")))
 #define DOUBLES 8
-#define TILES_AT_A_TIME 2
+#define EIGHTS_AT_A_TIME 2
 #include "sum_kernel.h"
 #endif
 
@@ -168,12 +177,12 @@ static ahead look_ahead(const bragg_plan *p, const tile *t, const bragg_frame *c
     return a;
 }
 
-static size_t frames_a_batch(const pass *w) { return w->tiles * LANES; }
-/* Sums of a batch: of each bin one for each tile. */
-static size_t slots(const pass *w) { return w->tiles * plan_bins(w->plan); }
+static size_t frames_a_batch(const pass *w) { return w->eights * LANES; }
+/* Sums of a batch: of each bin one for each eight frames. */
+static size_t slots(const pass *w) { return w->eights * plan_bins(w->plan); }
 
 /* A batch of frames over one group of tiles; true when there are losses. */
-static bool sum_group(const pass *w, size_t batch, size_t group, void *const tiles[MOST_TILES], sums *to, losses *lost)
+static bool sum_group(const pass *w, size_t batch, size_t group, char *pixels, sums *to, losses *lost)
 {
     const bragg_plan *p = w->plan;
     const way *by = &w->ways->of[w->type];
@@ -182,14 +191,15 @@ static bool sum_group(const pass *w, size_t batch, size_t group, void *const til
     for (size_t l = 0; l < frames_a_batch(w); l++) /* lanes without a frame repeat the last */
         frame[l] = w->frame[start + MIN(l, frames - 1)];
     size_t first = group * p->tiles_a_group, last = MIN(first + p->tiles_a_group, p->n_tiles);
+    size_t lanes = frames_a_batch(w);
     bool any = false;
     for (size_t k = first; k < last; k++) {
         const tile *t = &p->tile[k];
         ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, frames) : (ahead){ .frames = 0 };
-        for (size_t v = 0; v < w->tiles; v++)
-            for (size_t i = 0; i < t->rows; i++)
-                by->load(frame + v * LANES, (t->row + i) * p->columns + t->column, t->columns, (char *)tiles[v] + i * TILE_COLUMNS * by->size);
-        any |= by->sum[w->tiles - 1](w, frame, t, tiles, &next, to, lost);
+        bool none = false;
+        for (size_t i = 0; i < t->rows; i++)
+            none |= by->load(frame, lanes, (t->row + i) * p->columns + t->column, t->columns, pixels + i * TILE_COLUMNS * lanes * by->size);
+        any |= (none ? by->sum : by->sum_all)[w->eights - 1](w, frame, t, pixels, &next, to, lost);
     }
     return any;
 }
@@ -237,7 +247,7 @@ static void finish_batch(const pass *w, size_t batch, const sums *s, const losse
     size_t start = batch * frames_a_batch(w), frames = MIN(w->n - start, frames_a_batch(w));
     for (size_t b = 0; b < plan_bins(w->plan); b++)
         for (size_t k = 0; k < frames; k++) {
-            size_t at = b * w->tiles + k / LANES, l = k % LANES;
+            size_t at = b * w->eights + k / LANES, l = k % LANES;
             finish_bin(w, b, start + k, s[at].signal[l], s[at].variance[l], lost[at].one[l], lost[at].two[l], lost[at].dark[l]);
         }
 }
@@ -348,7 +358,7 @@ static bool make_rooms(pass *w, store *s, size_t threads, bool groups)
     for (w->n_rooms = 0; good && w->n_rooms < threads; w->n_rooms++) {
         room *r = &w->room[w->n_rooms];
         atomic_flag_clear(&r->taken);
-        good = (r->tile[0] = zeros(s, TILE_PIXELS, LANES * sizeof(double))) && (r->tile[1] = w->tiles > 1 ? zeros(s, TILE_PIXELS, LANES * sizeof(double)) : r->tile[0]) &&
+        good = (r->tile = zeros(s, TILE_PIXELS, frames_a_batch(w) * sizeof(double))) &&
                (r->total = zeros(s, n, sizeof *r->total)) && (r->group = zeros(s, n, sizeof *r->group)) &&
                (r->lost = zeros(s, n, sizeof *r->lost)) && (r->group_lost = zeros(s, n, sizeof *r->lost));
     }
@@ -374,19 +384,19 @@ static bragg_status sum_all(pass *w, bragg_error *err)
     return st;
 }
 
-/* As many tiles at a time as the processor likes, and the rest one. */
+/* As many frames at a time as the processor likes, and the rest by eights. */
 bragg_status bragg_plan_sum(const bragg_plan *p, const bragg_frame *const *frame, size_t n, const double *dark, const double *dark_sum,
                             const double *monitor, bragg_sums out, bragg_error *err)
 {
     const ways *here = ways_here();
-    size_t bins = plan_bins(p), most = here->tiles * LANES, many = here->tiles > 1 ? (n + LANES - 1) / most * most : 0;
-    pass w = { .plan = p, .frame = frame, .n = MIN(many, n), .tiles = here->tiles, .ways = here, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
+    size_t bins = plan_bins(p), most = here->eights * LANES, many = here->eights > 1 ? (n + LANES - 1) / most * most : 0;
+    pass w = { .plan = p, .frame = frame, .n = MIN(many, n), .eights = here->eights, .ways = here, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
     bragg_status st = w.n ? sum_all(&w, err) : BRAGG_OK;
     if (st < 0 || n <= many)
         return st;
     w.frame += many;
     w.n = n - many;
-    w.tiles = 1;
+    w.eights = 1;
     w.monitor = monitor ? monitor + many : NULL;
     w.out = (bragg_sums){ out.intensity + many * bins, out.sem + many * bins, out.std ? out.std + many * bins : NULL };
     return sum_all(&w, err);
