@@ -33,25 +33,12 @@ static inline __attribute__((always_inline)) void near(const double *restrict x,
     }
 }
 
-CLONES static void near_fixed(const double *restrict x, size_t n, double x0, double w, const double *dx0, const double *dw, const shape *of,
-                              double *restrict p, double *restrict position, double *restrict d_gauss, double *restrict d_lorentz)
-{
-    near(x, n, x0, w, dx0, dw, of, 0, p, position, d_gauss, d_lorentz, NULL, NULL);
-}
-
-CLONES static void near_axial(const double *restrict x, size_t n, double x0, double w, const double *dx0, const double *dw, const shape *of,
-                              double *restrict p, double *restrict position, double *restrict d_gauss, double *restrict d_lorentz, double *restrict a0,
-                              double *restrict a1)
-{
-    near(x, n, x0, w, dx0, dw, of, 1, p, position, d_gauss, d_lorentz, a0, a1);
-}
-
-void bragg_shape_near(const double *x, size_t n, double x0, double w, const double dx0[3], const double dw[3], const shape *of, const shapes_at *to)
+CLONES void bragg_shape_near(const double *x, size_t n, double x0, double w, const double dx0[3], const double dw[3], const shape *of, const shapes_at *to)
 {
     if (to->axial[0])
-        near_axial(x, n, x0, w, dx0, dw, of, to->p, to->position, to->gauss, to->lorentz, to->axial[0], to->axial[1]);
+        near(x, n, x0, w, dx0, dw, of, 1, to->p, to->position, to->gauss, to->lorentz, to->axial[0], to->axial[1]);
     else
-        near_fixed(x, n, x0, w, dx0, dw, of, to->p, to->position, to->gauss, to->lorentz);
+        near(x, n, x0, w, dx0, dw, of, 0, to->p, to->position, to->gauss, to->lorentz, NULL, NULL);
 }
 
 CLONES void bragg_shape_near_values(const double *restrict x, size_t n, double x0, double w, double fwhm, double eta, double scale, double *restrict p)
@@ -90,25 +77,12 @@ static inline __attribute__((always_inline)) void far(const double *restrict x, 
     }
 }
 
-CLONES static void far_fixed(const double *restrict x, size_t n, double x0, double m2, const double *dx0, const double *dm2, const shape *of,
-                             double *restrict p, double *restrict position, double *restrict d_gauss, double *restrict d_lorentz)
-{
-    far(x, n, x0, m2, dx0, dm2, of, 0, p, position, d_gauss, d_lorentz, NULL, NULL);
-}
-
-CLONES static void far_axial(const double *restrict x, size_t n, double x0, double m2, const double *dx0, const double *dm2, const shape *of,
-                             double *restrict p, double *restrict position, double *restrict d_gauss, double *restrict d_lorentz, double *restrict a0,
-                             double *restrict a1)
-{
-    far(x, n, x0, m2, dx0, dm2, of, 1, p, position, d_gauss, d_lorentz, a0, a1);
-}
-
-void bragg_shape_far(const double *x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3], const shape *of, const shapes_at *to)
+CLONES void bragg_shape_far(const double *x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3], const shape *of, const shapes_at *to)
 {
     if (to->axial[0])
-        far_axial(x, n, x0, m2, dx0, dm2, of, to->p, to->position, to->gauss, to->lorentz, to->axial[0], to->axial[1]);
+        far(x, n, x0, m2, dx0, dm2, of, 1, to->p, to->position, to->gauss, to->lorentz, to->axial[0], to->axial[1]);
     else
-        far_fixed(x, n, x0, m2, dx0, dm2, of, to->p, to->position, to->gauss, to->lorentz);
+        far(x, n, x0, m2, dx0, dm2, of, 0, to->p, to->position, to->gauss, to->lorentz, NULL, NULL);
 }
 
 CLONES void bragg_shape_far_values(const double *restrict x, size_t n, double x0, double m2, double fwhm, double eta, double scale, double *restrict p)
