@@ -42,6 +42,31 @@ START_TEST(without_a_unit_x_is_two_theta_in_degrees_and_sigma_unknown)
 }
 END_TEST
 
+/* Numbers that no angle has are none when the caller knows better. */
+START_TEST(a_unit_that_is_known_is_taken_before_the_numbers_are_judged)
+{
+    static const char text[] = "179.3 7\n211.7 9.5\n304.1 4\n";
+    bragg_pattern *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    size_t n;
+    FILE *f = fopen("pattern_in.xy", "wb");
+    fwrite(text, 1, sizeof text - 1, f);
+    fclose(f);
+    ck_assert_int_eq(bragg_pattern_read("pattern_in.xy", 0, &p, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "2theta in degrees, found 211.7") != NULL, "%s", err.text);
+    ck_assert(bragg_pattern_count("pattern_in.xy", &n, NULL) == BRAGG_OK && n == 1);
+    ck_assert_int_eq(bragg_pattern_read_as("pattern_in.xy", 0, BRAGG_AXIS_Q, &p, NULL), BRAGG_OK);
+    ck_assert(p->axis == BRAGG_AXIS_Q && p->n == 3);
+    assert_close(p->x[1], 211.7, 1e-13);
+    bragg_pattern_free(p);
+    ck_assert_int_eq(bragg_pattern_read_as("pattern_in.xy", 0, BRAGG_AXIS_QNM, &p, NULL), BRAGG_OK);
+    ck_assert(p->axis == BRAGG_AXIS_QNM);
+    assert_close(p->x[2], 304.1, 1e-12);
+    bragg_pattern_free(p);
+    unlink("pattern_in.xy");
+}
+END_TEST
+
 START_TEST(bad_patterns_end_in_one_clear_line)
 {
     static const struct { const char *text; size_t length; const char *message; } bad[] = {
@@ -313,6 +338,7 @@ int main(void)
     TCase *tc = tcase_create("pattern");
     tcase_add_test(tc, columns_are_read_with_their_unit_and_wavelength);
     tcase_add_test(tc, without_a_unit_x_is_two_theta_in_degrees_and_sigma_unknown);
+    tcase_add_test(tc, a_unit_that_is_known_is_taken_before_the_numbers_are_judged);
     tcase_add_test(tc, bad_patterns_end_in_one_clear_line);
     tcase_add_test(tc, what_is_written_reads_back);
     tcase_add_test(tc, ends_of_zeros_are_left_out_and_zeros_within_stay);

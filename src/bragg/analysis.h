@@ -4,11 +4,13 @@
 
 #include <bragg/arena.h>
 #include <bragg/operando.h>
+#include <bragg/pdf.h>
 
 /** What patterns of a run tell without a model, and what its fits tell as a whole.
  *
  *      patterns ──┬─► peaks, followed from row to row      bragg_series_track
- *                 └─► few components and how much of each  bragg_series_factor
+ *                 ├─► few components and how much of each  bragg_series_factor
+ *                 └─► G(r), and what of it changes         bragg_series_total
  *      fits ────────► parameters smooth in time            bragg_series_smooth
  *
  *  Rows are those of bragg_store_curves: a frame, or the mean of a few.  All results
@@ -105,6 +107,29 @@ typedef struct bragg_smooth {
  *  all frames with their covariance; the steps by maximum likelihood. */
 bragg_status bragg_series_smooth(const bragg_series *series, bragg_arena *arena, bragg_smooth **out, bragg_error *err);
 
+/* ----------------------------------------------------- total scattering */
+
+/** G(r) of each row with the settings that the first left open filled in, and what has
+ *  changed since: G - scale G_first, the scale the least-squares one beyond 1 angstrom. */
+typedef struct bragg_total {
+    size_t n, rows, frames;   /**< points, rows, frames a row */
+    double *r_ang;
+    double *gr, *gr_sigma;    /**< [row][point], angstrom^-2; NAN where no frame of the row can be used; sigma without errors too */
+    double *change[2];        /**< a row each: sqrt(sum (G - scale G_first)^2 / sum G^2), and that scale */
+    double *slope[2];         /**< of G(r) below the first distance, and its esd, angstrom^-3 */
+    double slope_expected;    /**< -4 pi rho0; NAN without density */
+    bragg_pdf_options used;
+} bragg_total;
+
+/** The experiment's section "pdf"; *out NULL without one.  Frames are read, and integrated,
+ *  again: the fits' range is not that of total scattering.  Of at most `rows` rows each is the
+ *  mean of its frames, without those that are empty, damaged or not looked at.  EDATA when
+ *  none of them gives a G(r), with the first one's reason. */
+bragg_status bragg_series_total(const bragg_series *series, const bragg_frames *frames, const bragg_experiment *experiment,
+                                const bragg_pdf_recipe *recipe, size_t rows, bragg_arena *arena, bragg_total **out, bragg_error *err);
+/** As the store of a run that has ended has it; *out NULL when it has none. */
+bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_total **out, bragg_error *err);
+
 /** Follow the alarms of a series back to where their peaks began, and give them names from
  *  the card set (as bragg_cards_find_set finds it;
  *  without one they stay as they are): the mean of what the fits leave in the frames
@@ -118,12 +143,13 @@ typedef struct bragg_analysis {
     bragg_tracks *tracks;     /**< each NULL when it was not asked for or has nothing to say */
     bragg_factors *factors;
     bragg_smooth *smooth;
+    bragg_total *total;
 } bragg_analysis;
 
-/** All that the options ask for. */
+/** All that the options ask for; total is left NULL. */
 bragg_status bragg_series_analyse(const bragg_series *series, const bragg_store_curves *curves, const bragg_analysis_options *options,
                                   bragg_arena *arena, bragg_analysis *out, bragg_error *err);
-/** peaks.csv, components.csv, spectra.csv, smooth.csv and analysis.json into a folder. */
+/** peaks.csv, components.csv, spectra.csv, smooth.csv, pdf.csv, pdf-course.csv and analysis.json into a folder. */
 bragg_status bragg_analysis_write(const bragg_analysis *analysis, const bragg_series *series, const char *folder, bool force,
                                   bragg_error *err);
 /** The same into a store that is complete, as group /analysis. */

@@ -72,6 +72,10 @@ bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, brag
  *  for a damaged file, ENOSUPPORT for what this build cannot read. */
 bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err);
 
+/** The same with the file's numbers in a unit that the caller knows, whatever the file was
+ *  taken to be in. */
+bragg_status bragg_pattern_read_as(const char *path, size_t index, bragg_axis unit, bragg_pattern **out, bragg_error *err);
+
 /** How many patterns a file holds. */
 bragg_status bragg_pattern_count(const char *path, size_t *n, bragg_error *err);
 

@@ -2,12 +2,14 @@
 #ifndef BRAGG_PDF_H
 #define BRAGG_PDF_H
 
+#include <bragg/arena.h>
 #include <bragg/crystal.h>
 #include <bragg/error.h>
 #include <bragg/observer.h>
 #include <bragg/param.h>
 #include <bragg/pattern.h>
 #include <bragg/refine.h>
+#include <bragg/yaml.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,6 +29,8 @@ typedef struct bragg_composition {
 bragg_status bragg_composition_parse(const char *formula, bragg_composition *out, bragg_error *err);
 /** Mean weight of an atom, g/mol. */
 double bragg_composition_weight(const bragg_composition *composition);
+/** Atoms/angstrom^3 at a density in g/cm^3. */
+double bragg_pdf_number_density(const bragg_composition *composition, double density_g_cm3);
 
 /* --------------------------------------------------------------- G(r) */
 
@@ -177,6 +181,22 @@ typedef struct bragg_pdf_names {
  *  all settings that PDFgui and diffpy read. */
 bragg_status bragg_pdf_write(const bragg_pdf *pdf, const bragg_pdf_names *names, const char *path, bool force,
                              bragg_error *err);
+
+/** One way from patterns to G(r) for a whole run: the section of an experiment
+ *
+ *      pdf: {composition: BiSnSb, background: empty.xye, qmin: 1.2, qmax: 20, rmax: 40}
+ *
+ *  with the names of the options of bragg pdf: bgscale qmin qmax qmaxinst rpoly rmin rmax rstep route density
+ *  number_density first_distance window mount size_mm packing. */
+typedef struct bragg_pdf_recipe {
+    const char *formula, *background; /**< a file, NULL for none; both live in the arena */
+    bragg_composition composition;
+    bragg_pdf_options options;
+} bragg_pdf_recipe;
+
+/** EDATA with line and column for what the section has wrong. */
+bragg_status bragg_pdf_recipe_read(const bragg_yaml *section, const char *experiment_path, bragg_arena *arena, bragg_pdf_recipe *out,
+                                   bragg_error *err);
 
 /* -------------------------------------------------------------- model */
 

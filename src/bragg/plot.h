@@ -149,6 +149,7 @@ typedef struct bragg_plot_contour_options {
     double exposure_s;           /**< time a frame stands for; NAN: the median step */
     bool by_frame;               /**< ordinate is the frame's number, evenly spaced */
     const char *ordinate;        /**< label when time_s is no time but, say, a capacity; else NULL */
+    const char *abscissa;        /**< label when x is on none of the axes but, say, a distance, shown as it is; else NULL */
     bool diverging;              /**< colours about zero, for differences */
     const char *z_label;         /**< NULL: Intensity */
 } bragg_plot_contour_options;
@@ -267,11 +268,15 @@ bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_c
 bragg_status bragg_plot_analysis(const bragg_analysis *analysis, const bragg_series *series, size_t frames_a_row, const char *folder,
                                  bool force, bragg_error *err);
 
+/** Maps of G(r) and of G(r) - scale x the first, where any row could be made: map-pdf and
+ *  map-pdf-change, each as SVG and PNG. */
+bragg_status bragg_plot_total(const bragg_total *total, const bragg_series *series, const char *folder, bool force, bragg_error *err);
+
 /** One self-contained page: the account of what happened, the map and the courses to
  *  explore (in a build with uPlot), the figures for print, the table of episodes and of the
- *  frames that failed, and the settings. */
-bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const char *path, bool force,
-                               bragg_error *err);
+ *  frames that failed, and the settings.  total may be NULL. */
+bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const bragg_total *total, const char *path,
+                               bool force, bragg_error *err);
 
 /** The same of the folder that bragg refine -o or bragg pdf fit -o has written. */
 bragg_status bragg_report_fit_html(const char *folder, const char *path, bool force, bragg_error *err);

@@ -136,12 +136,28 @@ static bragg_status write_cifs(const wish *w, const bragg_series *s, const bragg
     return st;
 }
 
+/* What is made of the run beside its fits. */
+typedef struct wanted {
+    bragg_analysis_options analysis;
+    const bragg_yaml *section; /* "pdf"; NULL without */
+    bragg_pdf_recipe recipe;
+} wanted;
+
+static bragg_status read_wanted(const bragg_experiment *x, const char *path, bragg_arena *arena, wanted *to, bragg_error *err)
+{
+    bragg_status st = bragg_analysis_options_read(x, arena, &to->analysis, err);
+    to->section = bragg_yaml_get(x->root, "pdf");
+    return st == BRAGG_OK && to->section ? bragg_pdf_recipe_read(to->section, path, arena, &to->recipe, err) : st;
+}
+
+/* A G(r) that cannot be made is said, and costs nothing else. */
 static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
-                                  const bragg_analysis_options *options, bragg_error *err)
+                                  const wanted *want, bragg_error *err)
 {
     bool force = w->force || w->resume;
     bragg_store_curves c;
-    bragg_analysis a = { NULL, NULL, NULL };
+    bragg_analysis a = { 0 };
+    bragg_status total = BRAGG_OK;
     bragg_status st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
     if (st == BRAGG_OK)
         st = bragg_series_name_alarms(s, &c, x, err);
@@ -150,7 +166,9 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
     if (st == BRAGG_OK)
         st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), force, err);
     if (st == BRAGG_OK)
-        st = bragg_series_analyse(s, &c, options, s->arena, &a, err);
+        st = bragg_series_analyse(s, &c, &want->analysis, s->arena, &a, err);
+    if (st == BRAGG_OK && want->section)
+        total = bragg_series_total(s, f, x, &want->recipe, 1200, s->arena, &a.total, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
     if (st == BRAGG_OK)
@@ -165,10 +183,12 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_plot_operando(s, &c, w->out, force, err);
     if (st == BRAGG_OK && !w->no_plots)
         st = bragg_plot_analysis(&a, s, c.frames, w->out, force, err);
+    if (st == BRAGG_OK && !w->no_plots && a.total)
+        st = bragg_plot_total(a.total, s, w->out, force, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
     bragg_store_curves_free(&c);
-    return st;
+    return st == BRAGG_OK ? total : st;
 }
 
 /* ---------------------------------------------------------------- command */
@@ -223,7 +243,7 @@ static json_t *text_of(const char *path)
 static bragg_status make_provenance(const wish *w, const char *path, const bragg_experiment *x, bragg_arena *arena, const char **out, bragg_error *err)
 {
     static const struct { const char *section, *key; } named[] = { { "log", "file" }, { "detector", "poni" }, { "detector", "mask" }, { "detector", "dark" },
-        { "refine", "instrument" } };
+        { "refine", "instrument" }, { "pdf", "background" } };
     json_t *root = json_object(), *inputs = json_array();
     bragg_status st = cli_add_input(inputs, path, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
@@ -270,7 +290,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     bragg_series *s = NULL;
     bragg_frames *f = NULL;
     bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
-    bragg_analysis_options options;
+    wanted want;
     cli_progress bar;
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? cli_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
@@ -285,7 +305,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK) /* what is wrong with it is told before the work */
         st = write_cifs(w, NULL, NULL, NULL, err);
     if (st == BRAGG_OK)
-        st = bragg_analysis_options_read(x, arena, &options, err);
+        st = read_wanted(x, path, arena, &want, err);
     if (st == BRAGG_OK)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
@@ -307,7 +327,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_STOPPED && o.store)
         fprintf(stderr, "bragg operando: stopped; --resume goes on with '%s'\n", o.store);
     if (results && w->out)
-        st = write_results(w, s, x, f, o.store, &options, err);
+        st = write_results(w, s, x, f, o.store, &want, err);
     if (results && st >= 0 && w->json)
         st = bragg_series_print_json(s, err);
     else if (results && st >= 0)

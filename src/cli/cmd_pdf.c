@@ -31,15 +31,11 @@ typedef struct item {
 static bragg_status read_pattern(const char *path, size_t index, const char *unit, bragg_pattern **out, bragg_error *err)
 {
     bragg_axis axis;
-    bragg_status st = cli_pattern_read(path, index, out, err);
-    if (st < 0 || !unit)
-        return st;
+    if (!unit)
+        return cli_pattern_read(path, index, out, err);
     if (!bragg_axis_parse(unit, &axis) || axis == BRAGG_AXIS_R)
         return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", unit);
-    for (size_t i = 0; i < (*out)->n; i++)
-        (*out)->x[i] *= bragg_axis_factor(axis) / bragg_axis_factor((*out)->axis);
-    (*out)->axis = axis;
-    return BRAGG_OK;
+    return bragg_pattern_read_as(path, index, axis, out, err);
 }
 
 /* "--empty air.xye*0.97,dark.xye": what sample and container have alike. */
@@ -70,14 +66,13 @@ static bragg_status take_empties_off(const wish *w, bragg_pattern *p, bragg_erro
 
 static bragg_status choose_density(wish *w, bragg_error *err)
 {
-    const double avogadro_ang3 = 0.602214076; /* atoms/mol in cm^3/angstrom^3 */
     if (isnan(w->density))
         return BRAGG_OK;
     if (!(w->density > 0))
         return bragg_fail(err, BRAGG_EINVAL, "--density: must be positive, got %g", w->density);
     if (isfinite(w->o.number_density))
         return bragg_fail(err, BRAGG_EINVAL, "expected --density or --number-density, found both");
-    w->o.number_density = w->density * avogadro_ang3 / bragg_composition_weight(&w->formula);
+    w->o.number_density = bragg_pdf_number_density(&w->formula, w->density);
     return BRAGG_OK;
 }
 

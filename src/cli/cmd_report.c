@@ -3,7 +3,7 @@
 #include "config.h"
 #include "cli.h"
 
-#include <bragg/operando.h>
+#include <bragg/analysis.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,11 +12,14 @@ static bragg_status report_series(const char *store, const char *out, bool force
 {
     bragg_series *s = NULL;
     bragg_store_curves c = { 0 };
+    bragg_total *total = NULL;
     bragg_status st = bragg_store_read(store, &s, err);
     if (st == BRAGG_OK)
         st = bragg_store_patterns(store, 1200, &c, err);
     if (st == BRAGG_OK)
-        st = bragg_report_html(s, &c, out, force, err);
+        st = bragg_store_total(store, s->arena, &total, err);
+    if (st == BRAGG_OK)
+        st = bragg_report_html(s, &c, total, out, force, err);
     bragg_store_curves_free(&c);
     bragg_series_free(s);
     return st;

@@ -81,7 +81,7 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
 {
     bragg_status st = BRAGG_OK;
     bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
-    *out = (bragg_analysis){ NULL, NULL, NULL };
+    *out = (bragg_analysis){ 0 };
     if (o->peaks && patterns)
         st = bragg_series_track(c, o, arena, &out->tracks, err);
     if (st == BRAGG_OK && o->components && patterns)
@@ -195,6 +195,36 @@ static void put_smooth(FILE *to, const bragg_smooth *m, const bragg_series *s)
     }
 }
 
+/* A line an r, G and its esd of each row under the frame in its middle. */
+static void put_total(FILE *to, const bragg_total *t)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fputs("r_ang", to);
+    for (size_t r = 0; r < t->rows; r++) {
+        const char *frame = bragg_number_print_digits(text, frame_of((double)r, t->frames), 9);
+        fprintf(to, ",frame.%s,frame.%s.esd", frame, frame);
+    }
+    fputc('\n', to);
+    for (size_t i = 0; i < t->n; i++) {
+        fputs(bragg_number_print_digits(text, t->r_ang[i], 9), to);
+        for (size_t r = 0; r < t->rows; r++)
+            put_quantity(to, (bragg_quantity){ t->gr[r * t->n + i], t->gr_sigma[r * t->n + i] });
+        fputc('\n', to);
+    }
+}
+
+static void put_total_course(FILE *to, const bragg_total *t, const bragg_series *s)
+{
+    fputs("frame,time_s,voltage_v,temperature_k,changed,scale_of_first,low_r_slope,low_r_slope.esd\n", to);
+    for (size_t r = 0; r < t->rows; r++) {
+        put_place(to, s, frame_of((double)r, t->frames));
+        put_number(to, t->change[0][r], 7);
+        put_number(to, t->change[1][r], 7);
+        put_quantity(to, (bragg_quantity){ t->slope[0][r], t->slope[1][r] });
+        fputc('\n', to);
+    }
+}
+
 /* ------------------------------------------------------------------ json */
 
 static json_t *event_json(const bragg_track_event *e, const bragg_tracks *t, const bragg_series *s)
@@ -246,20 +276,30 @@ static json_t *smooth_json(const bragg_smooth *m, const bragg_series *s)
     return all;
 }
 
+static json_t *total_json(const bragg_total *t)
+{
+    const bragg_pdf_options *o = &t->used;
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:I}", "route", o->physical ? "physical" : "ad hoc", "background_scale", bragg_json_number(o->background_scale),
+                     "qmin_invang", bragg_json_number(o->qmin_invang), "qmax_invang", bragg_json_number(o->qmax_invang), "qmaxinst_invang",
+                     bragg_json_number(o->qmaxinst_invang), "rpoly_ang", bragg_json_number(o->rpoly_ang), "window", bragg_pdf_window_name(o->window),
+                     "low_r_slope_expected", bragg_json_number(t->slope_expected), "rows", (json_int_t)t->rows);
+}
+
 static json_t *analysis_json(const bragg_analysis *a, const bragg_series *s)
 {
-    return json_pack("{s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->factors ? factors_json(a->factors) : json_null(), "smooth",
-                     a->smooth ? smooth_json(a->smooth, s) : json_null());
+    return json_pack("{s:o,s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->factors ? factors_json(a->factors) : json_null(), "smooth",
+                     a->smooth ? smooth_json(a->smooth, s) : json_null(), "pdf", a->total ? total_json(a->total) : json_null());
 }
 
 /* ------------------------------------------------------------------ write */
 
-enum { PEAKS, AMOUNTS, SPECTRA, SMOOTH, TABLES };
-static const char *const table_names[TABLES] = { "peaks", "components", "spectra", "smooth" };
+enum { PEAKS, AMOUNTS, SPECTRA, SMOOTH, TOTAL, TOTAL_COURSE, TABLES };
+static const char *const table_names[TABLES] = { "peaks", "components", "spectra", "smooth", "pdf", "pdf-course" };
 
 static bool has_table(const bragg_analysis *a, int which)
 {
-    return which == PEAKS ? a->tracks != NULL : which == SMOOTH ? a->smooth != NULL : a->factors != NULL;
+    const void *const of[TABLES] = { a->tracks, a->factors, a->factors, a->smooth, a->total, a->total };
+    return of[which] != NULL;
 }
 
 static size_t frames_of(const bragg_analysis *a, const bragg_series *s)
@@ -275,8 +315,12 @@ static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, 
         put_amounts(to, a->factors, s, frames_of(a, s));
     else if (which == SPECTRA)
         put_spectra(to, a->factors);
-    else
+    else if (which == SMOOTH)
         put_smooth(to, a->smooth, s);
+    else if (which == TOTAL)
+        put_total(to, a->total);
+    else
+        put_total_course(to, a->total, s);
 }
 
 bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s, const char *folder, bool force, bragg_error *err)
@@ -375,10 +419,23 @@ static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
         fprintf(to, "%zu more peaks come and go more often, or overlap: see analysis.json\n", untold);
 }
 
+static void tell_total(FILE *to, const bragg_total *t)
+{
+    double most = 0;
+    size_t at = 0;
+    for (size_t r = 0; r < t->rows; r++)
+        if (t->change[0][r] > most)
+            most = t->change[0][r], at = r;
+    fprintf(to, "G(r): Q %.4g to %.4g /angstrom, %.4g x background; at most %.1f %% of it has changed, in frame %.9g\n", t->used.qmin_invang, t->used.qmax_invang,
+            t->used.background_scale, 100 * most, frame_of((double)at, t->frames));
+}
+
 void bragg_analysis_tell(const bragg_analysis *a, const bragg_series *s, FILE *to)
 {
     if (a->tracks)
         tell_tracks(to, a->tracks, s);
     if (a->factors)
         fprintf(to, "without a model: %zu singular values above noise, %zu component%s by evidence\n", a->factors->rank, a->factors->n, a->factors->n == 1 ? "" : "s");
+    if (a->total)
+        tell_total(to, a->total);
 }

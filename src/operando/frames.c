@@ -368,13 +368,10 @@ bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **
     }
     if (st < 0)
         return st;
-    st = f->raw ? integrate(f, k, out, exposure_s, err) : bragg_pattern_read(f->item[k].file, f->item[k].index, out, err);
-    if (st >= 0 && !f->raw && f->x->pattern->has_unit && (*out)->axis != f->x->pattern->unit) {
-        double factor = bragg_axis_factor(f->x->pattern->unit) / bragg_axis_factor((*out)->axis);
-        for (size_t i = 0; i < (*out)->n; i++)
-            (*out)->x[i] *= factor;
-        (*out)->axis = f->x->pattern->unit;
-    }
+    const bragg_frame_item *item = &f->item[k];
+    st = f->raw                      ? integrate(f, k, out, exposure_s, err)
+         : f->x->pattern->has_unit ? bragg_pattern_read_as(item->file, item->index, f->x->pattern->unit, out, err)
+                                     : bragg_pattern_read(item->file, item->index, out, err);
     if (st >= 0 && !f->raw && isfinite((*out)->counting_s))
         *exposure_s = (*out)->counting_s; /* of a point of a step scan, or of all at once: see bragg_join_times */
     return st;

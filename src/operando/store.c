@@ -107,6 +107,13 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
     (void)names, (void)tables, (void)n, (void)json;
 }
 
+bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_total **out, bragg_error *err)
+{
+    *out = NULL;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", store);
+    (void)arena;
+}
+
 #else
 
 #include "base/hdf5_put.h"
@@ -1103,6 +1110,64 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
         unlink(new);
     free(new);
     return st;
+}
+
+/* A table of /analysis with as many columns as it must have; NULL when it is not there. */
+static double *get_table(hid_t file, const char *path, size_t columns, size_t *rows)
+{
+    size_t n = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 && H5Lexists(file, path, H5P_DEFAULT) > 0 ? extent(file, path, 0) : 0;
+    double *v = n && extent(file, path, 1) == columns && n < SIZE_MAX / sizeof *v / columns ? malloc(n * columns * sizeof *v) : NULL;
+    if (v && !get_set(file, path, H5T_NATIVE_DOUBLE, n * columns, v)) {
+        free(v);
+        v = NULL;
+    }
+    *rows = n;
+    return v;
+}
+
+/* As analyse.c has written them: r, and G and esd of each row; the course, a row each. */
+static bragg_status read_total(hid_t file, bragg_arena *arena, bragg_total **out, bragg_error *err)
+{
+    enum { COURSE = 8, CHANGED = 4 };
+    size_t rows = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 ? extent(file, "/analysis/pdf-course", 0) : 0, n, same;
+    if (!rows || rows > SIZE_MAX / 64)
+        return BRAGG_OK;
+    double *gr = get_table(file, "/analysis/pdf", 1 + 2 * rows, &n), *course = get_table(file, "/analysis/pdf-course", COURSE, &same);
+    bragg_total *t = bragg_arena_alloc(arena, 1, sizeof *t);
+    double *room = gr && course ? bragg_arena_alloc(arena, n * (1 + 2 * rows) + 4 * rows + 1, sizeof *room) : NULL;
+    bragg_status st = !gr || !course ? bragg_fail(err, BRAGG_EDATA, "/analysis/pdf: not what was written there") : t && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for G(r)");
+    if (st == BRAGG_OK) {
+        *t = (bragg_total){ .n = n, .rows = rows, .frames = (size_t)lround(2 * course[0]) + 1, .r_ang = room, .gr = room + n, .gr_sigma = room + n + n * rows,
+                            .slope_expected = NAN, .used = BRAGG_PDF_OPTIONS_INIT };
+        for (size_t i = 0; i < n; i++) {
+            const double *line = gr + i * (1 + 2 * rows);
+            t->r_ang[i] = line[0];
+            for (size_t r = 0; r < rows; r++)
+                t->gr[r * n + i] = line[1 + 2 * r], t->gr_sigma[r * n + i] = line[2 + 2 * r];
+        }
+        double *at = t->gr_sigma + n * rows;
+        for (int k = 0; k < 4; k++, at += rows) {
+            *(k < 2 ? &t->change[k] : &t->slope[k - 2]) = at;
+            for (size_t r = 0; r < rows; r++)
+                at[r] = course[r * COURSE + CHANGED + (size_t)k];
+        }
+        *out = t;
+    }
+    free(gr);
+    free(course);
+    return st;
+}
+
+bragg_status bragg_store_total(const char *path, bragg_arena *arena, bragg_total **out, bragg_error *err)
+{
+    *out = NULL;
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    bragg_status st = file < 0 ? bragg_fail(err, BRAGG_EDATA, "'%s': cannot be opened as HDF5", path) : read_total(file, arena, out, err);
+    if (file >= 0)
+        H5Fclose(file);
+    st = bragg_hdf5_end_whole(turn, st, path, err);
+    return st < 0 ? bragg_context(err, st, "'%s'", path) : st;
 }
 
 /* --------------------------------------------------- one at a time */

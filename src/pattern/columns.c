@@ -308,7 +308,7 @@ bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *e
     bragg_status st = refuse_gr(src, err);
     while (st == BRAGG_OK && lines_next(&l))
         st = read_line(&c, &l, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK && !src->unit_known)
         st = check_angles(&c, err);
     if (st == BRAGG_OK)
         st = to_pattern(&c, out, err);

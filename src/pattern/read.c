@@ -192,7 +192,7 @@ static bragg_status read_archived(const bragg_zip *z, pattern_list *list, bragg_
     bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st < 0)
         return st;
-    source member = { bytes, size, name, extension };
+    source member = { bytes, size, name, extension, false };
     const pattern_reader *reader = reader_for(&member);
     const char *text = (const char *)bytes;
     bool structure = !strcmp(reader->name, "pdcif") && !find_text(text, size, "_pd_meas_") &&
@@ -220,7 +220,7 @@ static void list_free(pattern_list *list)
 }
 
 /* All patterns of a file, and the reader; list is empty after a failure. */
-static bragg_status read_list(const char *path, pattern_list *list, const pattern_reader **reader, bragg_error *err)
+static bragg_status read_list(const char *path, bool unit_known, pattern_list *list, const pattern_reader **reader, bragg_error *err)
 {
     unsigned char *bytes;
     size_t size;
@@ -238,7 +238,7 @@ static bragg_status read_list(const char *path, pattern_list *list, const patter
     }
     bragg_status st = load(path, &bytes, &size, err);
     if (st == BRAGG_OK) {
-        source src = { bytes, size, path, extension };
+        source src = { bytes, size, path, extension, unit_known };
         *reader = reader_for(&src);
         st = size ? (*reader)->read(&src, list, err) : bragg_fail(err, BRAGG_EDATA, "the file is empty");
         if (st == BRAGG_OK && !list->n)
@@ -258,7 +258,7 @@ bragg_status bragg_pattern_read_all(const char *path, bragg_pattern ***out, size
     const pattern_reader *reader;
     *out = NULL;
     *n = 0;
-    bragg_status st = read_list(path, &list, &reader, err);
+    bragg_status st = read_list(path, false, &list, &reader, err);
     if (st < 0)
         return st;
     *out = list.at;
@@ -273,12 +273,12 @@ void bragg_patterns_free(bragg_pattern **patterns, size_t n)
     free(patterns);
 }
 
-bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err)
+static bragg_status read_one(const char *path, size_t index, bool unit_known, bragg_pattern **out, bragg_error *err)
 {
     pattern_list list;
     const pattern_reader *reader;
     *out = NULL;
-    bragg_status st = read_list(path, &list, &reader, err);
+    bragg_status st = read_list(path, unit_known, &list, &reader, err);
     if (st < 0)
         return st;
     if (index < list.n && list.at[index]->n) {
@@ -294,6 +294,22 @@ bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **
     return st;
 }
 
+bragg_status bragg_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err)
+{
+    return read_one(path, index, false, out, err);
+}
+
+bragg_status bragg_pattern_read_as(const char *path, size_t index, bragg_axis unit, bragg_pattern **out, bragg_error *err)
+{
+    bragg_status st = read_one(path, index, true, out, err);
+    double factor = st == BRAGG_OK ? bragg_axis_factor(unit) / bragg_axis_factor((*out)->axis) : 1;
+    for (size_t i = 0; st == BRAGG_OK && (*out)->axis != unit && i < (*out)->n; i++)
+        (*out)->x[i] *= factor;
+    if (st == BRAGG_OK)
+        (*out)->axis = unit;
+    return st;
+}
+
 bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, bragg_error *err)
 {
     unsigned char *bytes;
@@ -304,7 +320,7 @@ bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, brag
         free(bytes);
         return st;
     }
-    st = columns_read(&(source){ bytes, size, path, "" }, out, err);
+    st = columns_read(&(source){ .bytes = bytes, .size = size, .path = path, .extension = "" }, out, err);
     if (st == BRAGG_OK) {
         pattern_upwards(*out);
         st = bragg_pattern_check(*out, err);
@@ -323,7 +339,7 @@ bragg_status bragg_pattern_count(const char *path, size_t *n, bragg_error *err)
     pattern_list list;
     const pattern_reader *reader;
     *n = 0;
-    bragg_status st = read_list(path, &list, &reader, err);
+    bragg_status st = read_list(path, true, &list, &reader, err);
     *n = list.n;
     list_free(&list);
     return st;
@@ -341,7 +357,7 @@ bragg_status bragg_pattern_format(const char *path, const char **name, bragg_err
     }
     bragg_status st = load(path, &bytes, &size, err);
     if (st == BRAGG_OK)
-        *name = reader_for(&(source){ bytes, size, path, extension })->name;
+        *name = reader_for(&(source){ .bytes = bytes, .size = size, .path = path, .extension = extension })->name;
     free(bytes);
     return st;
 }

@@ -65,6 +65,7 @@ typedef struct source {
     size_t size;
     const char *path;
     const char *extension;   /* behind the last dot, lower case, "" when there is none */
+    bool unit_known;         /* by the caller: what looks like 2theta may be something else */
 } source;
 
 /* The patterns of a file, in its order. */

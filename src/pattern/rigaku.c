@@ -218,7 +218,7 @@ static bragg_status read_profile(const bragg_zip *z, profile *f, bragg_error *er
     bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st < 0)
         return st;
-    source text = { bytes, size, "", "" };
+    source text = { .bytes = bytes, .size = size, .path = "", .extension = "" };
     lines l = lines_of(&text);
     if (size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3))
         l.next += 3;

@@ -125,7 +125,7 @@ static bragg_status choose_window(chart *c, bragg_fig *fig, bragg_error *err)
     if (c->first == c->last)
         return bragg_fail(err, BRAGG_EINVAL, "map: expected points in the range shown, found none");
     for (size_t i = 0; i < m->n; i++)
-        c->x[i] = m->x[i] / bragg_axis_factor(m->axis);
+        c->x[i] = c->o->abscissa ? m->x[i] : m->x[i] / bragg_axis_factor(m->axis);
     return BRAGG_OK;
 }
 
@@ -181,6 +181,8 @@ static void lay_out(chart *c, bragg_fig *fig)
     side = fmin(side, 0.4 * (right - left));
     double strip = c->n_names ? (double)c->n_names * 2.2 * em + 1.2 * em : 0;
     *x = bragg_fig_abscissa_axis(c->map->axis);
+    if (c->o->abscissa)
+        x->label = c->o->abscissa, x->unit = NULL;
     x->min = c->x[c->first], x->max = c->x[c->last - 1];
     if (x->min == x->max)
         bragg_fig_pad(x, 0, 0);
@@ -398,9 +400,14 @@ static bragg_status write_map(const chart *c, bragg_fig *fig, bragg_error *err)
     double *room = bragg_fig_doubles(fig, m->n);
     if (st < 0 || !room)
         return st < 0 ? st : bragg_fig_nomem(err);
-    fprintf(f, "%s/%s,", ordinate(c), bragg_axis_name(m->axis));
-    for (size_t i = 0; i < m->n; i++)
-        bragg_fig_abscissa(f, m->x[i], m->axis, i + 1 < m->n ? "," : "\n");
+    fprintf(f, "%s/%s,", ordinate(c), c->o->abscissa ? "abscissa" : bragg_axis_name(m->axis));
+    for (size_t i = 0; i < m->n; i++) {
+        const char *end = i + 1 < m->n ? "," : "\n";
+        if (c->o->abscissa)
+            bragg_fig_number(f, m->x[i], end);
+        else
+            bragg_fig_abscissa(f, m->x[i], m->axis, end);
+    }
     for (size_t k = 0; k < m->frames; k++) {
         const double *row = frame_of(m, k, room);
         bragg_fig_number(f, m->time_s[k], ",");

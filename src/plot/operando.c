@@ -132,15 +132,43 @@ static const char *name_of(book *b, const char *stem, const char *kind)
 /* SVG for print, PNG to look at; the numbers once. */
 static const char *const kinds[] = { "svg", "png" };
 
-static double *row_times(book *b)
+/* In the middle of the frames of each row. */
+static double *row_times(book *b, size_t rows, size_t frames)
 {
-    const bragg_store_curves *c = b->c;
-    double *time = doubles(b, c->rows);
-    for (size_t k = 0; time && k < c->rows; k++) {
-        size_t last = (k + 1) * c->frames < b->s->n ? (k + 1) * c->frames - 1 : b->s->n - 1;
-        time[k] = (b->axis.map_s[k * c->frames] + b->axis.map_s[last]) / 2;
+    double *time = doubles(b, rows);
+    for (size_t k = 0; time && k < rows; k++) {
+        size_t last = (k + 1) * frames < b->s->n ? (k + 1) * frames - 1 : b->s->n - 1;
+        time[k] = (b->axis.map_s[k * frames] + b->axis.map_s[last]) / 2;
     }
     return time;
+}
+
+static bragg_status draw_map(book *b, const bragg_plot_map *map, bragg_plot_contour_options *o, const char *stem, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    o->page.width_mm = 170;
+    o->page.title = b->s->title;
+    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
+        o->page.force = b->force || k;
+        st = bragg_plot_contour(map, o, name_of(b, stem, kinds[k]), err);
+    }
+    return st;
+}
+
+/* The log, the phases and the cycles beside a map over time. */
+static void put_beside(book *b, bragg_plot_curve curves[2], bragg_plot_map *map)
+{
+    bragg_plot_span *spans;
+    double *marks;
+    curves[0] = log_curve(b, false);
+    map->n_curves = curves[0].n > 0;
+    curves[map->n_curves] = log_curve(b, true);
+    map->n_curves += curves[map->n_curves].n > 0;
+    map->curves = curves;
+    map->n_spans = phase_spans(b, &spans);
+    map->spans = spans;
+    map->n_marks = cycle_marks(b, b->axis.map_s, &marks);
+    map->marks_s = marks;
 }
 
 /* What a map shows: rows of the curves, of which some may be left out. */
@@ -166,32 +194,53 @@ static const double *shown_frame(const void *payload, size_t frame, double *room
 static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, bool difference, bragg_error *err)
 {
     const bragg_store_curves *c = b->c;
-    size_t n = c->rows;
-    double *time = row_times(b);
+    double *time = row_times(b, c->rows, c->frames);
     shown z = { c, NULL, difference ? doubles(b, c->n) : NULL };
     if (!time || (difference && !z.calculated))
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", n);
-    bragg_plot_curve curves[2] = { log_curve(b, false) };
-    size_t n_curves = curves[0].n > 0;
-    curves[n_curves] = log_curve(b, true);
-    n_curves += curves[n_curves].n > 0;
-    bragg_plot_span *spans;
-    double *marks;
-    size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, b->axis.map_s, &marks);
-    bragg_plot_map map = { c->n, n, c->x_rad, time, NULL, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks, shown_frame, &z };
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", c->rows);
+    bragg_plot_curve curves[2];
+    bragg_plot_map map = { .n = c->n, .frames = c->rows, .x = c->x_rad, .time_s = time, .axis = BRAGG_AXIS_TTH, .wavelength_ang = NAN, .frame = shown_frame, .payload = &z };
+    put_beside(b, curves, &map);
     bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
-    o.page.width_mm = 170;
-    o.page.title = b->s->title;
     o.scale = scale;
     o.by_frame = b->axis.by_frame;
     o.diverging = difference;
     o.z_label = difference ? "Observed \xe2\x88\x92 calculated" : NULL;
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
-        o.page.force = b->force || k;
-        st = bragg_plot_contour(&map, &o, name_of(b, stem, kinds[k]), err);
-    }
-    return st;
+    return draw_map(b, &map, &o, stem, err);
+}
+
+/* ------------------------------------------------------- total scattering */
+
+static const double *changed_row(const void *payload, size_t row, double *room)
+{
+    const bragg_total *t = payload;
+    size_t first = 0;
+    while (!isfinite(t->change[0][first]))
+        first++;
+    for (size_t i = 0; i < t->n; i++)
+        room[i] = t->gr[row * t->n + i] - t->change[1][row] * t->gr[first * t->n + i];
+    return room;
+}
+
+static bragg_status plot_total(book *b, const bragg_total *t, bool change, bragg_error *err)
+{
+    double *time = row_times(b, t->rows, t->frames);
+    if (!time)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu rows", t->rows);
+    bragg_plot_curve curves[2];
+    bragg_plot_map map = { .n = t->n, .frames = t->rows, .x = t->r_ang, .time_s = time, .wavelength_ang = NAN };
+    if (change)
+        map.frame = changed_row, map.payload = t;
+    else
+        map.intensity = t->gr;
+    put_beside(b, curves, &map);
+    bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
+    o.scale = BRAGG_PLOT_LINEAR;
+    o.by_frame = b->axis.by_frame;
+    o.diverging = true;
+    o.abscissa = "<i>r</i> (\xc3\x85)";
+    o.z_label = change ? "Change of <i>G</i>(<i>r</i>) (\xc3\x85<sup>\xe2\x88\x92""2</sup>)" : "<i>G</i>(<i>r</i>) (\xc3\x85<sup>\xe2\x88\x92""2</sup>)";
+    return draw_map(b, &map, &o, change ? "map-pdf-change" : "map-pdf", err);
 }
 
 /* -------------------------------------------------------------- capacity
@@ -280,7 +329,7 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
     passed p;
     if (!charge_passed(b, &p))
         return BRAGG_OK;
-    double *time = row_times(b), *q = doubles(b, c->rows), *marks;
+    double *time = row_times(b, c->rows, c->frames), *q = doubles(b, c->rows), *marks;
     size_t *row = bragg_arena_alloc(b->arena, c->rows + 1, sizeof *row);
     if (!time || !q || !row)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", c->rows);
@@ -299,15 +348,8 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
         marks[k] = column_at(&p, p.q, marks[k]);
     bragg_plot_map map = { c->n, n, c->x_rad, q, NULL, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks, shown_frame, &z };
     bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
-    o.page.width_mm = 170;
-    o.page.title = b->s->title;
     o.ordinate = p.label;
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < 2 && n > 3 && st == BRAGG_OK; k++) {
-        o.page.force = b->force || k;
-        st = bragg_plot_contour(&map, &o, name_of(b, "map-capacity", kinds[k]), err);
-    }
-    return st;
+    return n > 3 ? draw_map(b, &map, &o, "map-capacity", err) : BRAGG_OK;
 }
 
 /* --------------------------------------------------------------- courses */
@@ -569,6 +611,18 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
         st = plot_params(&b, cells, 1, "cells", err);
     if (st == BRAGG_OK && s->n > 1)
         st = plot_params(&b, widths, 2, "widths", err);
+    bragg_arena_free(b.arena);
+    return st;
+}
+
+bragg_status bragg_plot_total(const bragg_total *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
+{
+    book b = { s, NULL, folder, force, bragg_arena_new(), { NULL, NULL, NULL, false } };
+    bragg_status st = b.arena ? bragg_report_choose_axis(s, b.arena, &b.axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for figures");
+    if (st == BRAGG_OK && t->rows > 1)
+        st = plot_total(&b, t, false, err);
+    if (st == BRAGG_OK && t->rows > 1)
+        st = plot_total(&b, t, true, err);
     bragg_arena_free(b.arena);
     return st;
 }

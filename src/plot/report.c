@@ -401,6 +401,8 @@ static const bragg_page_figure figures[] = {
     { "difference", "png", "Observed minus calculated." },
     { "map-linear", "png", "The map on a linear scale." },
     { "map-log", "png", "The map on a logarithmic scale." },
+    { "map-pdf", "png", "Pair distribution function over the run." },
+    { "map-pdf-change", "png", "What of it differs from the first, scaled." },
 };
 
 static void remove_folder(const char *folder)
@@ -460,7 +462,7 @@ static bragg_status write_page(const bragg_series *s, const bragg_store_curves *
     return st;
 }
 
-bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const char *path, bool force, bragg_error *err)
+bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const bragg_total *total, const char *path, bool force, bragg_error *err)
 {
     const char *base = getenv("TMPDIR");
     char folder[4096];
@@ -470,6 +472,8 @@ bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *
     if (!mkdtemp(folder))
         return bragg_fail(err, BRAGG_EIO, "'%s': %s", folder, strerror(errno));
     bragg_status st = bragg_plot_operando(s, c, folder, true, err);
+    if (st == BRAGG_OK && total)
+        st = bragg_plot_total(total, s, folder, true, err);
     if (st == BRAGG_OK)
         st = write_page(s, c, folder, path, force, err);
     remove_folder(folder);

@@ -215,13 +215,14 @@ static bool absolute_spectra(bragg_arena *arena, bragg_yaml *root)
 static bool make_absolute(bragg_arena *arena, bragg_yaml *root)
 {
     static const char *const refine[] = { "instrument", "start", NULL }, *const container[] = { "container", NULL };
-    static const char *const detector[] = { "poni", "dark", "flat", NULL }, *const log[] = { "file", NULL }, *const output[] = { "directory", NULL };
+    static const char *const detector[] = { "poni", "dark", "flat", NULL }, *const log[] = { "file", NULL }, *const output[] = { "directory", NULL },
+                             *const pdf[] = { "background", NULL };
     bragg_yaml *phases = at(root, "phases"), *fit = at(root, "refine");
     bragg_yaml *plate = at(root, "detector");
     bool room = absolute_patterns(arena, at(root, "data")) && absolute_spectra(arena, root) && absolute(arena, fit, refine) &&
                 absolute(arena, at(fit, "background"), container) && absolute(arena, plate, detector) &&
                 absolute_mask(arena, at(plate, "mask")) &&
-                absolute(arena, at(root, "log"), log) && absolute(arena, at(root, "output"), output);
+                absolute(arena, at(root, "log"), log) && absolute(arena, at(root, "pdf"), pdf) && absolute(arena, at(root, "output"), output);
     for (bragg_yaml *c = phases ? phases->child : NULL; c && room; c = c->next)
         room = absolute_phase(arena, c);
     return room;

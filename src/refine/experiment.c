@@ -75,7 +75,7 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
 
 bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bragg_error *err)
 {
-    static const char *const keys[] = { "title", "radiation", "detector", "data", "log", "phases", "refine", "sequence", "analysis", "output" };
+    static const char *const keys[] = { "title", "radiation", "detector", "data", "log", "phases", "refine", "sequence", "analysis", "pdf", "output" };
     bragg_arena *arena = bragg_arena_new();
     bragg_experiment *x = arena ? bragg_arena_alloc(arena, 1, sizeof *x) : NULL;
     *out = NULL;
@@ -476,14 +476,7 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
 
 bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err)
 {
-    bragg_status st = bragg_pattern_read(from->file, 0, out, err);
-    if (st < 0 || !from->has_unit || (*out)->axis == from->unit)
-        return st;
-    double factor = bragg_axis_factor(from->unit) / bragg_axis_factor((*out)->axis);
-    for (size_t i = 0; i < (*out)->n; i++)
-        (*out)->x[i] *= factor; /* the file's numbers, in the unit they are said to have */
-    (*out)->axis = from->unit;
-    return st;
+    return from->has_unit ? bragg_pattern_read_as(from->file, 0, from->unit, out, err) : bragg_pattern_read(from->file, 0, out, err);
 }
 
 bragg_status bragg_experiment_load(const bragg_experiment *x, bragg_model **out, bragg_error *err)
