@@ -765,8 +765,9 @@ static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s
         return st;
     *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     const char **name, **unit, **phase;
-    bool good = *file >= 0 && read_names(*file, "/series/parameters", arena, &name, &s->n_params) && read_names(*file, "/series/units", arena, &unit, &s->n_params) &&
-                read_names(*file, "/series/phases", arena, &phase, &s->n_phases);
+    size_t n_units = 0;
+    bool good = *file >= 0 && read_names(*file, "/series/parameters", arena, &name, &s->n_params) && read_names(*file, "/series/units", arena, &unit, &n_units) &&
+                n_units == s->n_params && read_names(*file, "/series/phases", arena, &phase, &s->n_phases);
     s->columns = extent(*file, part_names[TABLE], 1);
     s->points = extent(*file, part_names[OBSERVED], 1);
     if (good) {
