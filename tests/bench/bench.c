@@ -50,16 +50,26 @@ void bench_row(FILE *to, const char *name, double value, const char *unit, const
 
 /* ------------------------------------------------------------ integrate */
 
-enum { FRAMES = 32, BINS = 2000 };
+/* Frames of a night do not live in a cache: as many as fill four times the last one, and
+ * the copies the same. */
+enum { LEAST_FRAMES = 32, MOST_FRAMES = 1024, BINS = 2000 };
 typedef struct stack {
     bragg_geometry g;
     bragg_plan_options o;
     bragg_plan *plan;
-    bragg_frame *frame[FRAMES];
+    size_t n;
+    bragg_frame *frame[MOST_FRAMES];
     double *out;
     char *copy;
-    size_t bytes;
+    size_t bytes, n_copies;
 } stack;
+
+static size_t frames_beyond_caches(size_t bytes)
+{
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    size_t n = (4 * (size_t)(cache > 0 ? cache : 64 << 20) / bytes + 15) / 16 * 16;
+    return n < LEAST_FRAMES ? LEAST_FRAMES : n > MOST_FRAMES ? MOST_FRAMES : n;
+}
 
 static void build(void *payload)
 {
@@ -72,46 +82,48 @@ static void build(void *payload)
 static void integrate(void *payload)
 {
     stack *s = payload;
-    if (bragg_plan_integrate_frames(s->plan, (const bragg_frame *const *)s->frame, FRAMES, NULL, s->out, s->out + FRAMES * BINS, NULL, NULL) < 0)
+    if (bragg_plan_integrate_frames(s->plan, (const bragg_frame *const *)s->frame, s->n, NULL, s->out, s->out + s->n * BINS, NULL, NULL) < 0)
         exit(1);
 }
 
 static void integrate_singly(void *payload)
 {
     stack *s = payload;
-    for (int k = 0; k < FRAMES; k++)
+    for (size_t k = 0; k < s->n; k++)
         if (bragg_plan_integrate_frames(s->plan, (const bragg_frame *const *)&s->frame[k], 1, NULL, s->out, s->out + BINS, NULL, NULL) < 0)
             exit(1);
 }
 
-/* Each byte read once and written once, by as many threads as integrate. */
+/* Each byte read once and written once, from memory to memory. */
 static bragg_status copy_frames(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const stack *s = payload;
     for (size_t k = first; k < last; k++)
-        memcpy(s->copy + k % 4 * s->bytes, s->frame[k]->data, s->bytes);
+        memcpy(s->copy + k % s->n_copies * s->bytes, s->frame[k]->data, s->bytes);
     return BRAGG_OK;
     (void)err;
 }
 
 static void copy(void *payload)
 {
-    copy_frames(payload, 0, FRAMES, NULL);
+    copy_frames(payload, 0, ((const stack *)payload)->n, NULL);
 }
 
 static void copy_threads(void *payload)
 {
-    bragg_parallel_for(FRAMES, 1, copy_frames, payload, NULL);
+    bragg_parallel_for(((const stack *)payload)->n, 1, copy_frames, payload, NULL);
 }
 
-static void fill(stack *s, bragg_pixel type)
+/* n frames; 0: as many as no cache holds. */
+static void fill(stack *s, bragg_pixel type, size_t n)
 {
     s->bytes = bragg_pixel_size(type) * s->g.rows * s->g.columns;
-    for (int k = 0; k < FRAMES; k++) {
+    s->n = n ? n : frames_beyond_caches(s->bytes);
+    for (size_t k = 0; k < s->n; k++) {
         if (bragg_frame_new(s->g.columns, s->g.rows, type, &s->frame[k], NULL) < 0)
             exit(1);
         for (size_t i = 0; i < s->g.rows * s->g.columns; i++) {
-            uint32_t v = (uint32_t)((i * 2654435761u + (size_t)k * 977) >> 22 & 1023);
+            uint32_t v = (uint32_t)((i * 2654435761u + k * 977) >> 22 & 1023);
             if (type == BRAGG_U16)
                 ((uint16_t *)s->frame[k]->data)[i] = (uint16_t)v;
             else
@@ -166,26 +178,27 @@ static void bench_integrate(FILE *to)
             s.g = (bragg_geometry){ 0.21, 0.087, 0.080, -0.018, 0.004, 0, 172e-6, 172e-6, cases[c].rows, cases[c].columns, 0.4066, 3, "" };
             s.o.polarization = 0.99;
             s.o.n_bins = BINS;
-            fill(&s, types[t]);
-            s.copy = calloc(4, s.bytes);
-            s.out = malloc(2 * FRAMES * BINS * sizeof *s.out);
+            fill(&s, types[t], 0);
+            s.n_copies = frames_beyond_caches(s.bytes);
+            s.copy = calloc(s.n_copies, s.bytes);
+            s.out = malloc(2 * s.n * BINS * sizeof *s.out);
             snprintf(stem, sizeof stem, "integrate.%s.full%s%s", cases[c].size, t ? "." : "", t ? bragg_pixel_name(types[t]) : "");
             double plan = median(build, &s), run, single, streaming = ratio_of(integrate, copy, &s, &run), both = ratio_of(integrate, copy_threads, &s, &run);
             double alone = ratio_of(integrate_singly, copy, &s, &single);
             if (!t) {
                 double frames = cases[c].pyfai_frames, seconds = cases[c].pyfai_plan;
                 const char *peer = ask_pyfai(cases[c].rows, cases[c].columns, bragg_pixel_name(types[t]), &frames, &seconds);
-                bench_row(to, stem, FRAMES / run, "frames/s", peer, FRAMES / run / frames);
+                bench_row(to, stem, (double)s.n / run, "frames/s", peer, (double)s.n / run / frames);
                 snprintf(name, sizeof name, "%s.plan", stem);
                 bench_row(to, name, plan, "s", peer, seconds / plan);
             }
             snprintf(name, sizeof name, "%s.streaming", stem);
-            bench_row(to, name, FRAMES / run, "frames/s", "memory copy by one thread, this run", streaming);
+            bench_row(to, name, (double)s.n / run, "frames/s", "memory copy by one thread, this run", streaming);
             snprintf(name, sizeof name, "%s.streaming_threads", stem);
-            bench_row(to, name, FRAMES / run, "frames/s", "memory copy by all threads, this run", both);
+            bench_row(to, name, (double)s.n / run, "frames/s", "memory copy by all threads, this run", both);
             snprintf(name, sizeof name, "%s.singly", stem);
-            bench_row(to, name, FRAMES / single, "frames/s", "memory copy by one thread, this run", alone);
-            for (int k = 0; k < FRAMES; k++)
+            bench_row(to, name, (double)s.n / single, "frames/s", "memory copy by one thread, this run", alone);
+            for (size_t k = 0; k < s.n; k++)
                 bragg_frame_free(s.frame[k]);
             bragg_plan_free(s.plan);
             free(s.copy);
@@ -219,7 +232,7 @@ static double child_seconds(void)
 static void bench_cold(FILE *to)
 {
     stack s = { .g = { 0.21, 0.087, 0.080, -0.018, 0.004, 0, 172e-6, 172e-6, 1043, 981, 0.4066, 3, "" } };
-    fill(&s, BRAGG_I32);
+    fill(&s, BRAGG_I32, 1);
     if (bragg_geometry_write_poni(&s.g, cold_poni, true, NULL) < 0 || bragg_frame_write_tiff(s.frame[0], cold_frame, true, NULL) < 0)
         exit(1);
     static const struct { const char *name; char more[40]; } cases[] = { { "integrate.1M.cold", "" }, { "integrate.1M.cold.saved", "--plans bench-plans" } };
@@ -234,7 +247,7 @@ static void bench_cold(FILE *to)
     }
     if (system("rm -f bench-plans/*.plan && rmdir bench-plans"))
         fprintf(stderr, "bench-plans: not removed\n");
-    for (int k = 0; k < FRAMES; k++)
+    for (size_t k = 0; k < s.n; k++)
         bragg_frame_free(s.frame[k]);
     remove(cold_poni);
     remove(cold_frame);
