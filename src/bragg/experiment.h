@@ -38,6 +38,7 @@ typedef struct bragg_experiment_pattern {
     bragg_instrument instrument;     /**< silent without one */
     const char *container;           /**< file of an empty one; may be NULL */
     const bragg_yaml *refine;        /**< its own list of parameters; may be NULL */
+    bragg_pattern *asked;            /**< the file's, when its wavelength was asked for; NULL otherwise */
 } bragg_experiment_pattern;
 
 typedef struct bragg_experiment {

@@ -164,14 +164,18 @@ static bragg_status read_instrument(const loading *l, const bragg_yaml *node, ta
     return st;
 }
 
-/* Where neither experiment nor instrument names its lines, the pattern's file may. */
+/* Where neither experiment nor instrument names its lines, the pattern's file may: read once, for the model, too. */
 static void ask_file(const bragg_yaml *radiation, target *to)
 {
-    bragg_pattern *p = NULL;
     bragg_radiation *r = &to->instrument.radiation;
     if (!to->file || r->n_lines || bragg_yaml_get(radiation, "wavelength") || bragg_yaml_get(radiation, "anode") || bragg_yaml_get(radiation, "spectrum"))
         return;
-    if (bragg_pattern_read(to->file, 0, &p, NULL) == BRAGG_OK && p->wavelength_ang > 0) {
+    if (bragg_experiment_pattern_read(to, &to->asked, NULL) < 0) { /* whoever loads the model says why */
+        to->asked = NULL;
+        return;
+    }
+    const bragg_pattern *p = to->asked;
+    if (p->wavelength_ang > 0) {
         bool doublet = p->wavelength2_ang > 0 && p->ratio2 > 0;
         r->n_lines = doublet ? 2 : 1;
         r->wavelength_ang[0] = p->wavelength_ang;
@@ -179,7 +183,6 @@ static void ask_file(const bragg_yaml *radiation, target *to)
         r->ratio[0] = 1;
         r->ratio[1] = doublet ? p->ratio2 : 0;
     }
-    bragg_pattern_free(p);
 }
 
 /* What data says of all patterns and a pattern of itself. */

@@ -111,8 +111,11 @@ bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bra
 
 void bragg_experiment_free(bragg_experiment *x)
 {
-    if (x)
-        bragg_arena_free(x->arena);
+    if (!x)
+        return;
+    for (size_t k = 0; k < x->n_patterns; k++)
+        bragg_pattern_free(x->pattern[k].asked);
+    bragg_arena_free(x->arena);
 }
 
 /* ---------------------------------------------------------------- model */
@@ -481,19 +484,20 @@ bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from,
 
 bragg_status bragg_experiment_load(const bragg_experiment *x, bragg_model **out, bragg_error *err)
 {
-    bragg_pattern **p = calloc(x->n_patterns, sizeof *p);
+    bragg_pattern **p = calloc(2 * x->n_patterns, sizeof *p), **own = p ? p + x->n_patterns : NULL;
     bragg_status st = p ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for patterns");
     *out = NULL;
     for (size_t k = 0; k < x->n_patterns && st == BRAGG_OK; k++) {
         if (!x->pattern[k].file)
             st = bragg_fail(err, BRAGG_EDATA, "%s: data: expected a pattern, found none", x->root->file);
-        else
-            st = bragg_experiment_pattern_read(&x->pattern[k], &p[k], err);
+        else if (!x->pattern[k].asked)
+            st = bragg_experiment_pattern_read(&x->pattern[k], &own[k], err);
+        p[k] = x->pattern[k].asked ? x->pattern[k].asked : own[k];
     }
     if (st == BRAGG_OK)
         st = make_model(x, (const bragg_pattern *const *)p, true, out, err);
     for (size_t k = 0; p && k < x->n_patterns; k++)
-        bragg_pattern_free(p[k]);
+        bragg_pattern_free(own[k]);
     free(p);
     return st;
 }
