@@ -224,7 +224,7 @@ static bragg_status add_rows(model *m, bool free_all, size_t terms, bragg_error 
         st = add_row(m, name, 1, 0, INFINITY, true, &row, err);
         m->factor = k ? m->factor : row;
     }
-    double x = 0.15 * BRAGG_DEG;
+    double x = 0.4 * BRAGG_DEG;
     if (st == BRAGG_OK)
         st = add_row(m, "eta", m->s->eta, 0, 1, free_all && m->n_trials, &m->eta, err);
     if (st == BRAGG_OK)

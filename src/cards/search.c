@@ -34,10 +34,17 @@ typedef struct job {
     uint64_t must[CARDS_MASK_WORDS], may[CARDS_MASK_WORDS], not[CARDS_MASK_WORDS];
 } job;
 
+/* Where the phases found before tell that the sample stands beside the axis, so will the
+ * lines of the others. */
 static double bin_of(const scene *s, double x)
 {
-    return log(s->radiation.wavelength_ang[0] / (2 * sin(x / 2)) / CARDS_D_MIN) / shift_step;
+    double theta = (x - s->displacement * cos(x / 2)) / 2;
+    return log(s->radiation.wavelength_ang[0] / (2 * sin(theta)) / CARDS_D_MIN) / shift_step;
 }
+
+/* By so much may a card's intensities be off: that part of a known phase's peak is no line of
+ * another. */
+static const double misfit = 0.3;
 
 /* Tops of what is left above the noise, and how far from them a line may stand. */
 static void fill_seen(const scene *s, tables *t)
@@ -52,11 +59,13 @@ static void fill_seen(const scene *s, tables *t)
             else
                 high = m;
         }
-        double left = 0, all = 0;
+        double left = 0, all = 0, known = 0;
         for (size_t i = at > 2 ? at - 2 : 0; i < s->n && i <= at + 2; i++) {
             left = fmax(left, s->left[i]);
             all = fmax(all, s->net[i]);
+            known = fmax(known, s->known[i]);
         }
+        left -= misfit * known;
         if (p->alpha2 || !(all > 0) || left < 0.15 * all)
             continue;
         /* what a known phase leaves of its own peaks must not call its hundred relatives */

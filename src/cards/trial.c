@@ -197,8 +197,8 @@ static double position_of(const scene *s, const trial *t, size_t line)
     double u = t->ln_d[line];
     for (size_t c = 0; c < t->n_strains; c++)
         u += t->strain[c] * t->basis[line][c];
-    double sine = s->radiation.wavelength_ang[0] / (2 * exp(u));
-    return sine < 1 ? 2 * asin(sine) : NAN;
+    double sine = s->radiation.wavelength_ang[0] / (2 * exp(u)), theta = asin(sine);
+    return sine < 1 ? 2 * theta + s->displacement * cos(theta) : NAN; /* as phases found before have it */
 }
 
 static size_t index_of(const scene *s, double x)
