@@ -170,6 +170,9 @@ bragg_status bragg_model_restrain_atoms(bragg_model *model, const char *phase, c
                                         double sigma, bragg_error *err);
 /** After _build: the sum of rows of the table is known, as that of the occupancies of a site. */
 bragg_status bragg_model_restrain_sum(bragg_model *model, const size_t *rows, size_t n, double value, double sigma, bragg_error *err);
+/** After _build: values of single rows that are known to a sigma before the pattern is
+ *  looked at, in place of those of an earlier call; n 0: none. */
+bragg_status bragg_model_expect(bragg_model *model, const size_t *rows, const double *value, const double *sigma, size_t n, bragg_error *err);
 /** A phase was weighed in as this fraction of the sample: the others' fractions become
  *  absolute and what is missing is amorphous.  EDATA for a phase without mass. */
 bragg_status bragg_model_standard(bragg_model *model, const char *name, double weight_fraction, bragg_error *err);

@@ -33,6 +33,10 @@ struct seq_worker {
     int *kind;
     double *initial;         /* values of the experiment's start */
     double *home;            /* what phases that leave go back to */
+    double *known, *doubt;   /* what earlier frames have said, and by how much that may be wrong; NAN: nothing */
+    double *expected;        /* known, doubt as the row's fit had them */
+    size_t *expect_row;      /* of the table, those that the fit expects, with: */
+    double *expect_value, *expect_sigma;
     size_t *scale_of;        /* the phase's scale among the parameters; n_params when held */
     double *mass;            /* of a cell's content; NAN without atoms */
     int *level;
@@ -137,7 +141,7 @@ void bragg_seq_complete(seq_shape *s, size_t (*pair)[2])
             s->n_pairs++;
         }
     }
-    s->columns = seq_correlation(s) + s->n_pairs;
+    s->columns = seq_known(s, 2 * s->n_params);
 }
 
 static void describe(seq_worker *w, size_t k, const bragg_param *p)
@@ -201,12 +205,18 @@ static bragg_status lay_out(seq_worker *w, bragg_error *err)
     const char **name = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *name);
     w->row = bragg_arena_alloc(w->arena, 2 * wanted + 1, sizeof *w->row);
     w->kind = bragg_arena_alloc(w->arena, wanted + 1, sizeof *w->kind);
-    w->initial = bragg_arena_alloc(w->arena, 4 * wanted + 1, sizeof *w->initial);
-    if (!name || !w->row || !w->kind || !w->initial)
+    w->initial = bragg_arena_alloc(w->arena, 12 * wanted + 1, sizeof *w->initial);
+    w->expect_row = bragg_arena_alloc(w->arena, wanted + 1, sizeof *w->expect_row);
+    if (!name || !w->row || !w->kind || !w->initial || !w->expect_row)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu parameters", wanted);
     w->phase_of = w->row + wanted;
     w->saved = w->initial + wanted;
-    w->home = w->saved + 2 * wanted;
+    w->home = w->saved + 3 * wanted;
+    w->known = w->home + wanted;
+    w->doubt = w->known + wanted;
+    w->expected = w->doubt + wanted;
+    w->expect_value = w->expected + 2 * wanted;
+    w->expect_sigma = w->expect_value + wanted;
     for (size_t i = 0; i < w->shape.n_phases; i++)
         w->scale_of[i] = wanted;
     for (size_t k = 0; k < t->n; k++) {
@@ -275,6 +285,92 @@ static bragg_param *param(const seq_worker *w, size_t k) { return &bragg_model_p
 static bool has_scale(const seq_worker *w, size_t phase) { return w->scale_of[phase] < w->shape.n_params && isfinite(w->mass[phase]); }
 static bool may_go(const seq_worker *w, size_t phase) { return w->plan.appear && has_scale(w, phase); }
 
+/* -------------------------------------------------------------- memory
+ *
+ * A phase that is hardly seen does not tell its cell and the width of its lines, but the frames
+ * before have.  What they said, with the doubt that it has by now, is expected of the fit: so the
+ * weight of what is hardly seen is neither that of a wrong width nor more certain than the
+ * width is, and a phase that comes back is first looked for where it was.  Of each parameter
+ * a Kalman filter of one state (R. E. Kalman, J. Basic Eng. 82 (1960) 35) is kept. */
+
+static bool begins_with(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
+static bool is_width(const seq_worker *w, size_t k)
+{
+    const char *rest;
+    return bragg_seq_phase_of(&w->shape, w->shape.name[k], &rest) != SIZE_MAX && (begins_with(rest, "size") || begins_with(rest, "strain"));
+}
+
+static bool is_remembered(const seq_worker *w, size_t k)
+{
+    return w->phase_of[k] != SIZE_MAX && may_go(w, w->phase_of[k]) && (w->kind[k] == KIND_CELL || is_width(w, k));
+}
+
+/* The phase is too weak to tell it by itself. */
+static bool is_expected(const seq_worker *w, size_t k)
+{
+    size_t i = w->phase_of[k];
+    return i != SIZE_MAX && w->level[i] > 0 && w->kind[k] > w->level[i] && w->doubt[k] > 0;
+}
+
+/* How far it may wander in a frame: lattices by a ten thousandth, widths by a twentieth.
+ * Faster ones are those of phases that react, and are strong. */
+static double wanders(const seq_worker *w, size_t k, double value)
+{
+    return w->kind[k] == KIND_CELL ? 1e-4 * fabs(value) : 0.05 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
+}
+
+/* What a neighbour knows, so many frames later. */
+static void recall(const seq_worker *w, const double *row, size_t apart, size_t k, double *known, double *doubt)
+{
+    *known = row ? row[seq_known(&w->shape, k)] : NAN;
+    *doubt = row ? hypot(row[seq_doubt(&w->shape, k)], wanders(w, k, *known) * sqrt((double)apart)) : NAN;
+}
+
+static void remember_start(seq_worker *w, const seq_start *start)
+{
+    size_t n = w->shape.n_params;
+    for (size_t k = 0; k < n; k++) {
+        double known, doubt;
+        recall(w, start->from, start->from_apart, k, &w->known[k], &w->doubt[k]);
+        recall(w, start->hint, start->hint_apart, k, &known, &doubt);
+        if (doubt > 0 && !(w->doubt[k] <= doubt))
+            w->known[k] = known, w->doubt[k] = doubt;
+    }
+}
+
+static void forget(seq_worker *w)
+{
+    for (size_t k = 0; k < 2 * w->shape.n_params; k++)
+        w->known[k] = NAN;
+}
+
+/* A fit has told it well enough to be of use. */
+static bool is_told(const seq_worker *w, size_t k, double value, double esd)
+{
+    if (!(esd > 0) || !isfinite(esd))
+        return false;
+    return w->kind[k] == KIND_CELL ? esd < 2e-3 * fabs(value) : esd < 0.5 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
+}
+
+/* After the fit.  What the phase told by itself joins what was known, unless both disagree. */
+static void remember(seq_worker *w, double serial_factor)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        double value = param(w, k)->value, esd = param(w, k)->esd * serial_factor, known = w->known[k], doubt = w->doubt[k];
+        if (!is_remembered(w, k) || !param(w, k)->refine || !is_told(w, k, value, esd))
+            continue;
+        if (is_expected(w, k)) {
+            w->known[k] = value, w->doubt[k] = fmin(esd, doubt);
+        } else if (doubt > 0 && fabs(value - known) < 3 * hypot(doubt, esd)) {
+            double gain = doubt * doubt / (doubt * doubt + esd * esd);
+            w->known[k] += gain * (value - known), w->doubt[k] = doubt * sqrt(1 - gain);
+        } else {
+            w->known[k] = value, w->doubt[k] = esd;
+        }
+    }
+}
+
 /* Which parameters the next fit moves: those of phases that are there, as far as
  * the phases are strong. */
 static void apply_levels(seq_worker *w)
@@ -283,7 +379,7 @@ static void apply_levels(seq_worker *w)
         bragg_model_switch(w->m, i, w->level[i] > 0);
     for (size_t k = 0; k < w->shape.n_params; k++) {
         size_t i = w->phase_of[k];
-        param(w, k)->refine = i == SIZE_MAX || w->kind[k] <= w->level[i];
+        param(w, k)->refine = i == SIZE_MAX || w->kind[k] <= w->level[i] || is_expected(w, k);
         if (i != SIZE_MAX && !w->level[i] && w->kind[k] == KIND_SCALE)
             param(w, k)->value = 0;
         if (!param(w, k)->refine)
@@ -305,7 +401,8 @@ static void set_state(seq_worker *w, const double *from, const double *hint)
     for (size_t k = 0; k < s->n_params; k++) {
         size_t i = w->phase_of[k];
         bool new = hint && i != SIZE_MAX && !w->level[i] && hint[seq_phase(s, PHASE_LEVEL, i)] > 0 && w->kind[k] != KIND_SCALE;
-        set_value(w, k, (new ? hint : from)[seq_value(s, k)]);
+        bool known = i != SIZE_MAX && !w->level[i] && w->doubt[k] > 0;
+        set_value(w, k, known ? w->known[k] : (new ? hint : from)[seq_value(s, k)]);
     }
     bragg_params_apply_ties(bragg_model_params(w->m));
     apply_levels(w);
@@ -316,6 +413,7 @@ static void save_state(seq_worker *w)
     for (size_t k = 0; k < w->shape.n_params; k++) {
         w->saved[k] = param(w, k)->value;
         w->saved[w->shape.n_params + k] = param(w, k)->esd;
+        w->saved[2 * w->shape.n_params + k] = w->doubt[k];
     }
     memcpy(w->saved_level, w->level, w->shape.n_phases * sizeof *w->level);
 }
@@ -325,6 +423,7 @@ static void restore_state(seq_worker *w)
     for (size_t k = 0; k < w->shape.n_params; k++) {
         param(w, k)->value = w->saved[k];
         param(w, k)->esd = w->saved[w->shape.n_params + k];
+        w->doubt[k] = w->saved[2 * w->shape.n_params + k];
     }
     memcpy(w->level, w->saved_level, w->shape.n_phases * sizeof *w->level);
     bragg_params_apply_ties(bragg_model_params(w->m));
@@ -332,6 +431,15 @@ static void restore_state(seq_worker *w)
 }
 
 /* ------------------------------------------------------------------ fits */
+
+static bragg_status expect(seq_worker *w, bragg_error *err)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (param(w, k)->refine && is_expected(w, k))
+            w->expect_row[n] = w->row[k], w->expect_value[n] = w->known[k], w->expect_sigma[n++] = w->doubt[k];
+    return bragg_model_expect(w->m, w->expect_row, w->expect_value, w->expect_sigma, n, err);
+}
 
 /* ENOCONV is an answer here. */
 static bragg_status refine(seq_worker *w, bool stages, bragg_fit **f, bragg_error *err)
@@ -343,7 +451,9 @@ static bragg_status refine(seq_worker *w, bool stages, bragg_fit **f, bragg_erro
     bragg_fit_free(*f);
     *f = NULL;
     bragg_params_apply_ties(bragg_model_params(w->m));
-    bragg_status st = bragg_refine(w->m, &o, f, &own);
+    bragg_status st = expect(w, &own);
+    if (st == BRAGG_OK)
+        st = bragg_refine(w->m, &o, f, &own);
     if (st == BRAGG_ENOCONV && *f) { /* a stalled step is often past with a fresh start from there */
         bragg_fit *again = NULL;
         bragg_error ignored = BRAGG_ERROR_INIT;
@@ -575,6 +685,7 @@ static double log_points(const seq_worker *w) { return log((double)w->n); }
 
 typedef struct score {
     double z, scale, sigma, strain;
+    double worth;            /* z^2, misfit taken off, less what contradicts what is known */
     bool anew;               /* the experiment's cell rather than the last one's */
     int broad;               /* 0: as wide as it was, 2: broad */
 } score;
@@ -611,6 +722,24 @@ static void dress(const seq_worker *w, size_t phase, const score *s)
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 
+/* What is known may be wrong, but not for nothing: up to a free parameter's price each. */
+static double contradiction(const seq_worker *w, size_t phase)
+{
+    double sum = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->doubt[k] > 0)
+            sum += fmin(pow((param(w, k)->value - w->known[k]) / w->doubt[k], 2), log_points(w));
+    return sum;
+}
+
+/* Then it is known no longer. */
+static void believe(seq_worker *w, size_t phase)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && fabs(param(w, k)->value - w->known[k]) > 3 * w->doubt[k])
+            w->doubt[k] = NAN;
+}
+
 /* How much of the residual the phase would take at once, dressed like that: the score of
  * its scale at zero, background free. */
 static bragg_status try_dress(seq_worker *w, size_t phase, const score *as, score *best, bragg_error *err)
@@ -625,10 +754,10 @@ static bragg_status try_dress(seq_worker *w, size_t phase, const score *as, scor
     double hit = dot(g, column(w, RESIDUAL), w->n);
     for (size_t k = 0; k < w->n_basis; k++)
         subtract(g, w->basis + k * w->n, dot(g, w->basis + k * w->n, w->n), w->n);
-    double size = dot(g, g, w->n), z = size > 0 ? hit / sqrt(size) : 0;
-    if (z > best->z || !(best->sigma > 0)) {
+    double size = dot(g, g, w->n), z = size > 0 ? hit / sqrt(size) : 0, worth = copysign(pow(z / w->widening, 2), z) - contradiction(w, phase);
+    if (worth > best->worth || !(best->sigma > 0)) {
         *best = *as;
-        best->z = z, best->scale = size > 0 ? hit / size : 0, best->sigma = size > 0 ? 1 / sqrt(size) : NAN;
+        best->worth = worth, best->z = z, best->scale = size > 0 ? hit / size : 0, best->sigma = size > 0 ? 1 / sqrt(size) : NAN;
     }
     return BRAGG_OK;
 }
@@ -642,7 +771,7 @@ static void what_to_try(const seq_worker *w, size_t phase, bool *far, bool *narr
         if (w->phase_of[k] != phase)
             continue;
         *far |= is_length(w, k) && fabs(w->saved[k] / w->initial[k] - 1) > 0.01;
-        *narrow |= w->saved[k] == w->initial[k] && ((!strcmp(rest, ".size") && w->saved[k] > 20) || (!strcmp(rest, ".strain") && w->saved[k] < 1000));
+        *narrow |= w->saved[k] == w->initial[k] && !(w->doubt[k] > 0) && ((!strcmp(rest, ".size") && w->saved[k] > 20) || (!strcmp(rest, ".strain") && w->saved[k] < 1000));
     }
 }
 
@@ -674,6 +803,7 @@ static bragg_status try_phase(seq_worker *w, size_t phase, const score *s, bragg
     double before = w->misfit, widening = w->widening;
     bragg_fit *with = NULL;
     dress(w, phase, s);
+    believe(w, phase);
     set_value(w, w->scale_of[phase], fmax(s->scale, 0));
     w->level[phase] = next_level(1, s->z / widening);
     if (s->broad && w->level[phase] == 2) /* its widths are a guess */
@@ -729,13 +859,13 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
     return st;
 }
 
-/* What a phase that is not there was fitted to is no place to look for it again, and how wide
- * it will be when it comes back nobody knows. */
+/* What a phase that is not there was fitted to is no place to look for it again: what is known
+ * of it from when it was seen is, and where nothing is known, the start. */
 static void send_home(seq_worker *w, size_t phase)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE)
-            set_value(w, k, w->kind[k] == KIND_CELL ? w->home[k] : w->initial[k]);
+            set_value(w, k, w->doubt[k] > 0 ? w->known[k] : w->kind[k] == KIND_CELL ? w->home[k] : w->initial[k]);
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 
@@ -769,11 +899,39 @@ static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
 
 /* -------------------------------------------------------------- starts */
 
+static bool is_at_bound(const bragg_param *p)
+{
+    double room = 1e-9 * fmax(fabs(p->value), 1e-12);
+    return p->refine && p->lower < p->upper && (p->value <= p->lower + room || p->value >= p->upper - room);
+}
+
+/* A cell that has run to its bound has lost its lines, and nothing draws it back: all begins
+ * again with that cell held where it was, and then set free. */
+static bragg_status call_back(seq_worker *w, const double *from, const double *hint, bragg_fit **f, bragg_error *err)
+{
+    size_t lost = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        bool is_lost = w->kind[k] == KIND_CELL && is_at_bound(param(w, k));
+        w->saved[k] = is_lost; /* set_state sets all free */
+        lost += is_lost;
+    }
+    if (!lost)
+        return BRAGG_OK;
+    set_state(w, from, hint);
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->saved[k] > 0)
+            param(w, k)->refine = false;
+    bragg_status st = refine(w, false, f, err);
+    apply_levels(w);
+    return st == BRAGG_OK ? refine(w, false, f, err) : st;
+}
+
 static bragg_status warm(seq_worker *w, const double *from, const double *hint, bragg_fit **f, bragg_error *err)
 {
     set_state(w, from, hint);
     memcpy(w->home, from + seq_value(&w->shape, 0), w->shape.n_params * sizeof *w->home);
-    return refine(w, false, f, err);
+    bragg_status st = refine(w, false, f, err);
+    return st == BRAGG_OK ? call_back(w, from, hint, f, err) : st;
 }
 
 /* As much of each phase as its strength allows, at once instead of frame by frame. */
@@ -892,6 +1050,7 @@ static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err
 static bragg_status cold(seq_worker *w, bragg_fit **f, absent *out, bragg_error *err)
 {
     bool certain = false, came = true;
+    forget(w); /* it may be what led astray */
     memcpy(w->home, w->initial, w->shape.n_params * sizeof *w->home);
     if (any_extracted(w))
         return cold_together(w, f, err);
@@ -973,12 +1132,9 @@ double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p)
 
 static bool at_bound(const seq_worker *w)
 {
-    for (size_t k = 0; k < w->shape.n_params; k++) {
-        const bragg_param *p = param(w, k);
-        double room = 1e-9 * fmax(fabs(p->value), 1e-12);
-        if (p->refine && p->lower < p->upper && (p->value <= p->lower + room || p->value >= p->upper - room))
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (is_at_bound(param(w, k)))
             return true;
-    }
     return false;
 }
 
@@ -1017,7 +1173,7 @@ static void fill_correlations(const seq_worker *w, const bragg_fit *f, double *r
     }
 }
 
-static void fill_row(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
+static void fill_row(seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
     row[ROW_CONVERGED] = f->converged;
@@ -1026,8 +1182,11 @@ static void fill_row(const seq_worker *w, const bragg_fit *f, const absent *out,
     row[ROW_SERIAL] = f->serial_factor;
     for (size_t k = 0; k < s->n_params; k++) {
         row[seq_value(s, k)] = param(w, k)->value;
-        row[seq_esd(s, k)] = param(w, k)->refine ? param(w, k)->esd : NAN;
+        row[seq_esd(s, k)] = param(w, k)->refine && !is_expected(w, k) ? param(w, k)->esd : NAN; /* of this frame alone */
     }
+    memcpy(w->expected, w->known, 2 * s->n_params * sizeof *w->known);
+    remember(w, f->serial_factor);
+    memcpy(row + seq_known(s, 0), w->known, 2 * s->n_params * sizeof *row);
     fill_phases(w, f, out, row);
     find_unknown(w, row + seq_unknown(s));
     fill_correlations(w, f, row);
@@ -1051,9 +1210,11 @@ static double suspicious(const seq_worker *w) { return any_extracted(w) ? 1.05 :
 /* From the neighbour first; from the experiment's own start when that fails or ends
  * with a fit that is suspiciously worse than the last good one's, unless that was in vain for
  * the neighbour already. */
-static bragg_status fit(seq_worker *w, const double *from, const double *last, const double *hint, double *row, bragg_error *err)
+static bragg_status fit(seq_worker *w, const seq_start *start, double *row, bragg_error *err)
 {
+    const double *from = start->from, *last = start->last, *hint = start->hint;
     bragg_fit *f = NULL;
+    remember_start(w, start);
     for (size_t i = 0; i < 2 * w->shape.n_phases; i++)
         w->absent[i] = (absent){ 0, NAN };
     double good = from ? from[ROW_GOOD_GOF] : NAN;
@@ -1081,6 +1242,7 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
             memcpy(w->absent, w->absent2, w->shape.n_phases * sizeof *w->absent);
             st = BRAGG_OK;
         } else if (had) { /* as it was: the row is whole, the model is put back */
+            memcpy(w->known, w->expected, 2 * w->shape.n_params * sizeof *w->known);
             set_state(w, row, NULL);
             row[ROW_RESTARTED] = 2;
             st = refine(w, false, &f, &cause);
@@ -1101,8 +1263,8 @@ static bragg_status fit(seq_worker *w, const double *from, const double *last, c
     return st < 0 ? bragg_fail(err, st, "%s", cause.text) : BRAGG_OK;
 }
 
-bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
-                             const double *hint, double usual_total, double *row, char *message, bragg_error *err)
+bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const seq_start *start, double usual_total, double *row,
+                             char *message, bragg_error *err)
 {
     bragg_error own = BRAGG_ERROR_INIT;
     double total = bragg_seq_total(w->x, p);
@@ -1124,7 +1286,7 @@ bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double expos
         snprintf(message, 256, "%.250s", own.text);
         return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", own.text) : BRAGG_OK;
     }
-    st = fit(w, from, last, hint, row, &own);
+    st = fit(w, start, row, &own);
     if (st == BRAGG_ENOMEM)
         return bragg_fail(err, st, "%s", own.text);
     if (st < 0) {
@@ -1143,6 +1305,7 @@ bragg_status bragg_seq_again(seq_worker *w, const bragg_pattern *p, const double
     *m = w->m;
     if (st < 0)
         return st;
+    forget(w); /* what was expected stays as it came out */
     set_state(w, row, NULL);
     for (size_t k = 0; k < w->shape.n_params; k++)
         param(w, k)->refine = isfinite(row[seq_esd(&w->shape, k)]);

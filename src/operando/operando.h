@@ -19,6 +19,7 @@ typedef struct seq_plan {
  *      status converged restarted rwp gof serial total path time exposure temperature good_gof mended
  *      | values | esds | fraction esd … | volume esd … | limits | guesses | their esds | evidences | levels
  *      | 2theta significance … of unknown peaks | correlations …
+ *      | values known so far, of parameters of phases | their doubts, NAN where nothing is known
  *
  *  from which a neighbour starts. */
 enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, ROW_TOTAL, ROW_PATH, ROW_TIME, ROW_EXPOSURE,
@@ -40,6 +41,8 @@ static inline size_t seq_phase(const seq_shape *s, int what, size_t i)
 }
 static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases; }
 static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_STEP_UNKNOWN_PEAKS; }
+static inline size_t seq_known(const seq_shape *s, size_t k) { return seq_correlation(s) + s->n_pairs + k; }
+static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(s, k) + s->n_params; }
 
 /* frames.c */
 bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
@@ -58,13 +61,18 @@ const seq_shape *bragg_seq_shape(const seq_worker *w);
 void bragg_seq_complete(seq_shape *s, size_t (*pair)[2]);
 /* The phase that a parameter is of, SIZE_MAX for none; rest, its name within. */
 size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest);
-/* from NULL: from the experiment's start.  last: the neighbour's row, which may be a
- * poor one that `from` is not.  hint: a later frame's row or NULL, whose cells
- * are tried for phases that are not there yet.  usual_total: NAN when unknown.  message
- * (256 bytes) says what is wrong with a frame that is not fitted.  calculated gets a value a point
+/* Rows of other frames.  from NULL: from the experiment's start.  last: the neighbour's
+ * row, which may be a poor one that `from` is not.  hint: a later frame's row or NULL, whose cells
+ * are tried for phases that are not there yet.  apart: frames from there to here. */
+typedef struct seq_start {
+    const double *from, *last, *hint;
+    size_t from_apart, hint_apart;
+} seq_start;
+/* usual_total: NAN when unknown.  message (256 bytes) says what is wrong with a frame
+ * that is not fitted.  calculated gets a value a point
  * of the pattern in use, see bragg_seq_points. */
-bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const double *from, const double *last,
-                             const double *hint, double usual_total, double *row, char *message, bragg_error *err);
+bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double exposure_s, const seq_start *start, double usual_total, double *row,
+                             char *message, bragg_error *err);
 /* The fit that left the row, made again from there; the model is the worker's. */
 bragg_status bragg_seq_again(seq_worker *w, const bragg_pattern *p, const double *row, bragg_model **m, bragg_fit **f, bragg_error *err);
 double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p);

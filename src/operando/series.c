@@ -197,9 +197,22 @@ static void corrupt_row(const run *r, double *row, char *message, const bragg_er
     snprintf(message, 256, "%.250s", cause->text);
 }
 
+/* Frames between a row and a place; rows that stand elsewhere are those of neighbours. */
+static size_t apart(const run *r, const double *row, size_t frame)
+{
+    uintptr_t at = (uintptr_t)row, first = (uintptr_t)r->rows;
+    size_t one = r->shape->columns * sizeof *row;
+    if (!row || at < first || at >= first + r->n * one)
+        return 1;
+    size_t other = (at - first) / one;
+    return other > frame ? other - frame : frame - other;
+}
+
 static bragg_status compute(run *r, seq_worker *w, size_t position, const double *from, const double *last, const double *hint,
                             double *row, char message[256], seq_curves *c, bragg_error *err)
 {
+    size_t frame = frame_at(r, position);
+    const seq_start start = { from, last, hint, apart(r, from, frame), apart(r, hint, frame) };
     bragg_pattern *p = NULL;
     double exposure;
     bragg_error cause = BRAGG_ERROR_INIT;
@@ -210,7 +223,7 @@ static bragg_status compute(run *r, seq_worker *w, size_t position, const double
     if (st < 0)
         corrupt_row(r, row, message, &cause);
     else
-        st = bragg_seq_frame(w, p, exposure, from, last, hint, r->usual, row, message, err);
+        st = bragg_seq_frame(w, p, exposure, &start, r->usual, row, message, err);
     if (c)
         take_curves(r, p ? w : NULL, p, c);
     bragg_pattern_free(p);
@@ -483,7 +496,7 @@ static bool leaps(const seq_shape *s, const double *a, const double *b)
 {
     for (size_t k = 0; k < s->n_params; k++) {
         double from = a[seq_value(s, k)], to = b[seq_value(s, k)], e = hypot(a[seq_esd(s, k)], b[seq_esd(s, k)]);
-        if (strstr(s->name[k], ".cell.") && fabs(to - from) > 0.01 * from && fabs(to - from) > 10 * e)
+        if (strstr(s->name[k], ".cell.") && fabs(to - from) > 0.01 * from && (fabs(to - from) > 10 * e || e > 0.01 * from)) /* an esd as large as that: it stands nowhere */
             return true;
     }
     return false;
@@ -781,10 +794,12 @@ static bragg_status follow_one(run *r, seq_worker *w, const struct batched *b, b
         free(row);
         return st;
     }
+    const double *from = b->good ? b->good : b->last ? b->last : b->hint;
+    const seq_start start = { from, b->last, b->hint, apart(r, from, b->k), apart(r, b->hint, b->k) };
     if (!b->p)
         corrupt_row(r, row, message, &b->cause);
     else
-        st = bragg_seq_frame(w, b->p, b->exposure, b->good ? b->good : b->last ? b->last : b->hint, b->last, b->hint, r->usual, row, message, err);
+        st = bragg_seq_frame(w, b->p, b->exposure, &start, r->usual, row, message, err);
     take_curves(r, b->p && st >= 0 ? w : NULL, b->p, &c);
     if (st >= 0)
         st = commit(r, b->k, row, message, &c, err);

@@ -135,7 +135,7 @@ bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_tota
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { TEXT = 256, NAME = 128, FORMAT = 2 /* of this file's layout and the rows' columns */ };
+enum { TEXT = 256, NAME = 128, FORMAT = 3 /* of this file's layout and the rows' columns */ };
 enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, SIGMA, LOG, CHECK, STATUS, PARTS };
 enum { CLOCK_NUMBERS = 6 }; /* reference_s, offset_s, drift, the esds of both, and the log's zero */
 enum { LOG_COLUMNS = sizeof(bragg_step_log) / sizeof(double) };
@@ -237,6 +237,10 @@ static bool put_columns(hid_t file, const seq_store *s)
         snprintf(text[seq_unknown(&shape) + k], NAME, "unexplained.%zu.%s", k / 2, k % 2 ? "significance" : "two_theta_rad");
     for (size_t k = 0; good && k < shape.n_pairs; k++)
         snprintf(text[seq_correlation(&shape) + k], NAME, "correlation.%.56s:%.56s", s->name[pair[k][0]], s->name[pair[k][1]]);
+    for (size_t k = 0; good && k < s->n_params; k++) {
+        snprintf(text[seq_known(&shape, k)], NAME, "%.110s.known", s->name[k]);
+        snprintf(text[seq_doubt(&shape, k)], NAME, "%.110s.known.doubt", s->name[k]);
+    }
     good = good && put_names(file, "/series/columns", at, s->columns) && put_names(file, "/series/log_columns", log, LOG_COLUMNS) &&
            put_names(file, "/series/parameters", s->name, s->n_params) && put_names(file, "/series/units", s->unit, s->n_params) &&
            put_names(file, "/series/phases", s->phase, s->n_phases);

@@ -131,7 +131,7 @@ typedef struct phase {
     mix *mix;                   /* one a histogram */
 } phase;
 
-enum restraint_kind { RESTRAINT_DIFFERENCE, RESTRAINT_SUM, RESTRAINT_DISTANCE, RESTRAINT_ANGLE };
+enum restraint_kind { RESTRAINT_DIFFERENCE, RESTRAINT_SUM, RESTRAINT_DISTANCE, RESTRAINT_ANGLE, RESTRAINT_VALUE };
 
 /* An atom of the cell or its image r x + shift. */
 typedef struct site_image {

@@ -155,10 +155,16 @@ static double sum(const bragg_model *m, const restraint *t, size_t at, double *j
     return (total - t->value) / t->sigma;
 }
 
+static double expected(const bragg_model *m, const restraint *t, size_t at, double *jacobian)
+{
+    add_slope(m->layout, jacobian, at, t->row[0], 1 / t->sigma);
+    return (m->params.at[t->row[0]].value - t->value) / t->sigma;
+}
+
 void bragg_refine_restrain(const bragg_model *m, size_t first, size_t last, double *r, double *jacobian)
 {
     static double (*const kinds[])(const bragg_model *, const restraint *, size_t, double *) = {
-        [RESTRAINT_DIFFERENCE] = difference, [RESTRAINT_SUM] = sum, [RESTRAINT_DISTANCE] = distance, [RESTRAINT_ANGLE] = angle };
+        [RESTRAINT_DIFFERENCE] = difference, [RESTRAINT_SUM] = sum, [RESTRAINT_DISTANCE] = distance, [RESTRAINT_ANGLE] = angle, [RESTRAINT_VALUE] = expected };
     for (size_t i = first; i < last && i - m->first_restraint < m->n_restraints; i++) {
         const restraint *t = &m->restraint[i - m->first_restraint];
         r[i - first] = kinds[t->kind](m, t, i - first, jacobian);
@@ -314,4 +320,23 @@ bragg_status bragg_model_restrain_sum(bragg_model *m, const size_t *rows, size_t
     t->sigma = sigma;
     bragg_refine_place_restraints(m);
     return BRAGG_OK;
+}
+
+bragg_status bragg_model_expect(bragg_model *m, const size_t *rows, const double *value, const double *sigma, size_t n, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    size_t kept = 0;
+    restraint *t;
+    for (size_t k = 0; k < m->n_restraints; k++)
+        if (m->restraint[k].kind != RESTRAINT_VALUE)
+            m->restraint[kept++] = m->restraint[k];
+    m->n_restraints = kept;
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
+        st = rows[k] < m->params.n ? check_values(value[k], sigma[k], err)
+                                   : bragg_fail(err, BRAGG_EINVAL, "restraint: expected rows below %zu, got %zu", m->params.n, rows[k]);
+        if (st == BRAGG_OK && (st = bragg_refine_add_restraint(m, RESTRAINT_VALUE, &t, err)) == BRAGG_OK)
+            t->row[0] = rows[k], t->value = value[k], t->sigma = sigma[k];
+    }
+    bragg_refine_place_restraints(m);
+    return st;
 }

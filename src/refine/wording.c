@@ -252,12 +252,12 @@ static void put_restraints(FILE *to, const bragg_model *m)
 {
     static const char *const kinds[] = {
         [RESTRAINT_DIFFERENCE] = "differences of overlapping intensities", [RESTRAINT_SUM] = "sums of parameters",
-        [RESTRAINT_DISTANCE] = "distances", [RESTRAINT_ANGLE] = "angles",
+        [RESTRAINT_DISTANCE] = "distances", [RESTRAINT_ANGLE] = "angles", [RESTRAINT_VALUE] = "values expected from elsewhere",
     };
-    size_t n[4] = { 0 };
+    size_t n[5] = { 0 };
     for (size_t k = 0; k < m->n_restraints; k++)
         n[m->restraint[k].kind]++;
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 5; k++)
         if (n[k])
             fprintf(to, " Restrained with weights 1/sigma^2: %s, %zu\n", kinds[k], n[k]);
 }
