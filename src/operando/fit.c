@@ -291,7 +291,10 @@ static bool may_go(const seq_worker *w, size_t phase) { return w->plan.appear &&
  * before have.  What they said, with the doubt that it has by now, is expected of the fit: so the
  * weight of what is hardly seen is neither that of a wrong width nor more certain than the
  * width is, and a phase that comes back is first looked for where it was.  Of each parameter
- * a Kalman filter of one state (R. E. Kalman, J. Basic Eng. 82 (1960) 35) is kept. */
+ * a Kalman filter of one state (R. E. Kalman, J. Basic Eng. 82 (1960) 35) is kept.
+ *
+ * Phases whose intensities are extracted (the windows of a cell) find something everywhere
+ * when nothing holds their cells: each is expected near where it was, loosely. */
 
 static bool begins_with(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
@@ -301,8 +304,15 @@ static bool is_width(const seq_worker *w, size_t k)
     return bragg_seq_phase_of(&w->shape, w->shape.name[k], &rest) != SIZE_MAX && (begins_with(rest, "size") || begins_with(rest, "strain"));
 }
 
+static bool is_loose(const seq_worker *w, size_t k)
+{
+    return w->kind[k] == KIND_CELL && w->phase_of[k] != SIZE_MAX && w->x->phase[w->phase_of[k]].extract;
+}
+
 static bool is_remembered(const seq_worker *w, size_t k)
 {
+    if (is_loose(w, k))
+        return true;
     return w->phase_of[k] != SIZE_MAX && may_go(w, w->phase_of[k]) && (w->kind[k] == KIND_CELL || is_width(w, k));
 }
 
@@ -310,7 +320,7 @@ static bool is_remembered(const seq_worker *w, size_t k)
 static bool is_expected(const seq_worker *w, size_t k)
 {
     size_t i = w->phase_of[k];
-    return i != SIZE_MAX && w->level[i] > 0 && w->kind[k] > w->level[i] && w->doubt[k] > 0;
+    return i != SIZE_MAX && w->level[i] > 0 && (w->kind[k] > w->level[i] || is_loose(w, k)) && w->doubt[k] > 0;
 }
 
 /* How far it may wander in a frame: lattices by a ten thousandth, widths by a twentieth.
@@ -339,10 +349,13 @@ static void remember_start(seq_worker *w, const seq_start *start)
     }
 }
 
+/* But that lattices are as in the experiment to a hundredth. */
 static void forget(seq_worker *w)
 {
-    for (size_t k = 0; k < 2 * w->shape.n_params; k++)
-        w->known[k] = NAN;
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        w->known[k] = is_loose(w, k) ? w->initial[k] : NAN;
+        w->doubt[k] = is_loose(w, k) ? 0.01 * fabs(w->initial[k]) : NAN;
+    }
 }
 
 /* A fit has told it well enough to be of use. */
@@ -360,7 +373,7 @@ static void remember(seq_worker *w, double serial_factor)
         double value = param(w, k)->value, esd = param(w, k)->esd * serial_factor, known = w->known[k], doubt = w->doubt[k];
         if (!is_remembered(w, k) || !param(w, k)->refine || !is_told(w, k, value, esd))
             continue;
-        if (is_expected(w, k)) {
+        if (is_expected(w, k) && !is_loose(w, k)) {
             w->known[k] = value, w->doubt[k] = fmin(esd, doubt);
         } else if (doubt > 0 && fabs(value - known) < 3 * hypot(doubt, esd)) {
             double gain = doubt * doubt / (doubt * doubt + esd * esd);
@@ -437,7 +450,7 @@ static bragg_status expect(seq_worker *w, bragg_error *err)
     size_t n = 0;
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (param(w, k)->refine && is_expected(w, k))
-            w->expect_row[n] = w->row[k], w->expect_value[n] = w->known[k], w->expect_sigma[n++] = w->doubt[k];
+            w->expect_row[n] = w->row[k], w->expect_value[n] = w->known[k], w->expect_sigma[n++] = is_loose(w, k) ? fmax(w->doubt[k], 3e-3 * fabs(w->known[k])) : w->doubt[k];
     return bragg_model_expect(w->m, w->expect_row, w->expect_value, w->expect_sigma, n, err);
 }
 
@@ -860,12 +873,13 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
 }
 
 /* What a phase that is not there was fitted to is no place to look for it again: what is known
- * of it from when it was seen is, and where nothing is known, the start. */
+ * of it from when it was seen is, and where nothing is known, the start.  Nor is it one to
+ * weigh it by its scale alone, as if it had been found there without looking. */
 static void send_home(seq_worker *w, size_t phase)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE)
-            set_value(w, k, w->doubt[k] > 0 ? w->known[k] : w->kind[k] == KIND_CELL ? w->home[k] : w->initial[k]);
+        if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE && w->kind[k] > w->level[phase])
+            set_value(w, k, w->doubt[k] > 0 ? w->known[k] : w->kind[k] == KIND_CELL || w->level[phase] ? w->home[k] : w->initial[k]);
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 
@@ -888,8 +902,7 @@ static bragg_status let_out(seq_worker *w, bragg_fit **f, bragg_error *err)
         if (worst == SIZE_MAX)
             return BRAGG_OK;
         w->level[worst] = w->level[worst] > 1 ? 1 : 0; /* too many parameters for what is left? */
-        if (!w->level[worst])
-            send_home(w, worst);
+        send_home(w, worst);
         apply_levels(w);
         if ((st = refine(w, false, f, err)) < 0)
             return st;
@@ -942,8 +955,11 @@ static bragg_status settle_levels(seq_worker *w, bragg_fit **f, bragg_error *err
         bool changed = false;
         for (size_t i = 0; i < w->shape.n_phases; i++) {
             int level = w->level[i] && has_scale(w, i) ? next_level(w->level[i], w->strength[i]) : w->level[i];
+            bool less = level < w->level[i];
             changed |= level != w->level[i];
             w->level[i] = level;
+            if (less)
+                send_home(w, i);
         }
         if (!changed)
             break;
@@ -1182,7 +1198,7 @@ static void fill_row(seq_worker *w, const bragg_fit *f, const absent *out, doubl
     row[ROW_SERIAL] = f->serial_factor;
     for (size_t k = 0; k < s->n_params; k++) {
         row[seq_value(s, k)] = param(w, k)->value;
-        row[seq_esd(s, k)] = param(w, k)->refine && !is_expected(w, k) ? param(w, k)->esd : NAN; /* of this frame alone */
+        row[seq_esd(s, k)] = param(w, k)->refine && (!is_expected(w, k) || is_loose(w, k)) ? param(w, k)->esd : NAN; /* of this frame alone */
     }
     memcpy(w->expected, w->known, 2 * s->n_params * sizeof *w->known);
     remember(w, f->serial_factor);
