@@ -503,6 +503,14 @@ static int next_level(int level, double z)
     return level == 2 && z < 7 ? 1 : level;
 }
 
+static bool any_extracted(const seq_worker *w)
+{
+    for (size_t i = 0; i < w->shape.n_phases; i++)
+        if (w->x->phase[i].extract)
+            return true;
+    return false;
+}
+
 /* ------------------------------------------------------------- evidence */
 
 static bragg_status make_room(seq_worker *w, bragg_error *err)
@@ -877,9 +885,13 @@ static bragg_status let_in(seq_worker *w, int steps, bragg_fit **f, absent *out,
  * weigh it by its scale alone, as if it had been found there without looking. */
 static void send_home(seq_worker *w, size_t phase)
 {
-    for (size_t k = 0; k < w->shape.n_params; k++)
-        if (w->phase_of[k] == phase && w->kind[k] != KIND_SCALE && w->kind[k] > w->level[phase])
-            set_value(w, k, w->doubt[k] > 0 ? w->known[k] : w->kind[k] == KIND_CELL || w->level[phase] ? w->home[k] : w->initial[k]);
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        if (w->phase_of[k] != phase || w->kind[k] == KIND_SCALE || w->kind[k] <= w->level[phase])
+            continue;
+        set_value(w, k, w->doubt[k] > 0 ? w->known[k] : w->kind[k] == KIND_CELL || w->level[phase] ? w->home[k] : w->initial[k]);
+        if (w->level[phase])
+            give_width(w, k, 0);
+    }
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 
@@ -955,10 +967,10 @@ static bragg_status settle_levels(seq_worker *w, bragg_fit **f, bragg_error *err
         bool changed = false;
         for (size_t i = 0; i < w->shape.n_phases; i++) {
             int level = w->level[i] && has_scale(w, i) ? next_level(w->level[i], w->strength[i]) : w->level[i];
-            bool less = level < w->level[i];
+            bool astray = level == 1 && w->level[i] > 1 && any_extracted(w); /* all began together */
             changed |= level != w->level[i];
             w->level[i] = level;
-            if (less)
+            if (astray)
                 send_home(w, i);
         }
         if (!changed)
@@ -1042,14 +1054,6 @@ static bragg_status greedy_step(seq_worker *w, bragg_fit **f, absent *out, bool 
 
 /* Intensities that are extracted would take what belongs to phases that are not in yet:
  * then all begin together, and let_out sends home what is not there. */
-static bool any_extracted(const seq_worker *w)
-{
-    for (size_t i = 0; i < w->shape.n_phases; i++)
-        if (w->x->phase[i].extract)
-            return true;
-    return false;
-}
-
 static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
