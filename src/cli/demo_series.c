@@ -3,37 +3,9 @@
 #include "config.h"
 #include "demo.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* ------------------------------------------------------------- commands */
-
-/* A command as it is typed, its output kept in a file. */
-bragg_status demo_command(const cli_command *command, size_t argc, const char *const *argv, const char *log, bragg_error *err)
-{
-    char *copy[24] = { NULL };
-    for (size_t k = 0; k < argc && k < 23; k++)
-        copy[k] = (char *)argv[k];
-    fflush(stdout);
-    int keep = dup(STDOUT_FILENO), file = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (keep < 0 || file < 0) {
-        if (keep >= 0)
-            close(keep);
-        if (file >= 0)
-            close(file);
-        return bragg_fail(err, BRAGG_EIO, "%s: cannot be written", log);
-    }
-    dup2(file, STDOUT_FILENO);
-    int status = command->run((int)argc, copy);
-    fflush(stdout);
-    dup2(keep, STDOUT_FILENO);
-    close(keep);
-    close(file);
-    return status == 0 ? BRAGG_OK : bragg_fail(err, status == 4 ? BRAGG_ENOCONV : BRAGG_EDATA, "bragg %s ended with status %d, see above and %s", command->name, status, log);
-}
 
 /* ------------------------------------------------------------------ rows */
 

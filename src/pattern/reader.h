@@ -13,6 +13,7 @@
 #define pattern_make bragg_pattern_make
 #define pattern_upwards bragg_pattern_upwards
 #define pattern_title bragg_pattern_title
+#define put_utf8 bragg_pattern_put_utf8
 #define clock_seconds bragg_pattern_clock_seconds
 #define clock_iso bragg_pattern_clock_iso
 #define lines_of bragg_pattern_lines_of
@@ -82,7 +83,7 @@ typedef struct pattern_reader {
 
 enum { MAX_POINTS = 1 << 26 };   /* no 1D pattern is longer; a bound on what headers may claim */
 
-/* read.c: append a pattern, one of no points too, or after its check; the list owns it,
+/* make.c: append a pattern, one of no points too, or after its check; the list owns it,
  * also on failure. */
 bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
 bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
@@ -92,6 +93,8 @@ bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_
 void pattern_upwards(bragg_pattern *pattern);
 /* Title from the first length bytes of text, trimmed; UTF-8 or Latin-1 in, UTF-8 out. */
 void pattern_title(bragg_pattern *pattern, const char *text, size_t length);
+/* A character of the basic plane as UTF-8; behind it. */
+unsigned char *put_utf8(unsigned char *to, uint32_t c);
 
 /* clock.c: seconds since 1970 of a civil time; NAN when it is none. */
 double clock_seconds(int year, int month, int day, double seconds_of_day);

@@ -82,6 +82,11 @@ void bragg_fig_tick_text(const bragg_fig_axis *axis, double v, char *text, size_
 double bragg_fig_tick_width(bragg_fig *fig, const bragg_fig_axis *axis);
 void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *axis, bragg_fig_side side, double across, double room);
 
+/* ink.c */
+extern const bragg_fig_rgb bragg_fig_black, bragg_fig_grey, bragg_fig_light;
+bragg_fig_rgb bragg_fig_okabe_ito(size_t k);
+void bragg_fig_colour(bragg_fig *fig, bragg_fig_rgb c);
+
 /* text.c */
 enum { FIG_PLAIN, FIG_FORMULA };
 bool bragg_fig_font_open(bragg_fig *fig, const char *family);
@@ -91,9 +96,6 @@ void bragg_fig_text(bragg_fig *fig, double x, double y, double ax, double ay, do
 const char *bragg_fig_formula(bragg_fig *fig, const char *name);
 
 /* draw.c */
-extern const bragg_fig_rgb bragg_fig_black, bragg_fig_grey, bragg_fig_light;
-bragg_fig_rgb bragg_fig_okabe_ito(size_t k);
-void bragg_fig_colour(bragg_fig *fig, bragg_fig_rgb c);
 void bragg_fig_clip(bragg_fig *fig, const bragg_fig_panel *p);
 void bragg_fig_unclip(bragg_fig *fig);
 void bragg_fig_frame(bragg_fig *fig, const bragg_fig_panel *p);

@@ -584,6 +584,17 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     return st;
 }
 
+bool bragg_report_calculated(const bragg_store_curves *c, double *room)
+{
+    for (size_t r = 0; room && r < c->rows; r++) {
+        const double *row = bragg_store_curves_row(c, BRAGG_CURVE_CALCULATED, r, room);
+        for (size_t i = 0; i < c->n; i++)
+            if (isfinite(row[i]))
+                return true;
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------------- all */
 
 bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves *c, const char *folder, bool force, bragg_error *err)

@@ -332,17 +332,6 @@ static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_
     }
 }
 
-bool bragg_report_calculated(const bragg_store_curves *c, double *room)
-{
-    for (size_t r = 0; room && r < c->rows; r++) {
-        const double *row = bragg_store_curves_row(c, BRAGG_CURVE_CALCULATED, r, room);
-        for (size_t i = 0; i < c->n; i++)
-            if (isfinite(row[i]))
-                return true;
-    }
-    return false;
-}
-
 /* The data into the page; *about says what they are. */
 static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_curves *c, bragg_arena *arena, json_t **about, bragg_error *err)
 {

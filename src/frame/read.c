@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which reader reads a frame. */
+#include "config.h"
+#include "bytes.h"
+#include "reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff, &bragg_frame_cbf, &bragg_frame_edf, &bragg_frame_hdf5,
+                                                     &bragg_frame_fits, &bragg_frame_mar345, &bragg_frame_npy, &bragg_frame_ge };
+
+static bragg_status find_reader(const char *spec, const bragg_frame_reader **out, bragg_error *err)
+{
+    unsigned char head[1024];
+    char path[4096];
+    const char *inside = strstr(spec, ":/"); /* FILE:/path/in/hdf5 */
+    snprintf(path, sizeof path, "%.*s", inside ? (int)(inside - spec) : (int)strlen(spec), spec);
+    FILE *in = fopen(path, "rb");
+    if (!in)
+        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+    fclose(in);
+    size_t n = bragg_frame_head(path, head, sizeof head);
+    if (!n)
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found an empty file or a folder", path);
+    for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)
+        if (readers[k]->probe(head, n)) {
+            *out = readers[k];
+            return BRAGG_OK;
+        }
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, GE, NumPy), found a file that begins with none of their marks", path);
+}
+
+bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    bragg_status st = find_reader(path, &reader, err);
+    return st < 0 ? st : reader->count(path, n, err);
+}
+
+bragg_status bragg_frame_read(const char *path, size_t index, bragg_frame **out, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    *out = NULL;
+    bragg_status st = find_reader(path, &reader, err);
+    if (st == BRAGG_OK)
+        st = reader->read(path, index, out, err);
+    return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
+}
+
+bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_error *err)
+{
+    const bragg_frame_reader *reader;
+    *out = NULL;
+    bragg_status st = find_reader(path, &reader, NULL);
+    if (st < 0 || !reader->mask) /* what is no frame is told elsewhere */
+        return BRAGG_OK;
+    st = reader->mask(path, out, err);
+    return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
+}
