@@ -4,18 +4,11 @@
 #define TESTS_DERIVATIVES_H
 
 #include "close.h"
+#include "parameters.h"
 
 #include <bragg/refine.h>
 #include <stdlib.h>
 #include <string.h>
-
-static double *value_of(bragg_model *m, const char *name)
-{
-    bragg_params *t = bragg_model_params(m);
-    ptrdiff_t row = bragg_params_find(t, name);
-    ck_assert_msg(row >= 0, "no parameter %s", name);
-    return &t->at[row].value;
-}
 
 static int by_size(const void *a, const void *b)
 {

@@ -2,6 +2,7 @@
 /* What a run is said to have done: verdicts, peaks followed, factors, the smoothed series. */
 #include "config.h"
 #include "run_made.h"
+#include "suite.h"
 
 #include <bragg/analysis.h>
 #include <bragg/profile.h>
@@ -530,10 +531,7 @@ int main(void)
     tcase_add_test(patterns, a_phase_on_a_background_is_two_components);
     tcase_add_test(patterns, a_smoothed_series_has_honest_esds_smaller_than_the_fits);
     suite_add_tcase(suite, patterns);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     remove_run();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg.h>
 #include <locale.h>
@@ -360,9 +361,5 @@ int main(void)
     tcase_add_test(tc, yaml_reads_back_as_written_and_takes_what_it_lacks);
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include "reference.h"
 
 #include "cards_made.h"
+#include "suite.h"
 #include <bragg/cards.h>
 #include <bragg/detector.h>
 #include <bragg/output.h>
@@ -913,10 +914,7 @@ int main(void)
     tcase_add_test(all, a_solid_solution_is_told_from_two_phases);
     tcase_add_test(all, without_a_wavelength_nothing_is_guessed);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", work);
     return (system(command) != 0) + failed ? 1 : 0;

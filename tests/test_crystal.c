@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "reference.h"
+#include "suite.h"
 
 
 static const bragg_cell awkward = { 7.137, 7.853, 10.291, 91.23 * BRAGG_DEG, 98.71 * BRAGG_DEG, 104.39 * BRAGG_DEG };
@@ -593,9 +594,5 @@ int main(void)
     tcase_add_test(all, lines_of_a_cif_may_end_as_on_other_systems);
     tcase_add_test(all, broken_cifs_end_in_a_message);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

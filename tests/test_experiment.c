@@ -2,6 +2,7 @@
 /* Experiment files: what each key means, and what is refused. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/experiment.h>
 #include <bragg/units.h>
@@ -466,10 +467,7 @@ int main(void)
     tcase_add_test(all, what_is_left_to_the_strategy_is_offered_not_selected);
     tcase_add_test(all, what_is_in_force_can_be_kept_elsewhere_and_run_again);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     char command[320];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) || failed ? 1 : 0;

@@ -3,6 +3,7 @@
  * averages: absorption of a capillary, extinction, texture. */
 #include "config.h"
 #include "model_made.h"
+#include "suite.h"
 
 #include "../src/refine/spot.h"
 
@@ -304,9 +305,5 @@ int main(void)
     tcase_add_test(all, harmonics_of_a_cube_begin_at_order_four);
     tcase_add_loop_test(all, harmonics_are_the_explicit_mean_over_orientations, 0, 8);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/frame.h>
 #include <bragg/path.h>
@@ -1151,10 +1152,7 @@ int main(void)
     tcase_add_test(all, a_data_set_without_data_is_no_detector);
 #endif
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     bragg_arena *arena = bragg_arena_new();
     empty_folder(arena, work);
     bragg_arena_free(arena);

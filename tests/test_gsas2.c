@@ -4,6 +4,7 @@
  * has a cause; here it is measured again. */
 #include "config.h"
 #include "reference.h"
+#include "suite.h"
 
 #include <bragg/experiment.h>
 #include <bragg/param.h>
@@ -226,9 +227,5 @@ int main(void)
     tcase_add_loop_test(all, refined_parameters_are_where_the_written_table_says, 0, sizeof cases / sizeof *cases);
     tcase_set_timeout(all, 60);
     suite_add_tcase(s, all);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return run_suite(s);
 }

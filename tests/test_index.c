@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "reference.h"
+#include "suite.h"
 
 #include <bragg/index.h>
 #ifdef _OPENMP
@@ -235,9 +236,5 @@ int main(void)
 #endif
     tcase_add_test(all, an_observer_stops_the_search);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,9 @@
 /* Le Bail extraction, instrument files, and what a refinement writes. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
+#include "random.h"
+#include "parameters.h"
 
 #include <bragg/instrument.h>
 #include <bragg/number.h>
@@ -28,36 +31,6 @@ static void write_file(const char *path, const char *text)
     ck_assert_ptr_nonnull(to);
     fputs(text, to);
     fclose(to);
-}
-
-static void set(bragg_model *m, const char *name, double value)
-{
-    bragg_params *t = bragg_model_params(m);
-    ptrdiff_t row = bragg_params_find(t, name);
-    ck_assert_msg(row >= 0, "no parameter %s", name);
-    t->at[row].value = value;
-}
-
-static double get(bragg_model *m, const char *name)
-{
-    bragg_params *t = bragg_model_params(m);
-    ptrdiff_t row = bragg_params_find(t, name);
-    ck_assert_msg(row >= 0, "no parameter %s", name);
-    return t->at[row].value;
-}
-
-/* Normal deviates, the same on every machine (G. E. P. Box & M. E. Muller 1958). */
-static double deviate(void)
-{
-    static unsigned long long state = 88172645463325252ULL;
-    double u[2];
-    for (int k = 0; k < 2; k++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        u[k] = ((double)(state >> 11) + 0.5) / 9007199254740992.0;
-    }
-    return sqrt(-2 * log(u[0])) * cos(2 * BRAGG_PI * u[1]);
 }
 
 static bragg_structure *monoclinic(void)
@@ -692,10 +665,7 @@ int main(void)
     tcase_add_test(all, tables_hold_every_parameter_and_peak);
     tcase_add_test(all, a_refinement_starts_from_an_earlier_result);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     char command[400];
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return failed ? 1 : system(command) != 0;

@@ -2,6 +2,7 @@
 /* Logs: readers against the samples, steps, clocks, bad files. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/log.h>
 #include <bragg/number.h>
@@ -739,9 +740,5 @@ int main(void)
     tcase_add_test(c, options_come_from_the_experiment_file);
     Suite *s = suite_create("log");
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/lsq.h>
 #include <omp.h>
@@ -328,9 +329,5 @@ int main(void)
     tcase_add_test(all, errors_that_hang_together_make_honest_esds);
     tcase_add_test(all, no_points_and_too_few_points_are_refused);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -4,25 +4,13 @@
 #include "config.h"
 #include "derivatives.h"
 #include "model_made.h"
+#include "suite.h"
+#include "random.h"
 
 #include "../src/refine/spot.h"
 
 #include <bragg/units.h>
 #include <stdio.h>
-
-/* Normal deviates, the same on every machine (G. E. P. Box & M. E. Muller 1958). */
-static double deviate(void)
-{
-    static unsigned long long state = 88172645463325252ULL;
-    double u[2];
-    for (int k = 0; k < 2; k++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        u[k] = ((double)(state >> 11) + 0.5) / 9007199254740992.0;
-    }
-    return sqrt(-2 * log(u[0])) * cos(2 * BRAGG_PI * u[1]);
-}
 
 /* What cells of points get from a few nodes against every peak at every point. */
 START_TEST(far_peaks_are_the_same_from_nodes)
@@ -716,9 +704,5 @@ int main(void)
     tcase_add_test(all, coarse_grains_of_the_stronger_absorber_weigh_more_than_they_scatter);
     tcase_add_test(all, grains_absorb_as_the_tables_say);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/array.h>
 #include <bragg/numeric.h>
@@ -228,9 +229,5 @@ int main(void)
     tcase_add_test(all, chebyshev_fits_return_their_coefficients);
     tcase_add_test(all, the_sine_transform_agrees_with_its_sum_on_any_grid);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

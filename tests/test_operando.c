@@ -3,6 +3,7 @@
 #include "config.h"
 #include "close.h"
 #include "run_made.h"
+#include "suite.h"
 
 #include <bragg/detector.h>
 #include <bragg/frame.h>
@@ -968,10 +969,7 @@ int main(void)
 #else
     printf("skipped: the store, as this build has no HDF5\n");
 #endif
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     remove_run();
     return failed != 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/param.h>
 #include <stdio.h>
@@ -80,9 +81,5 @@ int main(void)
     tcase_add_test(tc, ties_are_said_in_words);
     tcase_add_test(tc, ties_are_followed_in_chains_whatever_their_order);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/nxazint.h>
 #include <bragg/pattern.h>
@@ -348,9 +349,5 @@ int main(void)
     tcase_add_test(tc, a_shoulder_is_told_from_a_single_peak);
     tcase_add_test(tc, integrated_frames_in_hdf5_read_back_and_grow);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

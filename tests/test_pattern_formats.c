@@ -2,6 +2,7 @@
 /* The readers of instrument files: the public samples, and small files made up to be awkward. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/number.h>
 #include <bragg/pattern.h>
@@ -536,9 +537,5 @@ int main(void)
     tcase_add_test(tc, the_table_of_readers_has_names_and_an_end);
     tcase_add_test(tc, truncated_files_end_in_a_message);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 /* G(r) calculated and reduced, against libdiffpy and PDFgetX3. */
 #include "config.h"
 #include "reference.h"
+#include "suite.h"
 #include <bragg/pdf.h>
 #include <stdint.h>
 #include <time.h>
@@ -1522,9 +1523,6 @@ int main(void)
     tcase_add_test(fit, g_and_a_powder_pattern_are_fitted_together);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     return failed > 0;
 }

@@ -2,6 +2,7 @@
 /* Figures: whole files, the numbers beside them, ticks, input that is no good. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include "../src/plot/figure.h"
 
@@ -671,9 +672,5 @@ int main(void)
     tcase_add_test(part, only_formulas_get_subscripts);
     suite_add_tcase(suite, figure);
     suite_add_tcase(suite, part);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

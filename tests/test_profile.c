@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/profile.h>
 #include <bragg/units.h>
@@ -104,9 +105,5 @@ int main(void)
     tcase_add_test(tc, profile_derivatives_are_those_of_central_differences);
     tcase_add_test(tc, width_derivatives_are_those_of_central_differences);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,9 @@
  * BRAGG_PULLS sets their number (24 without it), BRAGG_SEED another run of them. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
+#include "random.h"
+#include "parameters.h"
 
 #include <bragg/number.h>
 #include <bragg/refine.h>
@@ -11,31 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned long long state;
-
-static double uniform(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return ((double)(state >> 11) + 0.5) / 9007199254740992.0;
-}
-
-static double deviate(void) { return sqrt(-2 * log(uniform())) * cos(2 * BRAGG_PI * uniform()); }
-
 static long long number_from(const char *name, long long without)
 {
     const char *text = getenv(name);
     if (text)
         ck_assert_msg(bragg_integer_parse(text, &without), "%s: %s", name, text);
     return without;
-}
-
-static void set(bragg_model *m, const char *name, double value)
-{
-    ptrdiff_t row = bragg_params_find(bragg_model_params(m), name);
-    ck_assert_msg(row >= 0, "no parameter %s", name);
-    bragg_model_params(m)->at[row].value = value;
 }
 
 static bragg_structure *make_structure(const char *group, const double cell[6], const char *const elements[2], const double x[2][3], const double uiso[2])
@@ -170,7 +154,7 @@ START_TEST(pulls_are_normal)
     bragg_pattern *p[2] = { NULL, NULL };
     double *clean[2] = { NULL, NULL }, gof = 0;
     int n = (int)number_from("BRAGG_PULLS", 24);
-    state = 88172645463325252ULL + 0x9e3779b97f4a7c15ULL * (unsigned long long)(number_from("BRAGG_SEED", 0) * 3 + _i);
+    random_state = 88172645463325252ULL + 0x9e3779b97f4a7c15ULL * (unsigned long long)(number_from("BRAGG_SEED", 0) * 3 + _i);
     for (int k = 0; k < w->n_patterns; k++) {
         p[k] = bragg_pattern_new(w->pattern[k].n, BRAGG_AXIS_TTH);
         clean[k] = malloc(p[k]->n * sizeof **clean);
@@ -223,7 +207,7 @@ START_TEST(distances_carry_the_full_covariance)
     const twin *w = &twins[1];
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_pattern *p = bragg_pattern_new(w->pattern[0].n, BRAGG_AXIS_TTH);
-    state = 88172645463325252ULL;
+    random_state = 88172645463325252ULL;
     for (size_t i = 0; i < p->n; i++) {
         p->x[i] = (w->pattern[0].first_deg + w->pattern[0].step_deg * (double)i) * BRAGG_DEG;
         p->y[i] = p->sigma[i] = 1;
@@ -281,9 +265,5 @@ int main(void)
     tcase_add_loop_test(all, pulls_are_normal, 0, 3);
     tcase_add_test(all, distances_carry_the_full_covariance);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
 
 #include <bragg/frame.h>
 #include <bragg/log.h>
@@ -379,9 +380,5 @@ int main(void)
     tcase_add_test(c, a_reduction_that_chooses_all_itself_has_the_g_of_the_structure);
     tcase_add_test(c, a_wrong_truth_file_is_named_with_its_line);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

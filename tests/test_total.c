@@ -5,6 +5,7 @@
 
 #include "reference.h"
 #include "run_made.h"
+#include "suite.h"
 
 #include <bragg/analysis.h>
 
@@ -238,10 +239,7 @@ int main(void)
 #endif
     tcase_add_test(rows, a_row_of_four_frames_has_half_the_error_and_scatters_so);
     suite_add_tcase(suite, rows);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite(suite);
     remove_run();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

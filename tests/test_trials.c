@@ -4,6 +4,9 @@
  * another run of random numbers. */
 #include "config.h"
 #include "close.h"
+#include "suite.h"
+#include "random.h"
+#include "parameters.h"
 
 #include "../src/refine/run.h"
 
@@ -13,26 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static unsigned long long state = 88172645463325252ULL;
-
-static double uniform(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return ((double)(state >> 11) + 0.5) / 9007199254740992.0;
-}
-
-static double deviate(void) { return sqrt(-2 * log(uniform())) * cos(2 * BRAGG_PI * uniform()); }
-
-static double *value(bragg_model *m, const char *name)
-{
-    bragg_params *t = bragg_model_params(m);
-    ptrdiff_t row = bragg_params_find(t, name);
-    ck_assert_msg(row >= 0, "no parameter %s", name);
-    return &t->at[row].value;
-}
 
 /* Orthorhombic, lab two-wavelength; monoclinic, synchrotron; rhombohedral, lab. */
 static const struct twin {
@@ -74,10 +57,10 @@ static bragg_model *model_of(const struct twin *w, const bragg_structure *s, con
     ck_assert_msg(bragg_model_add_pattern(m, p, &o, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_model_add_phase(m, "T", s, NULL, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_model_build(m, &err) == BRAGG_OK, "%s", err.text);
-    *value(m, "instrument.u") = w->lab ? 0.004 : 0.0008;
-    *value(m, "instrument.v") = w->lab ? -0.002 : -0.0002;
-    *value(m, "instrument.w") = w->lab ? 0.006 : 0.0006;
-    *value(m, "instrument.x") = w->lab ? 0.03 : 0.006;
+    *value_of(m, "instrument.u") = w->lab ? 0.004 : 0.0008;
+    *value_of(m, "instrument.v") = w->lab ? -0.002 : -0.0002;
+    *value_of(m, "instrument.w") = w->lab ? 0.006 : 0.0006;
+    *value_of(m, "instrument.x") = w->lab ? 0.03 : 0.006;
     static const char *const wanted[] = { "background", "phase.*.scale", "phase.*.cell", "instrument.[uvwx]", "phase.*.uiso", "phase.*.atom.*.[xyz]" };
     for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
         bragg_model_select(m, wanted[k], true);
@@ -95,10 +78,10 @@ static bragg_pattern *simulate(const struct twin *w, const bragg_structure *s)
     }
     p->y[0] = 1;
     bragg_model *m = model_of(w, s, p);
-    *value(m, "background.0") = 130;
-    *value(m, "background.1") = -40;
-    *value(m, "phase.T.scale") = w->lab ? 4.7 : 0.8;
-    *value(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
+    *value_of(m, "background.0") = 130;
+    *value_of(m, "background.1") = -40;
+    *value_of(m, "phase.T.scale") = w->lab ? 4.7 : 0.8;
+    *value_of(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
     for (size_t i = 0; i < p->n; i++) {
         p->sigma[i] = sqrt(p->y[i]);
@@ -128,21 +111,21 @@ static bool one_trial(const struct twin *w, int number)
     bragg_structure *s = structure_of(w);
     bragg_pattern *p = simulate(w, s);
     bragg_model *m = model_of(w, s, p);
-    *value(m, "phase.T.scale") = w->lab ? 4.7 : 0.8;
-    *value(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
+    *value_of(m, "phase.T.scale") = w->lab ? 4.7 : 0.8;
+    *value_of(m, w->lab ? "instrument.displacement" : "instrument.zero") = w->lab ? 0.2 : 0.01;
     double best = rwp_from(m, false, NULL);
     bragg_model_free(m);
     m = model_of(w, s, p);
     double factor = uniform() < 0.5 ? 0.7 : 1.3;
-    *value(m, "instrument.w") *= factor * factor;
-    *value(m, "instrument.u") *= factor * factor;
-    *value(m, "instrument.v") *= factor * factor;
-    *value(m, "instrument.x") *= factor;
+    *value_of(m, "instrument.w") *= factor * factor;
+    *value_of(m, "instrument.u") *= factor * factor;
+    *value_of(m, "instrument.v") *= factor * factor;
+    *value_of(m, "instrument.x") *= factor;
     static const char *const edges[] = { "phase.T.cell.a", "phase.T.cell.b", "phase.T.cell.c" };
     for (int k = 0; k < 3; k++)
-        *value(m, edges[k]) *= 1 + 0.01 * (2 * uniform() - 1);
-    *value(m, "phase.T.cell.beta") += w->cell[4] != 90 ? 0.3 * (2 * uniform() - 1) : 0;
-    double a = *value(m, edges[0]) / w->cell[0] - 1, b = *value(m, edges[1]) / w->cell[1] - 1, c = *value(m, edges[2]) / w->cell[2] - 1;
+        *value_of(m, edges[k]) *= 1 + 0.01 * (2 * uniform() - 1);
+    *value_of(m, "phase.T.cell.beta") += w->cell[4] != 90 ? 0.3 * (2 * uniform() - 1) : 0;
+    double a = *value_of(m, edges[0]) / w->cell[0] - 1, b = *value_of(m, edges[1]) / w->cell[1] - 1, c = *value_of(m, edges[2]) / w->cell[2] - 1;
     char *report;
     double rwp = rwp_from(m, true, &report);
     bool good = rwp < 1.01 * best;
@@ -165,7 +148,7 @@ START_TEST(auto_finds_the_minimum_from_bad_starts)
         ck_assert_msg(bragg_integer_parse(wish, &n) && n > 0, "BRAGG_TRIALS: %s", wish);
     if (seed)
         ck_assert_msg(bragg_integer_parse(seed, &other), "BRAGG_SEED: %s", seed);
-    state = 88172645463325252ULL + 0x9e3779b97f4a7c15ULL * (unsigned long long)other;
+    random_state = 88172645463325252ULL + 0x9e3779b97f4a7c15ULL * (unsigned long long)other;
     for (int k = 0; k < n; k++)
         found += one_trial(&twins[k % 3], k);
     printf("strategy auto: %d of %lld trials ended in the minimum\n", found, n);
@@ -244,10 +227,10 @@ START_TEST(what_is_offered_is_refined_only_where_the_data_carry_it)
     for (size_t k = 0; k < sizeof offered / sizeof *offered; k++)
         ck_assert_uint_gt(bragg_model_offer(m, offered[k]), 0);
     ck_assert(!t->at[bragg_params_find(t, "phase.T.size")].refine);
-    *value(m, "phase.T.cell.b") *= 1.002;
-    *value(m, "phase.T.atom.A.uiso") += 0.009;
-    *value(m, "phase.T.atom.B.x") += 0.02;
-    *value(m, "instrument.w") *= 1.5;
+    *value_of(m, "phase.T.cell.b") *= 1.002;
+    *value_of(m, "phase.T.atom.A.uiso") += 0.009;
+    *value_of(m, "phase.T.atom.B.x") += 0.02;
+    *value_of(m, "instrument.w") *= 1.5;
     bragg_fit *f;
     bragg_status st = bragg_refine(m, NULL, &f, &err);
     ck_assert_msg(st == BRAGG_CONVERGED && f->gof < 1.06, "%s: GOF %g\n%s", err.text, f ? f->gof : 0, f ? f->report : "");
@@ -285,9 +268,9 @@ START_TEST(displacements_that_go_below_zero_are_tried_as_one)
     bragg_model_select(m, "background", true);
     bragg_model_select(m, "phase.*.scale", true);
     ck_assert_uint_eq(bragg_model_offer(m, "phase.T.atom.*.uiso"), 2);
-    *value(m, "instrument.zero") = 0.01;
-    *value(m, "phase.T.atom.A.uiso") = 0.0053;
-    *value(m, "phase.T.atom.B.uiso") = 0.0067;
+    *value_of(m, "instrument.zero") = 0.01;
+    *value_of(m, "phase.T.atom.A.uiso") = 0.0053;
+    *value_of(m, "phase.T.atom.B.uiso") = 0.0067;
     bragg_fit *f;
     ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
     const bragg_param *a = &t->at[bragg_params_find(t, "phase.T.atom.A.uiso")], *b = &t->at[bragg_params_find(t, "phase.T.atom.B.uiso")];
@@ -347,9 +330,5 @@ int main(void)
     tcase_add_test(all, what_no_crystal_has_is_absurd_and_what_is_unusual_is_not);
     tcase_add_test(all, auto_finds_the_minimum_from_bad_starts);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return run_suite(suite);
 }
