@@ -207,19 +207,64 @@ START_TEST(derivatives_of_rays_agree_with_differences)
 }
 END_TEST
 
+/* How far a cake is off pyFAI's of the same bins. */
+typedef struct cake_off {
+    size_t seen, ours_empty, theirs_empty;
+    double worst, edge, top, sigma, norm;
+} cake_off;
+
+static void compare_bin(const bragg_plan *plan, const bragg_cake *c, size_t k, const double v[7], cake_off *o)
+{
+    size_t ring = k % 200, azimuth = k / 200;
+    ck_assert_double_eq_tol(c->x[ring] / BRAGG_DEG, v[0], 1e-5);
+    ck_assert_double_eq_tol(c->chi_rad[azimuth] / BRAGG_DEG, v[1], 1e-4);
+    o->top = fmax(o->top, v[2]);
+    double off = fabs(c->intensity[k] - v[2]);
+    if (isnan(c->intensity[k]) != !(v[4] > 0)) {
+        o->ours_empty += isnan(c->intensity[k]);
+        o->theirs_empty += !isnan(c->intensity[k]);
+    } else if (v[4] > 1 && (ring == 0 || ring == 199 || azimuth == 0 || azimuth == 71)) {
+        o->edge = fmax(o->edge, off);
+    } else if (v[4] > 0.01) { /* less of a pixel hangs on their single precision */
+        o->worst = fmax(o->worst, off);
+        o->norm = fmax(o->norm, fabs(bragg_plan_norm(plan, k) - v[6]));
+        if (v[3] > 0)
+            o->sigma = fmax(o->sigma, fabs(c->sigma[k] / v[3] - 1));
+        o->seen++;
+    }
+}
+
 /* ceo2_2d_200x72_*.txt: radial fastest. */
+static cake_off compare_cake(const bragg_plan *plan, const bragg_cake *c, const char *split)
+{
+    char name[200], path[512], line[512];
+    snprintf(name, sizeof name, "reference/pyfai/ceo2_2d_200x72_%s.txt", split);
+    ck_assert_msg(shared_file(path, name), "%s", path);
+    FILE *in = fopen(path, "r");
+    cake_off o = { 0 };
+    size_t k = 0;
+    while (fgets(line, sizeof line, in)) {
+        double v[7];
+        if (*line != '#' && sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6) == 7)
+            compare_bin(plan, c, k++, v, &o);
+    }
+    fclose(in);
+    ck_assert_uint_eq(k, 200 * 72);
+    printf("cake %-4s %zu bins off by %.2g of the maximum, at the edges %.2g, sigma %.2g, norm by %.2g pixels; empty only here %zu, only there %zu\n", split, o.seen,
+           o.worst / o.top, o.edge / o.top, o.sigma, o.norm, o.ours_empty, o.theirs_empty);
+    fflush(stdout);
+    return o;
+}
+
 START_TEST(cakes_agree_with_pyfai)
 {
+    static const char *const splits[] = { "no", "bbox", "full" };
     bragg_geometry g;
     if (!ceria(&g))
         return;
     uint8_t *mask;
     bragg_frame *f = read_ceria(&mask);
-    static const char *const splits[] = { "no", "bbox", "full" };
     for (int s = 0; s < 3; s++) {
-        char name[200], path[512], line[512];
-        snprintf(name, sizeof name, "reference/pyfai/ceo2_2d_200x72_%s.txt", splits[s]);
-        ck_assert_msg(shared_file(path, name), "%s", path);
         bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
         o.n_bins = 200;
         o.n_azimuth = 72;
@@ -232,43 +277,13 @@ START_TEST(cakes_agree_with_pyfai)
         bragg_error err = BRAGG_ERROR_INIT;
         ck_assert_msg(bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, &err) == BRAGG_OK, "%s", err.text);
         ck_assert_msg(bragg_plan_integrate_cake(plan, f, NULL, NULL, &c, &err) == BRAGG_OK, "%s", err.text);
-        FILE *in = fopen(path, "r");
-        size_t k = 0, seen = 0, ours_empty = 0, theirs_empty = 0;
-        double worst = 0, edge = 0, top = 0, sigma = 0, norm = 0;
-        while (fgets(line, sizeof line, in)) {
-            double v[7];
-            if (*line == '#' || sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6) != 7)
-                continue;
-            size_t ring = k % 200, azimuth = k / 200;
-            ck_assert_double_eq_tol(c->x[ring] / BRAGG_DEG, v[0], 1e-5);
-            ck_assert_double_eq_tol(c->chi_rad[azimuth] / BRAGG_DEG, v[1], 1e-4);
-            top = fmax(top, v[2]);
-            double off = fabs(c->intensity[k] - v[2]);
-            if (isnan(c->intensity[k]) != !(v[4] > 0)) {
-                ours_empty += isnan(c->intensity[k]);
-                theirs_empty += !isnan(c->intensity[k]);
-            } else if (v[4] > 1 && (ring == 0 || ring == 199 || azimuth == 0 || azimuth == 71)) {
-                edge = fmax(edge, off);
-            } else if (v[4] > 0.01) { /* less of a pixel hangs on their single precision */
-                worst = fmax(worst, off);
-                norm = fmax(norm, fabs(bragg_plan_norm(plan, k) - v[6]));
-                if (v[3] > 0)
-                    sigma = fmax(sigma, fabs(c->sigma[k] / v[3] - 1));
-                seen++;
-            }
-            k++;
-        }
-        fclose(in);
-        ck_assert_uint_eq(k, 200 * 72);
-        printf("cake %-4s %zu bins off by %.2g of the maximum, at the edges %.2g, sigma %.2g, norm by %.2g pixels; empty only here %zu, only there %zu\n",
-               splits[s], seen, worst / top, edge / top, sigma, norm, ours_empty, theirs_empty);
-        fflush(stdout);
+        cake_off off = compare_cake(plan, c, splits[s]);
         /* their polygons of two dimensions are coarse where a pixel crosses azimuths:
          * see the next test for who is right; their histogram of two dimensions has
          * another variance, which is not the counts' */
-        ck_assert(worst < (s == 2 ? 1e-2 : 1e-4) * top && norm < (s == 0 ? 1.01 : s == 1 ? 0.01 : 0.1));
-        ck_assert(edge < 5e-3 * top && !ours_empty && theirs_empty < 10);
-        ck_assert(s != 1 || sigma < 1e-3);
+        ck_assert(off.worst < (s == 2 ? 1e-2 : 1e-4) * off.top && off.norm < (s == 0 ? 1.01 : s == 1 ? 0.01 : 0.1));
+        ck_assert(off.edge < 5e-3 * off.top && !off.ours_empty && off.theirs_empty < 10);
+        ck_assert(s != 1 || off.sigma < 1e-3);
         bragg_cake_free(c);
         bragg_plan_free(plan);
     }
@@ -1082,6 +1097,44 @@ START_TEST(a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew)
 }
 END_TEST
 
+/* A dead pixel, the gap of a Pilatus 300K (rows 195 to 211), a mask frame that is turned as
+ * its frame was, and a drawing, all at once. */
+START_TEST(masks_of_all_kinds_add_up)
+{
+    static const char *const masks[] = { "test_detector.tmp.tif", NULL, "gaps", "test_detector.tmp.yaml" };
+    enum { ROWS = 619, COLUMNS = 487 };
+    bragg_geometry g = BRAGG_GEOMETRY_INIT;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_frame *f, *m;
+    uint8_t *mask;
+    ck_assert_int_eq(bragg_geometry_set_detector(&g, "Pilatus 300k", NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_new(COLUMNS, ROWS, BRAGG_I32, &f, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_new(COLUMNS, ROWS, BRAGG_U8, &m, NULL), BRAGG_OK);
+    ((int32_t *)f->data)[17 * COLUMNS + 23] = -2;
+    ((uint8_t *)m->data)[31 * COLUMNS + 41] = 7;
+    ck_assert_int_eq(bragg_frame_write_tiff(m, masks[0], true, NULL), BRAGG_OK);
+    FILE *yaml = fopen(masks[3], "w");
+    fprintf(yaml, "circles: [[101.5, 57.5, 0.6]]\n");
+    fclose(yaml);
+    ck_assert_msg(bragg_mask_read(masks, 4, "both", &g, NULL, f, &mask, &err) == BRAGG_OK, "%s", err.text);
+    size_t masked = 0;
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        masked += mask[i];
+    ck_assert_uint_eq(masked, 3 + 2 * 17 * COLUMNS);
+    ck_assert(mask[17 * COLUMNS + 23] && mask[(ROWS - 1 - 31) * COLUMNS + COLUMNS - 1 - 41] && mask[57 * COLUMNS + 101]);
+    ck_assert(!mask[194 * COLUMNS] && mask[195 * COLUMNS] && mask[211 * COLUMNS] && !mask[212 * COLUMNS]);
+    free(mask);
+    ck_assert_int_eq(bragg_mask_read(masks, 4, NULL, NULL, NULL, f, &mask, &err), BRAGG_EINVAL);
+    ck_assert_ptr_null(mask);
+    bool vertical, horizontal;
+    ck_assert(!bragg_flip_parse("sideways", &vertical, &horizontal) && bragg_flip_parse("vertical", &vertical, &horizontal) && vertical && !horizontal);
+    unlink(masks[0]);
+    unlink(masks[3]);
+    bragg_frame_free(f);
+    bragg_frame_free(m);
+}
+END_TEST
+
 /* A stop with an arm that lets most through, rings that are brighter, a gap over the
  * beam, horizontal polarization. */
 START_TEST(the_beam_stop_is_found_and_nothing_where_there_is_none)
@@ -1685,6 +1738,7 @@ int main(void)
     tcase_add_test(all, a_bin_is_the_ratio_of_sums_or_the_mean_of_corrected_pixels);
     tcase_add_test(all, bins_that_share_pixels_vary_together_as_the_band_says);
     tcase_add_test(all, a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew);
+    tcase_add_test(all, masks_of_all_kinds_add_up);
     tcase_add_test(all, the_beam_stop_is_found_and_nothing_where_there_is_none);
     tcase_add_test(all, the_beam_stops_of_real_frames_are_found);
     tcase_add_test(all, masks_are_drawn_and_learnt);

@@ -3,9 +3,12 @@
 #include "config.h"
 #include <bragg/output.h>
 
+#include <bragg/number.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -142,4 +145,11 @@ void bragg_output_abandon(bragg_output *o)
     fclose(o->stream);
     unlink(o->temporary);
     output_free(o);
+}
+
+void bragg_output_number(FILE *to, const char *key, double value, int digits, const char *end)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    if (isfinite(value))
+        fprintf(to, "%s = %s%s", key, bragg_number_print_digits(text, value, digits), end);
 }

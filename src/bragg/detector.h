@@ -110,6 +110,12 @@ typedef struct bragg_plan_options {
  *  frame and geometry may be NULL; EDATA with line and column. */
 bragg_status bragg_mask_read_yaml(const char *path, const bragg_geometry *geometry, const bragg_frame *frame, size_t rows, size_t columns,
                                   uint8_t *mask, bragg_error *err);
+/** All that masks pixels of a frame, one byte a pixel, not 0: free it.  What is invalid in
+ *  the frame itself, what its file masks (frame_path; NULL: not asked), and what each of
+ *  n masks says: a frame (turned as flip says, like the frame), a drawing in YAML, or
+ *  "gaps", those of the geometry's detector.  geometry, flip and entries of masks may be NULL. */
+bragg_status bragg_mask_read(const char *const *masks, size_t n, const char *flip, const bragg_geometry *geometry, const char *frame_path,
+                             const bragg_frame *frame, uint8_t **mask, bragg_error *err);
 /** mask[i] |= 1 for what lies between the modules of a detector known by name, of a
  *  frame as it writes it; nothing for one without modules. */
 bragg_status bragg_mask_gaps(const char *detector, size_t rows, size_t columns, uint8_t *mask, bragg_error *err);

@@ -77,6 +77,8 @@ bragg_status bragg_raw_read(const char *path, const bragg_raw *raw, size_t index
 
 /** Turn over in place: vertical swaps the order of rows, horizontal of columns. */
 void bragg_frame_flip(bragg_frame *frame, bool vertical, bool horizontal);
+/** "vertical", "horizontal" or "both", as people say it; NULL: neither.  False for another word. */
+bool bragg_flip_parse(const char *flip, bool *vertical, bool *horizontal);
 /** Pixels first … first + n - 1 (row by row) as doubles. */
 void bragg_frame_doubles(const bragg_frame *frame, size_t first, size_t n, double *out);
 /** mask[i] |= 1 where a pixel is negative (the detector's marker of gaps and dead

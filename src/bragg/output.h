@@ -30,4 +30,7 @@ bragg_status bragg_output_commit(bragg_output *output, bragg_error *err);
 /** Drop what was written and free; NULL is a no-op. */
 void bragg_output_abandon(bragg_output *output);
 
+/** A line "KEY = VALUE" with so many digits and what ends it; nothing when the value is none. */
+void bragg_output_number(FILE *to, const char *key, double value, int digits, const char *end);
+
 #endif

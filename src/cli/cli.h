@@ -73,9 +73,6 @@ bragg_status cli_frame_read(const char *path, size_t index, const char *flip, br
 /** As above, and of a file that begins with no mark we know as --raw (or NULL) says. */
 bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err);
 bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg_error *err);
-/** One byte a pixel of f, not 0 where it is invalid or masked by the file (NULL: none), a
- *  frame, a YAML description or "gaps", for whose rings g (or NULL) says where they are: free. */
-bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err);
 
 /** Processes that mpirun or srun has started; *out is NULL for one that was started alone. */
 typedef struct cli_peers cli_peers;
@@ -87,9 +84,6 @@ void cli_peers_end(cli_peers *peers, int exit_status);
 /** The experiment as it is in force, to a file or (path NULL) to standard output; more:
  *  what the command itself takes for granted, YAML, may be NULL. */
 bragg_status cli_write_config(const bragg_experiment *experiment, const char *more, const char *path, bool force, bragg_error *err);
-/** Mark in a mask what the file of frame f, at path, masks itself. */
-bragg_status cli_mask_add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err);
-
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
 /** "Bi,Sb,K" to atomic numbers; option names the option in messages. */

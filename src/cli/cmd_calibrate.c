@@ -392,9 +392,7 @@ static bragg_status prepare(wish *w, shot *s, bragg_error *err)
     if (st == BRAGG_OK)
         st = start_geometry(w, s->f, &s->g, err);
     if (st == BRAGG_OK)
-        st = cli_mask_read(w->mask, w->flip, w->poni || w->detector ? &s->g : NULL, s->f, &s->mask, err);
-    if (st == BRAGG_OK)
-        st = cli_mask_add_own(s->path, w->flip, s->f, s->mask, err);
+        st = bragg_mask_read(&w->mask, 1, w->flip, w->poni || w->detector ? &s->g : NULL, s->path, s->f, &s->mask, err);
     return st;
 }
 

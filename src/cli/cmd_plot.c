@@ -36,7 +36,7 @@ static bragg_status plot_frame(const wish *w, const char *path, bragg_error *err
     uint8_t *mask = NULL;
     bragg_status st = cli_frame_read(path, 0, w->flip, &f, err);
     if (st == BRAGG_OK)
-        st = cli_mask_read(NULL, NULL, NULL, f, &mask, err);
+        st = bragg_mask_read(NULL, 0, NULL, NULL, NULL, f, &mask, err);
     size_t n = st == BRAGG_OK ? f->width * f->height : 0;
     double *v = malloc((n + 1) * sizeof *v);
     bool *bad = malloc((n + 1) * sizeof *bad);

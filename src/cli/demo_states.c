@@ -105,7 +105,7 @@ static bragg_status integrate(const demo *d, const char *frame_name, const char 
     if (st == BRAGG_OK)
         st = cli_frame_read(frame_name, 0, NULL, &f, err);
     if (st == BRAGG_OK)
-        st = cli_mask_read(NULL, NULL, NULL, f, &mask, err);
+        st = bragg_mask_read(NULL, 0, NULL, NULL, NULL, f, &mask, err);
     if (st == BRAGG_OK)
         st = bragg_plan_new(&g, f->height, f->width, mask, &o, &plan, err);
     if (st == BRAGG_OK)

@@ -9,7 +9,8 @@
 
 bragg_status cli_flip_check(const char *flip, bragg_error *err)
 {
-    return !flip || !strcmp(flip, "both") || !strcmp(flip, "vertical") || !strcmp(flip, "horizontal") ? BRAGG_OK
+    bool vertical, horizontal;
+    return bragg_flip_parse(flip, &vertical, &horizontal) ? BRAGG_OK
         : bragg_fail(err, BRAGG_EINVAL, "--flip: expected vertical, horizontal or both, found '%s'", flip);
 }
 
@@ -31,7 +32,7 @@ bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip
 {
     bragg_raw layout;
     bragg_error problem = BRAGG_ERROR_INIT;
-    bool both = flip && !strcmp(flip, "both");
+    bool vertical, horizontal;
     bragg_status st = cli_flip_check(flip, err);
     if (st < 0)
         return st;
@@ -40,8 +41,8 @@ bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip
         st = bragg_fail(err, st, "%s", problem.text);
     else if (st < 0 && raw && (st = bragg_raw_parse(raw, &layout, err)) >= 0)
         st = bragg_raw_read(path, &layout, index, f, err);
-    if (st >= 0)
-        bragg_frame_flip(*f, both || (flip && *flip == 'v'), both || (flip && *flip == 'h'));
+    if (st >= 0 && bragg_flip_parse(flip, &vertical, &horizontal))
+        bragg_frame_flip(*f, vertical, horizontal);
     return st;
 }
 
@@ -94,42 +95,4 @@ void cli_trim(const char *path, bragg_pattern *p)
     size_t n = bragg_pattern_trim(p);
     if (n)
         fprintf(stderr, "%s: %zu points of intensity 0 at the ends were not measured and are left out\n", path, n);
-}
-
-bragg_status cli_mask_add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err)
-{
-    bragg_frame *own = NULL;
-    bool both = flip && !strcmp(flip, "both");
-    bragg_status st = bragg_frame_read_mask(path, &own, err);
-    if (st < 0 || !own)
-        return st;
-    bragg_frame_flip(own, both || (flip && *flip == 'v'), both || (flip && *flip == 'h'));
-    st = bragg_frame_add_mask(own, f->width, f->height, mask, err);
-    bragg_frame_free(own);
-    return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
-}
-
-bragg_status cli_mask_read(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t **mask, bragg_error *err)
-{
-    bragg_frame *m = NULL;
-    bragg_status st = BRAGG_OK;
-    const char *extension = path ? bragg_path_extension(path) : "";
-    *mask = calloc(f->width * f->height, 1);
-    if (!*mask)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    bragg_frame_mark_invalid(f, *mask);
-    if (path && !strcmp(path, "gaps")) {
-        if (!g || !*g->detector)
-            st = bragg_fail(err, BRAGG_EINVAL, "--mask gaps: expected a detector we know in the PONI file or with --detector, found none");
-        else
-            st = bragg_mask_gaps(g->detector, f->height, f->width, *mask, err);
-    } else if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml")) {
-        st = bragg_mask_read_yaml(path, g, f, f->height, f->width, *mask, err);
-    } else if (path) {
-        st = cli_frame_read(path, 0, flip, &m, err);
-        if (st == BRAGG_OK)
-            st = bragg_frame_add_mask(m, f->width, f->height, *mask, err);
-        bragg_frame_free(m);
-    }
-    return st;
 }

@@ -206,9 +206,7 @@ static bragg_status make_plan(run *r, bragg_error *err)
         bragg_frame_free(f);
         return bragg_fail(err, BRAGG_EINVAL, "expected --pixel-um SIZE, found no pixel size in '%s' nor in the frame's header", r->w->poni);
     }
-    st = cli_mask_read(r->w->mask, r->w->flip, &r->g, f, &mask, err);
-    if (st == BRAGG_OK)
-        st = cli_mask_add_own(r->job[first].path, r->w->flip, f, mask, err);
+    st = bragg_mask_read(&r->w->mask, 1, r->w->flip, &r->g, r->job[first].path, f, &mask, err);
     if (st == BRAGG_OK && !(isnan(r->w->below) && isnan(r->w->above)))
         bragg_frame_mark_outside(f, r->w->below, r->w->above, mask);
     if (st == BRAGG_OK && r->w->learn)

@@ -256,3 +256,56 @@ bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double
     free(mean);
     return st;
 }
+
+/* ------------------------------------------------------------ of all kinds */
+
+/* What the file of a frame masks itself (Eiger, NeXus), or a frame that is a mask. */
+static bragg_status add_frame(bragg_frame *m, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    bool vertical, horizontal;
+    bragg_flip_parse(flip, &vertical, &horizontal);
+    bragg_frame_flip(m, vertical, horizontal);
+    bragg_status st = bragg_frame_add_mask(m, f->width, f->height, mask, err);
+    bragg_frame_free(m);
+    return st;
+}
+
+static bragg_status add_own(const char *path, const char *flip, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    bragg_frame *own = NULL;
+    bragg_status st = bragg_frame_read_mask(path, &own, err);
+    if (st < 0 || !own)
+        return st;
+    st = add_frame(own, flip, f, mask, err);
+    return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
+}
+
+static bragg_status add_one(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    const char *extension = bragg_path_extension(path);
+    bragg_frame *m = NULL;
+    if (!strcmp(path, "gaps"))
+        return g && *g->detector ? bragg_mask_gaps(g->detector, f->height, f->width, mask, err)
+            : bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected a detector we know in the PONI file or with --detector, found none");
+    if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml"))
+        return bragg_mask_read_yaml(path, g, f, f->height, f->width, mask, err);
+    bragg_status st = bragg_frame_read(path, 0, &m, err);
+    return st < 0 ? st : add_frame(m, flip, f, mask, err);
+}
+
+bragg_status bragg_mask_read(const char *const *masks, size_t n, const char *flip, const bragg_geometry *geometry, const char *frame_path,
+                             const bragg_frame *f, uint8_t **mask, bragg_error *err)
+{
+    *mask = calloc(f->width * f->height, 1);
+    if (!*mask)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
+    bragg_frame_mark_invalid(f, *mask); /* the detector's own gaps and dead pixels */
+    bragg_status st = frame_path ? add_own(frame_path, flip, f, *mask, err) : BRAGG_OK;
+    for (size_t k = 0; k < n && st >= 0; k++)
+        st = masks[k] ? add_one(masks[k], flip, geometry, f, *mask, err) : st;
+    if (st < 0) {
+        free(*mask);
+        *mask = NULL;
+    }
+    return st;
+}

@@ -237,12 +237,7 @@ static const char *type_name(bragg_pixel type)
     return type_names[k].name;
 }
 
-static void put(FILE *to, const char *key, double value)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    if (isfinite(value))
-        fprintf(to, "%s = %s ;\n", key, bragg_number_print_digits(text, value, 15));
-}
+static void put(FILE *to, const char *key, double value) { bragg_output_number(to, key, value, 15, " ;\n"); }
 
 static void put_facts(FILE *to, const bragg_frame *f)
 {

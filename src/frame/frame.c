@@ -134,6 +134,14 @@ static void reverse_row(void *row, size_t n, size_t size)
     }
 }
 
+bool bragg_flip_parse(const char *flip, bool *vertical, bool *horizontal)
+{
+    bool both = flip && !strcmp(flip, "both");
+    *vertical = both || (flip && !strcmp(flip, "vertical"));
+    *horizontal = both || (flip && !strcmp(flip, "horizontal"));
+    return !flip || *vertical || *horizontal;
+}
+
 void bragg_frame_flip(bragg_frame *f, bool vertical, bool horizontal)
 {
     size_t size = types[f->type].size, row = f->width * size;

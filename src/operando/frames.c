@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_MASKS = 16 };
+
 struct bragg_frames {
     bragg_arena *arena;
     const bragg_experiment *x;
@@ -29,7 +31,8 @@ struct bragg_frames {
     bragg_plan_options options;
     bragg_plan *plan;                /* made for the shape of the first frame that can be read */
     size_t rows, columns;
-    const char *mask, *flip;
+    const char *flip, *mask[MOST_MASKS];
+    size_t n_masks;
     bragg_frame *dark;
     const char *in_file;             /* FILE:/path of a data section that names both */
 };
@@ -210,11 +213,33 @@ bragg_status bragg_frames_rescan(bragg_frames *f, size_t *n, bragg_error *err)
 
 /* ---------------------------------------------------------- integration */
 
+/* One or a list: files beside the experiment and "gaps", which a detector that we do not
+ * know marks in the frames. */
+static bragg_status read_masks(bragg_frames *f, const bragg_yaml *node, bragg_error *err)
+{
+    const char *text;
+    bragg_status st = BRAGG_OK;
+    bragg_geometry known = f->geometry;
+    bool list = node->kind == BRAGG_YAML_SEQUENCE, detector = bragg_geometry_set_detector(&known, f->geometry.detector, NULL) == BRAGG_OK;
+    for (const bragg_yaml *one = list ? node->child : node; one && st == BRAGG_OK; one = list ? one->next : NULL) {
+        st = bragg_yaml_text(one, &text, err);
+        bool gaps = st == BRAGG_OK && !strcmp(text, "gaps");
+        if (st < 0 || (gaps && !detector))
+            continue;
+        if (f->n_masks == MOST_MASKS)
+            return bragg_yaml_fail(one, err, "mask: expected at most %d masks, found more", MOST_MASKS);
+        if (!(f->mask[f->n_masks++] = gaps ? "gaps" : bragg_path_beside(f->arena, f->experiment_path, text)))
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    }
+    return st;
+}
+
 static bragg_status read_detector(bragg_frames *f, bragg_error *err)
 {
     static const char *const keys[] = { "poni", "mask", "dark", "flip", "split", "polarization", "solid_angle" };
     const bragg_yaml *map = bragg_yaml_get(f->x->root, "detector"), *node;
     const char *text, *path = NULL;
+    bool vertical, horizontal;
     if (!map)
         return bragg_yaml_fail(f->x->root, err, "frames: expected a section 'detector' with a poni, found none");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
@@ -224,16 +249,12 @@ static bragg_status read_detector(bragg_frames *f, bragg_error *err)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     if (st == BRAGG_OK)
         st = bragg_geometry_read_poni(path, &f->geometry, err);
-    for (node = st == BRAGG_OK ? bragg_yaml_get(map, "mask") : NULL, node = node && node->kind == BRAGG_YAML_SEQUENCE ? node->child : node; node && st == BRAGG_OK;
-         node = node->next) {
-        st = bragg_yaml_text(node, &text, err);
-        if (st == BRAGG_OK && strcmp(text, "gaps")) /* those are always masked */
-            f->mask = bragg_path_beside(f->arena, f->experiment_path, text);
-        if (bragg_yaml_get(map, "mask")->kind != BRAGG_YAML_SEQUENCE)
-            break;
-    }
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mask")))
+        st = read_masks(f, node, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "flip")))
         st = bragg_yaml_text(node, &f->flip, err);
+    if (st == BRAGG_OK && !bragg_flip_parse(f->flip, &vertical, &horizontal))
+        st = bragg_yaml_fail(bragg_yaml_get(map, "flip"), err, "flip: expected vertical, horizontal or both, found '%s'", f->flip);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "split")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && !bragg_split_parse(text, &f->options.split))
         st = bragg_yaml_fail(node, err, "split: expected none, bbox or full, found '%s'", text);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))
@@ -264,35 +285,10 @@ static bragg_status read_bins(bragg_frames *f, bragg_error *err)
     return st;
 }
 
-/* What the file of a frame masks itself (Eiger, NeXus). */
-static bragg_status add_own_mask(const bragg_frames *f, const char *path, const bragg_frame *frame, uint8_t *mask, bragg_error *err)
-{
-    bragg_frame *own = NULL;
-    bragg_status st = bragg_frame_read_mask(path, &own, err);
-    if (st < 0 || !own)
-        return st;
-    if (f->flip)
-        bragg_frame_flip(own, strcmp(f->flip, "horizontal"), strcmp(f->flip, "vertical"));
-    st = bragg_frame_add_mask(own, frame->width, frame->height, mask, err);
-    bragg_frame_free(own);
-    return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
-}
-
 static bragg_status make_plan(bragg_frames *f, const char *path, const bragg_frame *frame, bragg_error *err)
 {
-    uint8_t *mask = calloc(frame->width * frame->height, 1);
-    bragg_frame *m = NULL;
-    bragg_status st = mask ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a mask");
-    if (st == BRAGG_OK && f->mask) {
-        st = bragg_frame_read(f->mask, 0, &m, err);
-        if (st == BRAGG_OK)
-            st = bragg_frame_add_mask(m, frame->width, frame->height, mask, err);
-        bragg_frame_free(m);
-    }
-    if (st == BRAGG_OK)
-        bragg_frame_mark_invalid(frame, mask); /* the detector's own gaps and dead pixels */
-    if (st == BRAGG_OK)
-        st = add_own_mask(f, path, frame, mask, err);
+    uint8_t *mask = NULL;
+    bragg_status st = bragg_mask_read(f->mask, f->n_masks, f->flip, &f->geometry, path, frame, &mask, err);
     if (st == BRAGG_OK)
         st = bragg_plan_new(&f->geometry, frame->height, frame->width, mask, &f->options, &f->plan, err);
     f->rows = frame->height;
@@ -305,7 +301,7 @@ static bragg_status make_plan(bragg_frames *f, const char *path, const bragg_fra
 static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **out, bragg_error *err)
 {
     const bragg_frame_item *i = &f->item[k];
-    bool locked = bragg_frames_stack(i->file);
+    bool locked = bragg_frames_stack(i->file), vertical, horizontal;
     bragg_status st;
     if (locked) {
 #pragma omp critical(bragg_operando_read)
@@ -313,8 +309,8 @@ static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **ou
     } else {
         st = bragg_frame_read(i->file, i->index, out, err);
     }
-    if (st >= 0 && f->flip)
-        bragg_frame_flip(*out, strcmp(f->flip, "horizontal"), strcmp(f->flip, "vertical"));
+    if (st >= 0 && bragg_flip_parse(f->flip, &vertical, &horizontal))
+        bragg_frame_flip(*out, vertical, horizontal);
     return st;
 }
 

@@ -10,12 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put(FILE *to, const char *name, double value)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    if (isfinite(value))
-        fprintf(to, "%s = %s\n", name, bragg_number_print_digits(text, value, 9));
-}
+static void put(FILE *to, const char *name, double value) { bragg_output_number(to, name, value, 9, "\n"); }
 
 static void write_settings(FILE *to, const bragg_pdf *p, const bragg_pdf_names *names, const char *type)
 {
