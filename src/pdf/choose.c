@@ -52,9 +52,23 @@ typedef struct window {
     double q, sample, background, compton, all;
 } window;
 
+/* The scale must not depend on where the transform begins, so that what lies below counts,
+ * but for the shadow of a beam stop: there a background falls that rises towards the beam
+ * everywhere else. */
+static size_t leave_out_shadow(window *w, size_t n, double qmin_invang)
+{
+    size_t at = 0, kept = 0;
+    while (at < n && w[at].q < qmin_invang)
+        at++;
+    for (size_t k = 0; k < n; k++)
+        if (k >= at || at == n || w[k].background > 0.5 * w[at].background)
+            w[kept++] = w[k];
+    return kept;
+}
+
 static size_t collect_windows(const curve *s, const curve *b, const bragg_composition *c, const bragg_pdf_options *o, window *w, size_t room)
 {
-    const double first = fmax(o->qmin_invang, 0.3), wide = 0.05;
+    const double first = 0.3, wide = 0.05;
     size_t n = 0, k = 1;
     for (size_t i = 0; i < s->n && n < room;) {
         double count = 0, end = s->q[i] + wide;
@@ -73,7 +87,7 @@ static size_t collect_windows(const curve *s, const curve *b, const bragg_compos
         x.all = x.compton + bragg_pdf_weights_at(c, o, x.q).square;
         w[n++] = x;
     }
-    return n;
+    return leave_out_shadow(w, n, o->qmin_invang);
 }
 
 static int by_value(const void *a, const void *b)
