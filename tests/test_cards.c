@@ -127,6 +127,36 @@ START_TEST(a_structure_comes_back_from_the_set_as_it_went_in)
 }
 END_TEST
 
+START_TEST(a_structure_unpacked_as_a_cif_is_the_same)
+{
+    bragg_cards *set = bundled();
+    bragg_error err = BRAGG_ERROR_INIT;
+    long long *ids;
+    size_t n;
+    ck_assert_int_eq(bragg_cards_list(set, NULL, &ids, &n, &err), BRAGG_OK);
+    for (size_t k = 0; k < n; k += 3) {
+        bragg_structure *s, *again;
+        const char *path = in_work("unpacked.cif");
+        ck_assert_int_eq(bragg_cards_structure(set, ids[k], &s, &err), BRAGG_OK);
+        ck_assert_msg(bragg_structure_write_cif(s, "a; b", "line\n;line", path, true, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_msg(bragg_structure_read_cif(path, NULL, &again, NULL, 0, &err) == BRAGG_OK, "%s: %s", s->name, err.text);
+        ck_assert_str_eq(again->name, "a; b");
+        ck_assert_uint_eq(again->n_atoms, s->n_atoms);
+        ck_assert_uint_eq(again->symmetry.n_ops, s->symmetry.n_ops);
+        assert_close(bragg_structure_density(again), bragg_structure_density(s), 1e-6);
+        for (size_t j = 0; j < s->n_atoms; j++)
+            for (int i = 0; i < 3; i++)
+                ck_assert_msg(fabs(again->atom[j].x[i] - s->atom[j].x[i]) < 1e-7 && fabs(again->atom[j].uiso_ang2 - s->atom[j].uiso_ang2) < 1e-6, "%s", s->name);
+        ck_assert_int_eq(bragg_structure_write_cif(s, "", NULL, path, false, &err), BRAGG_EEXIST);
+        err = (bragg_error)BRAGG_ERROR_INIT;
+        bragg_structure_free(again);
+        bragg_structure_free(s);
+    }
+    free(ids);
+    bragg_cards_free(set);
+}
+END_TEST
+
 START_TEST(indices_are_those_that_people_write)
 {
     static const struct { const char *name; int hkl[3]; double d_ang; } lines[] = {
@@ -893,6 +923,7 @@ int main(void)
     tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
     tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
     tcase_add_test(all, cards_say_what_is_wrong_with_their_structures);
+    tcase_add_test(all, a_structure_unpacked_as_a_cif_is_the_same);
     tcase_add_test(all, indices_are_those_that_people_write);
     tcase_add_test(all, reference_intensity_ratios_are_those_of_the_literature);
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);

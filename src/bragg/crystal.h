@@ -7,6 +7,7 @@
 #include <bragg/param.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* ------------------------------------------------------------------ cell */
 
@@ -191,6 +192,14 @@ bragg_status bragg_structure_read_cif(const char *path, const char *block, bragg
 /** The same of a CIF in memory; name stands for the file in messages. */
 bragg_status bragg_structure_parse_cif(const void *bytes, size_t length, const char *name, const char *block, bragg_structure **out,
                                        char *notes, size_t size, bragg_error *err);
+/** As a CIF that the above reads back: cell, operations, sites with isotropic
+ *  displacements (tensors become U_eq).  Name and reference (or NULL) are texts. */
+bragg_status bragg_structure_write_cif(const bragg_structure *structure, const char *name, const char *reference, const char *path, bool force,
+                                       bragg_error *err);
+/** Pieces of a CIF: a text between semicolons, whatever is in it; the loop of symmetry
+ *  operations. */
+void bragg_cif_put_text(FILE *to, const char *name, const char *text);
+void bragg_symmetry_put_operations(FILE *to, const bragg_symmetry *symmetry);
 /** Empty structure with room for atoms and scatterers; NULL without memory. */
 bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers);
 bragg_structure *bragg_structure_copy(const bragg_structure *structure);

@@ -125,43 +125,73 @@ static void put_text(FILE *to, const char *text)
     json_decref(string);
 }
 
-/* A card of the bundled set by its name, the CIF of another set by its file, lines
- * without a structure as what they are. */
-static bragg_status put_phase(FILE *to, const bragg_cards *cards, bool bundled, const bragg_match *m, bragg_error *err)
+/* The structure of a card that lies in a database or an archive, as NAME-CARD.cif beside
+ * NAME.yaml; its name without the folder stays in name. */
+static bragg_status unpack_card(const wish *w, const bragg_cards *cards, const bragg_card *c, char name[300], bragg_error *err)
+{
+    const char *slash = strrchr(w->out, '/'), *file = slash ? slash + 1 : w->out, *dot = strrchr(file, '.');
+    int stem = (int)(dot && dot > file ? dot - file : (ptrdiff_t)strlen(file)), n = snprintf(name, 300, "%.*s-%.80s.cif", stem < 200 ? stem : 200, file, c->name);
+    for (char *p = name + (stem < 200 ? stem : 200); p < name + n; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+_.", *p))
+            *p = '_';
+    char *path = NULL;
+    bragg_structure *s;
+    bragg_status st = bragg_cards_structure(cards, c->id, &s, err);
+    if (st < 0)
+        return st;
+    st = asprintf(&path, "%.*s%s", (int)(file - w->out), w->out, name) < 0 ? bragg_fail(err, BRAGG_ENOMEM, "no room for a name")
+                                                                           : bragg_structure_write_cif(s, c->name, c->reference, path, w->force, err);
+    bragg_structure_free(s);
+    free(path);
+    return st;
+}
+
+static void put_lines(FILE *to, const bragg_card *c)
+{
+    fputs("  - name: ", to);
+    put_text(to, c->name);
+    fputs("\n    peaks: [", to);
+    for (size_t k = 0; k < c->n_lines; k++)
+        fprintf(to, "%s[%.5g, %.4g]", k ? ", " : "", c->line[k].d_ang, c->line[k].intensity);
+    fputs("]", to);
+}
+
+/* A card of the bundled set by its name, the CIF of another set by its file, or unpacked,
+ * lines without a structure as what they are. */
+static bragg_status put_card(FILE *to, const wish *w, const bragg_cards *cards, const bragg_card *c, bragg_error *err)
+{
+    char name[300];
+    char *path = w->cards ? realpath(c->source, NULL) : NULL;
+    bragg_status st = BRAGG_OK;
+    if (!c->has_structure)
+        put_lines(to, c);
+    else if (path || !w->cards || (st = unpack_card(w, cards, c, name, err)) == BRAGG_OK) {
+        fputs(w->cards ? "  - {cif: " : "  - {card: ", to);
+        put_text(to, path ? path : w->cards ? name : c->name);
+        fputs("}", to);
+    }
+    free(path);
+    return st;
+}
+
+static bragg_status put_phase(FILE *to, const wish *w, const bragg_cards *cards, const bragg_match *m, bragg_error *err)
 {
     bragg_card *c;
     char text[BRAGG_NUMBER_TEXT] = "no weight";
     bragg_status st = bragg_cards_card(cards, m->card, &c, err);
     if (st < 0)
         return st;
-    char *path = realpath(m->source, NULL);
+    st = put_card(to, w, cards, c, err);
     if (isfinite(m->fraction.value))
         bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
-    if (!c->has_structure) {
-        fputs("  - name: ", to);
-        put_text(to, m->name);
-        fputs("\n    peaks: [", to);
-        for (size_t k = 0; k < c->n_lines; k++)
-            fprintf(to, "%s[%.5g, %.4g]", k ? ", " : "", c->line[k].d_ang, c->line[k].intensity);
-        fputs("]", to);
-    } else if (bundled || path) {
-        fputs(bundled ? "  - {card: " : "  - {cif: ", to);
-        put_text(to, bundled ? m->name : path);
-        fputs("}", to);
-    } else {
-        fputs("  - {cif: TO BE UNPACKED FROM ", to);
-        fputs(m->source, to);
-        fputs("}", to);
-    }
     fprintf(to, "  # %s, %s%s", m->formula, text, isfinite(m->fraction.value) ? " wt%" : "");
     if (isfinite(m->score))
         fprintf(to, ", score %.2f", m->score);
     for (size_t k = 0; k < m->n_alternatives; k++)
         fprintf(to, "%s%s", k ? ", " : "; or as well ", m->alternative_name[k]);
     fputs("\n", to);
-    free(path);
     bragg_card_free(c);
-    return BRAGG_OK;
+    return st;
 }
 
 static void put_data(FILE *to, const char *path, const char *beside, const bragg_radiation *r)
@@ -181,28 +211,20 @@ static void put_data(FILE *to, const char *path, const char *beside, const bragg
 }
 
 /* The best answer that names phases, as an experiment to refine. */
-static bragg_status write_experiment(const wish *w, const char *path, const bragg_cards *cards, const bragg_identification *r, bragg_error *err)
+static bragg_status put_experiment(FILE *to, const wish *w, const char *path, const bragg_cards *cards, const bragg_identification *r, bragg_error *err)
 {
-    bragg_output *out;
     size_t best = 0;
     while (best < r->n && !r->hypothesis[best].n)
         best++;
     if (best == r->n)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected phases for '%s', found none", path, w->out);
-    bragg_status st = bragg_output_open(w->out, w->force, &out, err);
-    if (st < 0)
-        return st;
-    FILE *to = bragg_output_stream(out);
     const bragg_hypothesis *h = &r->hypothesis[best];
+    bragg_status st = BRAGG_OK;
     put_data(to, path, w->out, &r->radiation);
     fprintf(to, "phases:  # score %.2f%s\n", h->score, h->guess ? ", a guess" : "");
     for (size_t k = 0; k < h->n && st == BRAGG_OK; k++)
-        st = put_phase(to, cards, !w->cards, &h->phase[k], err);
-    if (st < 0) {
-        bragg_output_abandon(out);
-        return st;
-    }
-    return bragg_output_commit(out, err);
+        st = put_phase(to, w, cards, &h->phase[k], err);
+    return st;
 }
 
 static void talk(void *payload, int level, const char *text)
@@ -216,7 +238,7 @@ static bragg_status radiation_of(const wish *w, const bragg_pattern *p, const ch
     double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : p->wavelength_ang;
     if (!(wavelength > 0))
         return bragg_fail(err, BRAGG_EINVAL, "%s: expected --wavelength, found none here nor in the file", path);
-    *out = (bragg_radiation){ false, 1, { wavelength }, { 1 }, wavelength < 0.5 ? 0.99 : 0.5, { 0 } };
+    *out = (bragg_radiation){ .n_lines = 1, .wavelength_ang = { wavelength }, .ratio = { 1 }, .polarization = wavelength < 0.5 ? 0.99 : 0.5 };
     if (p->wavelength2_ang > 0 && p->ratio2 > 0) { /* a doublet that the file knows of */
         out->n_lines = 2;
         out->wavelength_ang[1] = p->wavelength2_ang * wavelength / p->wavelength_ang;
@@ -238,7 +260,10 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     o.filter.may = may;
     o.filter.must = must;
     o.filter.not = not;
-    bragg_status st = cli_pattern_read(path, 0, &p, err);
+    bragg_output *out = NULL; /* opened first: what it may not replace costs no search */
+    bragg_status st = w->out ? bragg_output_open(w->out, w->force, &out, err) : BRAGG_OK;
+    if (st == BRAGG_OK)
+        st = cli_pattern_read(path, 0, &p, err);
     if (st == BRAGG_OK)
         cli_trim(path, p);
     if (st == BRAGG_OK)
@@ -257,8 +282,12 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
         st = bragg_json_print_take(as_json(r, (size_t)w->n), err);
     else if (st >= 0)
         print_answer(r, (size_t)w->n);
-    if (st >= 0 && w->out)
-        st = write_experiment(w, path, cards, r, err);
+    if (st >= 0 && out)
+        st = put_experiment(bragg_output_stream(out), w, path, cards, r, err);
+    if (st >= 0 && out)
+        st = bragg_output_commit(out, err);
+    else
+        bragg_output_abandon(out);
     bragg_identification_free(r);
     bragg_cards_free(cards);
     bragg_pattern_free(p);

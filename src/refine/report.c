@@ -25,15 +25,6 @@ static void put_row(FILE *to, const bragg_model *m, size_t row)
     fprintf(to, " %s", bragg_refine_esd_text(text, m->params.at[row].value, m->params.at[row].esd));
 }
 
-/* A text between semicolons; such a line inside would end it. */
-static void put_text(FILE *to, const char *name, const char *text)
-{
-    fprintf(to, "%s\n;\n ", name);
-    for (; *text; text++)
-        fprintf(to, *text == '\n' ? "\n " : "%c", (unsigned char)*text < 128 && *text != '\r' ? *text : '?');
-    fprintf(to, "\n;\n");
-}
-
 /* ------------------------------------------------------------- pattern */
 
 static void put_radiation(FILE *to, const bragg_model *m, const histogram *h)
@@ -134,7 +125,7 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
     bragg_refine_put_word(to, *h->name ? h->name : "pattern");
     fprintf(to, "\n");
     if (title)
-        put_text(to, "_pd_meas_special_details", title);
+        bragg_cif_put_text(to, "_pd_meas_special_details", title);
     bragg_refine_say_method(to, m);
     put_radiation(to, m, h);
     put_fit(to, m, f, which);
@@ -149,32 +140,6 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
 }
 
 /* --------------------------------------------------------------- phase */
-
-static void put_operations(FILE *to, const bragg_symmetry *s)
-{
-    static const char *const axis[3] = { "x", "y", "z" };
-    fprintf(to, "loop_\n _space_group_symop_id\n _space_group_symop_operation_xyz\n");
-    for (size_t o = 0; o < s->n_ops; o++) {
-        fprintf(to, " %zu '", o + 1);
-        for (int i = 0; i < 3; i++) {
-            bool first = true;
-            int t = (int)lrint(24 * (s->op[o].t[i] - floor(s->op[o].t[i]))) % 24, part = 24;
-            for (int d = 2; d <= 24; d++)
-                while (t && t % d == 0 && part % d == 0) {
-                    t /= d;
-                    part /= d;
-                }
-            for (int j = 0; j < 3; j++)
-                if (s->op[o].r[i][j]) {
-                    fprintf(to, "%s%s", s->op[o].r[i][j] < 0 ? "-" : first ? "" : "+", axis[j]);
-                    first = false;
-                }
-            if (t)
-                fprintf(to, "+%d/%d", t, part);
-            fprintf(to, "%s", i < 2 ? "," : "'\n");
-        }
-    }
-}
 
 static void put_cell(FILE *to, const bragg_model *m, const bragg_fit *f, size_t i)
 {
@@ -191,7 +156,7 @@ static void put_cell(FILE *to, const bragg_model *m, const bragg_fit *f, size_t 
     fprintf(to, "%-40s '%s'\n", "_space_group_name_H-M_alt", p->structure->symmetry.hm);
     if (p->structure->symmetry.number > 0)
         fprintf(to, "%-40s %d\n", "_space_group_IT_number", p->structure->symmetry.number);
-    put_operations(to, &p->structure->symmetry);
+    bragg_symmetry_put_operations(to, &p->structure->symmetry);
 }
 
 /* U_eq = 1/3 sum U_ij a*_i a*_j a_i.a_j: R. X. Fischer & E. Tillmanns, Acta Cryst.
@@ -275,7 +240,7 @@ static bragg_status put_phase(FILE *to, const bragg_model *m, const bragg_fit *f
     bragg_refine_put_word(to, p->name);
     fprintf(to, "\n");
     if (p->structure->name && *p->structure->name)
-        put_text(to, "_chemical_name_common", p->structure->name);
+        bragg_cif_put_text(to, "_chemical_name_common", p->structure->name);
     if (p->structure->formula && *p->structure->formula)
         fprintf(to, "%-40s '%s'\n", "_chemical_formula_sum", p->structure->formula);
     put_cell(to, m, f, i);
