@@ -287,15 +287,15 @@ static int stream_close(void *cookie)
     return rc;
 }
 
-FILE *fdopen(int fd, const char *how)
+FILE *fdopen(int fd, const char *access_mode)
 {
     if (!fd_counts(fd))
-        return REAL(fdopen)(fd, how);
+        return REAL(fdopen)(fd, access_mode);
     stream *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     s->fd = fd;
-    s->file = fopencookie(s, how, (cookie_io_functions_t){ stream_read, stream_write, stream_seek, stream_close });
+    s->file = fopencookie(s, access_mode, (cookie_io_functions_t){ stream_read, stream_write, stream_seek, stream_close });
     pthread_mutex_lock(&streams_lock);
     int k = 0;
     while (k < 255 && streams[k])
@@ -305,19 +305,19 @@ FILE *fdopen(int fd, const char *how)
     return s->file;
 }
 
-FILE *fopen(const char *restrict path, const char *restrict how)
+FILE *fopen(const char *restrict path, const char *restrict access_mode)
 {
     if (!path_counts(path))
-        return REAL(fopen)(path, how);
-    int flags = strchr(how, '+') ? O_RDWR : *how == 'r' ? O_RDONLY : O_WRONLY;
-    flags |= *how == 'w' ? O_CREAT | O_TRUNC : *how == 'a' ? O_CREAT | O_APPEND : 0;
+        return REAL(fopen)(path, access_mode);
+    int flags = strchr(access_mode, '+') ? O_RDWR : *access_mode == 'r' ? O_RDONLY : O_WRONLY;
+    flags |= *access_mode == 'w' ? O_CREAT | O_TRUNC : *access_mode == 'a' ? O_CREAT | O_APPEND : 0;
     int fd = open_as(path, flags, 0666);
-    return fd < 0 ? NULL : fdopen(fd, how);
+    return fd < 0 ? NULL : fdopen(fd, access_mode);
 }
 
-FILE *fopen64(const char *restrict path, const char *restrict how)
+FILE *fopen64(const char *restrict path, const char *restrict access_mode)
 {
-    return fopen(path, how);
+    return fopen(path, access_mode);
 }
 
 int fileno(FILE *file)
