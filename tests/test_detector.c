@@ -3,7 +3,7 @@
 #include "reference.h"
 #include "suite.h"
 
-#include "detector/plan.h"
+#include "detector/tiles.h"
 
 #include <bragg/calibrate.h>
 #include <bragg/detector.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Angles of many vectors at once: making a plan takes four of them a pixel. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Detector geometry: pixel to ray and back. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 #include <bragg/yaml.h>
 
 #include <ctype.h>

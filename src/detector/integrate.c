@@ -99,11 +99,6 @@ bragg_status bragg_plan_integrate_frames(const bragg_plan *p, const bragg_frame 
 
 /* --------------------------------------------------------------- results */
 
-size_t bragg_plan_rings(const bragg_plan *p) { return p->n_rings; }
-size_t bragg_plan_azimuths(const bragg_plan *p) { return p->n_azimuth; }
-double bragg_plan_ring_centre(const bragg_plan *p, size_t k) { return plan_edge(p, (double)k + 0.5); }
-double bragg_plan_azimuth_centre_rad(const bragg_plan *p, size_t k) { return p->chi_first + ((double)k + 0.5) * p->chi_step; }
-
 static bragg_status integrate_one(const bragg_plan *p, const bragg_frame *frame, const bragg_frame *dark, const bragg_frame *variance,
                                   double *intensity, double *sem, bragg_error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Masks: drawn in YAML, learnt from frames. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <bragg/path.h>
 #include <bragg/thread.h>

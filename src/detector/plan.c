@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The integration plan: geometry, mask and bins turned into a sparse matrix once. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <bragg/thread.h>
 #include <math.h>
@@ -587,6 +587,10 @@ void bragg_plan_free(bragg_plan *p)
     free(p);
 }
 
+size_t bragg_plan_rings(const bragg_plan *p) { return p->n_rings; }
+size_t bragg_plan_azimuths(const bragg_plan *p) { return p->n_azimuth; }
+double bragg_plan_ring_centre(const bragg_plan *p, size_t k) { return plan_edge(p, (double)k + 0.5); }
+double bragg_plan_azimuth_centre_rad(const bragg_plan *p, size_t k) { return p->chi_first + ((double)k + 0.5) * p->chi_step; }
 double bragg_plan_pixel_rad(const bragg_plan *p) { return p->pixel_rad; }
 
 double bragg_plan_bin_rad(const bragg_plan *p)

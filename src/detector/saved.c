@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Integration plans on the disk, under the hash of what they depend on. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <bragg/output.h>
 #include <bragg/path.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The beam stop and its arm, found by their shadow. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
  *  - a pixel over the cut of chi at +-pi is shared by the first and the last
  *    azimuth; pyFAI moves it to one side and clips the rest. */
 #include "config.h"
-#include "plan.h"
+#include "tiles.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -68,17 +68,6 @@ typedef struct pass {
 
 /* ----------------------------------------------------------- pixels of tiles */
 
-double bragg_plan_value(const bragg_frame *f, size_t pixel)
-{
-    double y;
-    bragg_frame_doubles(f, pixel, 1, &y);
-    if (f->type >= BRAGG_F32)
-        return isfinite(y) ? y : NAN;
-    bool marker = (f->type == BRAGG_U16 && y == UINT16_MAX) || (f->type == BRAGG_U32 && y == UINT32_MAX) ||
-                  (f->type == BRAGG_U64 && ((const uint64_t *)f->data)[pixel] == UINT64_MAX);
-    return y < 0 || marker ? NAN : y;
-}
-
 /* The pixels of the tile that comes next, to be brought into the cache line by line
  * while this one is summed: a step is a line of each frame. */
 typedef struct ahead {

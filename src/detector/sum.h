@@ -3,7 +3,7 @@
 #define DETECTOR_SUM_H
 /* The two ways from frames to bins. */
 
-#include "plan.h"
+#include "tiles.h"
 
 /* Frame k, bin b: [k * bins + b].  std may be NULL. */
 typedef struct bragg_sums {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef DETECTOR_PLAN_H
-#define DETECTOR_PLAN_H
+#ifndef DETECTOR_TILES_H
+#define DETECTOR_TILES_H
 /* What the makers and the users of an integration plan share. */
 
 #include <bragg/detector.h>
