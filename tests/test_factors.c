@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What scales intensities, against closed forms, published formulae and explicit
- * averages: absorption of a capillary, extinction, texture. */
+ * averages: absorption of a capillary, a rough surface, extinction, texture. */
 #include "config.h"
 #include "model_made.h"
 #include "suite.h"
@@ -95,6 +95,55 @@ START_TEST(capillary_absorption_agrees_with_the_formulae_of_the_field)
             if (mu_r < 0.6)
                 assert_close(ours, rouse(mu_r, s), 0.002);
         }
+}
+END_TEST
+
+/* ------------------------------------------------------------ roughness */
+
+static bragg_model *rough(bool with)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    add_pattern(m, &o, 11.3, 0.023, 3500);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    build(m);
+    static const struct { const char *name; double value; } values[] = { { "instrument.w", 0.02 }, { "background.0", 210 }, { "phase.B.scale", 0.37 } };
+    for (size_t k = 0; k < sizeof values / sizeof *values; k++)
+        m->params.at[bragg_params_find(&m->params, values[k].name)].value = values[k].value;
+    m->params.at[bragg_params_find(&m->params, "instrument.roughness_q")].value = with ? 0.117 : 0;
+    return m;
+}
+
+/* P. Suortti, J. Appl. Cryst. 5 (1972) 325, with P = 0: exp(-Q / sin theta) over exp(-Q); left
+ * out it moves the fractions. */
+START_TEST(a_rough_surface_is_found_from_none)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *truth = rough(true), *m = rough(false);
+    size_t n = bragg_model_points(truth, 0);
+    bragg_pattern *p = bragg_pattern_new(n, BRAGG_AXIS_TTH);
+    ck_assert_int_eq(bragg_model_calculate(truth, 0, p->x, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    for (size_t i = 0; i < n; i++)
+        p->sigma[i] = sqrt(p->y[i]);
+    ck_assert_msg(bragg_model_replace_pattern(m, 0, p, &err) == BRAGG_OK, "%s", err.text);
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_model_select(m, "background", true);
+    double fraction[3], *q = &m->params.at[bragg_params_find(&m->params, "instrument.roughness_q")].value;
+    for (int k = 0; k < 2; k++) {
+        bragg_fit *f;
+        bragg_model_select(m, "instrument.roughness_q", k == 1);
+        ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+        fraction[k] = f->phase[0].weight_fraction.value;
+        fraction[2] = f->phase[0].weight_fraction.esd;
+        bragg_fit_free(f);
+    }
+    assert_close(*q, 0.117, 1e-4);
+    assert_close(m->params.at[bragg_params_find(&m->params, "phase.B.scale")].value, 0.37, 1e-4);
+    ck_assert(fabs(fraction[1] - fraction[0]) > 3 * fraction[2]);
+    bragg_pattern_free(p);
+    bragg_model_free(truth);
+    bragg_model_free(m);
 }
 END_TEST
 
@@ -300,6 +349,7 @@ int main(void)
     tcase_add_test(all, capillary_absorption_is_the_mean_over_its_section);
     tcase_add_test(all, capillary_absorption_is_exact_forward_and_back);
     tcase_add_test(all, capillary_absorption_agrees_with_the_formulae_of_the_field);
+    tcase_add_test(all, a_rough_surface_is_found_from_none);
     tcase_add_test(all, extinction_has_the_limits_of_sabine);
     tcase_add_test(all, extinction_counts_blocks_in_micrometres);
     tcase_add_test(all, harmonics_of_a_cube_begin_at_order_four);

@@ -343,7 +343,7 @@ static void offer_names(bragg_model *m, const char *prefix, const char *const *n
 /* What an expert would try of an instrument: one that is known keeps its widths. */
 static void offer_instrument(const bragg_experiment *x, bragg_model *m)
 {
-    static const char *const flat[] = { "displacement", NULL }, *const round[] = { "zero", NULL }, *const widths[] = { "w", "u", "v", "sl", NULL };
+    static const char *const flat[] = { "displacement", "roughness_q", NULL }, *const round[] = { "zero", NULL }, *const widths[] = { "w", "u", "v", "sl", NULL };
     for (size_t k = 0; k < x->n_patterns; k++) {
         const bragg_histogram_options *h = &x->pattern[k].histogram;
         const char *name = x->pattern[k].name ? x->pattern[k].name : "";

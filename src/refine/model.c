@@ -506,7 +506,7 @@ static bragg_status add_histogram_rows(bragg_model *m, histogram *h, bragg_error
         [SHIFT_Y] = { "instrument.shift_y", "mm", -20, 0 },
         [RATIO] = { "instrument.ratio", "", 0, 0.5 },
         [ABSORPTION] = { "instrument.absorption", "", 0, 0 },
-        [ROUGHNESS_P] = { "instrument.roughness_p", "", 0, 1 },
+        [ROUGHNESS_P] = { "instrument.roughness_p", "", 0, 0 },
         [ROUGHNESS_Q] = { "instrument.roughness_q", "", 0, 0 },
         [BOX] = { "instrument.box", "deg", 0, 0 },
         [PIXEL] = { "instrument.pixel", "deg", 0, 0 },
