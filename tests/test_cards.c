@@ -537,20 +537,51 @@ START_TEST(lists_of_lines_become_cards)
 }
 END_TEST
 
+/* As Jade saves a card of the Powder Diffraction File. */
+START_TEST(a_card_saved_as_text_is_read)
+{
+    static const char text[] = "PDF#35-0517: QM=Star; d=Diffractometer; I=Diffractometer\r\nAntimony Bismuth\r\nBi Sb\r\n"
+                               "Radiation=CuKa1\tLambda=1.5406\tFilter=Ni\r\nCalibration=Internal\t2T=22.2-89.9\tI/Ic(RIR)=4.25\r\n"
+                               "Ref: Natl. Bur. Stand. (U.S.) Monogr. 25, (18) 1981\r\nHexagonal, R-3m (166)\tZ=3\r\n"
+                               "CELL: 4.4517 x 4.4517 x 11.713 < 90.0 x 90.0 x 120.0 >\tP.S=hR2\r\nDensity(c)=8.2 Density(m)= Mwt=330.7 Vol=201\r\n"
+                               "Strong Lines: 3.21/X 2.34/4\r\n\r\n2-Theta\td(A)\tI(f)\t( h k l)\tTheta\t1/(2d)\t2pi/d\tn^2\r\n"
+                               "27.718\t3.2158\t100.0\t( 0 1 2)\t13.859\t0.1555\t1.9539\t\r\n38.479  2.3377  38  ( 1 0 4) 19.240 0.2139 2.6878\r\n"
+                               "62.9 1.4764 <1 ( 1 1 -6)\r\n";
+    write_text(in_work("bisb.txt"), text);
+    bragg_cards_report r;
+    bragg_cards *set = set_of(in_work("bisb.txt"), &r);
+    bragg_card *c = card_named(set, "35-0517");
+    ck_assert_str_eq(c->formula, "Bi Sb");
+    ck_assert_str_eq(c->note, "Antimony Bismuth");
+    ck_assert_str_eq(c->space_group, "R-3m");
+    ck_assert_int_eq(c->group_number, 166);
+    assert_close(c->rir, 4.25, 1e-6);
+    assert_close(c->cell.c, 11.713, 1e-9);
+    assert_close(c->cell.gamma, 120 * BRAGG_DEG, 1e-9);
+    ck_assert_uint_eq(c->n_lines, 3);
+    assert_close(c->line[1].d_ang, 2.3377, 1e-3);
+    assert_close(c->line[1].intensity, 38, 1e-2);
+    ck_assert_int_eq(c->line[2].l, -6);
+    bragg_card_free(c);
+    bragg_cards_free(set);
+}
+END_TEST
+
 /* Columns of the text form of PDF-2, put together by place. */
 static void put(char *line, int column, const char *text) { memcpy(line + column - 1, text, strlen(text)); }
 
-START_TEST(a_card_of_eighty_columns_is_read_by_place)
+static void put_pdf2_card(const char *number, const char *c_edge, char *all)
 {
-    char lines[5][82], all[420] = "";
+    char lines[5][82];
     for (int k = 0; k < 5; k++) {
         memset(lines[k], ' ', 80);
-        put(lines[k], 73, "350517");
+        put(lines[k], 73, number);
         lines[k][80] = '\n';
         lines[k][81] = 0;
         lines[k][79] = "1468I"[k];
     }
-    put(lines[0], 1, "4.5400   4.5400   11.8500   90.00   90.00  120.00 ");
+    put(lines[0], 1, "4.5400   4.5400           90.00   90.00  120.00 ");
+    put(lines[0], 19, c_edge);
     put(lines[1], 1, "R-3m");
     put(lines[1], 12, "166");
     put(lines[2], 1, "Antimony Bismuth");
@@ -560,17 +591,27 @@ START_TEST(a_card_of_eighty_columns_is_read_by_place)
     put(lines[4], 24, " 2.3100 35   1  0  4");
     for (int k = 0; k < 5; k++)
         strcat(all, lines[k]);
-    write_text(in_work("bisb.aid"), all);
-    bragg_cards_report r;
-    bragg_cards *set = set_of(in_work("bisb.aid"), &r);
-    bragg_card *c = card_named(set, "35-0517");
-    ck_assert_uint_eq(c->n_lines, 2);
-    ck_assert_uint_eq(c->n_elements, 2);
-    ck_assert_int_eq(c->group_number, 166);
-    assert_close(c->line[1].intensity, 35, 1e-3);
-    assert_close(c->cell.c, 11.85, 1e-12);
-    bragg_card_free(c);
-    bragg_cards_free(set);
+}
+
+START_TEST(cards_of_eighty_columns_are_read_by_place)
+{
+    char all[840] = "";
+    put_pdf2_card("350517", "11.8500  ", all);
+    put_pdf2_card("350518", "11.7913  ", all);
+    for (int several = 0; several < 2; several++) {
+        bragg_cards_report r;
+        write_bytes(in_work("bisb.aid"), all, several ? strlen(all) : strlen(all) / 2);
+        bragg_cards *set = set_of(in_work("bisb.aid"), &r);
+        ck_assert_uint_eq(r.added, several ? 2 : 1);
+        bragg_card *c = card_named(set, several ? "35-0518" : "35-0517");
+        ck_assert_uint_eq(c->n_lines, 2);
+        ck_assert_uint_eq(c->n_elements, 2);
+        ck_assert_int_eq(c->group_number, 166);
+        assert_close(c->line[1].intensity, 35, 1e-3);
+        assert_close(c->cell.c, several ? 11.7913 : 11.85, 1e-12);
+        bragg_card_free(c);
+        bragg_cards_free(set);
+    }
 }
 END_TEST
 
@@ -932,7 +973,8 @@ int main(void)
     tcase_add_test(all, what_is_too_large_for_a_card_is_passed_over);
     tcase_add_test(all, links_are_not_followed);
     tcase_add_test(all, lists_of_lines_become_cards);
-    tcase_add_test(all, a_card_of_eighty_columns_is_read_by_place);
+    tcase_add_test(all, a_card_saved_as_text_is_read);
+    tcase_add_test(all, cards_of_eighty_columns_are_read_by_place);
     tcase_add_test(all, what_is_no_set_is_refused);
     tcase_add_test(all, lists_obey_names_numbers_and_elements);
     tcase_add_test(all, ceria_is_named_from_a_synchrotron_pattern);

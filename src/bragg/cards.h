@@ -81,7 +81,8 @@ typedef struct bragg_cards_report {
 
 /** Add what the sources hold: folders (with those below them), shell patterns,
  *  archives (.tar, .tar.gz, .zip), CIFs (.cif, .cif.gz), a CSV with a column of CIFs,
- *  .jcpds cards, lists of d and I (CSV, PDF-2 text cards of 80 columns, PDF-4 XML) and
+ *  .jcpds cards, lists of d and I (CSV, PDF-2 text cards of 80 columns,
+ *  cards that Jade saved as text, PDF-4 XML) and
  *  named sets (YAML).  Sources already in the set whose bytes have not changed are
  *  kept; what cannot be read is noted with its reason and left out.  Work is saved as
  *  it goes on, so that a run that was interrupted goes on where it was when it is

@@ -359,7 +359,7 @@ static bool fixed_number(const char *line, int first, int last, double *v)
     return bragg_number_parse(text, v);
 }
 
-/* One line of the AID text form of PDF-2: 80 columns, the last tells what it is, 73
+/* One line of the AID text form of PDF-2, columns as EDDIDAT's LoadFromPDF.m has them: 80, the last tells what it is, 73
  * to 78 the card's number. */
 static bragg_status take_pdf2(bragg_card *c, const char *line, double v[6], size_t *room, bragg_error *err)
 {
@@ -413,6 +413,99 @@ static bragg_status read_pdf2(const cards_source *from, bragg_card *c, bragg_err
     return st;
 }
 
+/* ------------------------------------------------------ a card as text (Jade) */
+
+/* "PDF#35-0517: QM=Star; d=…", name, formula, "I/Ic(RIR)=", "Hexagonal, R-3m (166) Z=3",
+ * "CELL: a x b x c <alpha x beta x gamma>", "2-Theta d(A) I(f) ( h k l) Theta …", rows; as
+ * programs that read such exports take it. */
+static bool is_text_card(const char *text)
+{
+    return !strncmp(text + strspn(text, " \t\r\n\xef\xbb\xbf"), "PDF#", 4);
+}
+
+/* Numbers from text on, all else between them passed over; returns how many. */
+static int numbers_in(const char *text, size_t n, double *v, int most)
+{
+    int got = 0;
+    for (const char *at = text, *end; at < text + n && got < most;)
+        if (bragg_number_scan(at, &end, &v[got])) {
+            got++;
+            at = end;
+        } else {
+            at++;
+        }
+    return got;
+}
+
+static double after_key(const char *line, size_t n, const char *key)
+{
+    const char *at = memmem(line, n, key, strlen(key)), *end;
+    double v;
+    return at && bragg_number_scan(at + strlen(key) + strspn(at + strlen(key), " "), &end, &v) ? v : NAN;
+}
+
+/* "Hexagonal - Powder, R-3m (166) Z=3": symbol and number before Z. */
+static void take_group(bragg_card *c, const char *line, size_t n)
+{
+    const char *comma = memchr(line, ',', n), *open = memchr(line, '(', n);
+    double number;
+    if (!comma || !open || open < comma || !memmem(open, n - (size_t)(open - line), "Z=", 2) || numbers_in(open + 1, 4, &number, 1) != 1)
+        return;
+    c->space_group = keep(c, comma + 1, (size_t)(open - comma - 1));
+    c->group_number = number > 0 && number <= 230 ? (int)number : 0;
+}
+
+static void take_heading(bragg_card *c, const char *line, size_t n, size_t place, double *wavelength)
+{
+    double v[6], rir = after_key(line, n, "I/Ic(RIR)="), density = after_key(line, n, "Density(c)="), lambda = after_key(line, n, "Lambda=");
+    c->rir = rir > 0 ? rir : c->rir;
+    c->density = density > 0 ? density : c->density;
+    *wavelength = lambda > 0 ? lambda : *wavelength;
+    if (!place)
+        c->pdf = keep(c, strchr(line, '#') + 1, strcspn(strchr(line, '#') + 1, ": \t\r\n"));
+    else if (place == 1)
+        c->note = keep(c, line, n);
+    else if (place == 2)
+        c->formula = keep(c, line, n);
+    else if (!strncasecmp(line, "CELL:", 5) && numbers_in(line + 5, n - 5, v, 6) == 6)
+        set_cell(c, v);
+    else if (!strncasecmp(line, "Ref:", 4) && !*c->reference)
+        c->reference = keep(c, line + 4, n - 4);
+    else
+        take_group(c, line, n);
+}
+
+/* Of a row the numbers of 2theta and d, the intensity, "<1" too, and the indices if there are. */
+static bragg_card_line text_row(const char *line, size_t n)
+{
+    const char *open = memchr(line, '(', n);
+    double v[3] = { NAN, NAN, NAN }, hkl[3] = { 0, 0, 0 };
+    numbers_in(line, open ? (size_t)(open - line) : n, v, 3);
+    if (open && numbers_in(open + 1, n - (size_t)(open + 1 - line), hkl, 3) != 3)
+        memset(hkl, 0, sizeof hkl);
+    return (bragg_card_line){ (int)hkl[0], (int)hkl[1], (int)hkl[2], v[1], v[2] };
+}
+
+static bragg_status read_text_card(const cards_source *from, bragg_card *c, bragg_error *err)
+{
+    size_t place = 0, room = 0;
+    double wavelength = NAN;
+    bool rows = false;
+    bragg_status st = BRAGG_OK;
+    for (const char *line = strstr((const char *)from->bytes, "PDF#"); *line && st == BRAGG_OK; line += strcspn(line, "\n"), line += *line == '\n') {
+        line += strspn(line, " \t");
+        size_t n = strcspn(line, "\r\n");
+        if (rows && isdigit((unsigned char)*line))
+            st = add_line(c, &room, text_row(line, n), err);
+        else if (!strncasecmp(line, "2-Theta", 7))
+            rows = true;
+        else if (!rows && n)
+            take_heading(c, line, n, place++, &wavelength);
+    }
+    rescale(c, wavelength);
+    return st;
+}
+
 /* ------------------------------------------------------------- PDF-4, XML */
 
 static const xmlNode *child_of(const xmlNode *node, const char *name)
@@ -453,7 +546,8 @@ static bragg_status xml_lines(bragg_card *c, const xmlNode *series, bragg_error 
     return st;
 }
 
-/* The card of ICDD's PDF-4 as XML: pdfcard / pdf_data, graphs / stick_series. */
+/* The card of ICDD's PDF-4 as XML: pdfcard / pdf_data, graphs / stick_series, whose
+ * elements people's scripts name alike. */
 static bragg_status read_xml(const cards_source *from, bragg_card *c, bragg_error *err)
 {
     static const char *const edges[6] = { "xtla", "xtlb", "xtlc", "xtlal", "xtlbe", "xtlga" };
@@ -491,6 +585,8 @@ static bragg_status read_kind(const cards_source *from, bragg_card *c, unsigned 
     bragg_status st;
     if (is_pdf2((const char *)from->bytes))
         st = read_pdf2(from, c, err);
+    else if (is_text_card((const char *)from->bytes))
+        st = read_text_card(from, c, err);
     else if (named(from, ".jcpds"))
         st = read_jcpds(from, c, err);
     else if (named(from, ".xml"))

@@ -36,6 +36,17 @@ static bool is_card_name(const char *name)
     return false;
 }
 
+/* A text that begins as a saved card; most do not. */
+static bool is_saved_card(const char *path)
+{
+    char head[16] = "";
+    FILE *in = ends(path, ".txt") ? fopen(path, "rb") : NULL;
+    size_t n = in ? fread(head, 1, sizeof head - 1, in) : 0;
+    if (in)
+        fclose(in);
+    return n > 4 && strstr(head, "PDF#");
+}
+
 static bool is_tar(const char *name) { return ends(name, ".tar.gz") || ends(name, ".tgz") || ends(name, ".tar"); }
 
 static bragg_status hand_over(const cards_receiver *to, const char *path, const char *member, unsigned char *bytes, size_t size, long long changed, bragg_error *err)
@@ -355,6 +366,38 @@ static bool walk_table(const char *path, long long changed, const cards_receiver
     return is_one;
 }
 
+/* ------------------------------------------------------------------- PDF-2 */
+
+/* The card's number in columns 73 to 78 of a line of eighty. */
+static bool pdf2_number(const char *line, char number[7])
+{
+    bool good = strcspn(line, "\r\n") >= 80 && strspn(line + 72, "0123456789") >= 6;
+    snprintf(number, 7, "%.6s", good ? line + 72 : "");
+    return good;
+}
+
+/* A file of several cards, one behind the other; a single one stays what it is. */
+static bool walk_pdf2(const char *path, const char *text, long long changed, const cards_receiver *to, bragg_status *st, bragg_error *err)
+{
+    char first[7], number[7];
+    bool several = false, is_one = pdf2_number(text, first);
+    for (const char *line = text; is_one && !several && *line; line += strcspn(line, "\n"), line += *line == '\n')
+        several = pdf2_number(line, number) && strcmp(number, first);
+    for (const char *line = text, *start = text; several && *start && *st == BRAGG_OK;) {
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+        if (*line && (!pdf2_number(line, number) || !strcmp(number, first)))
+            continue;
+        char member[16];
+        snprintf(member, sizeof member, "%.2s-%.4s.aid", first, first + 2);
+        unsigned char *copy = (unsigned char *)strndup(start, (size_t)(line - start));
+        *st = copy ? hand_over(to, path, member, copy, (size_t)(line - start), changed, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card of '%s'", path);
+        memcpy(first, number, sizeof first);
+        start = line;
+    }
+    return several;
+}
+
 /* ------------------------------------------------------------------- walk */
 
 static bragg_status walk_file(const char *path, const struct stat *info, const cards_receiver *to, bragg_error *err)
@@ -374,6 +417,10 @@ static bragg_status walk_file(const char *path, const struct stat *info, const c
     unsigned char *bytes = read_all(path, most_bytes, &size, &reason);
     if (!bytes)
         return to->broken(to->payload, path, "", reason, err);
+    if (walk_pdf2(path, (const char *)bytes, changed, to, &st, err)) {
+        free(bytes);
+        return st;
+    }
     return hand_over(to, path, "", bytes, size, changed, err);
 }
 
@@ -391,7 +438,7 @@ static bragg_status walk_folder(const char *path, const cards_receiver *to, int 
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
         else if (st == BRAGG_OK && lstat(name, &info) == 0 && S_ISDIR(info.st_mode) && depth < 16) /* links to folders may lead in circles */
             st = walk_folder(name, to, depth + 1, err);
-        else if (st == BRAGG_OK && stat(name, &info) == 0 && S_ISREG(info.st_mode) && (is_card_name(name) || is_tar(name) || ends(name, ".zip")))
+        else if (st == BRAGG_OK && stat(name, &info) == 0 && S_ISREG(info.st_mode) && (is_card_name(name) || is_tar(name) || ends(name, ".zip") || is_saved_card(name)))
             st = walk_file(name, &info, to, err);
         free(name);
         free(entry[k]);
