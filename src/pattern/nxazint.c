@@ -63,7 +63,7 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
 #include "base/hdf5_put.h"
 #include <bragg/hdf5.h>
 
-enum { NAME = 256, ROWS_A_CHUNK = 16 };
+enum { NAME = 256, ROWS_A_CHUNK = 16, NAMES_A_CHUNK = 128 };
 
 /* ----------------------------------------------------------------- writing */
 
@@ -155,12 +155,12 @@ static bool put_data(hid_t file, const bragg_nxazint_header *h)
 static bool put_frames(hid_t file)
 {
     hid_t name = bragg_hdf5_text_type(NAME);
-    bool good = bragg_hdf5_put_group(file, "/entry/frames", "NXcollection") && put_growing(file, "/entry/frames/name", name, 1, NULL, 1024, NULL, "file and frame") &&
-                put_growing(file, "/entry/frames/time", H5T_IEEE_F64LE, 1, NULL, 1024, "s", "start, seconds since 1970") &&
-                put_growing(file, "/entry/frames/exposure", H5T_IEEE_F64LE, 1, NULL, 1024, "s", NULL) &&
-                put_growing(file, "/entry/frames/monitor", H5T_IEEE_F64LE, 1, NULL, 1024, "counts", NULL) &&
-                put_growing(file, "/entry/frames/temperature", H5T_IEEE_F64LE, 1, NULL, 1024, "K", NULL) &&
-                put_growing(file, "/entry/frames/valid", H5T_STD_U8LE, 1, NULL, 1024, NULL, "0: the frame could not be integrated");
+    bool good = bragg_hdf5_put_group(file, "/entry/frames", "NXcollection") && put_growing(file, "/entry/frames/name", name, 1, NULL, NAMES_A_CHUNK, NULL, "file and frame") &&
+                put_growing(file, "/entry/frames/time", H5T_IEEE_F64LE, 1, NULL, NAMES_A_CHUNK, "s", "start, seconds since 1970") &&
+                put_growing(file, "/entry/frames/exposure", H5T_IEEE_F64LE, 1, NULL, NAMES_A_CHUNK, "s", NULL) &&
+                put_growing(file, "/entry/frames/monitor", H5T_IEEE_F64LE, 1, NULL, NAMES_A_CHUNK, "counts", NULL) &&
+                put_growing(file, "/entry/frames/temperature", H5T_IEEE_F64LE, 1, NULL, NAMES_A_CHUNK, "K", NULL) &&
+                put_growing(file, "/entry/frames/valid", H5T_STD_U8LE, 1, NULL, NAMES_A_CHUNK, NULL, "0: the frame could not be integrated");
     H5Tclose(name);
     return good;
 }
