@@ -48,12 +48,12 @@ static void add_frame(const courses *c, const bragg_series *s, size_t k, double 
 {
     const bragg_step *step = &s->step[k];
     for (size_t i = 0; counts(step) && i < c->n_phases; i++) {
-        double wide = step->serial > 1 ? step->serial : 1, t = (double)k;
+        double t = (double)k;
         bragg_quantity f = step->fraction[i], v = step->volume[i];
         bool there = step->level[i] > 0;
-        add_point(to + i * SUMS, t, f.value, hypot(fraction_floor, there ? f.esd * wide : isfinite(step->limit[i]) ? step->limit[i] / 1.645 : 0));
+        add_point(to + i * SUMS, t, f.value, hypot(fraction_floor, there ? f.esd : isfinite(step->limit[i]) ? step->limit[i] / 1.645 : 0));
         if (there && v.esd > 0)
-            add_point(to + (c->n_phases + i) * SUMS, t, log(v.value), hypot(strain_floor, v.esd * wide / v.value));
+            add_point(to + (c->n_phases + i) * SUMS, t, log(v.value), hypot(strain_floor, v.esd / v.value));
     }
 }
 

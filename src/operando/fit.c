@@ -367,10 +367,10 @@ static bool is_told(const seq_worker *w, size_t k, double value, double esd)
 }
 
 /* After the fit.  What the phase told by itself joins what was known, unless both disagree. */
-static void remember(seq_worker *w, double serial_factor)
+static void remember(seq_worker *w, double widening)
 {
     for (size_t k = 0; k < w->shape.n_params; k++) {
-        double value = param(w, k)->value, esd = param(w, k)->esd * serial_factor, known = w->known[k], doubt = w->doubt[k];
+        double value = param(w, k)->value, esd = param(w, k)->esd * widening, known = w->known[k], doubt = w->doubt[k];
         if (!is_remembered(w, k) || !param(w, k)->refine || !is_told(w, k, value, esd))
             continue;
         if (is_expected(w, k) && !is_loose(w, k)) {
@@ -1158,6 +1158,10 @@ static bool at_bound(const seq_worker *w)
     return false;
 }
 
+/* By how much misfit and serial correlation widen the esds of counting: spots on the rings
+ * and profiles that are not quite right move cells by more than counts do. */
+static double widening_of(const bragg_fit *f) { return fmax(f->gof, 1) * fmax(f->serial_factor, 1); }
+
 static void fill_phases(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
@@ -1168,9 +1172,9 @@ static void fill_phases(const seq_worker *w, const bragg_fit *f, const absent *o
         double guess = out[i].scale * w->mass[i], doubt = out[i].sigma * w->mass[i], more = fmax(guess, 0) + 1.645 * doubt;
         bool there = w->level[i] > 0;
         row[seq_phase(s, PHASE_FRACTION, i)] = there ? f->phase[i].weight_fraction.value : 0;
-        row[seq_phase(s, PHASE_FRACTION_ESD, i)] = there ? f->phase[i].weight_fraction.esd : NAN;
+        row[seq_phase(s, PHASE_FRACTION_ESD, i)] = there ? f->phase[i].weight_fraction.esd * widening_of(f) : NAN;
         row[seq_phase(s, PHASE_VOLUME, i)] = there ? f->phase[i].volume_ang3.value : NAN;
-        row[seq_phase(s, PHASE_VOLUME_ESD, i)] = there && f->phase[i].volume_ang3.esd > 0 ? f->phase[i].volume_ang3.esd : NAN;
+        row[seq_phase(s, PHASE_VOLUME_ESD, i)] = there && f->phase[i].volume_ang3.esd > 0 ? f->phase[i].volume_ang3.esd * widening_of(f) : NAN;
         row[seq_phase(s, PHASE_LIMIT, i)] = there || !(sum + more > 0) ? NAN : more / (sum + more);
         row[seq_phase(s, PHASE_GUESS, i)] = there ? NAN : guess / (sum + fmax(guess, 0));
         row[seq_phase(s, PHASE_GUESS_ESD, i)] = there ? NAN : doubt / (sum + fmax(guess, 0));
@@ -1202,10 +1206,10 @@ static void fill_row(seq_worker *w, const bragg_fit *f, const absent *out, doubl
     row[ROW_SERIAL] = f->serial_factor;
     for (size_t k = 0; k < s->n_params; k++) {
         row[seq_value(s, k)] = param(w, k)->value;
-        row[seq_esd(s, k)] = param(w, k)->refine && (!is_expected(w, k) || is_loose(w, k)) ? param(w, k)->esd : NAN; /* of this frame alone */
+        row[seq_esd(s, k)] = param(w, k)->refine && (!is_expected(w, k) || is_loose(w, k)) ? param(w, k)->esd * widening_of(f) : NAN; /* of this frame alone */
     }
     memcpy(w->expected, w->known, 2 * s->n_params * sizeof *w->known);
-    remember(w, f->serial_factor);
+    remember(w, widening_of(f));
     memcpy(row + seq_known(s, 0), w->known, 2 * s->n_params * sizeof *row);
     fill_phases(w, f, out, row);
     find_unknown(w, row + seq_unknown(s));
