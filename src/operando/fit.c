@@ -1150,10 +1150,18 @@ double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p)
     return n > 0 ? sum / n : NAN;
 }
 
+/* Lines as sharp as the instrument's are no fault: a size without end, no strain. */
+static bool is_sharp(const seq_worker *w, size_t k)
+{
+    const bragg_param *p = param(w, k);
+    bool high = p->value > p->lower + 0.5 * (p->upper - p->lower);
+    return is_width(w, k) && high == (strstr(p->name, ".size") != NULL);
+}
+
 static bool at_bound(const seq_worker *w)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
-        if (is_at_bound(param(w, k)))
+        if (is_at_bound(param(w, k)) && !is_sharp(w, k))
             return true;
     return false;
 }
