@@ -79,8 +79,8 @@ part_certified() {
 part_mixtures() {
     printf '# Weighed mixtures\n\n'
     measured
-    printf 'Weight per cent weighed, found (esd of counting alone) and their difference; Brindley microabsorption is\n'
-    printf 'not corrected.  The experiments stand in tests/validation/mixtures.\n\n| pattern | phase | weighed | found | difference | Rwp %% |\n|---|---|---|---|---|---|\n'
+    printf 'Weight per cent weighed, found (esd of counting alone) and their difference; a rough surface (Q) is refined in all, Brindley\n'
+    printf 'microabsorption is not corrected.  The experiments stand in tests/validation/mixtures.\n\n| pattern | phase | weighed | found | difference | Rwp %% |\n|---|---|---|---|---|---|\n'
     for file in "$src"/tests/validation/mixtures/*.yaml; do
         name=$(basename "$file" .yaml)
         "$bragg" refine "$file" >"$work/fit" 2>"$work/err" || { echo "| $name | $(head -1 "$work/err") | | | | |" ; [ -s "$work/fit" ] || continue; }
