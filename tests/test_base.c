@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
+#include <bragg/array.h>
 #include "close.h"
 #include "suite.h"
 
@@ -10,6 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+START_TEST(the_first_of_rising_values_that_is_not_below)
+{
+    const double v[5] = { -2.385, 0, 0, 1.6021, 7.5 };
+    ck_assert_uint_eq(bragg_array_first(v, 5, -3), 0);
+    ck_assert_uint_eq(bragg_array_first(v, 5, 0), 1);
+    ck_assert_uint_eq(bragg_array_first(v, 5, 1e-9), 3);
+    ck_assert_uint_eq(bragg_array_first(v, 5, 7.5), 4);
+    ck_assert_uint_eq(bragg_array_first(v, 5, 7.6), 5);
+    ck_assert_uint_eq(bragg_array_first(v, 0, 1), 0);
+}
+END_TEST
 
 START_TEST(the_first_cause_wins_and_context_goes_in_front)
 {
@@ -344,6 +357,7 @@ int main(void)
 {
     Suite *suite = suite_create("base");
     TCase *tc = tcase_create("base");
+    tcase_add_test(tc, the_first_of_rising_values_that_is_not_below);
     tcase_add_test(tc, the_first_cause_wins_and_context_goes_in_front);
     tcase_add_test(tc, a_long_chain_is_cut_and_never_overflows);
     tcase_add_test(tc, text_becomes_a_number_whole_or_not_at_all);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Arrays that grow. */
+/* Arrays that grow, and values in order. */
 #include "config.h"
 #include <bragg/array.h>
 
@@ -20,4 +20,17 @@ bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, 
     memcpy(at, &new, sizeof new);
     *room = more;
     return BRAGG_OK;
+}
+
+size_t bragg_array_first(const double *rising, size_t n, double least)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (rising[mid] < least)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
 }

@@ -10,4 +10,7 @@
  *  not cleared.  ENOMEM (also when the product overflows) leaves all as it was. */
 bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, bragg_error *err);
 
+/** Of n rising values the first that is not below `least`; n when all are. */
+size_t bragg_array_first(const double *rising, size_t n, double least);
+
 #endif

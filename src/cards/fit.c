@@ -4,6 +4,7 @@
 #include "config.h"
 #include "scene.h"
 
+#include <bragg/array.h>
 #include <bragg/lsq.h>
 #include <bragg/numeric.h>
 #include <bragg/param.h>
@@ -49,19 +50,6 @@ CLONES static void add_to(double *restrict to, const double *restrict v, size_t 
         to[i] += factor * v[i];
 }
 
-static size_t first_at(const scene *s, double x)
-{
-    size_t low = 0, high = s->n;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (s->x[mid] < x)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 /* One wavelength of one line of trial k. */
 static void add_line(const model *m, size_t k, size_t line, int w)
 {
@@ -77,7 +65,7 @@ static void add_line(const model *m, size_t k, size_t line, int w)
     double theta = asin(sine), tangent = tan(theta), base = s->width[0] + s->width[1] * tangent;
     double fwhm = fmax(base * p[m->broad[k]].value + p[m->slope[k]].value * tangent, 0.3 * s->width[0]);
     double x = 2 * theta + p[m->zero].value + p[m->displacement].value * cos(theta);
-    size_t first = first_at(s, x - reach_fwhm * fwhm), last = first_at(s, x + reach_fwhm * fwhm);
+    size_t first = bragg_array_first(s->x, s->n, x - reach_fwhm * fwhm), last = bragg_array_first(s->x, s->n, x + reach_fwhm * fwhm);
     size_t n = last - first > WINDOW ? WINDOW : last - first;
     double strength = t->intensity[line] * s->radiation.ratio[w] * s->width[0], scale = p[m->scale[k]].value, turned = 0;
     for (size_t c = 0; c < t->n_textures; c++)

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "scene.h"
 
+#include <bragg/array.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -51,14 +52,7 @@ static void fill_seen(const scene *s, tables *t)
 {
     for (size_t k = 0; k < s->n_peaks; k++) {
         const bragg_peak *p = &s->peak[k];
-        size_t at = 0, high = s->n - 1;
-        while (at < high) { /* first point behind the peak */
-            size_t m = (at + high) / 2;
-            if (s->x[m] < p->x)
-                at = m + 1;
-            else
-                high = m;
-        }
+        size_t at = bragg_array_first(s->x, s->n - 1, p->x); /* first point behind the peak */
         double left = 0, all = 0, known = 0;
         for (size_t i = at > 2 ? at - 2 : 0; i < s->n && i <= at + 2; i++) {
             left = fmax(left, s->left[i]);

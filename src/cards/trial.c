@@ -3,6 +3,7 @@
 #include "config.h"
 #include "scene.h"
 
+#include <bragg/array.h>
 #include <bragg/units.h>
 #include <gsl/gsl_linalg.h>
 #include <math.h>
@@ -203,15 +204,8 @@ static double position_of(const scene *s, const trial *t, size_t line)
 
 static size_t index_of(const scene *s, double x)
 {
-    size_t low = 0, high = s->n - 1;
-    while (low < high) {
-        size_t m = (low + high) / 2;
-        if (s->x[m] < x)
-            low = m + 1;
-        else
-            high = m;
-    }
-    return low;
+    size_t i = bragg_array_first(s->x, s->n, x);
+    return i < s->n ? i : s->n - 1;
 }
 
 /* The peak a line belongs to: near, and high in what is left. */

@@ -25,7 +25,7 @@ bragg_status cli_elements(const char *option, const char *text, unsigned char ou
                 continue;
             }
         }
-        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected symbols like Bi,Sb,K, found '%.20s'", option, text);
+        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected symbols like Bi,Sb,K, found '%.*s'", option, (int)(length < 20 ? length : 20), text);
     }
     return BRAGG_OK;
 }
@@ -220,6 +220,11 @@ static bragg_status list_cards(const bragg_cards *set, const bragg_cards_filter 
     size_t n;
     json_t *all = json ? json_array() : NULL;
     bragg_status st = bragg_cards_list(set, f, &ids, &n, err);
+    if (st == BRAGG_OK && !n && f->set) {
+        json_decref(all);
+        free(ids);
+        return bragg_fail(err, BRAGG_EDATA, "--of: found no such card in a named set '%s'; bragg cards list --sets shows them all", f->set);
+    }
     if (st == BRAGG_OK && !json && n)
         printf("%-20s %-18s %-14s %-27s %7s  %s\n", "card", "formula", "space group", "a b c (angstrom), angles", "d(top)", "number");
     for (size_t k = 0; st == BRAGG_OK && k < n; k++) {

@@ -152,19 +152,6 @@ static size_t nearest_peak(const bragg_peak *peak, size_t n, double x)
     return best;
 }
 
-static size_t index_near(const bragg_pattern *p, double x)
-{
-    size_t low = 0, high = p->n - 1;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (p->x[mid] < x)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 /* A maximum of the curvature that stands out from the valley between it and the peak it
  * leans on, and is more than the ripples that the peak's own shape makes. */
 static bool is_shoulder(const search *s, const double *over_noise, const double *itself, size_t i, const bragg_peak *on, double fwhm)
@@ -172,7 +159,7 @@ static bool is_shoulder(const search *s, const double *over_noise, const double 
     static const double least_part = 0.06;
     if (!(over_noise[i] > s->significance && over_noise[i] > over_noise[i - 1] && over_noise[i] >= over_noise[i + 1]))
         return false;
-    size_t top = index_near(s->p, on->x), from = i < top ? i : top, to = i < top ? top : i;
+    size_t top = bragg_array_first(s->p->x, s->p->n - 1, on->x), from = i < top ? i : top, to = i < top ? top : i;
     double off = fabs(s->p->x[i] - on->x), valley = over_noise[i], strongest = 0;
     if (off < 0.6 * fwhm || off > 2.2 * fwhm)
         return false;
@@ -187,7 +174,7 @@ static bool is_shoulder(const search *s, const double *over_noise, const double 
  * half Lorentzian), and not less than their curvatures say. */
 static bragg_peak measure_shoulder(const search *s, const double *over_noise, const double *itself, size_t i, const bragg_peak *on, double fwhm)
 {
-    size_t top = index_near(s->p, on->x);
+    size_t top = bragg_array_first(s->p->x, s->p->n - 1, on->x);
     double most = itself[top], left = over_noise[i - 1], mid = over_noise[i], right = over_noise[i + 1], bend = left - 2 * mid + right;
     for (size_t k = top > 3 ? top - 3 : 0; k < s->p->n && k <= top + 3; k++)
         most = fmax(most, itself[k]);
