@@ -75,7 +75,7 @@ BRAGG_CARDS=own.db run cards import "$top/cif/Cu.cif" && run cards list -c own.d
 run pdf debye Ni --diameter 30 --uiso 0.006 -o a --json --plot a.svg || fail "pdf debye"
 cp a.iq b.iq
 run pdf a.iq b.iq -u q_A^-1 -c Ni --qmax 20 -o grs && [ -s grs/a.gr ] && [ "$(tail -500 grs/a.gr)" = "$(tail -500 grs/b.gr)" ] || fail "pdf of two patterns"
-run pdf a.iq -u q_A^-1 -c Ni --qmax 20 --all -o ni.gr --plot all.pdf --covariance 3 --json && [ -s ni.sq ] && [ -s ni.fq ] && [ -s all.pdf ] || fail "pdf --all"
+run pdf a.iq -c Ni --qmax 20 --all -o ni.gr --plot all.pdf --covariance 3 --json && [ -s ni.sq ] && [ -s ni.fq ] && [ -s all.pdf ] || fail "pdf --all"
 run pdf difference grs/a.gr ni.gr -o changed.gr --json && [ -s changed.gr ] || fail "pdf difference"
 run pdf fit ni.gr --card Ni --parameters && grep -q qdamp out || fail "pdf fit --parameters"
 [ $bad = 0 ] && echo "all were as they should be"

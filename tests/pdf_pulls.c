@@ -150,6 +150,7 @@ static bool within(const char *what, double found, double expected, double toler
     return good;
 }
 
+/* Long, because one loop over realizations fills the sums of all that is told of them. */
 int main(int argc, char **argv)
 {
     static study s;

@@ -690,7 +690,8 @@ END_TEST
 
 /* Differences of equal exposures over their errors, for each way to errors: the mean
  * of squares is one.  Sums of bins stand over each other, so that the doubt of an
- * error from scatter does not make the mean of a ratio larger. */
+ * error from scatter does not make the mean of a ratio larger.  Long, because the pairs are
+ * drawn once for all cases. */
 START_TEST(repeated_frames_differ_by_their_errors)
 {
     enum { PAIRS = 600, BINS = 90, ROWS = 97, COLUMNS = 83 };
@@ -1025,6 +1026,7 @@ static void change_byte(const char *path, long at, int by)
     fclose(file);
 }
 
+/* Long, because one plan on the disk goes through all that can befall it. */
 START_TEST(a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew)
 {
     enum { BINS = 301, ALL = 2 * BINS * 5 };

@@ -1373,7 +1373,8 @@ static void write_powder(const char *path, double cell, double uiso)
     bragg_pattern_free(p);
 }
 
-/* One cell and one displacement in both spaces: what a table has twice stands there once. */
+/* One cell and one displacement in both spaces: what a table has twice stands there once.
+ * Long, because data, fit and table are those of one experiment. */
 START_TEST(g_and_a_powder_pattern_are_fitted_together)
 {
     static const char text[] = "data:\n  sets: [{name: gr, gr: test_pdf_joint.gr, range: [1.8, 18], qmax: 24, type: x-ray}]\n"

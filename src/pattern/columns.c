@@ -72,13 +72,13 @@ static bool decimal_comma(const char *text, size_t length)
     return comma && other;
 }
 
-/* Axis names of Fit2D and pyFAI in headers: "Q (Inverse Angstroms)", "q_nm^-1". */
+/* Axis names of Fit2D, pyFAI and PDFgetX3 in headers: "Q (Inverse Angstroms)", "q_nm^-1", "#L Q(A^{-1})". */
 static void axis_fact(columns *c, const char *text, size_t length)
 {
     static const struct { const char *name; bragg_axis axis; } known[] = {
         { "q_A^-1", BRAGG_AXIS_Q }, { "q_nm^-1", BRAGG_AXIS_QNM }, { "2th_deg", BRAGG_AXIS_TTH },
         { "r_mm", BRAGG_AXIS_R }, { "Q (Inverse Angstrom", BRAGG_AXIS_Q },
-        { "Q (Inverse Nanomet", BRAGG_AXIS_QNM }, { "2-Theta Angle (Degrees)", BRAGG_AXIS_TTH },
+        { "Q (Inverse Nanomet", BRAGG_AXIS_QNM }, { "2-Theta Angle (Degrees)", BRAGG_AXIS_TTH }, { "#L Q(A", BRAGG_AXIS_Q },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (find_text(text, length, known[i].name)) {
