@@ -43,6 +43,21 @@ try() {
 inputs=$top/tests/chaos
 try convert 1 "$bragg" convert "$inputs/nickel.xye" -w 0.4066 -u q_A^-1 out/x.xye
 try refine 29 "$bragg" refine "$inputs/nickel.yaml" -o out/fit
+mkdir run
+for k in 1 2 3; do # nickel's first lines on a liquid
+    awk -v k=$k 'BEGIN { print "# unit: q_A^-1"
+        for (i = 1; i <= 700; i++) { q = 0.5 + 0.034 * i; y = 7e4 * (784 * exp(-0.12 * q) + 9) / 784 * (1 + 1.5 * sin(2.49 * q) / (2.49 * q))
+            for (j = 1; j <= 3; j++) y += 4e4 / k * exp(-((q - (j < 2 ? 3.0877 : j < 3 ? 3.5654 : 5.0422)) / 0.05) ^ 2)
+            printf "%.4f %.0f\n", q, y } }' >run/n$k.xye
+done
+cat >run.yaml <<'END'
+radiation: {wavelength: 0.2066}
+data: {patterns: "run/*.xye", range: [2, 6]}
+phases: [{card: Ni, refine: [scale, cell]}]
+refine: {background: {type: chebyshev, terms: 4}, parameters: [w]}
+pdf: {composition: Ni, qmax: 20, rmax: 8}
+END
+try operando 53 "$bragg" operando run.yaml -o out/run --no-figures
 [ -e "$shared/data/frames/CeO2_Pilatus1M.tif" ] &&
     try integrate 47 "$bragg" integrate "$shared/data/frames/CeO2_Pilatus1M.tif" --poni "$shared/data/frames/CeO2_Pilatus1M.poni" -o out/x.xye
 [ "$tried" -gt 0 ] || exit 99

@@ -68,25 +68,26 @@ static void print_place(const bragg_series *s, size_t k)
 }
 
 /* What the run did, interval by interval. */
-static void print_account(const bragg_series *s)
+static bragg_status print_account(const bragg_series *s, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_episode *e;
-    size_t n;
-    if (arena && bragg_series_episodes(s, arena, &e, &n, NULL) == BRAGG_OK)
-        for (size_t k = 0; k < n; k++) {
-            printf("frames ");
-            print_place(s, e[k].first);
-            printf(" to ");
-            print_place(s, e[k].last);
-            printf(": ");
-            bragg_episode_tell(s, &e[k], stdout);
-            printf("\n");
-        }
+    size_t n = 0;
+    bragg_status st = arena ? bragg_series_episodes(s, arena, &e, &n, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for an account");
+    for (size_t k = 0; st == BRAGG_OK && k < n; k++) {
+        printf("frames ");
+        print_place(s, e[k].first);
+        printf(" to ");
+        print_place(s, e[k].last);
+        printf(": ");
+        bragg_episode_tell(s, &e[k], stdout);
+        printf("\n");
+    }
     bragg_arena_free(arena);
+    return st;
 }
 
-static void print_series(const bragg_series *s)
+static bragg_status print_series(const bragg_series *s, bragg_error *err)
 {
     char text[BRAGG_NUMBER_TEXT];
     printf("%-24s %8s %8s %9s %6s  %s\n", "file", "U/V", "T/K", "Rwp/%", "GOF", "volumes/angstrom^3, weight fractions");
@@ -116,7 +117,7 @@ static void print_series(const bragg_series *s)
             printf(", perhaps %s (%.2f)", a->cards, a->score);
         printf("\n");
     }
-    print_account(s);
+    return print_account(s, err);
 }
 
 /* "0,12,40": each as frame-00012.cif; s NULL: only looked at. */
@@ -331,7 +332,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (results && st >= 0 && w->json)
         st = bragg_series_print_json(s, err);
     else if (results && st >= 0)
-        print_series(s);
+        st = print_series(s, err);
     bragg_series_free(s);
     bragg_frames_free(f);
     bragg_experiment_free(x);

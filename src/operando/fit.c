@@ -1025,7 +1025,8 @@ static bragg_status greedy_step(seq_worker *w, bragg_fit **f, absent *out, bool 
     score top = { .sigma = NAN }, s;
     save_state(w);
     bragg_status st = calculate(w, err);
-    make_basis(w, SIZE_MAX);
+    if (st == BRAGG_OK)
+        make_basis(w, SIZE_MAX);
     *came = false;
     for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
         if (w->level[i] || !has_scale(w, i))
@@ -1258,7 +1259,7 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
         st = let_in(w, hint ? 5 : 17, &f, w->absent, &cause);
     bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
     bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
-    if (bad && !in_vain) {
+    if (bad && !in_vain && st != BRAGG_ENOMEM) {
         double before = f ? chi2_of(f) : INFINITY;
         bool had = st == BRAGG_OK && f && (st = calculate(w, &cause)) == BRAGG_OK;
         if (had)
@@ -1269,7 +1270,9 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
             again = let_out(w, &f, &second);
         if (again == BRAGG_OK && w->plan.appear && any_extracted(w))
             again = let_in(w, 17, &f, w->absent2, &second); /* not asked yet: all began together */
-        if (again == BRAGG_OK && (!had || chi2_of(f) < 0.98 * before)) {
+        if (again == BRAGG_ENOMEM) {
+            st = bragg_fail(&cause, again, "%s", second.text);
+        } else if (again == BRAGG_OK && (!had || chi2_of(f) < 0.98 * before)) {
             row[ROW_RESTARTED] = from ? 1 : 0;
             memcpy(w->absent, w->absent2, w->shape.n_phases * sizeof *w->absent);
             st = BRAGG_OK;

@@ -224,7 +224,7 @@ static bragg_status compute(run *r, seq_worker *w, size_t position, const double
         corrupt_row(r, row, message, &cause);
     else
         st = bragg_seq_frame(w, p, exposure, &start, r->usual, row, message, err);
-    if (c)
+    if (c && st != BRAGG_ENOMEM)
         take_curves(r, p ? w : NULL, p, c);
     bragg_pattern_free(p);
     return st == BRAGG_ENOMEM ? st : BRAGG_OK;

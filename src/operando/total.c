@@ -23,17 +23,21 @@ static bool usable(const bragg_step *step)
     return step->status == BRAGG_FRAME_OK || step->status == BRAGG_FRAME_AT_BOUND || step->status == BRAGG_FRAME_POOR;
 }
 
-/* The pattern of counts as one with sigmas; NULL when the frame cannot be read. */
-static bragg_pattern *read_frame(const job *j, size_t k)
+/* The pattern, of counts with their sigmas; *out NULL when the frame cannot be used. */
+static bragg_status read_frame(const job *j, size_t k, bragg_pattern **out, bragg_error *err)
 {
-    bragg_pattern *p = NULL;
     double exposure;
-    if (!usable(&j->s->step[k]) || bragg_frames_read(j->f, k, &p, &exposure, NULL) < 0)
-        return NULL;
-    for (size_t i = 0; p->counts && i < p->n; i++)
+    bragg_error own = BRAGG_ERROR_INIT;
+    *out = NULL;
+    bragg_status st = usable(&j->s->step[k]) ? bragg_frames_read(j->f, k, out, &exposure, &own) : BRAGG_OK;
+    if (st == BRAGG_ENOMEM)
+        return bragg_fail(err, st, "%.900s", own.text);
+    bragg_pattern *p = *out;
+    for (size_t i = 0; p && p->counts && i < p->n; i++)
         p->sigma[i] = p->sigma[i] > 0 ? p->sigma[i] : sqrt(fmax(p->y[i], 1));
-    p->wavelength_ang = j->x->pattern->histogram.radiation.wavelength_ang[0];
-    return p;
+    if (p)
+        p->wavelength_ang = j->x->pattern->histogram.radiation.wavelength_ang[0];
+    return BRAGG_OK;
 }
 
 /* Add what p has on the points of `to`, and its variance in place of sigma. */
@@ -53,35 +57,45 @@ static bool add_frame(bragg_pattern *to, bragg_pattern *p, double *room)
     return true;
 }
 
+/* The first frame's intensities and variances become sums. */
+static bragg_status begin_sum(bragg_pattern *mean, double **room, bragg_error *err)
+{
+    if (!(*room = malloc((2 * mean->n + 1) * sizeof **room)))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern of %zu points", mean->n);
+    for (size_t i = 0; i < mean->n; i++)
+        mean->sigma[i] *= mean->sigma[i];
+    return BRAGG_OK;
+}
+
 /* Mean of the frames of a row that can be used; *out NULL when there is none. */
 static bragg_status mean_of(const job *j, size_t row, bragg_pattern **out, bragg_error *err)
 {
     size_t first = row * j->t->frames, last = first + j->t->frames < j->s->n ? first + j->t->frames : j->s->n, n = 1;
-    bragg_pattern *mean = *out = NULL;
+    bragg_pattern *mean = *out = NULL, *p;
     double *room = NULL;
-    for (size_t k = first; k < last; k++) {
-        bragg_pattern *p = read_frame(j, k);
-        if (!p || !mean) {
-            mean = p ? p : mean;
+    bragg_status st = BRAGG_OK;
+    for (size_t k = first; k < last && (st = read_frame(j, k, &p, err)) == BRAGG_OK; k++) {
+        if (!p)
+            continue;
+        if (!mean) {
+            mean = p;
             continue;
         }
-        if (!room) {
-            if (!(room = malloc((2 * mean->n + 1) * sizeof *room))) {
-                bragg_pattern_free(p);
-                bragg_pattern_free(mean);
-                return bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern of %zu points", mean->n);
-            }
-            for (size_t i = 0; i < mean->n; i++)
-                mean->sigma[i] *= mean->sigma[i];
-        }
-        n += add_frame(mean, p, room);
+        if (room || (st = begin_sum(mean, &room, err)) == BRAGG_OK)
+            n += add_frame(mean, p, room);
         bragg_pattern_free(p);
+        if (st < 0)
+            break;
     }
     for (size_t i = 0; room && i < mean->n; i++) {
         mean->y[i] /= (double)n;
         mean->sigma[i] = sqrt(mean->sigma[i]) / (double)n;
     }
     free(room);
+    if (st < 0) {
+        bragg_pattern_free(mean);
+        return st;
+    }
     *out = mean;
     return BRAGG_OK;
 }
