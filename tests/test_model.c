@@ -495,11 +495,18 @@ static bragg_model *restrained(void)
     ck_assert_msg(bragg_model_restrain_sum(m, rows, 2, 1.7, 0.01, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", nobody, 2, 2.9, 0.03, &err), BRAGG_EDATA);
     ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", bond, 2, 2.9, 0, &err), BRAGG_EDATA);
+    const size_t edge = (size_t)bragg_params_find(t, "phase.A.cell.b"), beyond = t->n;
+    const double expected[2] = { 7.9, 7.81 }, doubt[2] = { 0.02, 0.013 };
+    for (int k = 0; k < 2; k++) /* in place of those of the call before */
+        ck_assert_msg(bragg_model_expect(m, &edge, &expected[k], &doubt[k], 1, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(m->problem.n - m->problem.padding, 704);
+    ck_assert_int_eq(bragg_model_expect(m, &beyond, expected, doubt, 1, &err), BRAGG_EINVAL);
     ck_assert_uint_eq(m->problem.n - m->problem.padding, 703);
+    ck_assert_int_eq(bragg_model_expect(m, &edge, &expected[1], &doubt[1], 1, &err), BRAGG_OK);
     return m;
 }
 
-/* Three residuals behind the points, each to 1e-5. */
+/* Four residuals behind the points, each to 1e-5. */
 START_TEST(restraints_have_true_derivatives)
 {
     bragg_model *m = restrained();
@@ -509,7 +516,7 @@ START_TEST(restraints_have_true_derivatives)
     bragg_model_select(m, "phase.A.atom.*.occupancy", true);
     bragg_params *t = bragg_model_params(m);
     derivatives d = derivatives_of(m);
-    double *r = calloc(3 * d.n, sizeof *r), *up = r + d.n, *slope = up + d.n, moved[3] = { 0 };
+    double *r = calloc(3 * d.n, sizeof *r), *up = r + d.n, *slope = up + d.n, moved[4] = { 0 };
     for (size_t row = 0; row < t->n; row++) {
         if (!t->at[row].refine)
             continue;
@@ -520,13 +527,13 @@ START_TEST(restraints_have_true_derivatives)
         t->at[row].value = kept - h;
         evaluate_residuals(&d, r, 0, NULL);
         t->at[row].value = kept;
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < 4; i++) {
             size_t at = m->first_restraint + i;
             ck_assert_double_eq_tol((up[at] - r[at]) / (2 * h), slope[at], 1e-5 * fmax(fabs(slope[at]), 1));
             moved[i] = fmax(moved[i], fabs(slope[at]));
         }
     }
-    ck_assert(moved[0] > 1 && moved[1] > 1 && moved[2] > 1);
+    ck_assert(moved[0] > 1 && moved[1] > 1 && moved[2] > 1 && moved[3] > 70);
     free_derivatives(&d);
     free(r);
     bragg_model_free(m);

@@ -142,7 +142,7 @@ static void first_growth(const rows *r, size_t phase, bool exact, size_t *from, 
     *top = 0;
     bragg_quantity q;
     for (size_t i = 0; i < r->n && (*from == r->n || i <= *from + 25); i++) {
-        if (!weight_at(r, phase, i, exact, &q) || q.value < 0.03 || (!exact && q.value < 3 * q.esd))
+        if (!weight_at(r, phase, i, exact, &q) || q.value < 0.03 || (!exact && q.value < 1.645 * q.esd))
             continue;
         if (*from == r->n)
             *from = i;
@@ -171,7 +171,7 @@ static bool onset_of(const rows *r, size_t phase, bool exact, bragg_quantity *ou
         n++;
     }
     double det = s * sxx - sx * sx, slope = (s * sxy - sx * sy) / det, base = (sxx * sy - sx * sxy) / det;
-    if (n < 3 || !(slope > 0) || !(-base / slope >= 0))
+    if (n < 2 || !(slope > 0) || !(-base / slope >= 0))
         return false;
     out->value = -base / slope;
     /* variance of a line's root */
