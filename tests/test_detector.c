@@ -688,14 +688,39 @@ START_TEST(frames_together_give_the_bits_of_each_alone)
 }
 END_TEST
 
+enum { REPEATED_BINS = 90 };
+typedef struct error_case {
+    const char *name;
+    bragg_errors errors;
+    bragg_reject reject;
+    bool variance, mean;
+} error_case;
+
+/* Squares of the differences of two frames' bins, and what their errors say of them. */
+static void add_pair(const bragg_plan *plan, bragg_frame *const f[2], const bragg_frame *variance, const error_case *c, double *squares, double *expected)
+{
+    double y[2 * REPEATED_BINS], sem[2 * REPEATED_BINS];
+    const bragg_frame *both[2] = { variance, variance };
+    bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
+    with.errors = c->errors;
+    with.reject = c->reject;
+    with.variance = c->variance ? both : NULL;
+    with.mean = c->mean;
+    ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, 2, &with, y, sem, NULL, NULL), BRAGG_OK);
+    for (int b = 0; b < REPEATED_BINS; b++) {
+        squares[b] += pow(y[b] - y[REPEATED_BINS + b], 2);
+        expected[b] += pow(sem[b], 2) + pow(sem[REPEATED_BINS + b], 2);
+    }
+}
+
 /* Differences of equal exposures over their errors, for each way to errors: the mean
  * of squares is one.  Sums of bins stand over each other, so that the doubt of an
  * error from scatter does not make the mean of a ratio larger.  Long, because the pairs are
  * drawn once for all cases. */
 START_TEST(repeated_frames_differ_by_their_errors)
 {
-    enum { PAIRS = 600, BINS = 90, ROWS = 97, COLUMNS = 83 };
-    static const struct { const char *name; bragg_errors errors; bragg_reject reject; bool variance, mean; } cases[] = {
+    enum { PAIRS = 600, BINS = REPEATED_BINS, ROWS = 97, COLUMNS = 83 };
+    static const error_case cases[] = {
         { "poisson", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, false, false },
         { "variance", BRAGG_ERRORS_POISSON, BRAGG_REJECT_NONE, true, false },
         { "azimuthal", BRAGG_ERRORS_AZIMUTHAL, BRAGG_REJECT_NONE, false, false },
@@ -723,24 +748,13 @@ START_TEST(repeated_frames_differ_by_their_errors)
     }
     enum { CASES = sizeof cases / sizeof *cases };
     unsigned long long seed = 4711;
-    double squares[CASES][BINS] = { { 0 } }, expected[CASES][BINS] = { { 0 } }, y[2 * BINS], sem[2 * BINS];
-    const bragg_frame *both[2] = { variance, variance };
+    double squares[CASES][BINS] = { { 0 } }, expected[CASES][BINS] = { { 0 } };
     for (int pair = 0; pair < PAIRS; pair++) {
         for (int k = 0; k < 2; k++)
             for (size_t i = 0; i < ROWS * COLUMNS; i++)
                 ((int32_t *)f[k]->data)[i] = (int32_t)counts_of(mean[i], &seed);
-        for (size_t c = 0; c < CASES; c++) {
-            bragg_integrate_options with = BRAGG_INTEGRATE_OPTIONS_INIT;
-            with.errors = cases[c].errors;
-            with.reject = cases[c].reject;
-            with.variance = cases[c].variance ? both : NULL;
-            with.mean = cases[c].mean;
-            ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, 2, &with, y, sem, NULL, NULL), BRAGG_OK);
-            for (int b = 0; b < BINS; b++) {
-                squares[c][b] += pow(y[b] - y[BINS + b], 2);
-                expected[c][b] += pow(sem[b], 2) + pow(sem[BINS + b], 2);
-            }
-        }
+        for (size_t c = 0; c < CASES; c++)
+            add_pair(plan, f, variance, &cases[c], squares[c], expected[c]);
     }
     for (size_t c = 0; c < CASES; c++) {
         double chi2 = 0;
@@ -1027,6 +1041,28 @@ static void change_byte(const char *path, long at, int by)
 }
 
 /* Long, because one plan on the disk goes through all that can befall it. */
+/* What is no plan, or another, or damaged, or gone; path ends without a file. */
+static void refuse_damaged_plans(const char *path, const char *key, const char *other)
+{
+    bragg_plan *plan;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, other[0] == key[0] ? "00000000000000000000000000000000" : other, &plan, &err), BRAGG_EDATA);
+    for (long at = 0; at < 480; at += 7) {
+        change_byte(path, at, 1 << at % 8);
+        bragg_status st = bragg_plan_load(path, key, &plan, NULL);
+        if (st == BRAGG_OK) /* a number that only describes: the last digit of a width, say */
+            bragg_plan_free(plan);
+        change_byte(path, at, 1 << at % 8);
+    }
+    ck_assert_int_eq(truncate(path, 100000), 0);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EDATA);
+    ck_assert_ptr_nonnull(strstr(err.text, "damaged"));
+    unlink(path);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EIO);
+}
+
 START_TEST(a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew)
 {
     enum { BINS = 301, ALL = 2 * BINS * 5 };
@@ -1070,24 +1106,8 @@ START_TEST(a_saved_plan_gives_the_same_bits_and_a_damaged_one_is_made_anew)
         ck_assert_int_eq(memcmp(y, y + k * ALL, ALL * sizeof *y), 0);
         bragg_plan_free(plan);
     }
-    /* what is no plan, or another */
+    refuse_damaged_plans(path, key, other);
     bragg_plan *plan;
-    bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_int_eq(bragg_plan_load(path, other[0] == key[0] ? "00000000000000000000000000000000" : other, &plan, &err), BRAGG_EDATA);
-    for (long at = 0; at < 480; at += 7) {
-        change_byte(path, at, 1 << at % 8);
-        bragg_status st = bragg_plan_load(path, key, &plan, NULL);
-        if (st == BRAGG_OK) /* a number that only describes: the last digit of a width, say */
-            bragg_plan_free(plan);
-        change_byte(path, at, 1 << at % 8);
-    }
-    ck_assert_int_eq(truncate(path, 100000), 0);
-    err = (bragg_error)BRAGG_ERROR_INIT;
-    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EDATA);
-    ck_assert_ptr_nonnull(strstr(err.text, "damaged"));
-    unlink(path);
-    err = (bragg_error)BRAGG_ERROR_INIT;
-    ck_assert_int_eq(bragg_plan_load(path, key, &plan, &err), BRAGG_EIO);
     /* a folder that cannot be is no reason not to integrate */
     ck_assert_int_eq(bragg_plan_get("/dev/null/plans", &awkward, 211, 173, mask, &o, NULL, &plan, NULL), BRAGG_OK);
     bragg_plan_free(plan);
