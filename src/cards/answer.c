@@ -360,6 +360,18 @@ static bragg_status answer_first(hunt *h, const bragg_pattern *p, double *right,
     return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
 }
 
+/* None of the cards stands against all mixtures together, of which isotypes of a large set
+ * share what one card of a small one has for itself. */
+static void let_lead(bragg_identification *o)
+{
+    size_t k = 0;
+    while (k + 1 < o->n && !o->hypothesis[k].n)
+        k++;
+    bragg_hypothesis first = o->hypothesis[k];
+    memmove(o->hypothesis + 1, o->hypothesis, k * sizeof first);
+    o->hypothesis[0] = first;
+}
+
 bragg_status hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err)
 {
     bragg_identification *o = h->out;
@@ -378,5 +390,7 @@ bragg_status hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err)
         o->hypothesis[k].guess = o->hypothesis[k].guess || o->hypothesis[k].score < 0.3;
     o->hypothesis[o->n++] = (bragg_hypothesis){ .score = 1 - right, .rwp = NAN };
     qsort(o->hypothesis, o->n, sizeof *o->hypothesis, by_score);
+    if (right > 0.5)
+        let_lead(o);
     return BRAGG_OK;
 }
