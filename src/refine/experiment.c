@@ -102,7 +102,7 @@ bragg_status bragg_experiment_read(const char *path, bragg_experiment **out, bra
     if (st == BRAGG_OK)
         st = read_output(&l, err);
     if (st < 0) {
-        bragg_arena_free(arena);
+        bragg_experiment_free(x);
         return st;
     }
     *out = x;
