@@ -564,6 +564,10 @@ START_TEST(a_card_saved_as_text_is_read)
     ck_assert_int_eq(c->line[2].l, -6);
     bragg_card_free(c);
     bragg_cards_free(set);
+    write_text(in_work("cut.txt"), "PDF#1\na\nb\nc, (Z="); /* ends in the middle */
+    set = set_of(in_work("cut.txt"), &r);
+    ck_assert_uint_eq(r.skipped, 1);
+    bragg_cards_free(set);
 }
 END_TEST
 

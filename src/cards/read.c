@@ -449,7 +449,7 @@ static void take_group(bragg_card *c, const char *line, size_t n)
 {
     const char *comma = memchr(line, ',', n), *open = memchr(line, '(', n);
     double number;
-    if (!comma || !open || open < comma || !memmem(open, n - (size_t)(open - line), "Z=", 2) || numbers_in(open + 1, 4, &number, 1) != 1)
+    if (!comma || !open || open < comma || !memmem(open, n - (size_t)(open - line), "Z=", 2) || numbers_in(open + 1, n - (size_t)(open + 1 - line), &number, 1) != 1)
         return;
     c->space_group = keep(c, comma + 1, (size_t)(open - comma - 1));
     c->group_number = number > 0 && number <= 230 ? (int)number : 0;
