@@ -349,13 +349,18 @@ static void remember_start(seq_worker *w, const seq_start *start)
     }
 }
 
-/* But that lattices are as in the experiment to a hundredth. */
 static void forget(seq_worker *w)
 {
-    for (size_t k = 0; k < w->shape.n_params; k++) {
-        w->known[k] = is_loose(w, k) ? w->initial[k] : NAN;
-        w->doubt[k] = is_loose(w, k) ? 0.01 * fabs(w->initial[k]) : NAN;
-    }
+    for (size_t k = 0; k < 2 * w->shape.n_params; k++)
+        w->known[k] = NAN;
+}
+
+/* As the experiment says, to a hundredth. */
+static void forget_windows(seq_worker *w)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (is_loose(w, k))
+            w->known[k] = w->initial[k], w->doubt[k] = 0.01 * fabs(w->initial[k]);
 }
 
 /* A fit has told it well enough to be of use. */
@@ -1071,7 +1076,7 @@ static bragg_status cold_together(seq_worker *w, bragg_fit **f, bragg_error *err
 static bragg_status cold(seq_worker *w, bragg_fit **f, absent *out, bragg_error *err)
 {
     bool certain = false, came = true;
-    forget(w); /* it may be what led astray */
+    forget_windows(w); /* of the others only what turns out weak is expected */
     memcpy(w->home, w->initial, w->shape.n_params * sizeof *w->home);
     if (any_extracted(w))
         return cold_together(w, f, err);
