@@ -194,7 +194,7 @@ bragg_status bragg_yaml_read(const char *path, bragg_arena *arena, const bragg_y
     }
     reader r = { .arena = arena, .file = bragg_arena_strdup(arena, path) };
     bragg_status st = BRAGG_ENOMEM;
-    if (yaml_parser_initialize(&r.parser)) {
+    if (r.file && yaml_parser_initialize(&r.parser)) {
         yaml_parser_set_input_file(&r.parser, file);
         st = reader_run(&r, root, err);
     } else {
@@ -208,7 +208,7 @@ bragg_status bragg_yaml_parse(const char *text, size_t length, const char *name,
                               const bragg_yaml **root, bragg_error *err)
 {
     reader r = { .arena = arena, .file = bragg_arena_strdup(arena, name) };
-    if (!yaml_parser_initialize(&r.parser))
+    if (!r.file || !yaml_parser_initialize(&r.parser))
         return bragg_fail(err, BRAGG_ENOMEM, "'%s': no memory", name);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, length);
     return reader_run(&r, root, err);

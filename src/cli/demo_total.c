@@ -190,7 +190,8 @@ static bragg_status read_card(const demo *d, const char *name, const char **card
     *card = bragg_path_join(d->arena, d->out, text);
     st = bragg_structure_read_cif(*card, NULL, &s, NULL, 0, err);
     if (st == BRAGG_OK) {
-        *formula = bragg_arena_strdup(d->arena, s->formula);
+        if (!(*formula = bragg_arena_strdup(d->arena, s->formula)))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a formula");
         bragg_structure_free(s);
     }
     return st;

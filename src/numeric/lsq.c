@@ -33,6 +33,8 @@ struct bragg_lsq {
     bragg_lsq_layout layout;
     size_t m;                 /* variables */
     size_t *row;              /* of each variable */
+    size_t *free;             /* room for those that move in a step */
+    double *work;             /* room for their normal equations */
     sums now, trial;
     double *scale, *delta, *saved, *inverse;
     double *covariance;       /* the inverse, unless errors hang together */
@@ -308,18 +310,17 @@ static bool solve_cholesky(size_t n, double *a, double *b)
  * by D, the running maximum of the column lengths (More 1978). */
 static bool solve_normal(bragg_lsq *l, const size_t *at, size_t f)
 {
-    double *a = malloc((f + 1) * f * sizeof *a), *b = a + f * f;
-    for (size_t i = 0; a && i < f; i++) {
+    double *a = l->work, *b = a + f * f;
+    for (size_t i = 0; i < f; i++) {
         double di = l->scale[at[i]];
         for (size_t j = 0; j <= i; j++)
             a[i * f + j] = l->now.a[at[i] * l->m + at[j]] / (di * l->scale[at[j]]);
         a[i * f + i] += l->mu;
         b[i] = -l->now.g[at[i]] / di;
     }
-    bool good = a && solve_cholesky(f, a, b);
+    bool good = solve_cholesky(f, a, b);
     for (size_t i = 0; good && i < f; i++)
         l->delta[at[i]] = b[i] / l->scale[at[i]];
-    free(a);
     return good;
 }
 
@@ -382,11 +383,9 @@ static bool solve_within_bounds(bragg_lsq *l, size_t *at)
  * bound ends on it (cut): that is still downhill. */
 static bool find_step(bragg_lsq *l, double *predicted)
 {
-    size_t m = l->m, *at = malloc((m + 1) * sizeof *at);
-    bool good = at && solve_within_bounds(l, at);
+    size_t m = l->m;
     double part = 1;
-    free(at);
-    if (!good)
+    if (!solve_within_bounds(l, l->free))
         return false;
     for (size_t k = 0; k < m; k++)
         if (fabs(l->delta[k]) > fabs(room_for_step(l, k)))
@@ -793,9 +792,11 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
     l->lanes = blocks < MAX_LANES ? blocks : MAX_LANES;
     double *v = bragg_arena_alloc(l->arena, 6 * m + 4 * m * m + 1, sizeof *v);
     l->lane = bragg_arena_alloc(l->arena, l->lanes * (1 + m + m * m), sizeof *l->lane);
+    l->free = bragg_arena_alloc(l->arena, m + 1, sizeof *l->free);
+    l->work = bragg_arena_alloc(l->arena, m * m + m + 1, sizeof *l->work);
     l->undetermined = bragg_arena_alloc(l->arena, m + 1, sizeof *l->undetermined);
     l->singular = bragg_arena_alloc(l->arena, m + 1, sizeof *l->singular);
-    if (!v || !l->lane || !l->undetermined || !l->singular)
+    if (!v || !l->lane || !l->free || !l->work || !l->undetermined || !l->singular)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu variables", m);
     l->scale = v;
     l->delta = v + m;

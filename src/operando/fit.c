@@ -224,6 +224,8 @@ static bragg_status lay_out(seq_worker *w, bragg_error *err)
             continue;
         name[n] = bragg_arena_strdup(w->arena, t->at[k].name);
         name[wanted + n] = bragg_arena_strdup(w->arena, t->at[k].unit);
+        if (!name[n] || !name[wanted + n])
+            return bragg_fail(err, BRAGG_ENOMEM, "no room for names");
         w->row[n] = k;
         w->initial[n] = t->at[k].value;
         describe(w, n, &bragg_model_params(w->m)->at[k]);

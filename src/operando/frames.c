@@ -386,7 +386,10 @@ bragg_status bragg_frames_open(const bragg_experiment *x, const char *experiment
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of frames");
     }
     *f = (bragg_frames){ .arena = arena, .x = x, .geometry = BRAGG_GEOMETRY_INIT, .options = BRAGG_PLAN_OPTIONS_INIT };
-    f->experiment_path = bragg_arena_strdup(arena, experiment_path);
+    if (!(f->experiment_path = bragg_arena_strdup(arena, experiment_path))) {
+        bragg_frames_free(f);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    }
     f->options.polarization = 0.99;
     f->node = bragg_yaml_get(data, "frames");
     f->raw = f->node != NULL;
@@ -473,8 +476,11 @@ bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *f
     }
     *f = (bragg_frames){ .arena = arena, .x = x, .node = &none, .experiment_path = "" };
     bragg_status st = bragg_array_grow(&f->item, &f->room, n + 1, sizeof *f->item, err);
-    for (size_t k = 0; k < n && st == BRAGG_OK; k++)
+    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         f->item[f->n++] = (bragg_frame_item){ bragg_arena_strdup(arena, files[k]), 0, last_number(files[k]) };
+        if (!f->item[k].file)
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    }
     if (st < 0)
         bragg_frames_free(f);
     else

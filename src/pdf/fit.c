@@ -152,7 +152,8 @@ bragg_status bragg_pdf_study_add_set(bragg_pdf_study *s, const bragg_pdf_data *d
     set *t = &s->set[s->n_sets];
     memset(t, 0, sizeof *t);
     t->o = *o;
-    t->name = bragg_arena_strdup(s->arena, o->name ? o->name : "");
+    if (!(t->name = bragg_arena_strdup(s->arena, o->name ? o->name : "")))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
     if (isnan(t->o.qmin_invang))
         t->o.qmin_invang = d->qmin_invang;
     if (isnan(t->o.qmax_invang))
