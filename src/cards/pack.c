@@ -223,13 +223,16 @@ bragg_status cards_unpack_structure(const unsigned char *blob, size_t n, const b
     bool good = p && *p == 1 && get_symmetry(&c, &symmetry) && (p = take(&c, 1));
     size_t n_scatterers = good ? *p : 0;
     good = good && (size_t)(c.end - c.p) >= 12 * n_scatterers + 2;
-    if (good && (s = bragg_structure_new(bragg_le16(c.p + 12 * n_scatterers), n_scatterers))) {
+    if (good) {
+        if (!(s = bragg_structure_new(bragg_le16(c.p + 12 * n_scatterers), n_scatterers)) || !(s->name = bragg_arena_strdup(s->arena, card->name)) ||
+            !(s->formula = bragg_arena_strdup(s->arena, card->formula))) {
+            bragg_structure_free(s);
+            return bragg_fail(err, BRAGG_ENOMEM, "card %lld: no room for its structure", card->id);
+        }
         s->cell = card->cell;
         s->symmetry = symmetry;
         s->symmetry.number = s->symmetry.number ? s->symmetry.number : card->group_number;
         snprintf(s->symmetry.hm, sizeof s->symmetry.hm, "%s", card->space_group);
-        s->name = bragg_arena_strdup(s->arena, card->name);
-        s->formula = bragg_arena_strdup(s->arena, card->formula);
         good = get_body(&c, s, err) && bragg_structure_check(s, err) == BRAGG_OK;
     }
     if (good && s) {

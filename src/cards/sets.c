@@ -62,7 +62,7 @@ static bragg_status lines_like(const bragg_yaml *node, bragg_card *c, bragg_erro
     c->cell = s->cell;
     c->group_number = s->symmetry.number;
     c->space_group = bragg_arena_strdup(c->arena, s->symmetry.hm);
-    st = cards_lines_of(s, c, err);
+    st = c->space_group ? cards_lines_of(s, c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
     c->density = c->rir = NAN; /* another composition */
     c->flags |= BRAGG_CARD_ESTIMATED;
     bragg_structure_free(s);

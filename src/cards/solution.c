@@ -122,7 +122,7 @@ bragg_status two_phase_remark(const scene *s, trial *const *t, double *const *ea
         snprintf(text, sizeof text, "of one type with %s, whose cell is %+.2f %% off: %s (evidence %+.0f)", b->name, 100 * apart,
                  evidence > 10 ? "two phases, one cell between them explains less" : "one cell between them would do as well", evidence);
         *out = bragg_arena_strdup(arena, text);
-        return BRAGG_OK;
+        return *out ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a remark");
     }
     return BRAGG_OK;
 }

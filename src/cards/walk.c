@@ -62,6 +62,8 @@ static bragg_status hand_over(const cards_receiver *to, const char *path, const 
 
 /* ------------------------------------------------------------------ files */
 
+static const char no_memory[] = "no memory";
+
 /* Plain or gzip-compressed, with a NUL behind. */
 static unsigned char *read_all(const char *path, size_t most, size_t *size, const char **reason)
 {
@@ -74,7 +76,7 @@ static unsigned char *read_all(const char *path, size_t most, size_t *size, cons
             bool small = room < most;
             unsigned char *more = small ? realloc(bytes, room *= 2) : NULL;
             if (!more) {
-                *reason = small ? "no memory" : "larger than a card may be (64 MiB)";
+                *reason = small ? no_memory : "larger than a card may be (64 MiB)";
                 break;
             }
             bytes = more;
@@ -87,7 +89,7 @@ static unsigned char *read_all(const char *path, size_t most, size_t *size, cons
     if (in)
         gzclose(in);
     if (!bytes || *reason) {
-        *reason = *reason ? *reason : "no memory";
+        *reason = *reason ? *reason : no_memory;
         free(bytes);
         return NULL;
     }
@@ -415,8 +417,8 @@ static bragg_status walk_file(const char *path, const struct stat *info, const c
     size_t size;
     const char *reason;
     unsigned char *bytes = read_all(path, most_bytes, &size, &reason);
-    if (!bytes)
-        return to->broken(to->payload, path, "", reason, err);
+    if (!bytes) /* the want of memory is no fault of the file's */
+        return reason == no_memory ? bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path) : to->broken(to->payload, path, "", reason, err);
     if (walk_pdf2(path, (const char *)bytes, changed, to, &st, err)) {
         free(bytes);
         return st;
