@@ -7,6 +7,7 @@
 
 #define hunt_trust bragg_cards_hunt_trust
 #define hunt_doubt bragg_cards_hunt_doubt
+#define hunt_is_wide bragg_cards_hunt_is_wide
 #define hunt_drop bragg_cards_hunt_drop
 #define hunt_refit bragg_cards_hunt_refit
 #define hunt_count_lines bragg_cards_hunt_count_lines
@@ -55,6 +56,8 @@ typedef struct hunt {
 double hunt_trust(const trial *t);
 /* Nats against it for the same. */
 double hunt_doubt(const trial *t);
+/* Broader than the pattern's peaks are: what a background leaves looks like that, too. */
+bool hunt_is_wide(const hunt *h, const found *f);
 void hunt_drop(candidate *c);
 /* All known phases together; what they leave. */
 bragg_status hunt_refit(hunt *h, bragg_error *err);

@@ -16,13 +16,6 @@ enum { MATCHED = 1000 };
 /* What a nat of doubt in the cell counts beside the match of lines. */
 static const double strain_weight = 0.02;
 
-void hunt_drop(candidate *c)
-{
-    trial_free(&c->t);
-    bragg_card_free(c->card);
-    *c = (candidate){ .card = NULL };
-}
-
 /* ------------------------------------------------------------- candidates */
 
 static bragg_status match_range(void *payload, size_t first, size_t last, bragg_error *err)
@@ -38,17 +31,6 @@ static bragg_status match_range(void *payload, size_t first, size_t last, bragg_
         c->rank = c->t.score * exp(-strain_weight * hunt_doubt(&c->t)); /* of hundreds of one type the nearest cells */
     }
     return st;
-}
-
-/* Cells change by temperature and composition, mostly little: doubt grows with the
- * mean strain and with its anisotropy, and with peaks broader than the pattern's. */
-double hunt_trust(const trial *t)
-{
-    double mean = mean_strain(t), odd = 0;
-    for (size_t c = 0; c < t->n_strains; c++)
-        odd = fmax(odd, fabs(t->strain[c] - (c < 3 ? mean : 0)));
-    double broad = fmax(0, log(t->broad / 1.5)); /* humps explain what a background leaves */
-    return 1 / (1 + 0.08 * pow(mean / 0.01, 2) + 0.10 * pow(odd / 0.01, 2) + 0.15 * broad * broad);
 }
 
 static int by_rank(const void *a, const void *b)
@@ -118,32 +100,6 @@ static bragg_status screen_range(void *payload, size_t first, size_t last, bragg
 
 /* --------------------------------------------------------------- evidence */
 
-/* Broad lines also fit what a background leaves: they must prove more. */
-static bool is_wide(const hunt *h, const found *f)
-{
-    const scene *s = h->s;
-    double tangent = tan((s->first + s->last) / 4), usual = s->width[0] + s->width[1] * tangent;
-    return !(f->c.t.broad + fmax(f->c.t.slope, 0) * tangent / usual < 2.5);
-}
-
-/* Lines that should be seen beside the other phases, and those that are: where the
- * others give less, and before the phase was there much of it was left. */
-void hunt_count_lines(const hunt *h, found *f, const double *own, const double *before)
-{
-    const scene *s = h->s;
-    bool wide = is_wide(h, f);
-    f->expected = f->seen = 0;
-    for (size_t i = 1; i + 1 < s->n; i++) {
-        if (!(own[i] > own[i - 1] && own[i] >= own[i + 1]) || own[i] < (wide ? 5 : 3.5) * s->noise[i] || own[i] < 0.004 * s->scale || h->all[i] > (wide ? 2 : 3) * own[i])
-            continue;
-        double high = 0;
-        for (size_t k = i > 2 ? i - 2 : 0; k < s->n && k <= i + 2; k++)
-            high = fmax(high, before ? before[k] : s->left[k] + own[k]);
-        f->expected++;
-        f->seen += high > 0.4 * own[i];
-    }
-}
-
 /* What the phase explains where it stands alone: misfits below peaks of known phases
  * are no evidence for another. */
 static double gain_alone(const hunt *h, const double *own, const double *before)
@@ -154,21 +110,6 @@ static double gain_alone(const hunt *h, const double *own, const double *before)
         if (own[i] > h->all[i] - own[i])
             gain += (before[i] * before[i] - s->left[i] * s->left[i]) / (s->sigma[i] * s->sigma[i]);
     return gain;
-}
-
-/* Calculated profiles of what is known, and what they leave. */
-bragg_status hunt_refit(hunt *h, bragg_error *err)
-{
-    trial *t[BRAGG_MOST_PHASES];
-    scene *s = h->s;
-    for (size_t i = 0; i < h->n_known; i++)
-        t[i] = &h->known[i].c.t;
-    bragg_status st = scene_fit(s, t, h->n_known, &h->chi2, h->all, h->each, err);
-    for (size_t i = 0; i < s->n && st == BRAGG_OK; i++) {
-        s->known[i] = h->all[i];
-        s->left[i] = s->net[i] - h->all[i] - scene_background(s, i);
-    }
-    return st;
 }
 
 static int by_worth(const void *a, const void *b)
@@ -218,7 +159,7 @@ static bool is_evident(const hunt *h, const found *f)
 {
     double terms = 2 + (double)f->c.t.n_strains;
     double bic = f->alone / points_a_peak - terms * log((double)h->s->n / points_a_peak);
-    size_t enough = f->share > 0.05 && !is_wide(h, f) ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
+    size_t enough = f->share > 0.05 && !hunt_is_wide(h, f) ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
     return bic > 0 && f->alone > 0.3 * f->gain && f->seen >= fewest && (double)f->seen >= 0.6 * (double)f->expected && f->share > (h->n_known ? 0.02 : 0.1);
 }
 

@@ -2,7 +2,7 @@
 /* From lines to ranked cells: plans the searches, gathers their trials, finds the Bravais
  * lattices behind them, refines and ranks. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <bragg/array.h>
 #include <bragg/thread.h>

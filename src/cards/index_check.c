@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The best cells against the pattern: a Le Bail fit of each. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * no more than needed?  International Tables A, ch. 3.1; the probability of an extinction
  * symbol as such: A. J. Markvardsen et al., Acta Cryst. A57 (2001) 47, here from positions. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <math.h>
 #include <stdlib.h>

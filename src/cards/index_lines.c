@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Lines from a pattern or from a list. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <bragg/array.h>
 #include <bragg/number.h>

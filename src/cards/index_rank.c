@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How good is a cell: refinement, figures of merit, evidence, and who is whose sublattice. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <bragg/lsq.h>
 #include <math.h>

@@ -6,7 +6,7 @@
  *      box ─► every hkl is an interval ─► lines that no interval meets > allowed? drop
  *          ─► shell of volumes missed? drop ─► thin? settle : halve the widest side */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <math.h>
 #include <stdlib.h>

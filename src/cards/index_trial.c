@@ -3,7 +3,7 @@
  * a search makes a million times.  (Its normal equations are linear in seven unknowns
  * at most; candidates that survive are refined by the least squares of bragg/lsq.h.) */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * are lines, too; a third line and its angles to both make a cell.  Nothing is assumed
  * of symmetry, and a foreign line spoils only the planes that it spans. */
 #include "config.h"
-#include "index_private.h"
+#include "indexing.h"
 
 #include <math.h>
 #include <string.h>

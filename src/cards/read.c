@@ -3,7 +3,6 @@
 #include "config.h"
 #include "private.h"
 
-#include <bragg/array.h>
 #include <bragg/number.h>
 #include <bragg/path.h>
 #include <bragg/units.h>

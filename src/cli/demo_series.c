@@ -4,7 +4,6 @@
 #include "demo.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------ rows */

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "cli.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -4,7 +4,6 @@
 #include "config.h"
 #include "integrate.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

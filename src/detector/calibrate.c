@@ -6,7 +6,6 @@
 
 #include <bragg/calibrate.h>
 #include <bragg/lsq.h>
-#include <bragg/thread.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "sum.h"
 
-#include <bragg/thread.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HAS_DISTANCE = 1, HAS_PONI1 = 2, HAS_PONI2 = 4, HAS_ROT1 = 8, HAS_ROT2 = 16, HAS_ROT3 = 32, HAS_ALL = 63, MOST_SIDE = 1 << 16 };

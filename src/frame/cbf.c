@@ -10,7 +10,6 @@
 
 #include <bragg/bytes.h>
 #include <bragg/number.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef HAVE_CBF

@@ -2,6 +2,8 @@
 /* FITS images and cubes through cfitsio: scaled, tile-compressed, blank pixels. */
 #include "config.h"
 #include "bytes.h"
+#include "fits_header.h"
+#include "fits_header.h"
 #include "fits_tiles.h"
 #include "reader.h"
 #include "writer.h"

@@ -2,7 +2,7 @@
 #ifndef FRAME_FITS_TILES_H
 #define FRAME_FITS_TILES_H
 
-#include "fits_header.h"
+#include "fits_card.h"
 
 #pragma GCC visibility push(hidden)
 /* The columns of a binary table fill its rows, its heap is within its data. */

@@ -6,7 +6,6 @@
 #include "reader.h"
 
 #include <bragg/bytes.h>
-#include <bragg/number.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

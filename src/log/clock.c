@@ -3,9 +3,6 @@
 #include "config.h"
 #include "private.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 double bragg_clock_to_log(const bragg_clock *clock, double frame_s)
 {
     return frame_s + clock->offset_s + clock->drift * (frame_s - clock->reference_s);

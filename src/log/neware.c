@@ -4,7 +4,6 @@
 #include "private.h"
 
 #include <bragg/zip.h>
-#include <bragg/number.h>
 
 #include <stdio.h>
 #include <stdlib.h>

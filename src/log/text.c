@@ -4,7 +4,6 @@
 #include "private.h"
 #include <bragg/number.h>
 
-#include <ctype.h>
 #include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,6 @@
 #include <bragg/yaml.h>
 
 #include <math.h>
-#include <string.h>
 
 static bragg_status find_row(const bragg_params *t, const bragg_yaml *node, const char *section, const char *command, size_t *row, bragg_error *err)
 {

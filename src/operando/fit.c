@@ -4,7 +4,6 @@
 #include "config.h"
 #include "operando.h"
 
-#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>

@@ -4,6 +4,7 @@
 #define OPERANDO_PRIVATE_H
 
 #include <bragg/operando.h>
+#include <math.h>
 
 #pragma GCC visibility push(hidden)
 
@@ -43,6 +44,9 @@ static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->
 static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_STEP_UNKNOWN_PEAKS; }
 static inline size_t seq_known(const seq_shape *s, size_t k) { return seq_correlation(s) + s->n_pairs + k; }
 static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(s, k) + s->n_params; }
+
+/* Fitted, whatever became of it. */
+static inline bool seq_is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 
 /* frames.c */
 bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
@@ -88,7 +92,7 @@ void bragg_join_log(bragg_series *s);
 void bragg_join_settle(bragg_series *s); /* timed or not */
 void bragg_join_note(bragg_series *s, const char *format, ...) BRAGG_PRINTF(2, 3);
 
-/* series.c */
+/* rows.c */
 /* Names, and room for n steps. */
 bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err);
 bragg_status bragg_series_set_row(bragg_series *s, const seq_shape *shape, size_t k, double *row, const char *message, bragg_error *err);

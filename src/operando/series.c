@@ -37,16 +37,9 @@ typedef struct run {
     int ended;                   /* ranks that have sent all they had */
 } run;
 
-const char *bragg_frame_status_name(bragg_frame_status status)
-{
-    static const char *const names[] = { "pending", "ok", "at-bound", "poor", "no-beam", "corrupt", "skipped" };
-    return names[status];
-}
-
 /* Position in the sequence to number of the frame. */
 static size_t frame_at(const run *r, size_t position) { return r->plan.backward ? r->n - 1 - position : position; }
 static double *row_at(const run *r, size_t position) { return r->rows + frame_at(r, position) * r->shape->columns; }
-static bool is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 static bool is_good(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_OK || row[ROW_STATUS] == BRAGG_FRAME_AT_BOUND; }
 static bool is_pending(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_PENDING; }
 
@@ -269,7 +262,7 @@ static bragg_status run_anchors(run *r, bragg_error *err)
                 if (st == BRAGG_OK)
                     st = commit(r, p, row, message, &c, err);
             }
-            if (st == BRAGG_OK && is_done(row_at(r, p)))
+            if (st == BRAGG_OK && seq_is_done(row_at(r, p)))
                 r->anchor[b] = p;
         }
         if (r->anchor[b] != SIZE_MAX) {
@@ -304,7 +297,7 @@ static bragg_status forward(run *r, seq_worker *w, size_t b, seq_curves *c, doub
             if (st == BRAGG_OK)
                 st = commit(r, p, row, message, c, err);
         }
-        if (st == BRAGG_OK && is_done(own)) {
+        if (st == BRAGG_OK && seq_is_done(own)) {
             last = own;
             good = is_good(own) ? own : good;
         }
@@ -331,8 +324,8 @@ static double disagreement(const seq_shape *s, const double *a, const double *b)
 static bool better(const seq_shape *s, const double *a, const double *b, size_t points)
 {
     double k = 0, n = (double)points;
-    if (!is_done(a) || !is_done(b))
-        return is_done(a);
+    if (!seq_is_done(a) || !seq_is_done(b))
+        return seq_is_done(a);
     for (size_t i = 0; i < s->n_params; i++)
         k += (a[seq_esd(s, i)] > 0) - (double)(b[seq_esd(s, i)] > 0);
     double scale = fmax(1, fmin(a[ROW_GOF], b[ROW_GOF]));
@@ -379,7 +372,7 @@ static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err
             size_t k = way ? n - 1 - j : j, at = (size_t)way * n + k;
             double *row = t.rows + at * columns;
             st = compute(r, w, first + k, good, last, way ? start : next ? row_at(r, r->anchor[b + 1]) : NULL, row, t.message[at], &t.c[at], err);
-            if (st == BRAGG_OK && is_done(row)) {
+            if (st == BRAGG_OK && seq_is_done(row)) {
                 last = row;
                 good = is_good(row) ? row : good;
             }
@@ -389,7 +382,7 @@ static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err
     }
     for (size_t k = 0; k < n && st == BRAGG_OK && !r->stop; k++) {
         double *out = t.rows + k * columns, *back = t.rows + (n + k) * columns;
-        double path = is_done(out) && is_done(back) ? disagreement(r->shape, out, back) : NAN;
+        double path = seq_is_done(out) && seq_is_done(back) ? disagreement(r->shape, out, back) : NAN;
         size_t at = better(r->shape, back, out, r->n_grid) ? n + k : k;
         t.rows[at * columns + ROW_PATH] = path;
         if (is_pending(row_at(r, first + k)))
@@ -455,7 +448,7 @@ static bragg_status share_anchors(run *r, bragg_status st, bragg_error *err)
     for (size_t b = 0; st >= 0 && p->rank && b < r->n_blocks; b++) {
         r->anchor[b] = SIZE_MAX;
         for (size_t k = b * r->plan.block; k < block_end(r, b) && r->anchor[b] == SIZE_MAX && !is_pending(row_at(r, k)); k++)
-            if (is_done(row_at(r, k)))
+            if (seq_is_done(row_at(r, k)))
                 r->anchor[b] = k;
     }
     return st;
@@ -505,7 +498,7 @@ static bool leaps(const seq_shape *s, const double *a, const double *b)
 static bool lost(const run *r, const double *own, const double *beside)
 {
     double more = fmax(0.04, 4 / sqrt(2.0 * (double)(r->n_grid + 1)));
-    if (!is_done(own) || !is_done(beside))
+    if (!seq_is_done(own) || !seq_is_done(beside))
         return false;
     return (own[ROW_GOF] > (1 + more) * beside[ROW_GOF] && disagreement(r->shape, own, beside) > 10) || leaps(r->shape, own, beside);
 }
@@ -522,7 +515,7 @@ static bragg_status mend_one(run *r, size_t p, size_t from, int pass, seq_curves
     st = compute(r, w, p, row_at(r, from), own, NULL, row, message, c, err);
     own[ROW_RESTARTED] = keep_restarted;
     return_worker(r, w);
-    if (st < 0 || !is_done(row) || !better(r->shape, row, own, r->n_grid))
+    if (st < 0 || !seq_is_done(row) || !better(r->shape, row, own, r->n_grid))
         return st;
     row[ROW_PATH] = own[ROW_PATH];
     row[ROW_MENDED] = pass;
@@ -594,29 +587,6 @@ static bragg_status look_around(run *r, bragg_error *err)
     if (r->template && !r->idle)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);
     return r->template ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", n, first.text);
-}
-
-bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err)
-{
-    size_t p = shape->n_params, f = shape->n_phases;
-    const char **names = bragg_arena_alloc(s->arena, 2 * p + f + 1, sizeof *names);
-    s->n = n;
-    s->n_params = p;
-    s->n_phases = f;
-    s->refined = bragg_arena_alloc(s->arena, p + 1, sizeof *s->refined);
-    s->step = bragg_arena_alloc(s->arena, n + 1, sizeof *s->step);
-    s->pair = bragg_arena_alloc(s->arena, shape->n_pairs + 1, sizeof *s->pair);
-    s->n_pairs = shape->n_pairs;
-    bool good = names && s->refined && s->step && s->pair;
-    for (size_t k = 0; good && k < 2 * p + f; k++)
-        good = (names[k] = bragg_arena_strdup(s->arena, k < p ? shape->name[k] : k < 2 * p ? shape->unit[k - p] : shape->phase[k - 2 * p])) != NULL;
-    s->name = names;
-    s->unit = names + p;
-    s->phase = names + 2 * p;
-    seq_shape own = *shape;
-    if (good)
-        bragg_seq_complete(&own, s->pair);
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
 }
 
 /* Room for the rows of n frames; new ones are pending. */
@@ -747,7 +717,7 @@ static const double *neighbour(const run *r, size_t k, bool good, bool above)
 {
     for (size_t j = above ? k + 1 : k; above ? j < r->n : j-- > 0; j += above) {
         const double *row = r->rows + j * r->shape->columns;
-        if (!is_pending(row) && is_done(row) && (!good || is_good(row)))
+        if (!is_pending(row) && seq_is_done(row) && (!good || is_good(row)))
             return row;
     }
     return NULL;
@@ -906,43 +876,6 @@ static bragg_status await_first(run *r, bragg_error *err)
     return st;
 }
 
-/* --------------------------------------------------------------- ending */
-
-bragg_status bragg_series_set_row(bragg_series *series, const seq_shape *s, size_t k, double *row, const char *message, bragg_error *err)
-{
-    bragg_step *step = &series->step[k];
-    step->status = (bragg_frame_status)row[ROW_STATUS];
-    bool seen = step->status != BRAGG_FRAME_PENDING;
-    step->done = seen && is_done(row);
-    step->converged = row[ROW_CONVERGED] > 0;
-    step->restarted = row[ROW_RESTARTED] == 1;
-    step->rwp = seen ? row[ROW_RWP] : NAN;
-    step->gof = seen ? row[ROW_GOF] : NAN;
-    step->serial = row[ROW_SERIAL];
-    step->total = row[ROW_TOTAL];
-    step->path = seen ? row[ROW_PATH] : NAN;
-    step->time_s = seen ? row[ROW_TIME] : NAN;
-    step->exposure_s = seen ? row[ROW_EXPOSURE] : NAN;
-    step->temperature_k = seen ? row[ROW_TEMPERATURE] : NAN;
-    step->value = row + seq_value(s, 0);
-    step->esd = row + seq_esd(s, 0);
-    step->fraction = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_FRACTION, 0));
-    step->volume = (bragg_quantity *)(void *)(row + seq_phase(s, PHASE_VOLUME, 0));
-    step->limit = row + seq_phase(s, PHASE_LIMIT, 0);
-    step->guess = row + seq_phase(s, PHASE_GUESS, 0);
-    step->guess_esd = row + seq_phase(s, PHASE_GUESS_ESD, 0);
-    step->evidence = row + seq_phase(s, PHASE_EVIDENCE, 0);
-    step->level = row + seq_phase(s, PHASE_LEVEL, 0);
-    step->unknown = row + seq_unknown(s);
-    step->correlation = row + seq_correlation(s);
-    step->error = NULL;
-    if (!step->done && !(step->error = bragg_arena_strdup(series->arena, *message ? message : "not reached")))
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a message");
-    for (size_t j = 0; step->done && j < s->n_params; j++)
-        series->refined[j] |= isfinite(step->esd[j]);
-    return BRAGG_OK;
-}
-
 /* Unknown peaks that stay: seen in three frames with at most two between. */
 typedef struct trace {
     size_t first, last, seen;
@@ -959,14 +892,6 @@ static bragg_status note_alarm(bragg_series *s, const trace *t, bragg_error *err
     more[s->n_alarms++] = (bragg_alarm){ t->first, t->last, t->x, t->most, NULL, NAN };
     s->alarm = more;
     return BRAGG_OK;
-}
-
-double bragg_series_correlation(const bragg_series *s, size_t k, size_t a, size_t b)
-{
-    for (size_t i = 0; i < s->n_pairs && s->step[k].correlation; i++)
-        if ((s->pair[i][0] == a && s->pair[i][1] == b) || (s->pair[i][0] == b && s->pair[i][1] == a))
-            return isfinite(s->step[k].correlation[i]) ? s->step[k].correlation[i] : 0;
-    return 0;
 }
 
 static bragg_status find_alarms(run *r, bragg_error *err)
@@ -1135,12 +1060,3 @@ bragg_status bragg_series_run(const bragg_experiment *x, const char *const *file
     return st;
 }
 
-void bragg_series_free(bragg_series *s)
-{
-    if (!s)
-        return;
-    bragg_log_free(s->log);
-    free(s->log_steps);
-    free(s->rows);
-    bragg_arena_free(s->arena);
-}

@@ -8,7 +8,6 @@
 #include <bragg/lsq.h>
 #include <bragg/profile.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

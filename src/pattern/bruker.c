@@ -5,7 +5,6 @@
 #include "config.h"
 #include "reader.h"
 
-#include <bragg/number.h>
 #include <math.h>
 #include <string.h>
 

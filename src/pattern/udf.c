@@ -4,7 +4,6 @@
 #include "reader.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 bool probe_udf(const source *src)

@@ -4,7 +4,6 @@
 #include "config.h"
 #include "reader.h"
 
-#include <bragg/number.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

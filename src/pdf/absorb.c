@@ -5,7 +5,6 @@
 
 #include <bragg/units.h>
 #include <math.h>
-#include <stdlib.h>
 
 /* Ways through sample (inside radius a) and container (a to b) from a point in the
  * direction (c, s), both circles about the origin. */

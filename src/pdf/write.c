@@ -6,7 +6,6 @@
 
 #include <bragg/number.h>
 #include <bragg/output.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #include <bragg/path.h>
 #include <bragg/units.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

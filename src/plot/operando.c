@@ -8,7 +8,6 @@
 #include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct book {

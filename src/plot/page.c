@@ -5,10 +5,7 @@
 #include "page.h"
 #include "page_text.h"
 
-#include <bragg/units.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ----------------------------------------------------------------- text */
 

@@ -7,7 +7,6 @@
 #include "config.h"
 #include "page.h"
 
-#include <bragg/array.h>
 #include <bragg/json.h>
 #include <bragg/number.h>
 #include <bragg/output.h>

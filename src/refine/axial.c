@@ -3,7 +3,6 @@
 #include "config.h"
 #include "model.h"
 
-#include <bragg/units.h>
 #include <gsl/gsl_integration.h>
 #include <math.h>
 

@@ -6,7 +6,6 @@
 
 #include <bragg/units.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* y is per centidegree, as GSAS and GSAS-II have it, so that scales compare. */

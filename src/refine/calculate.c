@@ -8,7 +8,6 @@
 #include <bragg/array.h>
 #include <bragg/units.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* From the unit of the table to the unit inside. */

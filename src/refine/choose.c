@@ -3,73 +3,14 @@
 #include "config.h"
 #include "run.h"
 
-#include <bragg/array.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ notes */
-
-void bragg_run_note(run *r, const bragg_fit_step *step)
-{
-    if (r->report) {
-        fprintf(r->report, "%s: ", step->name);
-        if (step->variables)
-            fprintf(r->report, "%zu variables, %d cycles, ", step->variables, step->cycles);
-        fprintf(r->report, "Rwp %.3f %%", 100 * step->rwp);
-        if (isfinite(step->delta_bic))
-            fprintf(r->report, ", Delta BIC %+.0f", step->delta_bic);
-        fprintf(r->report, "%s%s\n", step->kept ? "" : ", stepped back: ", step->kept ? "" : step->why);
-    }
-    if (bragg_array_grow(&r->step, &r->room_steps, r->n_steps + 1, sizeof *r->step, NULL) == BRAGG_OK)
-        r->step[r->n_steps++] = *step;
-}
-
-/* ----------------------------------------------------------------- absurd */
-
-/* Far beyond what a powder or a diffractometer does: not unusual, impossible.  What nobody
- * asked for is chosen with more care: a displacement may come out a little below zero by
- * noise, further below it makes up for what another part of the model lacks. */
-static const struct { const char *end; double low, high; const char *what; bool chosen; } limits[] = {
-    { ".uiso", -0.05, 0.5, "a mean square displacement no crystal has", false },
-    { ".uiso", -0.005, INFINITY, "a mean square below zero", true },
-    { ".occupancy", -0.05, 1.5, "an occupancy no site has", false },
-    { ".size", 0.8, INFINITY, "crystallites smaller than a unit cell", false },
-    { ".strain", -INFINITY, 8e4, "a strain no lattice bears", false },
-    { "instrument.zero", -2, 2, "a zero no goniometer has", false },
-    { "instrument.displacement", -3, 3, "a displacement no sample has", false },
-    { "instrument.w", -INFINITY, 4, "peaks two degrees wide", false },
-    { "instrument.sl", -INFINITY, 0.3, "an axial divergence no slits give", false },
-    { ".march", 0.07, 14, "a texture of one orientation", false },
-};
-
-/* The first row beyond a limit of the table; of those for what was chosen only where asked. */
-static const char *beyond(const bragg_params *t, const bragg_params *before, bool chosen, size_t *row)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        const bragg_param *p = &t->at[i];
-        *row = i;
-        if (!p->refine || p->tie_to >= 0)
-            continue;
-        if (!isfinite(p->value))
-            return "no number";
-        size_t n = strlen(p->name);
-        bool place = strstr(p->name, ".atom.") && n > 2 && p->name[n - 2] == '.';
-        if (place && fabs(p->value - before->at[i].value) > 0.2)
-            return "an atom that left its site";
-        for (size_t k = 0; k < sizeof limits / sizeof *limits; k++)
-            if (limits[k].chosen <= chosen && bragg_run_ends_with(p->name, limits[k].end) && !(p->value >= limits[k].low && p->value <= limits[k].high))
-                return limits[k].what;
-    }
-    return NULL;
-}
-
-const char *bragg_run_absurd(const bragg_params *t, const bragg_params *before, size_t *row) { return beyond(t, before, false, row); }
-
 static const char *doubtful(const bragg_params *t, const bragg_params *before, size_t *row)
 {
-    const char *absurd = beyond(t, before, false, row);
-    return absurd ? absurd : beyond(t, before, true, row);
+    const char *absurd = bragg_run_beyond(t, before, false, row);
+    return absurd ? absurd : bragg_run_beyond(t, before, true, row);
 }
 
 /* ------------------------------------------------------------------ parts */

@@ -164,6 +164,11 @@ static bragg_status read_instrument(const loading *l, const bragg_yaml *node, ta
     return st;
 }
 
+bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err)
+{
+    return from->has_unit ? bragg_pattern_read_as(from->file, 0, from->unit, out, err) : bragg_pattern_read(from->file, 0, out, err);
+}
+
 /* Where neither experiment nor instrument names its lines, the pattern's file may: read once, for the model, too. */
 static void ask_file(const bragg_yaml *radiation, target *to)
 {

@@ -12,23 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ------------------------------------------------------------- sections */
-
-bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
-{
-    const bragg_yaml *node = bragg_yaml_get(map, key);
-    return node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
-}
-
-bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err)
-{
-    const char *text;
-    bragg_status st = bragg_yaml_text(node, &text, err);
-    if (st == BRAGG_OK && !(*path = bragg_path_beside(l->arena, l->file, text)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    return st;
-}
-
 bragg_status bragg_experiment_start(bragg_experiment *x, const char *result, bragg_error *err)
 {
     struct stat info;
@@ -475,11 +458,6 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
     if (x->n_patterns != 1)
         return bragg_fail(err, BRAGG_EDATA, "data: expected one pattern a step, found %zu refined together", x->n_patterns);
     return make_model(x, &pattern, false, out, err);
-}
-
-bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from, bragg_pattern **out, bragg_error *err)
-{
-    return from->has_unit ? bragg_pattern_read_as(from->file, 0, from->unit, out, err) : bragg_pattern_read(from->file, 0, out, err);
 }
 
 bragg_status bragg_experiment_load(const bragg_experiment *x, bragg_model **out, bragg_error *err)

@@ -78,29 +78,3 @@ bragg_status bragg_model_add_list(bragg_model *m, const char *name, const bragg_
     return BRAGG_OK;
 }
 
-/* What a diffractometer without monochromator sees of |F|^2 = 1 at a spacing; a
- * list that names no wavelength was measured as the pattern is. */
-static double lorentz_polarization(double d_ang, double wavelength_ang)
-{
-    double s = wavelength_ang / (2 * d_ang), c2 = 1 - 2 * s * s;
-    return s < 1 ? (0.5 + 0.5 * c2 * c2) / (2 * s * s * sqrt(1 - s * s)) : NAN;
-}
-
-void bragg_refine_known_intensities(const histogram *h, const phase *p, double *f2)
-{
-    memset(f2, 0, p->n_reflections * sizeof *f2);
-    if (p->spacings) {
-        double wavelength = p->card_wavelength_ang > 0 ? p->card_wavelength_ang : h->radiation.wavelength_ang[0];
-        for (size_t r = 0; r < p->n_reflections; r++) {
-            double lp = lorentz_polarization(p->known[r].d_ang, wavelength);
-            f2[r] = lp > 0 ? p->known[r].intensity / lp : 0;
-        }
-        return;
-    }
-    for (size_t r = 0; r < p->n_reflections; r++)
-        for (size_t k = 0; k < p->n_known; k++)
-            if (p->known[k].h == p->reflection[r].h && p->known[k].k == p->reflection[r].k && p->known[k].l == p->reflection[r].l) {
-                f2[r] = p->known[k].intensity;
-                break;
-            }
-}

@@ -768,7 +768,6 @@ bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bra
 
 double bragg_refine_mass(const phase *p) { return p->mass > 0 ? p->mass : bragg_structure_mass(p->structure); }
 
-
 void bragg_model_switch(bragg_model *m, size_t which, bool on) { m->phase[which].off = !on; }
 bragg_params *bragg_model_params(bragg_model *m) { return &m->params; }
 const bragg_lsq_problem *bragg_model_problem(bragg_model *m) { return &m->problem; }

@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Rows "phase.NAME.intensity.h_k_l", one a reflection and pattern: |F|^2 as the
  * model means it. */

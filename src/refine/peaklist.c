@@ -5,7 +5,6 @@
 
 #include <bragg/array.h>
 #include <bragg/number.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

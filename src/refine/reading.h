@@ -15,7 +15,7 @@ typedef struct loading {
 
 #pragma GCC visibility push(hidden)
 
-/* A number where the key is there. */
+/* reading.c: a number where the key is there. */
 bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
 /* The path of a text, beside the experiment file. */
 bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A refinement under way: its stages (fit.c) and their choice (choose.c).  Private. */
+/* A refinement under way (run.c), its stages (fit.c) and their choice (choose.c).  Private. */
 #ifndef REFINE_RUN_H
 #define REFINE_RUN_H
 
@@ -44,13 +44,16 @@ void bragg_run_start_samples(bragg_params *t, const bool *wanted);
 double bragg_run_chi2(bragg_model *m);
 double bragg_run_weighted_sum(const bragg_model *m);
 
-/* choose.c: what is wrong with the values of the rows that are free, or NULL; `before`
+/* What is wrong with the values of the rows that are free, or NULL; `before`
  * holds where they began. */
 const char *bragg_run_absurd(const bragg_params *t, const bragg_params *before, size_t *row);
-/* Stages of which each part is kept only if the data carry it; adds to wanted. */
-bragg_status bragg_run_choice(run *r, bool *wanted, bragg_error *err);
+/* The same; with what is too much only for what nobody has asked for. */
+const char *bragg_run_beyond(const bragg_params *t, const bragg_params *before, bool chosen, size_t *row);
 /* One line of the report and one step of the fit. */
 void bragg_run_note(run *r, const bragg_fit_step *step);
+
+/* choose.c: stages of which each part is kept only if the data carry it; adds to wanted. */
+bragg_status bragg_run_choice(run *r, bool *wanted, bragg_error *err);
 
 #pragma GCC visibility pop
 

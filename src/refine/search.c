@@ -3,7 +3,6 @@
 #include "config.h"
 #include "model.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

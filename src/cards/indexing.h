@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef INDEX_PRIVATE_H
-#define INDEX_PRIVATE_H
+#ifndef CARDS_INDEXING_H
+#define CARDS_INDEXING_H
 
 #include <bragg/index.h>
 #include <bragg/units.h>
