@@ -508,7 +508,8 @@ bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *
     size_t each = rows && f->n > rows ? (f->n + rows - 1) / rows : 1, n = (f->n + each - 1) / each;
     *out = (bragg_store_curves){ 0 };
     for (size_t k = 0; k < f->n && !first; k++)
-        bragg_frames_read(f, k, &first, &exposure, NULL);
+        if (bragg_frames_read(f, k, &first, &exposure, NULL) == BRAGG_ENOMEM)
+            return bragg_fail(err, BRAGG_ENOMEM, "map: no room for frame %zu", k);
     if (!first)
         return bragg_fail(err, BRAGG_EDATA, "map: none of %zu frames can be read", f->n);
     double *v = malloc((first->n * (3 * n + 1) + 1) * sizeof *v);
@@ -525,7 +526,13 @@ bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *
         double *row = out->observed + k * first->n;
         for (size_t i = 0; i < first->n; i++)
             row[i] = out->calculated[k * first->n + i] = out->sigma[k * first->n + i] = NAN;
-        if (bragg_frames_read(f, k * each, &p, &exposure, NULL) >= 0) {
+        bragg_status st = bragg_frames_read(f, k * each, &p, &exposure, NULL);
+        if (st == BRAGG_ENOMEM) {
+            bragg_pattern_free(first);
+            bragg_store_curves_free(out);
+            return bragg_fail(err, st, "map: no room for frame %zu", k * each);
+        }
+        if (st >= 0) {
             put_row(p, p->y, first, row);
             put_row(p, p->sigma, first, out->sigma + k * first->n);
         }

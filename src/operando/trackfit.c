@@ -105,7 +105,8 @@ static bragg_status table_of(const cluster *c, bragg_track_point *const *p, brag
     return st;
 }
 
-static bool solve(const bragg_lsq_problem *problem, bragg_params *t)
+/* *good: it has ended somewhere.  Only the want of memory is an error. */
+static bragg_status solve(const bragg_lsq_problem *problem, bragg_params *t, bool *good, bragg_error *err)
 {
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
     bragg_lsq *lsq = NULL;
@@ -115,7 +116,8 @@ static bool solve(const bragg_lsq_problem *problem, bragg_params *t)
     if (st == BRAGG_OK)
         st = bragg_lsq_solve(lsq, &ignored);
     bragg_lsq_free(lsq);
-    return st >= 0;
+    *good = st >= 0;
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
 }
 
 /* Which rows may move beside backgrounds and areas: those of strong peaks. */
@@ -149,11 +151,14 @@ static bragg_status fit_cluster(cluster *c, bragg_track_point *const *p, bragg_e
     bragg_params t = BRAGG_PARAMS_INIT, areas = BRAGG_PARAMS_INIT;
     const bragg_lsq_problem problem = { .n = c->n, .prepare = prepare, .residuals = residuals, .payload = c };
     bragg_status st = table_of(c, p, &t, err);
-    bool good = st == BRAGG_OK && c->n > PER_PEAK * c->peaks + HEAD + 2 && solve(&problem, &t);
+    bool good = false, freed = false;
+    if (st == BRAGG_OK && c->n > PER_PEAK * c->peaks + HEAD + 2)
+        st = solve(&problem, &t, &good, err);
     if (good)
         st = bragg_params_copy(&areas, &t, err);
+    if (good && st == BRAGG_OK && release(&t, c->peaks))
+        st = solve(&problem, &t, &freed, err);
     if (good && st == BRAGG_OK) {
-        bool freed = release(&t, c->peaks) && solve(&problem, &t);
         for (size_t k = 0; freed && k < c->peaks; k++) /* a place at its bound is none */
             freed = !t.at[HEAD + PER_PEAK * k].refine || t.at[HEAD + PER_PEAK * k].esd > 0;
         read_back(freed ? &t : &areas, c->peaks, p);
