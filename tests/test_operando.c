@@ -503,6 +503,77 @@ START_TEST(raw_frames_are_integrated_and_bad_ones_cost_only_themselves)
 }
 END_TEST
 
+/* The first shot with dark counts in it and on pixels of unequal answer, upside down or not; in
+ * raw/ nothing is added. */
+static void write_turned(const char *name, bool upside_down)
+{
+    bragg_frame *f, *dark, *flat;
+    bragg_error err = BRAGG_ERROR_INIT;
+    const char *const files[3] = { "shot.tif", "dark.tif", "flat.tif" };
+    ck_assert_int_eq(bragg_frame_read(in_folder("raw/shot_000.tif"), 0, &f, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_new(SIDE, SIDE, BRAGG_I32, &dark, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_frame_new(SIDE, SIDE, BRAGG_F32, &flat, &err), BRAGG_OK);
+    for (size_t i = 0; i < SIDE * (size_t)SIDE; i++) {
+        int32_t *shot = f->data, *counts = dark->data;
+        counts[i] = 10 + (int32_t)(i / SIDE) / 3;
+        ((float *)flat->data)[i] = i / SIDE < SIDE / 3 ? 0.5f : 1;
+        shot[i] = i / SIDE < SIDE / 3 ? shot[i] / 2 + counts[i] : shot[i] + counts[i];
+    }
+    bragg_frame *const all[3] = { f, dark, flat };
+    ck_assert_int_eq(bragg_path_make_folder(in_folder(name), &err), BRAGG_OK);
+    for (int k = 0; k < 3; k++) {
+        char path[80];
+        bragg_frame_flip(all[k], upside_down, false);
+        snprintf(path, sizeof path, "%s/%s", name, files[k]);
+        ck_assert_msg(bragg_frame_write_tiff(all[k], in_folder(path), true, &err) == BRAGG_OK, "%s", err.text);
+        bragg_frame_free(all[k]);
+    }
+}
+
+static bragg_pattern *pattern_of(const char *name, const char *data, const char *detector)
+{
+    char text[3000], key[200];
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_pattern *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double exposure;
+    write_raw(name, data);
+    FILE *in = fopen(in_folder(name), "r");
+    size_t n = fread(text, 1, sizeof text - 200, in);
+    fclose(in);
+    text[n] = 0;
+    snprintf(key, sizeof key, "detector: {poni: raw.poni, %s", detector);
+    char *at = strstr(text, "detector: {poni: raw.poni, "), *rest = at + strlen("detector: {poni: raw.poni, ");
+    memmove(at + strlen(key), rest, strlen(rest) + 1);
+    memcpy(at, key, strlen(key));
+    write_file(name, text);
+    ck_assert_msg(bragg_experiment_read(in_folder(name), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder(name), false, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_read(f, 0, &p, &exposure, &err) == BRAGG_OK, "%s", err.text);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+    return p;
+}
+
+START_TEST(dark_and_flat_are_turned_as_the_frames_are)
+{
+    write_turned("upright", false);
+    write_turned("turned", true);
+    bragg_pattern *plain = pattern_of("plain.yaml", "raw/shot_000.tif", "");
+    bragg_pattern *upright = pattern_of("upright.yaml", "upright/shot.tif", "dark: upright/dark.tif, flat: upright/flat.tif, ");
+    bragg_pattern *turned = pattern_of("turned.yaml", "turned/shot.tif", "dark: turned/dark.tif, flat: turned/flat.tif, flip: vertical, ");
+    ck_assert(plain->n == upright->n && plain->n == turned->n);
+    for (size_t i = 0; i < plain->n; i++) {
+        ck_assert_msg(upright->y[i] == turned->y[i], "point %zu: %g upright, %g turned", i, upright->y[i], turned->y[i]);
+        ck_assert_msg(fabs(upright->y[i] - plain->y[i]) < 0.02 * plain->y[i] + 1, "point %zu: %g instead of %g", i, upright->y[i], plain->y[i]);
+    }
+    bragg_pattern_free(plain);
+    bragg_pattern_free(upright);
+    bragg_pattern_free(turned);
+}
+END_TEST
+
 #ifdef HAVE_HDF5
 
 /* All shots into one data set, laid out for two more: frame by frame for readers that
@@ -957,9 +1028,7 @@ END_TEST
 static void make_once(void)
 {
     /* GNU's OpenMP does not survive a fork of a process that has used it */
-    strcpy(folder, "/tmp/bragg-operando-XXXXXX");
-    if (!mkdtemp(folder))
-        exit(1);
+    make_folder("operando");
     pid_t maker = fork();
     int made;
     if (!maker) {
@@ -999,6 +1068,7 @@ static void add_live(Suite *suite)
     TCase *t = add_case(suite, "live", 300);
     tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
     tcase_add_test(t, raw_frames_are_integrated_and_bad_ones_cost_only_themselves);
+    tcase_add_test(t, dark_and_flat_are_turned_as_the_frames_are);
 #ifdef HAVE_HDF5
     tcase_add_test(t, a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames);
     tcase_add_test(t, a_growing_stack_is_followed);

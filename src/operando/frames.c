@@ -33,7 +33,7 @@ struct bragg_frames {
     size_t rows, columns;
     const char *flip, *mask[MOST_MASKS];
     size_t n_masks;
-    bragg_frame *dark;
+    bragg_frame *dark, *flat;
     const char *in_file;             /* FILE:/path of a data section that names both */
 };
 
@@ -213,30 +213,51 @@ bragg_status bragg_frames_rescan(bragg_frames *f, size_t *n, bragg_error *err)
 
 /* ---------------------------------------------------------- integration */
 
-/* One or a list: files beside the experiment and "gaps", which a detector that we do not
- * know marks in the frames. */
+/* One or a list: files beside the experiment and "gaps". */
 static bragg_status read_masks(bragg_frames *f, const bragg_yaml *node, bragg_error *err)
 {
     const char *text;
     bragg_status st = BRAGG_OK;
-    bragg_geometry known = f->geometry;
-    bool list = node->kind == BRAGG_YAML_SEQUENCE, detector = bragg_geometry_set_detector(&known, f->geometry.detector, NULL) == BRAGG_OK;
+    bool list = node->kind == BRAGG_YAML_SEQUENCE;
     for (const bragg_yaml *one = list ? node->child : node; one && st == BRAGG_OK; one = list ? one->next : NULL) {
         st = bragg_yaml_text(one, &text, err);
-        bool gaps = st == BRAGG_OK && !strcmp(text, "gaps");
-        if (st < 0 || (gaps && !detector))
+        if (st < 0)
             continue;
         if (f->n_masks == MOST_MASKS)
             return bragg_yaml_fail(one, err, "mask: expected at most %d masks, found more", MOST_MASKS);
-        if (!(f->mask[f->n_masks++] = gaps ? "gaps" : bragg_path_beside(f->arena, f->experiment_path, text)))
+        if (!(f->mask[f->n_masks++] = !strcmp(text, "gaps") ? "gaps" : bragg_path_beside(f->arena, f->experiment_path, text)))
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     }
     return st;
 }
 
+/* As the experiment says that frames are to be read. */
+static void turn(const bragg_frames *f, bragg_frame *frame)
+{
+    bool vertical, horizontal;
+    bragg_flip_parse(f->flip, &vertical, &horizontal);
+    bragg_frame_flip(frame, vertical, horizontal);
+}
+
+/* A frame of the detector section, turned like all others; *out NULL without the key. */
+static bragg_status read_beside(const bragg_frames *f, const bragg_yaml *map, const char *key, bragg_frame **out, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, key);
+    const char *text, *path;
+    bragg_status st = node ? bragg_yaml_text(node, &text, err) : BRAGG_OK;
+    if (st < 0 || !node)
+        return st;
+    if (!(path = bragg_path_beside(f->arena, f->experiment_path, text)))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    st = bragg_frame_read(path, 0, out, err);
+    if (st == BRAGG_OK)
+        turn(f, *out);
+    return st;
+}
+
 static bragg_status read_detector(bragg_frames *f, bragg_error *err)
 {
-    static const char *const keys[] = { "poni", "mask", "dark", "flip", "split", "polarization", "solid_angle" };
+    static const char *const keys[] = { "poni", "mask", "dark", "flat", "flip", "split", "polarization", "solid_angle" };
     const bragg_yaml *map = bragg_yaml_get(f->x->root, "detector"), *node;
     const char *text, *path = NULL;
     bool vertical, horizontal;
@@ -261,8 +282,11 @@ static bragg_status read_detector(bragg_frames *f, bragg_error *err)
         st = bragg_yaml_number(node, &f->options.polarization, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "solid_angle")))
         st = bragg_yaml_bool(node, &f->options.solid_angle, err);
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "dark")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK)
-        st = bragg_frame_read(bragg_path_beside(f->arena, f->experiment_path, text), 0, &f->dark, err);
+    if (st == BRAGG_OK)
+        st = read_beside(f, map, "dark", &f->dark, err);
+    if (st == BRAGG_OK)
+        st = read_beside(f, map, "flat", &f->flat, err);
+    f->options.flat = f->flat;
     return st;
 }
 
@@ -301,7 +325,7 @@ static bragg_status make_plan(bragg_frames *f, const char *path, const bragg_fra
 static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **out, bragg_error *err)
 {
     const bragg_frame_item *i = &f->item[k];
-    bool locked = bragg_frames_stack(i->file), vertical, horizontal;
+    bool locked = bragg_frames_stack(i->file);
     bragg_status st;
     if (locked) {
 #pragma omp critical(bragg_operando_read)
@@ -309,8 +333,8 @@ static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **ou
     } else {
         st = bragg_frame_read(i->file, i->index, out, err);
     }
-    if (st >= 0 && bragg_flip_parse(f->flip, &vertical, &horizontal))
-        bragg_frame_flip(*out, vertical, horizontal);
+    if (st >= 0)
+        turn(f, *out);
     return st;
 }
 
@@ -421,6 +445,7 @@ void bragg_frames_free(bragg_frames *f)
         return;
     bragg_plan_free(f->plan);
     bragg_frame_free(f->dark);
+    bragg_frame_free(f->flat);
     free(f->item);
     free(f->seen);
     bragg_arena_free(f->arena);
