@@ -16,6 +16,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,16 +111,9 @@ static double q_at(const driver *d, double time)
         return d->quiet_first ? d->q[0] : NAN;
     if (time >= d->time[d->n - 1])
         return time == d->time[d->n - 1] || d->quiet_last ? d->q[d->n - 1] : NAN;
-    size_t low = 0, high = d->n - 1;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (d->time[middle] <= time)
-            low = middle;
-        else
-            high = middle;
-    }
-    double u = (time - d->time[low]) / (d->time[high] - d->time[low]);
-    return d->q[low] + (d->time[high] > d->time[low] ? u : 0) * (d->q[high] - d->q[low]);
+    size_t high = bragg_array_first(d->time, d->n, time), low = high ? high - 1 : 0;
+    double u = high ? (time - d->time[low]) / (d->time[high] - d->time[low]) : 0;
+    return d->q[low] + u * (d->q[high] - d->q[low]);
 }
 
 /* ----------------------------------------------------------- likelihood */

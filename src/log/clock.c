@@ -3,6 +3,8 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
+
 double bragg_clock_to_log(const bragg_clock *clock, double frame_s)
 {
     return frame_s + clock->offset_s + clock->drift * (frame_s - clock->reference_s);
@@ -52,23 +54,9 @@ bragg_status bragg_clock_fit(const double *frame_s, const double *log_s, const d
 
 /* ---- windows ---- */
 
-/* First row whose time is not below t. */
-static size_t row_at(const double *time, size_t n, double t)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (time[middle] < t)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static double at_point(const double *time, const double *values, size_t n, double t)
 {
-    size_t k = row_at(time, n, t);
+    size_t k = bragg_array_first(time, n, t);
     if (k == n || isnan(t))
         return NAN;
     if (time[k] == t)
@@ -90,7 +78,7 @@ double bragg_log_mean(const bragg_log_table *t, const double *values, double fro
             *covered = isfinite(v);
         return v;
     }
-    size_t k = row_at(time, t->n, from_s);
+    size_t k = bragg_array_first(time, t->n, from_s);
     for (k = k ? k : 1; k < t->n && time[k - 1] < to_s; k++) {
         double a = fmax(from_s, time[k - 1]), b = fmin(to_s, time[k]), dt = time[k] - time[k - 1];
         double slope = dt > 0 ? (values[k] - values[k - 1]) / dt : NAN;

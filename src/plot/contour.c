@@ -11,6 +11,7 @@
 #include "config.h"
 #include "figure.h"
 
+#include <bragg/array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,19 +96,13 @@ static const char *choose_unit(chart *c)
 static double upright(const chart *c, double t_s)
 {
     const double *t = c->map->time_s;
-    size_t n = c->map->frames, i = 0, j = n - 1;
+    size_t n = c->map->frames;
     if (!c->o->by_frame)
         return t_s / c->unit_s;
     if (!(t_s >= t[0] && t_s <= t[n - 1]))
         return t_s < t[0] ? 0.5 : t_s > t[n - 1] ? (double)n + 0.5 : NAN;
-    while (j - i > 1) {
-        size_t m = (i + j) / 2;
-        if (t[m] <= t_s)
-            i = m;
-        else
-            j = m;
-    }
-    return j == i ? 1 : (double)i + 1 + (t_s - t[i]) / (t[j] - t[i]);
+    size_t j = bragg_array_first(t, n, t_s);
+    return j ? (double)j + (t_s - t[j - 1]) / (t[j] - t[j - 1]) : 1;
 }
 
 static bragg_status choose_window(chart *c, bragg_fig *fig, bragg_error *err)

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "page.h"
 
+#include <bragg/array.h>
 #include <bragg/arena.h>
 #include <bragg/log.h>
 #include <bragg/path.h>
@@ -256,20 +257,11 @@ typedef struct passed {
 
 static double column_at(const passed *p, const double *y, double t)
 {
-    size_t i = 0, j = p->n - 1;
-    if (!(t > p->t[0]))
-        return y[0];
-    if (!(t < p->t[j]))
-        return y[j];
-    while (j - i > 1) {
-        size_t m = (i + j) / 2;
-        if (p->t[m] <= t)
-            i = m;
-        else
-            j = m;
-    }
-    double u = p->t[j] > p->t[i] ? (t - p->t[i]) / (p->t[j] - p->t[i]) : 0;
-    return (1 - u) * y[i] + u * y[j];
+    size_t j = bragg_array_first(p->t, p->n, t);
+    if (!j || j == p->n)
+        return y[j ? j - 1 : 0];
+    double u = (t - p->t[j - 1]) / (p->t[j] - p->t[j - 1]);
+    return (1 - u) * y[j - 1] + u * y[j];
 }
 
 /* False where the log has no current, or none flows. */

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model.h"
 
+#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <bragg/profile.h>
 #include <bragg/units.h>
@@ -44,15 +45,11 @@ static void function_row(const histogram *h, double x, double *row)
 /* The container's counts at x, straight between its points. */
 static double container_at(const histogram *h, double x)
 {
-    size_t low = 0, high = h->n_container - 1;
-    if (x <= h->container_x[0] || x >= h->container_x[high])
-        return x <= h->container_x[0] ? h->container_y[0] : h->container_y[high];
-    while (high - low > 1) {
-        size_t mid = (low + high) / 2;
-        *(h->container_x[mid] <= x ? &low : &high) = mid;
-    }
-    double u = (x - h->container_x[low]) / (h->container_x[high] - h->container_x[low]);
-    return (1 - u) * h->container_y[low] + u * h->container_y[high];
+    size_t high = bragg_array_first(h->container_x, h->n_container, x);
+    if (!high || high == h->n_container)
+        return h->container_y[high ? high - 1 : 0];
+    double u = (x - h->container_x[high - 1]) / (h->container_x[high] - h->container_x[high - 1]);
+    return (1 - u) * h->container_y[high - 1] + u * h->container_y[high];
 }
 
 void bragg_refine_fill_background(histogram *h)
