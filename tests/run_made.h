@@ -23,6 +23,14 @@ static inline void must(bool good, const char *text)
     }
 }
 
+/* "analysis": a folder of this program's own. */
+static inline void make_folder(const char *name)
+{
+    const char *top = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/bragg-%.20s-XXXXXX", top && *top && strlen(top) < 30 ? top : "/tmp", name);
+    must(mkdtemp(folder) != NULL, folder);
+}
+
 static inline const char *in_folder(const char *name)
 {
     static char path[200][160]; /* more than a test asks for */

@@ -510,8 +510,7 @@ int main(void)
 {
     Suite *suite = suite_create("analysis");
     TCase *verdicts = tcase_create("verdicts");
-    strcpy(folder, "/tmp/bragg-analysis-XXXXXX");
-    must(mkdtemp(folder) != NULL, folder);
+    make_folder("analysis");
     make_runs();
     tcase_set_timeout(verdicts, 120);
     tcase_add_test(verdicts, phases_that_turn_into_each_other_are_two);
