@@ -184,6 +184,26 @@ START_TEST(the_store_keeps_it)
     free_run(&r);
 }
 END_TEST
+
+/* Numbers in it that no run has left are an error, not a map. */
+START_TEST(a_course_that_does_not_fit_the_run_is_refused)
+{
+    run_of r;
+    bragg_total *back;
+    if (!measured_run())
+        return;
+    for (int k = 0; k < 2; k++) {
+        fit_run(&r, in_folder("series.h5"), recipe_text);
+        bragg_analysis a = { .total = total_of(&r, 0) };
+        a.total->frames = k ? 3 : 1;        /* five rows of three frames, of five frames */
+        a.total->rows = k ? 5 : 4;          /* a row is missing: harmless */
+        ck_assert_msg(bragg_store_add_analysis(in_folder("series.h5"), &a, r.s, &r.err) == BRAGG_OK, "%s", r.err.text);
+        bragg_status st = bragg_store_total(in_folder("series.h5"), r.arena, &back, &r.err);
+        ck_assert_msg(k ? st == BRAGG_EDATA && !back && strstr(r.err.text, "/analysis/pdf") : st == BRAGG_OK && back->rows == 4, "%d: %s", k, r.err.text);
+        free_run(&r);
+    }
+}
+END_TEST
 #endif
 
 /* 12 counted patterns of a liquid, drawn with Poisson noise. */
@@ -235,6 +255,7 @@ int main(void)
     tcase_add_test(rows, what_is_left_open_is_chosen_once_for_all);
 #ifdef HAVE_HDF5
     tcase_add_test(rows, the_store_keeps_it);
+    tcase_add_test(rows, a_course_that_does_not_fit_the_run_is_refused);
 #endif
     tcase_add_test(rows, a_row_of_four_frames_has_half_the_error_and_scatters_so);
     suite_add_tcase(suite, rows);

@@ -1117,11 +1117,21 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
     return st;
 }
 
+/* How many bytes of a data set are in the file: what its extents promise may be absurd. */
+static size_t bytes_of(hid_t file, const char *path)
+{
+    hid_t set = H5Lexists(file, path, H5P_DEFAULT) > 0 ? H5Dopen2(file, path, H5P_DEFAULT) : -1;
+    size_t bytes = set >= 0 ? H5Dget_storage_size(set) : 0;
+    if (set >= 0)
+        H5Dclose(set);
+    return bytes;
+}
+
 /* A table of /analysis with as many columns as it must have; NULL when it is not there. */
 static double *get_table(hid_t file, const char *path, size_t columns, size_t *rows)
 {
-    size_t n = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 && H5Lexists(file, path, H5P_DEFAULT) > 0 ? extent(file, path, 0) : 0;
-    double *v = n && extent(file, path, 1) == columns && n < SIZE_MAX / sizeof *v / columns ? malloc(n * columns * sizeof *v) : NULL;
+    size_t bytes = bytes_of(file, path), line = columns * sizeof(double), n = bytes / line;
+    double *v = n && n * line == bytes && extent(file, path, 0) == n && extent(file, path, 1) == columns ? malloc(bytes) : NULL;
     if (v && !get_set(file, path, H5T_NATIVE_DOUBLE, n * columns, v)) {
         free(v);
         v = NULL;
@@ -1135,14 +1145,19 @@ static bragg_status read_total(hid_t file, bragg_arena *arena, bragg_total **out
 {
     enum { COURSE = 8, CHANGED = 4 };
     size_t rows = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 ? extent(file, "/analysis/pdf-course", 0) : 0, n, same;
-    if (!rows || rows > SIZE_MAX / 64)
+    if (!rows)
         return BRAGG_OK;
+    if (rows > extent(file, part_names[TABLE], 0))
+        return bragg_fail(err, BRAGG_EDATA, "/analysis/pdf-course: expected a row for some frames each, found %zu", rows);
     double *gr = get_table(file, "/analysis/pdf", 1 + 2 * rows, &n), *course = get_table(file, "/analysis/pdf-course", COURSE, &same);
     bragg_total *t = bragg_arena_alloc(arena, 1, sizeof *t);
     double *room = gr && course ? bragg_arena_alloc(arena, n * (1 + 2 * rows) + 4 * rows + 1, sizeof *room) : NULL;
-    bragg_status st = !gr || !course ? bragg_fail(err, BRAGG_EDATA, "/analysis/pdf: not what was written there") : t && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for G(r)");
+    double middle = course ? course[0] : NAN; /* of the first row's frames, from 0 */
+    size_t frames = middle >= 0 && middle < 1e9 ? (size_t)lround(2 * middle) + 1 : 0;
+    bool good = gr && course && same == rows && frames && (rows - 1) * frames < extent(file, part_names[TABLE], 0);
+    bragg_status st = !good ? bragg_fail(err, BRAGG_EDATA, "/analysis/pdf: not what was written there") : t && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for G(r)");
     if (st == BRAGG_OK) {
-        *t = (bragg_total){ .n = n, .rows = rows, .frames = (size_t)lround(2 * course[0]) + 1, .r_ang = room, .gr = room + n, .gr_sigma = room + n + n * rows,
+        *t = (bragg_total){ .n = n, .rows = rows, .frames = frames, .r_ang = room, .gr = room + n, .gr_sigma = room + n + n * rows,
                             .slope_expected = NAN, .used = BRAGG_PDF_OPTIONS_INIT };
         for (size_t i = 0; i < n; i++) {
             const double *line = gr + i * (1 + 2 * rows);

@@ -215,7 +215,7 @@ static const double *changed_row(const void *payload, size_t row, double *room)
 {
     const bragg_total *t = payload;
     size_t first = 0;
-    while (!isfinite(t->change[0][first]))
+    while (first + 1 < t->rows && !isfinite(t->change[0][first]))
         first++;
     for (size_t i = 0; i < t->n; i++)
         room[i] = t->gr[row * t->n + i] - t->change[1][row] * t->gr[first * t->n + i];

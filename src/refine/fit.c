@@ -52,7 +52,7 @@ static bragg_status run_stage(run *r, int stage, size_t n, bool last, bragg_erro
     r->chi2 = last ? bragg_lsq_chi2(r->lsq) : r->chi2;
     step.cycles = bragg_lsq_cycles(r->lsq);
     step.rwp = sqrt(r->chi2 / bragg_run_weighted_sum(r->model));
-    const char *absurd = last ? NULL : bragg_run_absurd(t, &before, &row);
+    const char *absurd = last ? NULL : bragg_run_beyond(t, &before, false, &row);
     if (absurd)
         snprintf(step.why, sizeof step.why, "%.80s is %.4g, %s", t->at[row].name, t->at[row].value, absurd);
     else if (!last && stage > 0 && r->chi2 > was * 1.01 /* averaged points tell no less */ && !bragg_refine_extracts(r->model))

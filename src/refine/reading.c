@@ -5,8 +5,6 @@
 
 #include <bragg/path.h>
 
-/* ------------------------------------------------------------- sections */
-
 bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
 {
     const bragg_yaml *node = bragg_yaml_get(map, key);

@@ -66,8 +66,6 @@ const char *bragg_run_beyond(const bragg_params *t, const bragg_params *before, 
     return NULL;
 }
 
-const char *bragg_run_absurd(const bragg_params *t, const bragg_params *before, size_t *row) { return bragg_run_beyond(t, before, false, row); }
-
 /* --------------------------------------------------------------- stages */
 
 bool bragg_run_ends_with(const char *text, const char *end)
@@ -352,7 +350,7 @@ static bragg_status look_with_widths(run *r, const bool *wanted, const bragg_par
     bragg_status st = bragg_run_coarse(r, 3, &ignored);
     if (st == BRAGG_ENOMEM || st == BRAGG_STOPPED)
         return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : st;
-    *found = st >= 0 && !bragg_run_absurd(t, before, &row) && net_misfit(r->model, r->chi2) < lines_found;
+    *found = st >= 0 && !bragg_run_beyond(t, before, false, &row) && net_misfit(r->model, r->chi2) < lines_found;
     if (!*found)
         bragg_run_take_values(t, straight);
     return BRAGG_OK;

@@ -44,10 +44,8 @@ void bragg_run_start_samples(bragg_params *t, const bool *wanted);
 double bragg_run_chi2(bragg_model *m);
 double bragg_run_weighted_sum(const bragg_model *m);
 
-/* What is wrong with the values of the rows that are free, or NULL; `before`
- * holds where they began. */
-const char *bragg_run_absurd(const bragg_params *t, const bragg_params *before, size_t *row);
-/* The same; with what is too much only for what nobody has asked for. */
+/* What is wrong with the values of the rows that are free, or NULL; `before` holds where
+ * they began; `chosen`: also what is too much for what nobody has asked for. */
 const char *bragg_run_beyond(const bragg_params *t, const bragg_params *before, bool chosen, size_t *row);
 /* One line of the report and one step of the fit. */
 void bragg_run_note(run *r, const bragg_fit_step *step);
