@@ -307,10 +307,10 @@ START_TEST(what_no_crystal_has_is_absurd_and_what_is_unusual_is_not)
         for (size_t i = 0; i < t->n; i++)
             t->at[i].refine = i == row;
         t->at[row].value = cases[k].value;
-        const char *says = bragg_run_absurd(t, &before, &found);
+        const char *says = bragg_run_beyond(t, &before, false, &found);
         ck_assert_msg(!says == !cases[k].absurd && (!says || found == row), "%s %g: %s", cases[k].name, cases[k].value, says ? says : "nothing");
         t->at[row].refine = false;
-        ck_assert_ptr_null(bragg_run_absurd(t, &before, &found)); /* held: as its owner wants it */
+        ck_assert_ptr_null(bragg_run_beyond(t, &before, false, &found)); /* held: as its owner wants it */
     }
     bragg_params_free(&before);
     bragg_model_free(m);
