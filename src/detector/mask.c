@@ -286,7 +286,7 @@ static bragg_status add_one(const char *path, const char *flip, const bragg_geom
     bragg_frame *m = NULL;
     if (!strcmp(path, "gaps"))
         return g && *g->detector ? bragg_mask_gaps(g->detector, f->height, f->width, mask, err)
-            : bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected a detector we know in the PONI file or with --detector, found none");
+            : bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected the name of a detector we know in the PONI file ('Detector: Pilatus1M') or with --detector, found none");
     if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml"))
         return bragg_mask_read_yaml(path, g, f, f->height, f->width, mask, err);
     bragg_status st = bragg_frame_read(path, 0, &m, err);
