@@ -392,6 +392,30 @@ START_TEST(instruments_of_gsas_are_read_in_our_units)
 }
 END_TEST
 
+START_TEST(records_of_gsas_are_read_by_their_columns)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    char path[300];
+    bragg_instrument x;
+    /* the fourth ten columns hold a 0 that others leave blank; function 4 has its S/L behind four corrections */
+    write_file(in_folder(path, "e.prm"), "INS   BANK      1                                                               \nINS   HTYPE   PXCR        \n"
+               "INS  1 ICONS  1.540500  1.544300     -1.37         0       0.7    0     0.497   \n"
+               "INS  1PRCF1     4   21      0.01                                                \n"
+               "INS  1PRCF11   2.170000E+00  -1.930000E+00   4.710000E+00   0.170000E+00        \n"
+               "INS  1PRCF12   0.130000E+01   0.230000E+01   0.330000E+01   0.430000E+01        \n"
+               "INS  1PRCF13   0.530000E+01   0.151000E-01   0.163000E-01   0.750000E+00        \n");
+    ck_assert_msg(bragg_instrument_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(x.radiation.n_lines, 2);
+    assert_close(x.radiation.polarization, 0.7, 1e-12);
+    assert_close(x.radiation.ratio[1], 0.497, 1e-12);
+    assert_close(x.value[BRAGG_INSTRUMENT_ZERO], -0.0137, 1e-12);
+    assert_close(x.value[BRAGG_INSTRUMENT_P], 0.17e-4 * 5.545177444, 1e-9);
+    assert_close(x.value[BRAGG_INSTRUMENT_X], 0.013, 1e-12);
+    ck_assert(isnan(x.value[BRAGG_INSTRUMENT_Y]));
+    ck_assert(x.value[BRAGG_INSTRUMENT_SL] == 0.0151 && x.value[BRAGG_INSTRUMENT_HL] == 0.0163);
+}
+END_TEST
+
 START_TEST(what_is_no_instrument_is_refused_with_its_cause)
 {
     static const struct { const char *text, *says; } cases[] = {
@@ -659,6 +683,7 @@ int main(void)
     tcase_add_test(all, a_cell_its_symmetry_forbids_is_refused);
     tcase_add_test(all, an_instrument_reads_back_as_written);
     tcase_add_test(all, instruments_of_gsas_are_read_in_our_units);
+    tcase_add_test(all, records_of_gsas_are_read_by_their_columns);
     tcase_add_test(all, what_is_no_instrument_is_refused_with_its_cause);
     tcase_add_test(all, the_cif_of_a_refinement_reads_back);
     tcase_add_test(all, the_cif_says_what_the_model_really_used);

@@ -22,7 +22,7 @@ typedef struct bragg_instrument {
 } bragg_instrument;
 
 /** Read ours (YAML, .instr), GSAS-II's .instprm or GSAS's .prm (first bank, CW
- *  profile functions 2 to 4): the content decides.  Their centidegrees and
+ *  profile functions 1 to 5): the content decides.  Their centidegrees and
  *  variances become degrees and squared FWHM; SH/L is shared evenly.  EDATA with
  *  line and cause for anything else. */
 bragg_status bragg_instrument_read(const char *path, bragg_instrument *out, bragg_error *err);

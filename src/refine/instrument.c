@@ -245,44 +245,73 @@ static size_t record_numbers(const char *text, const char *name, double *v, size
     return n;
 }
 
-/* A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748, CW profile functions: 1, a Gaussian,
- * has GU GV GW asym, 2 GU GV GW LX LY trns asym shft GP, 3 and 4 GU GV GW GP LX LY S/L H/L. */
+/* Columns of a record, counted behind the twelve of its name; 0 where they are blank. */
+static double record_column(const char *record, size_t first, size_t last)
+{
+    char text[16];
+    const char *end;
+    double v;
+    size_t n = strcspn(record, "\r\n");
+    snprintf(text, sizeof text, "%.*s", (int)(n > last ? last - first : n > first ? n - first : 0), record + (n > first ? first : n));
+    return bragg_number_scan(text, &end, &v) ? v : 0;
+}
+
+/* A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748: LAM1 LAM2 ZERO in ten columns each,
+ * ten that some leave blank, POLA in ten, IPOLA in five, KRATIO in ten. */
+static bragg_status read_icons(const char *path, const char *text, bragg_instrument *x, bragg_error *err)
+{
+    const char *record = strstr(text, "INS  1 ICONS");
+    record += record ? 12 : 0;
+    double first = record ? record_column(record, 0, 10) : 0;
+    if (!(first > 0))
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a wavelength in 'INS  1 ICONS', found none", path);
+    first_line(x, first);
+    second_line(x, record_column(record, 10, 20), record_column(record, 55, 65));
+    x->value[BRAGG_INSTRUMENT_ZERO] = record_column(record, 20, 30) / 100;
+    double pola = record_column(record, 40, 50);
+    if (pola > 0) /* IPOLA 1: (1 + M cos^2) / (1 + M) */
+        x->radiation.polarization = record_column(record, 50, 55) == 1 ? 1 / (1 + pola) : pola;
+    return BRAGG_OK;
+}
+
+/* Where the terms of a profile function stand among its coefficients; -1: it has none. */
+static const struct { int gp, lx, ly, sl, hl; } terms_of[] = {
+    { -1, -1, -1, -1, -1 }, /* GU GV GW asym, a Gaussian */
+    { 8, 3, 4, -1, -1 },    /* GU GV GW LX LY trns asym shft GP */
+    { 3, 4, 5, 6, 7 },      /* GU GV GW GP LX LY S/L H/L */
+    { 3, 4, -1, 9, 10 },    /* GU GV GW GP LX ptec trns shft sfec S/L H/L eta */
+    { 3, 4, 5, 6, 7 },      /* as the third, with macrostrain */
+};
+enum { FUNCTIONS = sizeof terms_of / sizeof *terms_of };
+
 static bragg_status read_prm(const char *path, const char *text, bragg_instrument *x, bragg_error *err)
 {
-    double icons[6] = { 0 }, head[3] = { 0 }, v[16] = { 0 };
+    double head[3] = { 0 }, v[16] = { 0 };
     const char *type = strstr(text, "HTYPE");
     if (type && (strlen(type) < 12 || type[10] != 'C'))
         return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (HTYPE P.C.), found '%.12s'", path, type);
     x->radiation.neutron = type && type[9] == 'N';
-    if (record_numbers(text, "INS  1 ICONS", icons, 6) < 1 || !(icons[0] > 0))
-        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a wavelength in 'INS  1 ICONS', found none", path);
-    first_line(x, icons[0]);
-    second_line(x, icons[1], icons[5]);
-    x->value[BRAGG_INSTRUMENT_ZERO] = icons[2] / 100;
-    if (icons[3] > 0) /* IPOLA 1: (1 + M cos^2) / (1 + M) */
-        x->radiation.polarization = icons[4] == 1 ? 1 / (1 + icons[3]) : icons[3];
-    if (record_numbers(text, "INS  1PRCF1 ", head, 3) < 1)
-        return BRAGG_OK; /* wavelength and zero alone */
-    int function = (int)head[0];
+    bragg_status st = read_icons(path, text, x, err);
+    if (st < 0 || record_numbers(text, "INS  1PRCF1 ", head, 3) < 1)
+        return st; /* wavelength and zero alone */
+    int function = head[0] >= 1 && head[0] <= FUNCTIONS ? (int)head[0] : 0;
     size_t n = 0;
     for (int k = 1; k <= 4; k++) {
         char name[32];
         snprintf(name, sizeof name, "INS  1PRCF1%d", k);
         n += record_numbers(text, name, v + n, n + 4 <= 16 ? 4 : 0);
     }
-    if (n < 3 || function < 1 || function > 4)
-        return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 1 to 4, found %d with %zu coefficients", path, function, n);
+    if (n < 3 || !function)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 1 to %d, found %g with %zu coefficients", path, FUNCTIONS, head[0], n);
+    const int term[] = { terms_of[function - 1].gp, terms_of[function - 1].lx, terms_of[function - 1].ly, terms_of[function - 1].sl, terms_of[function - 1].hl };
+    static const int row[] = { BRAGG_INSTRUMENT_P, BRAGG_INSTRUMENT_X, BRAGG_INSTRUMENT_Y, BRAGG_INSTRUMENT_SL, BRAGG_INSTRUMENT_HL };
     for (int k = 0; k < 3; k++)
         set_gauss(x, BRAGG_INSTRUMENT_U + k, v[k]);
-    if (function == 1)
-        return BRAGG_OK;
-    set_gauss(x, BRAGG_INSTRUMENT_P, function == 2 ? v[8] : v[3]);
-    x->value[BRAGG_INSTRUMENT_X] = 1e-2 * (function == 2 ? v[3] : v[4]);
-    x->value[BRAGG_INSTRUMENT_Y] = 1e-2 * (function == 2 ? v[4] : v[5]);
-    if (function > 2) {
-        x->value[BRAGG_INSTRUMENT_SL] = v[6];
-        x->value[BRAGG_INSTRUMENT_HL] = v[7];
-    }
+    for (int k = 0; k < 5; k++)
+        if (term[k] >= 0)
+            x->value[row[k]] = k == 1 || k == 2 ? 1e-2 * v[term[k]] : v[term[k]];
+    if (term[0] >= 0)
+        set_gauss(x, BRAGG_INSTRUMENT_P, v[term[0]]);
     return BRAGG_OK;
 }
 
