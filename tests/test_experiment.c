@@ -239,6 +239,9 @@ START_TEST(nonsense_is_refused_with_its_place)
         { "data: {patterns: [{name: a, file: x.xy}, 7]}", "patterns: expected maps" },
         { "data: {patterns: [{name: a, file: x.xy}, {name: a, file: x.xy}]}", "stands there twice" },
         { "data: {patterns: [{name: phase, file: x.xy}]}", "has a meaning of its own" },
+        { "data: {patterns: [{name: a/b, file: x.xy}]}", "without dots, blanks, commas, quotes, slashes and wildcards" },
+        { "data: {patterns: [{name: 'a\"b', file: x.xy}]}", "without dots, blanks, commas, quotes, slashes and wildcards" },
+        { "data: {patterns: [{name: \"a\\nb\", file: x.xy}]}", "without dots, blanks, commas, quotes, slashes and wildcards" },
         { "data: {patterns: [{file: x.xy}]}", "expected a name and a file, found no name" },
         { "data: {patterns: [{name: a, file: x.xy, weight: 0}]}", "weight: expected a positive number" },
         { "data: {pattern: x.xy}\nrefine: {background: {type: spline}}", "expected type chebyshev, linear, cosine or log" },
@@ -256,6 +259,10 @@ START_TEST(nonsense_is_refused_with_its_place)
         ck_assert_msg(read_text(text, &x, &err) == BRAGG_EDATA, "%s", cases[k].text);
         ck_assert_msg(strstr(err.text, cases[k].message) && strstr(err.text, "x.yaml:"), "%s: %s", cases[k].text, err.text);
     }
+    bragg_experiment *named;
+    bragg_error told = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(read_text("radiation: {wavelength: 1.5}\nphases: [{name: 'Si,cubic', card: Si}]\ndata: {pattern: x.xy}\n", &named, &told), BRAGG_EDATA);
+    ck_assert_msg(strstr(told.text, "phase name 'Si,cubic': expected one without"), "%s", told.text);
     static const struct { const char *text, *message; } tables[] = {
         { "ties: {instrument.x: 2 * instrument.nothing}", "is no parameter" },
         { "ties: {instrument.x: 2 / instrument.y}", "expected 'NAME'" },

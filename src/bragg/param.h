@@ -28,6 +28,11 @@ typedef struct bragg_params {
 
 #define BRAGG_PARAMS_INIT { 0, 0, NULL }
 
+/** May a phase, pattern or data set be called so?  Its name becomes part of the names of
+ *  parameters, of files and of columns: not empty, without dots, blanks, commas, double
+ *  quotes, slashes, wildcards and control characters. */
+bool bragg_params_is_word(const char *text);
+
 /** Append a parameter; *index (may be NULL) receives its row.  EINVAL when the
  *  name is taken or too long, ENOMEM without memory. */
 bragg_status bragg_params_add(bragg_params *params, const char *name, const char *unit,

@@ -11,6 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool bragg_params_is_word(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 127 || strchr(".,\"/\\*?[]", *c))
+            return false;
+    return *text != '\0';
+}
+
 bragg_status bragg_params_add(bragg_params *params, const char *name, const char *unit,
                               double value, size_t *index, bragg_error *err)
 {

@@ -114,8 +114,8 @@ static bragg_status check_sets(bragg_pdf_experiment *x, bragg_error *err)
         if (!s->n_files)
             return bragg_yaml_fail(s->node, err, "expected 'gr', a file of G(r), found none");
         bool several = x->n_sets > 1 || bragg_yaml_get(bragg_yaml_get(x->root, "data"), "patterns");
-        if (several && (!s->o.name || strpbrk(s->o.name, ". *?[]\t")))
-            return bragg_yaml_fail(s->node, err, "set: expected a name without dots, blanks and wildcards, found %s", s->o.name ? s->o.name : "none");
+        if (several && !(s->o.name && bragg_params_is_word(s->o.name)))
+            return bragg_yaml_fail(s->node, err, "set: expected a name without dots, blanks, commas, quotes, slashes and wildcards, found %s", s->o.name ? s->o.name : "none");
         for (size_t i = 0; i < k; i++)
             if (!strcmp(x->set[i].o.name, s->o.name))
                 return bragg_yaml_fail(s->node, err, "set '%s': stands there twice", s->o.name);
@@ -174,8 +174,8 @@ static bragg_status read_phase(bragg_pdf_experiment *x, const bragg_yaml *map, m
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
     if (st == BRAGG_OK)
         st = optional_text(map, "name", &p->name, err);
-    if (st == BRAGG_OK && strpbrk(p->name, ". *?[]\t"))
-        st = bragg_yaml_fail(map, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
+    if (st == BRAGG_OK && !bragg_params_is_word(p->name))
+        st = bragg_yaml_fail(map, err, "phase name '%s': expected one without dots, blanks, commas, quotes, slashes and wildcards", p->name);
     if (st == BRAGG_OK)
         st = optional_text(map, "displacement", &displacement, err);
     p->isotropic = *displacement == 'i';

@@ -236,8 +236,8 @@ static bragg_status read_common(const loading *l, target *to, bragg_error *err)
 static bragg_status check_name(const loading *l, const bragg_yaml *map, const target *to, bragg_error *err)
 {
     const bragg_yaml *node = bragg_yaml_get(map, "name");
-    if (!*to->name || strpbrk(to->name, ". *?[]\t"))
-        return bragg_yaml_fail(node, err, "pattern name '%s': expected one without dots, blanks and wildcards", to->name);
+    if (!bragg_params_is_word(to->name))
+        return bragg_yaml_fail(node, err, "pattern name '%s': expected one without dots, blanks, commas, quotes, slashes and wildcards", to->name);
     if (!strcmp(to->name, "phase") || !strcmp(to->name, "instrument") || !strcmp(to->name, "background"))
         return bragg_yaml_fail(node, err, "pattern name '%s': has a meaning of its own, choose another", to->name);
     for (const target *other = l->x->pattern; other < to; other++)

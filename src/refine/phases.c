@@ -175,8 +175,8 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
         st = card_path(l, node, p->card, &p->path, err);
     if (st == BRAGG_OK)
         st = named ? bragg_yaml_text(named, &p->name, err) : (p->name = bragg_path_stem(l->arena, p->card)) ? BRAGG_OK : BRAGG_ENOMEM;
-    if (st == BRAGG_OK && strpbrk(p->name, ". *?[]\t"))
-        return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks and wildcards", p->name);
+    if (st == BRAGG_OK && !bragg_params_is_word(p->name))
+        return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks, commas, quotes, slashes and wildcards", p->name);
     p->refine = bragg_yaml_get(map, "refine");
     if (st == BRAGG_OK)
         st = read_displacement(map, p, err);
