@@ -125,6 +125,18 @@ static void put_text(FILE *to, const char *text)
     json_decref(string);
 }
 
+/* "name: " as a phase may be called, for what comes of a file of any name. */
+static void put_name(FILE *to, const char *name)
+{
+    char *word = strdup(name);
+    for (char *c = word; c && *c; c++)
+        if (!bragg_params_is_word((char[2]){ *c }))
+            *c = '_';
+    fputs("name: ", to);
+    put_text(to, word ? word : "phase");
+    free(word);
+}
+
 /* The structure of a card that lies in a database or an archive, as NAME-CARD.cif beside
  * NAME.yaml; its name without the folder stays in name. */
 static bragg_status unpack_card(const wish *w, const bragg_cards *cards, const bragg_card *c, char name[300], bragg_error *err)
@@ -148,8 +160,8 @@ static bragg_status unpack_card(const wish *w, const bragg_cards *cards, const b
 
 static void put_lines(FILE *to, const bragg_card *c)
 {
-    fputs("  - name: ", to);
-    put_text(to, c->name);
+    fputs("  - ", to);
+    put_name(to, c->name);
     fputs("\n    peaks: [", to);
     for (size_t k = 0; k < c->n_lines; k++)
         fprintf(to, "%s[%.5g, %.4g]", k ? ", " : "", c->line[k].d_ang, c->line[k].intensity);
@@ -162,15 +174,23 @@ static bragg_status put_card(FILE *to, const wish *w, const bragg_cards *cards, 
 {
     char name[300];
     char *path = w->cards ? realpath(c->source, NULL) : NULL;
+    bragg_arena *arena = bragg_arena_new();
     bragg_status st = BRAGG_OK;
     if (!c->has_structure)
         put_lines(to, c);
     else if (path || !w->cards || (st = unpack_card(w, cards, c, name, err)) == BRAGG_OK) {
-        fputs(w->cards ? "  - {cif: " : "  - {card: ", to);
-        put_text(to, path ? path : w->cards ? name : c->name);
+        const char *said = path ? path : w->cards ? name : c->name, *stem = arena ? bragg_path_stem(arena, said) : NULL;
+        fputs("  - {", to);
+        if (!stem || !bragg_params_is_word(stem)) {
+            put_name(to, c->name);
+            fputs(", ", to);
+        }
+        fputs(w->cards ? "cif: " : "card: ", to);
+        put_text(to, said);
         fputs("}", to);
     }
     free(path);
+    bragg_arena_free(arena);
     return st;
 }
 
