@@ -114,6 +114,7 @@ static double extinguish(const bragg_params *t, const histogram *h, const phase 
     return y;
 }
 
+/* ratio: of the line to the first. */
 static void brighten_peak(const bragg_params *t, const histogram *h, const phase *p, const mix *m,
                           size_t refl, double ratio, spot *s)
 {
@@ -125,9 +126,9 @@ static void brighten_peak(const bragg_params *t, const histogram *h, const phase
     double dln_dtheta, absorbed = bragg_refine_absorption(h, s->theta, &dln_dtheta, s->dln_change);
     dln += dln_dtheta;
     s->lp = lorentz * polar * absorbed;
-    double per_f2 = ratio * p->reflection[refl].multiplicity * s->lp * s->texture / p->volume;
     double dx, dtheta, y = extinguish(t, h, p, m->f2[refl], s, &dx, &dtheta);
-    per_f2 *= y;
+    double alone = y * p->reflection[refl].multiplicity * s->lp * s->texture / p->volume, per_f2 = ratio * alone;
+    s->per_ratio = t->at[m->scale_row].value * alone * m->f2[refl];
     dln += dtheta;
     s->dln_dx = dx;
     s->dln_df2 = 1 + dx;
@@ -153,7 +154,7 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
     case TRANSPARENCY: return (change){ .position = -sin(2 * s->theta) / (2 * h->radius_m) };
     case SHIFT_X: return (change){ .position = cos(2 * s->theta) / h->radius_m };
     case SHIFT_Y: return (change){ .position = -sin(2 * s->theta) / h->radius_m };
-    case RATIO: return (change){ .intensity = s->line == 1 ? s->intensity / h->value[RATIO] : 0 };
+    case RATIO: return (change){ .intensity = s->line == 1 ? s->per_ratio : 0 };
     case ABSORPTION: case ROUGHNESS_P: case ROUGHNESS_Q: return (change){ .intensity = s->intensity * s->dln_change[kind - ABSORPTION] };
     case WAVELENGTH: { /* the first line's; all lines keep their ratio of wavelengths */
         double dtheta = tan(s->theta) / h->value[WAVELENGTH];

@@ -303,15 +303,15 @@ static bragg_status read_prm(const char *path, const char *text, bragg_instrumen
     }
     if (n < 3 || !function)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected CW profile function 1 to %d, found %g with %zu coefficients", path, FUNCTIONS, head[0], n);
-    const int term[] = { terms_of[function - 1].gp, terms_of[function - 1].lx, terms_of[function - 1].ly, terms_of[function - 1].sl, terms_of[function - 1].hl };
+    const int place[] = { terms_of[function - 1].gp, terms_of[function - 1].lx, terms_of[function - 1].ly, terms_of[function - 1].sl, terms_of[function - 1].hl };
     static const int row[] = { BRAGG_INSTRUMENT_P, BRAGG_INSTRUMENT_X, BRAGG_INSTRUMENT_Y, BRAGG_INSTRUMENT_SL, BRAGG_INSTRUMENT_HL };
     for (int k = 0; k < 3; k++)
         set_gauss(x, BRAGG_INSTRUMENT_U + k, v[k]);
     for (int k = 0; k < 5; k++)
-        if (term[k] >= 0)
-            x->value[row[k]] = k == 1 || k == 2 ? 1e-2 * v[term[k]] : v[term[k]];
-    if (term[0] >= 0)
-        set_gauss(x, BRAGG_INSTRUMENT_P, v[term[0]]);
+        if (place[k] >= 0)
+            x->value[row[k]] = k == 1 || k == 2 ? 1e-2 * v[place[k]] : v[place[k]];
+    if (place[0] >= 0)
+        set_gauss(x, BRAGG_INSTRUMENT_P, v[place[0]]);
     return BRAGG_OK;
 }
 

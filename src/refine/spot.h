@@ -12,7 +12,7 @@ typedef struct spot {
     double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta, dgauss_dvariance;
     double lorentz_size, size_change[2], strain_change[2];          /* with equator and axis */
     double stephens, stephens_lorentz, dstephens_dsum, dstephens_dlnq; /* FWHM of the anisotropic strain */
-    double intensity, per_scale, per_f2, dln_df2, dintensity_dq, dintensity_dtheta, lp;
+    double intensity, per_scale, per_f2, per_ratio, dln_df2, dintensity_dq, dintensity_dtheta, lp;
     double texture, extinction, dln_dx, dln_change[3];      /* ln intensity with absorption and both roughnesses */
     bragg_tch tch;
     struct texture_slopes *slopes;
