@@ -689,12 +689,145 @@ START_TEST(grains_absorb_as_the_tables_say)
 }
 END_TEST
 
+/* Where nothing of the first stages is wanted, the first that is freed has nothing to be worse than. */
+START_TEST(the_first_stage_is_not_taken_back_for_want_of_one_before)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *truth, *m = bragg_model_new();
+    bragg_pattern *p = counted(0.13, &truth);
+    bragg_histogram_options o = synchrotron();
+    ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
+    add_structure(m, "A", triclinic());
+    build(m);
+    *value_of(m, "instrument.w") = 0.0033;
+    *value_of(m, "instrument.x") = 0.007;
+    *value_of(m, "background.0") = 83;
+    *value_of(m, "phase.A.scale") = 0.13;
+    *value_of(m, "phase.A.atom.Bi1.uiso") = 0.019;
+    bragg_model_select(m, "instrument.w", true);
+    bragg_model_select(m, "phase.A.atom.Bi1.uiso", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    ck_assert_uint_eq(f->n_steps, 2);
+    ck_assert_msg(f->step[0].kept && f->step[0].variables == 1, "%s: %s", f->step[0].name, f->step[0].why);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_model_free(truth);
+    bragg_pattern_free(p);
+}
+END_TEST
+
+/* A second line of no height has a slope with its height all the same. */
+START_TEST(a_second_line_can_begin_at_nothing)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    add_pattern(m, &o, 21.3, 0.053, 700);
+    add_structure(m, "A", triclinic());
+    build(m);
+    *value_of(m, "instrument.w") = 0.02;
+    *value_of(m, "instrument.ratio") = 0;
+    bragg_model_select(m, "instrument.ratio", true);
+    ck_assert_uint_eq(check_derivatives(m, 1e-6, 0.01), 1);
+    bragg_model_free(m);
+}
+END_TEST
+
+/* What a phase without atoms weighs nobody knows, and so not what is missing. */
+START_TEST(a_standard_says_nothing_of_phases_without_mass)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    bragg_structure *s = rhombohedral();
+    add_pattern(m, &o, 21.3, 0.053, 900);
+    add_structure(m, "A", triclinic());
+    ck_assert_int_eq(bragg_model_add_cell(m, "C", &s->cell, &s->symmetry, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_standard(m, "A", 0.2, &err), BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.021;
+    bragg_model_select(m, "background.0", true);
+    bragg_refine_options brief = BRAGG_REFINE_OPTIONS_INIT;
+    brief.max_cycles = 3;
+    bragg_fit *f;
+    bragg_refine(m, &brief, &f, &err);
+    ck_assert_msg(f != NULL, "%s", err.text);
+    assert_close(f->phase[0].absolute_fraction.value, 0.2, 1e-12);
+    ck_assert_msg(isnan(f->phase[1].absolute_fraction.value), "%g of a phase without mass", f->phase[1].absolute_fraction.value);
+    ck_assert_msg(isnan(f->amorphous.value), "%g amorphous beside it", f->amorphous.value);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+    bragg_structure_free(s);
+}
+END_TEST
+
+/* Weight and density of a phase know its occupancies no better than the fit does: esds against
+ * differences of what they are made of, with the fit's covariance. */
+START_TEST(weights_and_densities_know_the_doubt_of_occupancies)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    add_pattern(m, &o, 21.3, 0.053, 900);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    ck_assert_int_eq(bragg_model_standard(m, "B", 0.2, &err), BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.021;
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_model_select(m, "background.0", true);
+    bragg_model_select(m, "phase.A.cell", true);
+    bragg_model_select(m, "phase.A.atom.*.occupancy", true);
+    bragg_params *t = bragg_model_params(m);
+    for (int k = 0; k < 2; k++) { /* scale and occupancies are one but for this */
+        const size_t row = (size_t)bragg_params_find(t, k ? "phase.A.atom.S1.occupancy" : "phase.A.atom.Bi1.occupancy");
+        ck_assert_int_eq(bragg_model_restrain_sum(m, &row, 1, k ? 0.97 : 0.83, 0.02, &err), BRAGG_OK);
+    }
+    bragg_refine_options at_once = BRAGG_REFINE_OPTIONS_INIT;
+    at_once.stages = false;
+    bragg_fit *f;
+    bragg_pattern *p = points(21.3, 0.053, 900);
+    *value_of(m, "background.0") = 91;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_replace_pattern(m, 0, p, &err), BRAGG_OK);
+    ck_assert_msg(bragg_refine(m, &at_once, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    double *slopes[4];
+    for (int k = 0; k < 4; k++)
+        slopes[k] = calloc(t->n, sizeof **slopes);
+    for (size_t row = 0; row < t->n; row++) {
+        double made[2][4], keep = t->at[row].value, h = 1e-5 * fmax(fabs(keep), 0.01);
+        for (int side = 0; side < 2 && t->at[row].refine; side++) {
+            t->at[row].value = keep + (side ? -h : h);
+            ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
+            double a = *value_of(m, "phase.A.scale") * bragg_structure_mass(m->phase[0].structure), b = *value_of(m, "phase.B.scale") * bragg_structure_mass(m->phase[1].structure);
+            const double values[4] = { a / (a + b), bragg_structure_density(m->phase[0].structure), 0.2 * a / b, 0.8 - 0.2 * a / b };
+            memcpy(made[side], values, sizeof values);
+        }
+        t->at[row].value = keep;
+        for (int k = 0; k < 4 && t->at[row].refine; k++)
+            slopes[k][row] = (made[0][k] - made[1][k]) / (2 * h);
+    }
+    const bragg_quantity *said[4] = { &f->phase[0].weight_fraction, &f->phase[0].density, &f->phase[0].absolute_fraction, &f->amorphous };
+    for (int k = 0; k < 4; k++) {
+        assert_close(said[k]->esd, sqrt(bragg_fit_variance(f, t, slopes[k])), 1e-4);
+        free(slopes[k]);
+    }
+    bragg_fit_free(f);
+    bragg_pattern_free(p);
+    bragg_model_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120);
     tcase_add_test(all, far_peaks_are_the_same_from_nodes);
+    tcase_add_test(all, the_first_stage_is_not_taken_back_for_want_of_one_before);
+    tcase_add_test(all, a_second_line_can_begin_at_nothing);
+    tcase_add_test(all, a_standard_says_nothing_of_phases_without_mass);
+    tcase_add_test(all, weights_and_densities_know_the_doubt_of_occupancies);
     tcase_add_test(all, everything_free_has_true_derivatives);
     tcase_add_test(all, joint_patterns_have_true_derivatives);
     tcase_add_test(all, lattice_strain_moves_peaks_as_its_cell_does);

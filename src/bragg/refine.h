@@ -230,7 +230,7 @@ typedef struct bragg_fit_phase {
     const char *name;
     bragg_quantity cell[6];          /**< angstrom, deg */
     bragg_quantity volume_ang3, density, weight_fraction;
-    bragg_quantity absolute_fraction; /**< of the sample, amorphous part included; NAN without a standard */
+    bragg_quantity absolute_fraction; /**< of the sample, amorphous part included; NAN without a standard or a mass */
     bragg_quantity size_nm, strain;
     double r_bragg;
     double particle_um, microabsorption; /**< as given, 0 without; Brindley's tau, 1 without */
@@ -255,7 +255,7 @@ typedef struct bragg_fit {
     double serial_factor;            /**< by which serial correlation widens esds, 1 without it:
                                           J.-F. Berar & P. Lelann, J. Appl. Cryst. 24 (1991) 1 */
     double shift_per_esd_max, shift_per_esd_mean; /**< of the step not taken at the end */
-    bragg_quantity amorphous;        /**< weight fraction; NAN without a standard */
+    bragg_quantity amorphous;        /**< weight fraction; NAN without a standard, or beside a phase of unknown mass */
     size_t n_phases;
     bragg_fit_phase *phase;
     char *report;                    /**< what was done and why, lines of text */

@@ -181,6 +181,15 @@ static double esd_of(const run *r, const double *gradient)
     return v > 0 ? sqrt(v) : NAN;
 }
 
+/* Times a factor into a gradient: how a cell's mass changes with its occupancies. */
+static void add_mass_slopes(const phase *p, double factor, double *gradient)
+{
+    for (size_t j = 0; !(p->mass > 0) && j < p->structure->n_atoms; j++) {
+        const bragg_atom *a = &p->structure->atom[j];
+        gradient[p->atom_row + j * BRAGG_ATOM_ROWS + BRAGG_ATOM_OCCUPANCY] += factor * a->multiplicity * p->structure->scatterer[a->scatterer].weight;
+    }
+}
+
 static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase *f)
 {
     const bragg_model *m = r->model;
@@ -193,7 +202,10 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
         gradient[p->cell_row + k] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
     f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
     f->density.value = !p->structure->n_atoms ? NAN : bragg_structure_density(p->structure);
-    f->density.esd = f->density.value * f->volume_ang3.esd / p->volume;
+    for (size_t k = 0; k < m->params.n; k++)
+        gradient[k] *= -f->density.value / p->volume;
+    add_mass_slopes(p, f->density.value / bragg_refine_mass(p), gradient);
+    f->density.esd = p->structure->n_atoms ? esd_of(r, gradient) : NAN;
     f->size_nm = row_quantity(m, p->size_row);
     f->strain = row_quantity(m, p->strain_row);
     f->strain.value *= 1e-6;
@@ -216,46 +228,56 @@ static bragg_status fill_fractions(const run *r, double *gradient, bragg_fit *f,
         if (!(bragg_refine_mass(p) > 0))
             continue;
         memset(gradient, 0, m->params.n * sizeof *gradient);
-        for (size_t k = 0; k < n; k++)
-            gradient[m->phase[k].mix[0].scale_row] = slopes[i * n + k] * bragg_refine_mass(&m->phase[k]);
+        for (size_t k = 0; k < n; k++) {
+            const size_t row = m->phase[k].mix[0].scale_row;
+            gradient[row] = slopes[i * n + k] * bragg_refine_mass(&m->phase[k]);
+            add_mass_slopes(&m->phase[k], slopes[i * n + k] * m->params.at[row].value, gradient);
+        }
         f->phase[i].weight_fraction = (bragg_quantity){ w[i], n > 1 ? esd_of(r, gradient) : NAN };
     }
     free(w);
     return st;
 }
 
-/* What a unit of the scale weighs, as the pattern shows it. */
-static double mass_a_scale(const bragg_model *m, const bragg_fit *f, size_t i) { return bragg_refine_mass(&m->phase[i]) / f->phase[i].microabsorption; }
+/* With a phase weighed in: w = S M / (S_s M_s) w_s of each, masses over their tau (A. G.
+ * De la Torre, S. Bruque & M. A. G. Aranda, J. Appl. Cryst. 34 (2001) 196).  Its slopes are
+ * added to a gradient. */
+static double against_standard(const bragg_model *m, const bragg_fit *f, size_t i, double sign, double *gradient)
+{
+    const phase *p = &m->phase[i], *s = &m->phase[m->standard];
+    if (i == m->standard)
+        return m->standard_fraction;
+    double mass = bragg_refine_mass(p), known = bragg_refine_mass(s), scale = m->params.at[p->mix[0].scale_row].value, unit = m->params.at[s->mix[0].scale_row].value;
+    double per = m->standard_fraction * mass * f->phase[m->standard].microabsorption / (unit * known * f->phase[i].microabsorption);
+    gradient[p->mix[0].scale_row] += sign * per;
+    gradient[s->mix[0].scale_row] -= sign * per * scale / unit;
+    add_mass_slopes(p, sign * per * scale / mass, gradient);
+    add_mass_slopes(s, -sign * per * scale / known, gradient);
+    return per * scale;
+}
 
-/* With a phase weighed in: w = S M / (S_s M_s) w_s of each, and what is missing (A. G.
- * De la Torre, S. Bruque & M. A. G. Aranda, J. Appl. Cryst. 34 (2001) 196). */
+/* The others, and what is missing: unknown beside a phase of unknown mass. */
 static void fill_absolute(const run *r, double *gradient, bragg_fit *f)
 {
     const bragg_model *m = r->model;
+    double missing = 1;
     f->amorphous = (bragg_quantity){ NAN, NAN };
     for (size_t i = 0; i < m->n_phases; i++)
         f->phase[i].absolute_fraction = f->amorphous;
     if (!(m->standard_fraction > 0))
         return;
-    const phase *s = &m->phase[m->standard];
-    double scale = m->params.at[s->mix[0].scale_row].value, per = m->standard_fraction / (scale * mass_a_scale(m, f, m->standard)), sum = 0;
     for (size_t i = 0; i < m->n_phases; i++) {
-        const phase *p = &m->phase[i];
-        double w = m->params.at[p->mix[0].scale_row].value * mass_a_scale(m, f, i) * per;
-        sum += w;
+        if (!(bragg_refine_mass(&m->phase[i]) > 0))
+            continue;
         memset(gradient, 0, m->params.n * sizeof *gradient);
-        if (i != m->standard) {
-            gradient[p->mix[0].scale_row] = mass_a_scale(m, f, i) * per;
-            gradient[s->mix[0].scale_row] = -w / scale;
-        }
+        double w = against_standard(m, f, i, 1, gradient);
         f->phase[i].absolute_fraction = (bragg_quantity){ w, i == m->standard ? 0 : esd_of(r, gradient) };
     }
     memset(gradient, 0, m->params.n * sizeof *gradient);
     for (size_t i = 0; i < m->n_phases; i++)
-        if (i != m->standard)
-            gradient[m->phase[i].mix[0].scale_row] = -mass_a_scale(m, f, i) * per;
-    gradient[s->mix[0].scale_row] = (sum - m->standard_fraction) / scale;
-    f->amorphous = (bragg_quantity){ 1 - sum, esd_of(r, gradient) };
+        if (!m->phase[i].off)
+            missing -= bragg_refine_mass(&m->phase[i]) > 0 ? against_standard(m, f, i, -1, gradient) : NAN;
+    f->amorphous = (bragg_quantity){ missing, isfinite(missing) ? esd_of(r, gradient) : NAN };
 }
 
 static bragg_status fill_r_bragg(const run *r, bragg_fit *f, bragg_error *err)
@@ -386,7 +408,7 @@ void bragg_fit_free(bragg_fit *f)
 bragg_status bragg_refine(bragg_model *m, const bragg_refine_options *options, bragg_fit **out, bragg_error *err)
 {
     static const bragg_refine_options defaults = BRAGG_REFINE_OPTIONS_INIT;
-    run r = { .model = m, .opt = options ? options : &defaults };
+    run r = { .model = m, .opt = options ? options : &defaults, .chi2 = INFINITY };
     *out = NULL;
     bragg_fit *f = calloc(1, sizeof *f);
     bool *wanted = calloc(m->params.n + 1, sizeof *wanted);

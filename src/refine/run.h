@@ -17,7 +17,7 @@ typedef struct run {
     int cycles, coarse_cycles;
     bool coarse;                /* the points are averaged for a search */
     bool searching;             /* for cells */
-    double chi2;                /* after the last stage */
+    double chi2;                /* after the last stage; INFINITY before the first */
     size_t n_steps, room_steps;
     bragg_fit_step *step;
 } run;
