@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 START_TEST(the_first_of_rising_values_that_is_not_below)
@@ -111,6 +112,7 @@ START_TEST(an_esd_is_printed_by_the_rule_of_19_and_read_back)
         { 0.0975, 0.0996, "0.10(10)" },          { 1234.6, 27, "1230(30)" },
         { 1234.6, 12, "1235(12)" },              { -2.385, 0.5, "-2.4(5)" },
         { 7.853, NAN, "7.853" },                 { 10.291, 0, "10.291" },
+        { -2.385e41, 1e-3, "-2.385e+41" }, /* more digits than anybody means */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[BRAGG_NUMBER_TEXT];
@@ -353,6 +355,84 @@ START_TEST(bad_yaml_is_an_error_with_line_and_column)
 }
 END_TEST
 
+/* What stands there and is no file is never replaced: as root the devices would be gone. */
+START_TEST(an_output_does_not_take_the_place_of_a_device_or_a_pipe)
+{
+    bragg_output *out;
+    unlink("base_fifo.tmp");
+    ck_assert_int_eq(mkfifo("base_fifo.tmp", 0600), 0);
+    for (int k = 0; k < 2; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        bragg_status st = bragg_output_open(k ? "/dev/null" : "base_fifo.tmp", true, &out, &err);
+        if (st == BRAGG_OK)
+            bragg_output_abandon(out);
+        ck_assert_int_eq(st, BRAGG_EINVAL);
+        ck_assert_msg(strstr(err.text, "expected a file name, found a device or a pipe"), "%s", err.text);
+    }
+    unlink("base_fifo.tmp");
+}
+END_TEST
+
+START_TEST(a_name_with_brackets_is_a_name_before_it_is_a_pattern)
+{
+    bragg_arena *arena = bragg_arena_new();
+    const char **list;
+    size_t n = 0;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_path_make_folder("base [1] *x", &err), BRAGG_OK);
+    fclose(fopen("base [1] *x/a?[b].xy", "w"));
+    ck_assert_msg(bragg_path_list(arena, "base [1] *x", ".xy", &list, &n, &err) == BRAGG_OK && n == 1, "%zu %s", n, err.text);
+    ck_assert_str_eq(list[0], "base [1] *x/a?[b].xy");
+    ck_assert_msg(bragg_path_list(arena, "base [1] *x/a?[b].xy", NULL, &list, &n, &err) == BRAGG_OK && n == 1, "%zu %s", n, err.text);
+    ck_assert_msg(bragg_path_list(arena, "base [[]1] [*]x/*.xy", NULL, &list, &n, &err) == BRAGG_OK && n == 1, "%zu %s", n, err.text);
+    unlink("base [1] *x/a?[b].xy");
+    rmdir("base [1] *x");
+    bragg_arena_free(arena);
+}
+END_TEST
+
+static unsigned char *put_le(unsigned char *at, uint64_t v, int bytes)
+{
+    for (int k = 0; k < bytes; k++)
+        *at++ = (unsigned char)(v >> 8 * k);
+    return at;
+}
+
+/* One stored member "a" of one byte, its entry, and a Zip64 end that counts them. */
+static size_t write_zip(unsigned char *bytes, uint64_t entries)
+{
+    unsigned char *at = bytes, *directory, *end;
+    memset(bytes, 0, 200);
+    memcpy(at, "PK\3\4", 4);
+    at = put_le(put_le(put_le(at + 18, 1, 4), 1, 4), 1, 2) + 2;
+    memcpy(at, "ax", 2);
+    directory = at += 2;
+    memcpy(at, "PK\1\2", 4);
+    at = put_le(put_le(put_le(at + 20, 1, 4), 1, 4), 1, 2) + 16;
+    *at++ = 'a';
+    end = at;
+    memcpy(at, "PK\6\6", 4);
+    at = put_le(put_le(put_le(at + 24, entries, 8), entries, 8), 47, 8);
+    at = put_le(at, (uint64_t)(directory - bytes), 8);
+    memcpy(at, "PK\6\7", 4);
+    at = put_le(at + 8, (uint64_t)(end - bytes), 8) + 4;
+    memcpy(at, "PK\5\6", 4);
+    at = put_le(at + 10, 0xffff, 2);
+    return (size_t)(at + 10 - bytes);
+}
+
+/* Readers make room for as many members as an archive counts. */
+START_TEST(an_archive_cannot_count_more_members_than_it_has_bytes_for)
+{
+    unsigned char bytes[256];
+    bragg_zip z;
+    size_t n = write_zip(bytes, 1);
+    ck_assert(bragg_zip_open(bytes, n, &z) && z.left == 1 && bragg_zip_next(&z) && z.name_length == 1 && *z.name == 'a' && !bragg_zip_next(&z));
+    ck_assert(!bragg_zip_open(bytes, write_zip(bytes, UINT64_MAX), &z));
+    ck_assert(!bragg_zip_open(bytes, write_zip(bytes, 5), &z));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -374,6 +454,9 @@ int main(void)
     tcase_add_test(tc, yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place);
     tcase_add_test(tc, yaml_reads_back_as_written_and_takes_what_it_lacks);
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
+    tcase_add_test(tc, an_output_does_not_take_the_place_of_a_device_or_a_pipe);
+    tcase_add_test(tc, a_name_with_brackets_is_a_name_before_it_is_a_pattern);
+    tcase_add_test(tc, an_archive_cannot_count_more_members_than_it_has_bytes_for);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -21,7 +21,8 @@ static locale_t c_locale(void)
     locale_t fresh = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t none = (locale_t)0;
     if (!__atomic_compare_exchange_n(&shared, &none, fresh, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        freelocale(fresh);
+        if (fresh)
+            freelocale(fresh);
         return none;
     }
     return fresh;
@@ -219,9 +220,7 @@ char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, doubl
         decimals++;
     else
         digits = round(esd * pow(10, decimals));
-    if (digits >= 10 && digits > 19)
-        digits /= 10, decimals--;
-    if (decimals > 15 || decimals < -15)
+    if (decimals > 15 || decimals < -15 || !(fabs(value) < 1e20)) /* the buffer holds no more */
         return bragg_number_print_digits(buffer, value, 6);
     double unit = pow(10, -decimals);
     locale_t before = uselocale(c_locale());

@@ -7,11 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct bragg_output {
@@ -42,21 +43,31 @@ static char *temporary_name(const char *path)
     return name;
 }
 
-/* mkstemp() makes 0600; give the mode that fopen() would have given. */
-static void usual_mode(int fd)
+/* Fills in the X.  mkstemp() would make 0600, and a program can only learn its umask by
+ * changing it, under the feet of its other threads. */
+static int make_temporary(char *name)
 {
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask)) { /* a file system without modes: nothing to give */
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    char *x = name + strlen(name) - strlen("XXXXXX");
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t seed = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 44;
+    for (int tries = 0; tries < 1000; tries++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        for (int k = 0; k < 6; k++)
+            x[k] = letters[(seed >> (22 + 7 * k)) % (sizeof letters - 1)];
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
     }
+    return -1;
 }
 
 static bragg_status open_temporary(bragg_output *o, bragg_error *err)
 {
-    int fd = mkstemp(o->temporary);
+    int fd = make_temporary(o->temporary);
     if (fd < 0)
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", o->path, strerror(errno));
-    usual_mode(fd);
     o->stream = fdopen(fd, "wb");
     if (o->stream)
         return BRAGG_OK;
@@ -74,6 +85,8 @@ bragg_status bragg_output_open(const char *path, bool force, bragg_output **out,
     bool there = stat(path, &info) == 0;
     if (there && S_ISDIR(info.st_mode))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
+    if (there && !S_ISREG(info.st_mode))
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a device or a pipe", path);
     if (there && !force)
         return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", path);
     bragg_output *o = calloc(1, sizeof *o);

@@ -116,16 +116,31 @@ static bool ends_so(const char *name, const char *suffix)
     return !m || (n > m && !strcasecmp(name + n - m, suffix));
 }
 
+/* The pattern that is matched by this name alone, and what follows it; to be freed. */
+static char *literal_pattern(const char *name, const char *then)
+{
+    char *pattern = malloc(2 * strlen(name) + strlen(then) + 1), *to = pattern;
+    if (!pattern)
+        return NULL;
+    for (; *name; *to++ = *name++)
+        if (strchr("\\*?[", *name))
+            *to++ = '\\';
+    strcpy(to, then);
+    return pattern;
+}
+
+/* A name that is there is that file or folder, whatever its letters mean to a shell. */
 static bragg_status list_pattern(const char *pattern, glob_t *found, bragg_error *err)
 {
     struct stat s;
-    char *all = NULL;
-    if (stat(pattern, &s) == 0 && S_ISDIR(s.st_mode) && asprintf(&all, "%s/*", pattern) < 0)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    int code = glob(all ? all : pattern, GLOB_TILDE, NULL, found);
-    free(all);
+    bool there = stat(pattern, &s) == 0;
+    char *literal = there ? literal_pattern(pattern, S_ISDIR(s.st_mode) ? "/*" : "") : NULL;
+    int code = there && !literal ? GLOB_NOSPACE : glob(there ? literal : pattern, there ? 0 : GLOB_TILDE, NULL, found);
+    free(literal);
     if (code == GLOB_NOMATCH)
         return bragg_fail(err, BRAGG_EIO, "'%s': expected files, found none", pattern);
+    if (code == GLOB_NOSPACE)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
     return code ? bragg_fail(err, BRAGG_EIO, "'%s': cannot be listed", pattern) : BRAGG_OK;
 }
 
@@ -137,11 +152,12 @@ bragg_status bragg_path_list(bragg_arena *arena, const char *pattern, const char
     if (st < 0)
         return st;
     const char **list = bragg_arena_alloc(arena, found.gl_pathc + 1, sizeof *list);
-    for (size_t k = 0; list && k < found.gl_pathc; k++)
-        if (ends_so(found.gl_pathv[k], suffix) && (list[*n] = bragg_arena_strdup(arena, found.gl_pathv[k])))
-            ++*n;
+    bool room = list != NULL;
+    for (size_t k = 0; room && k < found.gl_pathc; k++)
+        if (ends_so(found.gl_pathv[k], suffix))
+            room = (list[(*n)++] = bragg_arena_strdup(arena, found.gl_pathv[k])) != NULL;
     globfree(&found);
-    if (!list)
+    if (!room)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
     qsort(list, *n, sizeof *list, by_nature);
     *out = list;

@@ -37,7 +37,7 @@ bool bragg_zip_open(const void *bytes, size_t size, bragg_zip *z)
             continue;
         *z = (bragg_zip){ .bytes = p, .size = size, .at = bragg_le32(p + at + 16), .left = bragg_le16(p + at + 10) };
         take_wide_end(p, at, z);
-        return z->at < at;
+        return z->at < at && z->left <= (at - z->at) / ENTRY_SIZE; /* whoever makes room for all may believe it */
     }
     return false;
 }

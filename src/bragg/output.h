@@ -11,8 +11,9 @@
  *  files only. */
 typedef struct bragg_output bragg_output;
 
-/** Start writing path.  EEXIST when it exists and force is false; EIO when its
- *  folder cannot be written.  A symbolic link is followed, so that the file it
+/** Start writing path.  EINVAL for what stands there and is no file (a folder, a device);
+ *  EEXIST when it exists and force is false; EIO when its folder cannot be written.
+ *  A symbolic link is followed, so that the file it
  *  names is replaced and the link stays. */
 bragg_status bragg_output_open(const char *path, bool force, bragg_output **out, bragg_error *err);
 

@@ -22,8 +22,8 @@ bool bragg_path_exists(const char *path);
 /** Make a folder and those above it. */
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err);
 
-/** Files of a folder (or those a shell pattern names), sorted so that frame2
- *  stands before frame10.  suffix: only names that end so; NULL: all. */
+/** Files of a folder (or that file, or those a shell pattern names), sorted so that
+ *  frame2 stands before frame10.  suffix: only names that end so; NULL: all. */
 bragg_status bragg_path_list(bragg_arena *arena, const char *folder_or_pattern, const char *suffix, const char ***out,
                              size_t *n, bragg_error *err);
 

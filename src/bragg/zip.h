@@ -25,7 +25,8 @@ typedef struct bragg_zip {
     unsigned method;         /**< 0 stored, 8 deflated; 0xffff encrypted */
 } bragg_zip;
 
-/** True when the bytes are a zip archive whose directory is found. */
+/** True when the bytes are a zip archive whose directory is found and has room for
+ *  the entries it counts. */
 bool bragg_zip_open(const void *bytes, size_t size, bragg_zip *zip);
 /** The next entry; false behind the last or where the directory is damaged. */
 bool bragg_zip_next(bragg_zip *zip);
