@@ -874,6 +874,81 @@ START_TEST(data_sets_do_not_take_bytes_of_other_files)
 }
 END_TEST
 
+/* The file that a data set is made from, beside it, is one link away from another. */
+START_TEST(what_a_virtual_set_is_made_from_stays_inside_too)
+{
+    static const char *const groups[] = { "/entry", "/entry/data", "/entry/sample", "/entry/instrument", "/entry/instrument/detector", NULL };
+    const hsize_t shape[3] = { 2, 3, 5 }, few[1] = { 8 };
+    uint32_t pixels[30] = { 7 };
+    bragg_frame *f;
+    mkdir("in", 0700);
+    write_frames("outer.h5", 100);
+    write_frames("in/good.h5", 400);
+    hid_t made = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, shape, NULL), line = H5Screate_simple(1, few, NULL);
+    hid_t file = H5Fcreate("in/middle.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("../outer.h5", "/entry/data/data", file, "/linked", H5P_DEFAULT, H5P_DEFAULT);
+    H5Pset_external(made, "/etc/passwd", 0, 120);
+    H5Dclose(H5Dcreate2(file, "/raw", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Fclose(file);
+    H5Pclose(made);
+    for (int k = 0; k < 3; k++) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        file = H5Fcreate("in/virtual.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        made = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_virtual(made, space, k ? "middle.h5" : "good.h5", k == 0 ? "/entry/data/data" : k == 1 ? "/linked" : "/raw", space);
+        H5Dclose(H5Dcreate2(file, "/frames", H5T_STD_U32LE, space, H5P_DEFAULT, made, H5P_DEFAULT));
+        H5Pclose(made);
+        H5Fclose(file);
+        if (!k) {
+            f = read_good("in/virtual.h5:/frames", 1);
+            ck_assert_uint_eq(((uint32_t *)f->data)[0], 415);
+            bragg_frame_free(f);
+            continue;
+        }
+        ck_assert_int_eq(bragg_frame_read("in/virtual.h5:/frames", 1, &f, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, k == 1 ? "'../outer.h5', which is not" : "'/etc/passwd', which is not"), "%s", err.text);
+    }
+    /* nor do the numbers beside the frames, nor a group of motors */
+    file = H5Fcreate("outer-motors.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    put_number(file, "/omega", 11, NULL);
+    H5Fclose(file);
+    file = H5Fcreate("in/facts.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    put_groups(file, groups);
+    put_pixels(file, "/entry/data/data", 3, shape, pixels);
+    made = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(made, "/etc/passwd", 0, 8);
+    H5Dclose(H5Dcreate2(file, "/entry/instrument/detector/count_time", H5T_STD_I8LE, line, H5P_DEFAULT, made, H5P_DEFAULT));
+    H5Lcreate_external("../outer-motors.h5", "/", file, "/entry/sample/goniometer", H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    f = read_good("in/facts.h5:/entry/data/data", 1);
+    ck_assert_msg(isnan(f->exposure_s) && f->n_values == 0, "%g %zu", f->exposure_s, f->n_values);
+    bragg_frame_free(f);
+    H5Pclose(made);
+    H5Sclose(line);
+    H5Sclose(space);
+}
+END_TEST
+
+START_TEST(lengths_are_in_the_unit_that_the_file_names)
+{
+    static const struct { const char *unit; double m; } units[] = { { "micron", 1e-6 }, { "micrometer", 1e-6 }, { "millimeters", 1e-3 }, { "metre", 1 }, { "cm", 1e-2 },
+        { "\xc2\xb5m", 1e-6 }, { "nanometre", 1e-9 }, { "Angstroms", 1e-10 }, { "furlong", NAN }, { "mass", NAN } };
+    static const char *const groups[] = { "/entry", "/entry/data", "/entry/instrument", "/entry/instrument/detector", NULL };
+    const hsize_t shape[2] = { 3, 5 };
+    uint32_t pixels[15] = { 7 };
+    for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+        hid_t file = H5Fcreate("units.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        put_groups(file, groups);
+        put_pixels(file, "/entry/data/data", 2, shape, pixels);
+        put_number(file, "/entry/instrument/detector/x_pixel_size", 74.8, units[k].unit);
+        H5Fclose(file);
+        bragg_frame *f = read_good("units.h5", 0);
+        ck_assert_msg(isnan(units[k].m) ? isnan(f->pixel_fast_m) : fabs(f->pixel_fast_m / (74.8 * units[k].m) - 1) < 1e-12, "%s: %g", units[k].unit, f->pixel_fast_m);
+        bragg_frame_free(f);
+    }
+}
+END_TEST
+
 /* An optional filter is passed by when written without it, but named in the file. */
 START_TEST(a_missing_filter_is_named_with_its_package)
 {
@@ -1148,6 +1223,8 @@ int main(void)
     tcase_add_test(all, an_eiger_master_tells_of_frames_in_files_beside_it);
     tcase_add_test(all, links_out_of_the_folder_are_told_and_not_followed);
     tcase_add_test(all, data_sets_do_not_take_bytes_of_other_files);
+    tcase_add_test(all, what_a_virtual_set_is_made_from_stays_inside_too);
+    tcase_add_test(all, lengths_are_in_the_unit_that_the_file_names);
     tcase_add_test(all, a_missing_filter_is_named_with_its_package);
     tcase_add_test(all, a_data_set_without_data_is_no_detector);
 #endif

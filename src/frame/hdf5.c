@@ -48,7 +48,7 @@ typedef struct place {
 /* The data sets that hold the frames, in order, and their numbers of frames. */
 typedef struct sets {
     hid_t file;
-    nexus_way way;
+    hdf5_links links;
     size_t n;
     char (*name)[256];
     hsize_t *frames;
@@ -79,13 +79,13 @@ static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
 }
 
 /* Frames in a data set of two or three axes; 0 when it holds none. */
-static hsize_t frames_of(nexus_way *way, hid_t file, const char *name, hsize_t dims[3])
+static hsize_t frames_of(hdf5_links *links, hid_t file, const char *name, hsize_t dims[3])
 {
     hsize_t frames = 0;
-    hid_t set = H5Dopen2(file, name, way->set), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set = H5Dopen2(file, name, links->set), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
     int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
     H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
-    if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT) && bragg_nexus_inside(way, set)) {
+    if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT) && bragg_hdf5_names_inside(links, set)) {
         dims[0] = 1;
         H5Sget_simple_extent_dims(space, dims + (3 - rank), NULL);
         frames = dims[1] > 1 && dims[2] > 1 ? dims[0] : 0;
@@ -101,7 +101,7 @@ static hsize_t frames_of(nexus_way *way, hid_t file, const char *name, hsize_t d
 
 static bool add_set(sets *s, const char *name)
 {
-    hsize_t dims[3], frames = frames_of(&s->way, s->file, name, dims);
+    hsize_t dims[3], frames = frames_of(&s->links, s->file, name, dims);
     if (!frames || s->n == MOST_SETS || strlen(name) >= sizeof *s->name)
         return false;
     char(*names)[256] = realloc(s->name, (s->n + 1) * sizeof *names);
@@ -119,7 +119,7 @@ static bool add_set(sets *s, const char *name)
 
 typedef struct largest {
     hid_t file;
-    nexus_way *way;
+    hdf5_links *links;
     char name[256];
     hsize_t pixels;
 } largest;
@@ -127,7 +127,7 @@ typedef struct largest {
 static herr_t visit(hid_t root, const char *name, const H5O_info_t *info, void *payload)
 {
     largest *l = payload;
-    hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->way, l->file, name, dims) : 0;
+    hsize_t dims[3], frames = info->type == H5O_TYPE_DATASET && strlen(name) < sizeof l->name ? frames_of(l->links, l->file, name, dims) : 0;
     bool correction = strstr(name, "mask") || strstr(name, "flatfield"); /* of the detector, no frames */
     if (frames && !correction && frames * dims[1] * dims[2] > l->pixels) {
         l->pixels = frames * dims[1] * dims[2];
@@ -148,7 +148,7 @@ static void find_sets(sets *s, const char *path)
     for (int k = 1; k < MOST_SETS; k++) {
         char name[64];
         snprintf(name, sizeof name, "/entry/data/data_%06d", k);
-        if (!bragg_nexus_exists(&s->way, s->file, name))
+        if (!bragg_hdf5_exists(&s->links, s->file, name))
             break;
         if (!add_set(s, name)) { /* a link to a file that is not there */
             snprintf(s->missing, sizeof s->missing, "%s", name);
@@ -157,7 +157,7 @@ static void find_sets(sets *s, const char *path)
     }
     if (s->n)
         return;
-    largest l = { s->file, &s->way, "", 0 };
+    largest l = { s->file, &s->links, "", 0 };
 #if H5_VERSION_GE(1, 12, 0)
     H5Ovisit1(s->file, H5_INDEX_NAME, H5_ITER_NATIVE, visit, &l);
 #else
@@ -172,15 +172,20 @@ static void close_sets(sets *s)
     free(s->name);
     free(s->frames);
     H5Fclose(s->file);
-    bragg_nexus_way_close(&s->way);
+    bragg_hdf5_links_close(&s->links);
+}
+
+static bragg_status leads_outside(const char *file, const char *what, const hdf5_links *links, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_EDATA, "%s: '%s' leads to '%s', which is not in this file's folder and is not followed: if it is to be read, name that file itself",
+                      file, what, links->refused);
 }
 
 static bragg_status complain(const place *p, const sets *s, bragg_error *err)
 {
     const char *what = *p->path ? p->path : *s->missing ? s->missing : "a link";
-    if (*s->way.refused)
-        return bragg_fail(err, BRAGG_EDATA, "%s: '%s' leads to '%s', which is not in this file's folder and is not followed: if it is to be read, name that file itself",
-                          p->file, what, s->way.refused);
+    if (*s->links.refused)
+        return leads_outside(p->file, what, &s->links, err);
     if (*s->missing)
         return bragg_fail(err, BRAGG_EDATA, "%s: '%s' cannot be read: is the file it links to beside the master?", p->file, s->missing);
     return *p->path ? bragg_fail(err, BRAGG_EDATA, "%s: expected frames in '%s', found no data set of 2 or 3 axes", p->file, p->path)
@@ -193,7 +198,7 @@ static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *
     if (st < 0)
         return st;
     *s = (sets){ .file = -1 };
-    st = bragg_nexus_way_open(p->file, &s->way, err);
+    st = bragg_hdf5_links_open(p->file, &s->links, err);
     if (st < 0)
         return st;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
@@ -203,7 +208,7 @@ static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *
         s->file = H5Fopen(p->file, H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access);
     H5Pclose(access);
     if (s->file < 0) {
-        bragg_nexus_way_close(&s->way);
+        bragg_hdf5_links_close(&s->links);
         return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
     }
     find_sets(s, p->path);
@@ -315,9 +320,9 @@ static bragg_status cannot_read(hid_t set, const char *file, const char *name, h
 static bragg_status read_one(sets *s, const char *file, const char *name, hsize_t index, bragg_frame **out, bragg_error *err)
 {
     hsize_t dims[3] = { 1, 1, 1 };
-    if (!frames_of(&s->way, s->file, name, dims))
+    if (!frames_of(&s->links, s->file, name, dims))
         return bragg_fail(err, BRAGG_EDATA, "%s: '%s' holds no frame", file, name);
-    hid_t set = H5Dopen2(s->file, name, s->way.set), space = H5Dget_space(set), memory_type;
+    hid_t set = H5Dopen2(s->file, name, s->links.set), space = H5Dget_space(set), memory_type;
     int rank = H5Sget_simple_extent_ndims(space);
     bragg_pixel type = pixel_type(set, &memory_type);
     bragg_status st = believable(set, dims, type) ? bragg_frame_new((size_t)dims[2], (size_t)dims[1], type, out, err)
@@ -327,6 +332,8 @@ static bragg_status read_one(sets *s, const char *file, const char *name, hsize_
         st = bragg_context(err, st, "%s", file);
     hsize_t start[3] = { index, 0, 0 }, size[3] = { 1, dims[1], dims[2] };
     hid_t memory = H5Screate_simple(2, size + 1, NULL);
+    if (st == BRAGG_OK && !bragg_hdf5_row_inside(&s->links, set, rank == 3 ? index : HDF5_WHOLE))
+        st = leads_outside(file, name, &s->links, err);
     if (st == BRAGG_OK && !is_written(set, index, dims, rank))
         st = bragg_fail(err, BRAGG_EIO, "%s: '%s' frame %llu has not been written", file, name, (unsigned long long)index);
     if (st == BRAGG_OK) {
@@ -371,7 +378,7 @@ static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out,
         if (st == BRAGG_OK)
             st = read_one(&s, p.file, s.name[k], at, out, err);
         if (st == BRAGG_OK)
-            st = bragg_nexus_read_facts(&s.way, s.file, s.name[k], whole, *out, err);
+            st = bragg_nexus_read_facts(&s.links, s.file, s.name[k], whole, *out, err);
         close_sets(&s);
     }
     return bragg_hdf5_end_whole(turn, st, p.file, err);
@@ -385,7 +392,7 @@ static bragg_status read_mask(const char *spec, bragg_frame **out, bragg_error *
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = open_sets(spec, &p, &s, err);
     if (st == BRAGG_OK) {
-        if (bragg_nexus_mask(&s.way, s.file, s.name[0], path, sizeof path))
+        if (bragg_nexus_mask(&s.links, s.file, s.name[0], path, sizeof path))
             st = read_one(&s, p.file, path, 0, out, err);
         close_sets(&s);
     }

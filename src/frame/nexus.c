@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What HDF5 files say about their frames, and where their links may lead. */
+/* What HDF5 files say about their frames. */
 #include "config.h"
 
 #ifdef HAVE_HDF5
@@ -8,120 +8,19 @@
 #include "nexus.h"
 
 #include <bragg/units.h>
-#include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* --------------------------------------------------------------------- way */
-
-/* A link from a file in `from` to `name`: HDF5 tries an absolute name as it is, then its
- * last part beside the file that has the link, as it does with a relative one (H5Lcreate_external). */
-static bool inside(const nexus_way *way, const char *from, const char *name)
-{
-    char wanted[2 * PATH_MAX], found[PATH_MAX];
-    const char *slash = strrchr(from, '/'), *last = strrchr(name, '/');
-    size_t n = strlen(way->folder);
-    if (*name != '/' || !realpath(name, found)) {
-        snprintf(wanted, sizeof wanted, "%.*s%s", slash ? (int)(slash - from + 1) : 0, from, *name == '/' && last ? last + 1 : name);
-        if (!realpath(wanted, found))
-            return false;
-    }
-    return !strncmp(found, way->folder, n) && (found[n] == '/' || n == 1);
-}
-
-static void refuse(nexus_way *way, const char *name)
-{
-    if (!*way->refused)
-        snprintf(way->refused, sizeof way->refused, "%s", name);
-}
-
-static herr_t follow(const char *parent, const char *group, const char *child, const char *object, unsigned *flags, hid_t access, void *payload)
-{
-    if (inside(payload, parent, child))
-        return 0;
-    refuse(payload, child);
-    return -1;
-    (void)group, (void)object, (void)flags, (void)access;
-}
-
-bragg_status bragg_nexus_way_open(const char *path, nexus_way *way, bragg_error *err)
-{
-    char resolved[PATH_MAX];
-    *way = (nexus_way){ .link = -1, .set = -1 };
-    if (!realpath(path, resolved))
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
-    char *slash = strrchr(resolved, '/');
-    slash[slash == resolved] = '\0';
-    snprintf(way->folder, sizeof way->folder, "%s", resolved);
-    way->link = H5Pcreate(H5P_LINK_ACCESS);
-    way->set = H5Pcreate(H5P_DATASET_ACCESS);
-    H5Pset_elink_cb(way->link, follow, way);
-    H5Pset_elink_cb(way->set, follow, way);
-    return BRAGG_OK;
-}
-
-void bragg_nexus_way_close(nexus_way *way)
-{
-    if (way->link >= 0)
-        H5Pclose(way->link);
-    if (way->set >= 0)
-        H5Pclose(way->set);
-}
-
-bool bragg_nexus_inside(nexus_way *way, hid_t set)
-{
-    char own[PATH_MAX] = "", name[1024];
-    hid_t made = H5Dget_create_plist(set);
-    size_t virtual = 0;
-    bool good = true;
-    H5Fget_name(set, own, sizeof own);
-    if (H5Pget_layout(made) == H5D_VIRTUAL)
-        H5Pget_virtual_count(made, &virtual);
-    for (size_t k = 0; good && k < virtual; k++)
-        if (H5Pget_virtual_filename(made, k, name, sizeof name) < 0 || (strcmp(name, ".") && !inside(way, own, name))) {
-            refuse(way, name);
-            good = false;
-        }
-    int outer = H5Pget_external_count(made);
-    for (int k = 0; good && k < outer; k++) {
-        off_t offset;
-        hsize_t size;
-        if (H5Pget_external(made, (unsigned)k, sizeof name, name, &offset, &size) < 0 || !inside(way, own, name)) {
-            refuse(way, name);
-            good = false;
-        }
-    }
-    H5Pclose(made);
-    return good;
-}
-
-bool bragg_nexus_exists(const nexus_way *way, hid_t file, const char *path)
-{
-    char part[1024];
-    if (strlen(path) >= sizeof part)
-        return false;
-    for (const char *end = path; *end;) {
-        end += strspn(end, "/");
-        end += strcspn(end, "/");
-        snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
-        if (H5Lexists(file, part, way->link) <= 0)
-            return false;
-    }
-    return true;
-}
 
 /* ----------------------------------------------------------------- reading */
 
 /* A scalar, or of a list item `index` (its first, when it has one only), and its unit. */
-static double number_at(const nexus_way *way, hid_t file, const char *path, hsize_t index, char unit[32])
+static double number_at(hdf5_links *links, hid_t file, const char *path, hsize_t index, char unit[32])
 {
     double v = NAN;
     *unit = '\0';
-    hid_t set = bragg_nexus_exists(way, file, path) ? H5Dopen2(file, path, way->set) : -1;
+    hid_t set = bragg_hdf5_open_set(links, file, path);
     if (set < 0)
         return NAN;
     hid_t space = H5Dget_space(set), type = H5Dget_type(set), one = H5Screate(H5S_SCALAR);
@@ -163,10 +62,10 @@ static double number_at(const nexus_way *way, hid_t file, const char *path, hsiz
 }
 
 /* A text of one item, cut to size. */
-static bool text_at(const nexus_way *way, hid_t file, const char *path, char *text, size_t size)
+static bool text_at(hdf5_links *links, hid_t file, const char *path, char *text, size_t size)
 {
     *text = '\0';
-    hid_t set = bragg_nexus_exists(way, file, path) ? H5Dopen2(file, path, way->set) : -1;
+    hid_t set = bragg_hdf5_open_set(links, file, path);
     if (set < 0)
         return false;
     hid_t type = H5Dget_type(set), space = H5Dget_space(set);
@@ -193,11 +92,16 @@ static bool text_at(const nexus_way *way, hid_t file, const char *path, char *te
 /* A length without a unit could be anything: it is not believed. */
 static double in_metres(double v, const char *unit)
 {
-    static const struct { const char *name; double m; } units[] = {
-        { "m", 1 }, { "metre", 1 }, { "meter", 1 }, { "mm", 1e-3 }, { "um", 1e-6 }, { "micron", 1e-6 }, { "nm", 1e-9 }, { "A", 1e-10 }, { "angstrom", 1e-10 } };
-    for (size_t k = 0; k < sizeof units / sizeof *units; k++)
-        if (!strcmp(unit, units[k].name) || (strlen(unit) > 3 && !strncasecmp(unit, units[k].name, strlen(units[k].name))))
-            return v * units[k].m;
+    static const struct { const char *name; double m; } symbols[] = {
+        { "m", 1 }, { "cm", 1e-2 }, { "mm", 1e-3 }, { "um", 1e-6 }, { "\xc2\xb5m", 1e-6 }, { "\xce\xbcm", 1e-6 }, { "nm", 1e-9 }, { "A", 1e-10 } };
+    static const struct { const char *name; double m; } words[] = { /* "metre", "metres" */
+        { "met", 1 }, { "centimet", 1e-2 }, { "millimet", 1e-3 }, { "micromet", 1e-6 }, { "micron", 1e-6 }, { "nanomet", 1e-9 }, { "angstrom", 1e-10 } };
+    for (size_t k = 0; k < sizeof symbols / sizeof *symbols; k++)
+        if (!strcmp(unit, symbols[k].name))
+            return v * symbols[k].m;
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if (!strncasecmp(unit, words[k].name, strlen(words[k].name)))
+            return v * words[k].m;
     return NAN;
 }
 
@@ -251,7 +155,7 @@ typedef struct places {
     char entry[300], detector[400];
 } places;
 
-static places places_of(const nexus_way *way, hid_t file, const char *name)
+static places places_of(const char *name)
 {
     places p;
     size_t skip = strspn(name, "/"), n = skip + strcspn(name + skip, "/");
@@ -264,7 +168,6 @@ static places places_of(const nexus_way *way, hid_t file, const char *name)
     else
         snprintf(p.detector, sizeof p.detector, "%s/instrument/detector", p.entry);
     return p;
-    (void)way, (void)file;
 }
 
 static void full_path(const places *p, const char *path, char full[600])
@@ -273,7 +176,7 @@ static void full_path(const places *p, const char *path, char full[600])
 }
 
 /* A time a frame in the file, else that of the start and so many frames since. */
-static double time_of(const nexus_way *way, hid_t file, const places *p, hsize_t index)
+static double time_of(hdf5_links *links, hid_t file, const places *p, hsize_t index)
 {
     static const char *const starts[] = { "D/detectorSpecific/data_collection_date", "E/start_time" };
     static const char *const stamps[] = { "E/data/timestamp", "E/data/time", "D/timestamp" };
@@ -281,16 +184,16 @@ static double time_of(const nexus_way *way, hid_t file, const places *p, hsize_t
     double start = NAN;
     for (size_t k = 0; isnan(start) && k < sizeof starts / sizeof *starts; k++) {
         full_path(p, starts[k], path);
-        start = text_at(way, file, path, text, sizeof text) ? bragg_frame_time(text) : NAN;
+        start = text_at(links, file, path, text, sizeof text) ? bragg_frame_time(text) : NAN;
     }
     for (size_t k = 0; k < sizeof stamps / sizeof *stamps; k++) {
         full_path(p, stamps[k], path);
-        double t = in_seconds(number_at(way, file, path, index, unit), unit);
+        double t = in_seconds(number_at(links, file, path, index, unit), unit);
         if (isfinite(t))
             return t > 1e8 ? t : start + t;
     }
     full_path(p, "D/frame_time", path);
-    double step = in_seconds(number_at(way, file, path, index, unit), unit);
+    double step = in_seconds(number_at(links, file, path, index, unit), unit);
     return index ? start + step * (double)index : start;
 }
 
@@ -309,7 +212,7 @@ static herr_t list(hid_t group, const char *name, const H5L_info_t *info, void *
     (void)group;
 }
 
-static bragg_status read_motors(const nexus_way *way, hid_t file, const places *p, hsize_t index, bragg_frame *f, bragg_error *err)
+static bragg_status read_motors(hdf5_links *links, hid_t file, const places *p, hsize_t index, bragg_frame *f, bragg_error *err)
 {
     static const char *const groups[] = { "sample/goniometer", "sample/transformations", "instrument/positioners" };
     char path[600], unit[32];
@@ -317,24 +220,24 @@ static bragg_status read_motors(const nexus_way *way, hid_t file, const places *
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
         motors m = { .n = 0 };
         snprintf(path, sizeof path, "%s/%s", p->entry, groups[g]);
-        hid_t group = bragg_nexus_exists(way, file, path) ? H5Gopen2(file, path, H5P_DEFAULT) : -1;
+        hid_t group = bragg_hdf5_open_group(links, file, path);
         if (group < 0)
             continue;
         H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, list, &m);
         H5Gclose(group);
         for (size_t k = 0; st == BRAGG_OK && k < m.n; k++) {
             snprintf(path, sizeof path, "%s/%s/%s", p->entry, groups[g], m.name[k]);
-            st = bragg_frame_set(f, m.name[k], number_at(way, file, path, index, unit), err);
+            st = bragg_frame_set(f, m.name[k], number_at(links, file, path, index, unit), err);
         }
     }
     return st;
 }
 
-bragg_status bragg_nexus_read_facts(const nexus_way *way, hid_t file, const char *name, hsize_t index, bragg_frame *f, bragg_error *err)
+bragg_status bragg_nexus_read_facts(hdf5_links *links, hid_t file, const char *name, hsize_t index, bragg_frame *f, bragg_error *err)
 {
-    places p = places_of(way, file, name);
+    places p = places_of(name);
     char path[600], unit[32];
-    bool detector = bragg_nexus_exists(way, file, p.detector), entry = bragg_nexus_exists(way, file, p.entry);
+    bool detector = bragg_hdf5_exists(links, file, p.detector), entry = bragg_hdf5_exists(links, file, p.entry);
     if (!entry)
         return BRAGG_OK;
     for (size_t k = 0; k < sizeof facts / sizeof *facts; k++) {
@@ -342,28 +245,28 @@ bragg_status bragg_nexus_read_facts(const nexus_way *way, hid_t file, const char
         if (isfinite(*to) || (*facts[k].path == 'D' && !detector))
             continue;
         full_path(&p, facts[k].path, path);
-        double v = number_at(way, file, path, index, unit);
+        double v = number_at(links, file, path, index, unit);
         if (isfinite(v))
             *to = facts[k].convert(v, unit);
     }
     if (isnan(f->time_s))
-        f->time_s = time_of(way, file, &p, index);
+        f->time_s = time_of(links, file, &p, index);
     full_path(&p, "D/description", path);
-    if (!text_at(way, file, path, f->title, sizeof f->title)) {
+    if (!text_at(links, file, path, f->title, sizeof f->title)) {
         full_path(&p, "D/name", path);
-        text_at(way, file, path, f->title, sizeof f->title);
+        text_at(links, file, path, f->title, sizeof f->title);
     }
-    return read_motors(way, file, &p, index, f, err);
+    return read_motors(links, file, &p, index, f, err);
 }
 
-bool bragg_nexus_mask(const nexus_way *way, hid_t file, const char *name, char *path, size_t size)
+bool bragg_nexus_mask(hdf5_links *links, hid_t file, const char *name, char *path, size_t size)
 {
     static const char *const masks[] = { "D/pixel_mask", "D/detectorSpecific/pixel_mask", "D/detectorSpecific/detectorModule_000/pixel_mask" };
-    places p = places_of(way, file, name);
+    places p = places_of(name);
     char full[600];
     for (size_t k = 0; k < sizeof masks / sizeof *masks; k++) {
         full_path(&p, masks[k], full);
-        if (bragg_nexus_exists(way, file, full)) {
+        if (bragg_hdf5_exists(links, file, full)) {
             snprintf(path, size, "%s", full);
             return true;
         }
