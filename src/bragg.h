@@ -10,6 +10,7 @@
 #include <bragg/calibrate.h>
 #include <bragg/cards.h>
 #include <bragg/crystal.h>
+#include <bragg/csv.h>
 #include <bragg/datetime.h>
 #include <bragg/detector.h>
 #include <bragg/error.h>

@@ -17,5 +17,24 @@ run refine "$folder/my run.1.yaml" -o "$folder/out put" || fail "refine what ide
 [ -s "$folder/out put/fit.json" ] || fail "no fit.json"
 run report "$folder/out put" -o "$folder/report.html" || fail "report"
 
+# an atom's label may hold a comma: one field of each table, and a column of the store
+sed "s/^Ni1 /'Ni,1' /" "$top/cif/Ni.cif" >label.cif
+cp "$top/tests/chaos/nickel.xye" n0.xye && cp n0.xye n1.xye && cp n0.xye n2.xye && cp n0.xye n3.xye && cp n0.xye n4.xye && cp n0.xye n5.xye
+cat >label.yaml <<END
+radiation: {wavelength: 0.4066, polarization: 0.99}
+data: {pattern: n0.xye, range: [10, 22]}
+phases: [{name: Ni, card: label.cif, refine: [scale, cell, uiso]}]
+refine: {background: {type: chebyshev, terms: 3}}
+END
+run refine label.yaml -o label || fail "refine with a comma in a label"
+grep -q '^"phase.Ni.atom.Ni,1.uiso",' label/parameters.csv || fail "parameters.csv: $(grep uiso label/parameters.csv)"
+grep -q '^Ni,"Ni,1","Ni,1",,' label/geometry.csv || fail "geometry.csv: $(sed -n 2p label/geometry.csv)"
+sed 's/pattern: n0.xye/patterns: n*.xye/' label.yaml >run.yaml
+run operando run.yaml -o run --no-figures || fail "operando with a comma in a label"
+for table in series smooth; do
+    head -1 run/$table.csv | grep -q ',"phase.Ni.atom.Ni,1.uiso","phase.Ni.atom.Ni,1.uiso.esd"' || fail "$table.csv: $(head -1 run/$table.csv)"
+done
+run report label -o label.html || fail "report of a label with a comma"
+
 [ $bad = 0 ] && echo "all were as they should be"
 exit $bad

@@ -433,6 +433,39 @@ START_TEST(an_archive_cannot_count_more_members_than_it_has_bytes_for)
 }
 END_TEST
 
+START_TEST(fields_of_a_table_read_back_whatever_is_in_them)
+{
+    static const char *const texts[] = { "Bi", "Ni,\"fcc\"", "", "two\nlines", "a \"b\"", "\xd7\x90\xd7\x91, <&>", "\"" };
+    enum { N = sizeof texts / sizeof *texts };
+    char *line = NULL, text[40];
+    size_t size;
+    FILE *to = open_memstream(&line, &size);
+    bragg_csv_number(to, 7.853, 3, ",");
+    bragg_csv_number(to, NAN, 0, ",");
+    bragg_csv_number(to, 300000, 0, ",");
+    for (int k = 0; k < N; k++)
+        bragg_csv_text(to, texts[k], k + 1 < N ? "," : "\n");
+    fclose(to);
+    const char *at = line;
+    ck_assert(bragg_csv_field(&at, text, sizeof text));
+    ck_assert_str_eq(text, "7.85");
+    ck_assert(bragg_csv_field(&at, text, sizeof text));
+    ck_assert_str_eq(text, "");
+    ck_assert(bragg_csv_field(&at, text, sizeof text));
+    ck_assert_str_eq(text, "300000");
+    for (int k = 0; k < N; k++) {
+        ck_assert_int_eq(bragg_csv_field(&at, text, sizeof text), k + 1 < N);
+        ck_assert_str_eq(text, texts[k]);
+    }
+    at = "\"longer than there is room\",next\r\n";
+    ck_assert(bragg_csv_field(&at, text, 7));
+    ck_assert_str_eq(text, "longer");
+    ck_assert(!bragg_csv_field(&at, text, sizeof text));
+    ck_assert_str_eq(text, "next");
+    free(line);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -445,6 +478,7 @@ int main(void)
     tcase_add_test(tc, numbers_do_not_depend_on_the_locale);
     tcase_add_test(tc, every_double_prints_so_that_it_reads_back);
     tcase_add_test(tc, an_esd_is_printed_by_the_rule_of_19_and_read_back);
+    tcase_add_test(tc, fields_of_a_table_read_back_whatever_is_in_them);
     tcase_add_test(tc, axes_convert_there_and_back);
     tcase_add_test(tc, a_file_hashes_to_the_published_xxh3);
     tcase_add_test(tc, an_output_appears_whole_and_replaces_only_when_forced);

@@ -137,17 +137,19 @@ static bragg_status write_pattern(const char *path, bool force, const bragg_pdf_
 
 static bragg_status write_table(const char *path, bool force, const bragg_params *t, bragg_error *err)
 {
-    char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT];
     bragg_output *out;
     bragg_status st = bragg_output_open(path, force, &out, err);
     if (st < 0)
         return st;
     FILE *to = bragg_output_stream(out);
     fprintf(to, "name,value,esd,unit,refined,tied_to\n");
-    for (size_t k = 0; k < t->n; k++)
-        fprintf(to, "%s,%s,%s,%s,%d,%s\n", t->at[k].name, bragg_number_print(a, t->at[k].value),
-                isfinite(t->at[k].esd) ? bragg_number_print(b, t->at[k].esd) : "", t->at[k].unit, t->at[k].refine,
-                t->at[k].tie_to >= 0 ? t->at[t->at[k].tie_to].name : "");
+    for (size_t k = 0; k < t->n; k++) {
+        bragg_csv_text(to, t->at[k].name, ",");
+        bragg_csv_number(to, t->at[k].value, 0, ",");
+        bragg_csv_number(to, t->at[k].esd, 0, ",");
+        fprintf(to, "%s,%d,", t->at[k].unit, t->at[k].refine);
+        bragg_csv_text(to, t->at[k].tie_to >= 0 ? t->at[t->at[k].tie_to].name : "", "\n");
+    }
     return bragg_output_commit(out, err);
 }
 
@@ -270,6 +272,8 @@ static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char
     printf("%s", f->report);
 }
 
+static void put_number(FILE *to, const json_t *v, const char *end) { bragg_csv_number(to, json_is_number(v) ? json_number_value(v) : NAN, 0, end); }
+
 /* One row a step: what was refined, with esds. */
 static bragg_status write_series(const char *path, bool force, json_t *steps, bragg_error *err)
 {
@@ -281,17 +285,23 @@ static bragg_status write_series(const char *path, bool force, json_t *steps, br
     json_t *first = json_object_get(json_array_get(steps, 0), "parameters"), *step, *value;
     const char *name;
     size_t k;
-    char text[BRAGG_NUMBER_TEXT];
     fprintf(to, "label,converged,rw");
-    json_object_foreach(first, name, value)
-        fprintf(to, ",%s,%s.esd", name, name);
+    json_object_foreach(first, name, value) {
+        char esd[120];
+        snprintf(esd, sizeof esd, "%.100s.esd", name);
+        fputc(',', to);
+        bragg_csv_text(to, name, ",");
+        bragg_csv_text(to, esd, "");
+    }
     fprintf(to, "\n");
     json_array_foreach(steps, k, step) {
-        fprintf(to, "\"%s\",%d,%s", json_string_value(json_object_get(step, "label")), json_is_true(json_object_get(step, "converged")),
-                bragg_number_print(text, json_number_value(json_object_get(step, "rw"))));
+        bragg_csv_text(to, json_string_value(json_object_get(step, "label")), ",");
+        fprintf(to, "%d,", json_is_true(json_object_get(step, "converged")));
+        put_number(to, json_object_get(step, "rw"), "");
         json_object_foreach(json_object_get(step, "parameters"), name, value) {
-            fprintf(to, ",%s", bragg_number_print(text, json_number_value(json_object_get(value, "value"))));
-            fprintf(to, ",%s", json_is_number(json_object_get(value, "esd")) ? bragg_number_print(text, json_number_value(json_object_get(value, "esd"))) : "");
+            fputc(',', to);
+            put_number(to, json_object_get(value, "value"), ",");
+            put_number(to, json_object_get(value, "esd"), "");
         }
         fprintf(to, "\n");
     }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "analysis.h"
 
+#include <bragg/csv.h>
 #include <bragg/json.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
@@ -110,8 +111,8 @@ static double temperature_of(const bragg_series *s, size_t k) { return s->step[k
 
 static void put_number(FILE *to, double v, int digits)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
+    fputc(',', to);
+    bragg_csv_number(to, v, digits, "");
 }
 
 static void put_quantity(FILE *to, bragg_quantity q)
@@ -185,7 +186,12 @@ static void put_smooth(FILE *to, const bragg_smooth *m, const bragg_series *s)
 {
     fputs("frame,time_s,voltage_v,temperature_k", to);
     for (size_t k = 0; k < m->n_params; k++)
-        fprintf(to, ",%s,%s.esd", s->name[m->param[k]], s->name[m->param[k]]);
+        for (int esd = 0; esd < 2; esd++) {
+            char text[120];
+            snprintf(text, sizeof text, "%s%s", s->name[m->param[k]], esd ? ".esd" : "");
+            fputc(',', to);
+            bragg_csv_text(to, text, "");
+        }
     fputc('\n', to);
     for (size_t i = 0; i < m->n; i++) {
         put_place(to, s, (double)i);

@@ -118,6 +118,7 @@ bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_tota
 
 #include "base/hdf5_put.h"
 
+#include <bragg/csv.h>
 #include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <bragg/units.h>
@@ -1039,30 +1040,41 @@ static bool put_numbers(hid_t file, const char *path, FILE *from, size_t columns
     return good && !ferror(from);
 }
 
+/* The fields of a line as texts one behind the other; to has room for as many bytes as the
+ * line.  Their number. */
+static size_t split(const char *line, char *to)
+{
+    size_t n = 1;
+    for (; bragg_csv_field(&line, to, strlen(line) + 1); n++)
+        to += strlen(to) + 1;
+    return n;
+}
+
 /* First line names, the others numbers; an empty one is NAN. */
 static bool put_table(hid_t file, const char *name, FILE *from)
 {
-    size_t rows = 0, columns = 1, room = 0;
-    char path[NAME], *head = NULL, *line;
+    size_t rows = 0, columns = 0, room = 0;
+    char path[NAME], *head = NULL, *text;
     bool good = getline(&head, &room, from) > 0;
     long begin = ftell(from);
     for (int c = getc(from); c != EOF; c = getc(from))
         rows += c == '\n';
     good = good && begin >= 0 && !fseek(from, begin, SEEK_SET);
-    if (good)
-        head[strcspn(head, "\n")] = 0;
-    for (const char *c = good ? head : ""; *c; c++)
-        columns += *c == ',';
-    const char **names = calloc(columns, sizeof *names);
-    line = head;
-    for (size_t k = 0; good && names && k < columns; k++)
-        names[k] = strsep(&line, ",");
+    text = good ? malloc(strlen(head) + 1) : NULL;
+    if ((good = text != NULL))
+        columns = split(head, text);
+    const char **names = calloc(columns + 1, sizeof *names);
+    for (size_t k = 0, at = 0; good && names && k < columns; k++) {
+        names[k] = text + at;
+        at += strlen(names[k]) + 1;
+    }
     hsize_t dims[2] = { rows, columns };
     snprintf(path, sizeof path, "/analysis/%.60s", name);
     good = good && names && put_set(file, path, H5T_NATIVE_DOUBLE, 2, dims, NULL) && put_numbers(file, path, from, columns);
     snprintf(path, sizeof path, "/analysis/%.60s_columns", name);
     good = good && put_names(file, path, names, columns);
     free(names);
+    free(text);
     free(head);
     return good;
 }

@@ -3,8 +3,8 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/csv.h>
 #include <bragg/json.h>
-#include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -19,33 +19,36 @@ static const char *kind_of(const bragg_step *s) { return isfinite(s->log.kind) ?
 
 static void print(FILE *to, double v, int digits)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
+    fputc(',', to);
+    bragg_csv_number(to, v, digits, "");
 }
 
 static void print_text(FILE *to, const char *text)
 {
-    bool quote = strpbrk(text, ",\"\n") != NULL;
-    fputs(quote ? ",\"" : ",", to);
-    for (const char *c = text; *c; c++) {
-        if (*c == '"')
-            fputc('"', to);
-        fputc(*c, to);
-    }
-    if (quote)
-        fputc('"', to);
+    fputc(',', to);
+    bragg_csv_text(to, text, "");
+}
+
+/* ",NAME.WHAT" */
+static void print_name(FILE *to, const char *before, const char *name, const char *what)
+{
+    char text[300];
+    snprintf(text, sizeof text, "%s%s%s", before, name, what);
+    print_text(to, text);
 }
 
 static void print_head(FILE *to, const bragg_series *s)
 {
     fprintf(to, "frame,file,index,status,time_s,log_time_s,voltage_v,current_a,temperature_k,capacity_mah_g,cycle,step,rwp,gof,path");
     for (size_t k = 0; k < s->n_params; k++)
-        if (s->refined[k])
-            fprintf(to, ",%s,%s.esd", s->name[k], s->name[k]);
+        if (s->refined[k]) {
+            print_name(to, "", s->name[k], "");
+            print_name(to, "", s->name[k], ".esd");
+        }
     for (size_t k = 0; k < s->n_phases; k++)
         for (int q = 0; q < 6; q++) {
-            static const char *const what[] = { "volume", "volume.esd", "weight_fraction", "weight_fraction.esd", "weight_fraction.limit", "evidence" };
-            fprintf(to, ",phase.%s.%s", s->phase[k], what[q]);
+            static const char *const what[] = { ".volume", ".volume.esd", ".weight_fraction", ".weight_fraction.esd", ".weight_fraction.limit", ".evidence" };
+            print_name(to, "phase.", s->phase[k], what[q]);
         }
     fprintf(to, ",restarted,message\n");
 }

@@ -399,15 +399,15 @@ static bragg_status write_map(const chart *c, bragg_fig *fig, bragg_error *err)
     for (size_t i = 0; i < m->n; i++) {
         const char *end = i + 1 < m->n ? "," : "\n";
         if (c->o->abscissa)
-            bragg_fig_number(f, m->x[i], end);
+            bragg_csv_number(f, m->x[i], 0, end);
         else
             bragg_fig_abscissa(f, m->x[i], m->axis, end);
     }
     for (size_t k = 0; k < m->frames; k++) {
         const double *row = frame_of(m, k, room);
-        bragg_fig_number(f, m->time_s[k], ",");
+        bragg_csv_number(f, m->time_s[k], 0, ",");
         for (size_t i = 0; i < m->n; i++)
-            bragg_fig_number(f, row[i], i + 1 < m->n ? "," : "\n");
+            bragg_csv_number(f, row[i], 0, i + 1 < m->n ? "," : "\n");
     }
     return BRAGG_OK;
 }
@@ -422,9 +422,9 @@ static bragg_status write_curves(const chart *c, bragg_fig *fig, bragg_error *er
     fprintf(f, "curve,%s,value\n", ordinate(c));
     for (size_t k = 0; k < m->n_curves; k++)
         for (size_t i = 0; i < m->curves[k].n; i++) {
-            bragg_fig_field(f, m->curves[k].label ? m->curves[k].label : "", ",");
-            bragg_fig_number(f, m->curves[k].x[i], ",");
-            bragg_fig_number(f, m->curves[k].y[i], "\n");
+            bragg_csv_text(f, m->curves[k].label ? m->curves[k].label : "", ",");
+            bragg_csv_number(f, m->curves[k].x[i], 0, ",");
+            bragg_csv_number(f, m->curves[k].y[i], 0, "\n");
         }
     return BRAGG_OK;
 }
@@ -438,14 +438,14 @@ static bragg_status write_spans(const bragg_plot_map *m, bragg_fig *fig, bragg_e
         return st;
     fprintf(f, "name,from_s,to_s\n");
     for (size_t i = 0; i < m->n_spans; i++) {
-        bragg_fig_field(f, m->spans[i].name, ",");
-        bragg_fig_number(f, m->spans[i].from_s, ",");
-        bragg_fig_number(f, m->spans[i].to_s, "\n");
+        bragg_csv_text(f, m->spans[i].name, ",");
+        bragg_csv_number(f, m->spans[i].from_s, 0, ",");
+        bragg_csv_number(f, m->spans[i].to_s, 0, "\n");
     }
     for (size_t i = 0; i < m->n_marks; i++) {
-        bragg_fig_field(f, "mark", ",");
-        bragg_fig_number(f, m->marks_s[i], ",");
-        bragg_fig_number(f, m->marks_s[i], "\n");
+        bragg_csv_text(f, "mark", ",");
+        bragg_csv_number(f, m->marks_s[i], 0, ",");
+        bragg_csv_number(f, m->marks_s[i], 0, "\n");
     }
     return BRAGG_OK;
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "figure.h"
 
-#include <bragg/number.h>
 #include <bragg/output.h>
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
@@ -195,38 +194,11 @@ bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, br
     return st;
 }
 
-void bragg_fig_number(FILE *f, double value, const char *after)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    if (fabs(value) < 1e15 && value == rint(value)) /* counts, quickly */
-        fprintf(f, "%lld%s", (long long)value, after);
-    else
-        fprintf(f, "%s%s", isnan(value) ? "" : bragg_number_print(text, value), after);
-}
-
 /* In the unit of files; 14 digits hide the rounding of degrees to radians and back. */
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after)
 {
-    char text[BRAGG_NUMBER_TEXT];
     double factor = bragg_axis_factor(axis);
-    if (factor == 1)
-        bragg_fig_number(f, x, after);
-    else
-        fprintf(f, "%s%s", bragg_number_print_digits(text, x / factor, 14), after);
-}
-
-/* RFC 4180 */
-void bragg_fig_field(FILE *f, const char *text, const char *after)
-{
-    bool quote = strpbrk(text, ",\"\r\n") != NULL;
-    if (quote)
-        fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', f);
-        fputc(*text, f);
-    }
-    fprintf(f, "%s%s", quote ? "\"" : "", after);
+    bragg_csv_number(f, x / factor, factor == 1 ? 0 : 14, after);
 }
 
 const char bragg_fig_curve_head[] = "panel,curve,x,y,esd\n";
@@ -234,11 +206,11 @@ const char bragg_fig_curve_head[] = "panel,curve,x,y,esd\n";
 void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        bragg_fig_field(f, panel ? panel : "", ",");
-        bragg_fig_field(f, c->label ? c->label : "", ",");
-        bragg_fig_number(f, c->x[i], ",");
-        bragg_fig_number(f, c->y[i], ",");
-        bragg_fig_number(f, c->esd ? c->esd[i] : NAN, "\n");
+        bragg_csv_text(f, panel ? panel : "", ",");
+        bragg_csv_text(f, c->label ? c->label : "", ",");
+        bragg_csv_number(f, c->x[i], 0, ",");
+        bragg_csv_number(f, c->y[i], 0, ",");
+        bragg_csv_number(f, c->esd ? c->esd[i] : NAN, 0, "\n");
     }
 }
 

@@ -4,6 +4,7 @@
 #define BRAGG_PLOT_FIGURE_H
 
 #include <bragg/arena.h>
+#include <bragg/csv.h>
 #include <bragg/error.h>
 #include <bragg/plot.h>
 #include <cairo.h>
@@ -59,9 +60,7 @@ bragg_status bragg_fig_open(const char *path, const bragg_plot_page *page, doubl
                             bragg_error *err);
 bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, bragg_error *err);
 bragg_status bragg_fig_close(bragg_fig *fig, bragg_status st, bragg_error *err);
-void bragg_fig_number(FILE *f, double value, const char *after);
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after);
-void bragg_fig_field(FILE *f, const char *text, const char *after);
 extern const char bragg_fig_curve_head[]; /* and the rows of one curve under it */
 void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *curve);
 bragg_status bragg_fig_nomem(bragg_error *err);
@@ -88,7 +87,6 @@ bragg_fig_rgb bragg_fig_okabe_ito(size_t k);
 void bragg_fig_colour(bragg_fig *fig, bragg_fig_rgb c);
 
 /* text.c */
-enum { FIG_PLAIN, FIG_FORMULA };
 bool bragg_fig_font_open(bragg_fig *fig, const char *family);
 void bragg_fig_font_close(bragg_fig *fig);
 void bragg_fig_measure(bragg_fig *fig, double size, const char *text, double *width, double *height);

@@ -91,7 +91,7 @@ static bragg_status write_image(const picture *p, bragg_fig *fig, bragg_error *e
     if (st < 0)
         return st;
     for (size_t i = 0; i < p->rows * p->columns; i++)
-        bragg_fig_number(f, bad(p, i) ? NAN : p->values[i], (i + 1) % p->columns ? "," : "\n");
+        bragg_csv_number(f, bad(p, i) ? NAN : p->values[i], 0, (i + 1) % p->columns ? "," : "\n");
     return BRAGG_OK;
 }
 
@@ -104,9 +104,9 @@ static bragg_status write_rings(const picture *p, bragg_fig *fig, bragg_error *e
     fprintf(f, "curve,column_px,row_px\n");
     for (size_t k = 0; k < p->o->n_curves; k++)
         for (size_t i = 0; i < p->o->curves[k].n; i++) {
-            bragg_fig_field(f, p->o->curves[k].label ? p->o->curves[k].label : "", ",");
-            bragg_fig_number(f, p->o->curves[k].x[i], ",");
-            bragg_fig_number(f, p->o->curves[k].y[i], "\n");
+            bragg_csv_text(f, p->o->curves[k].label ? p->o->curves[k].label : "", ",");
+            bragg_csv_number(f, p->o->curves[k].x[i], 0, ",");
+            bragg_csv_number(f, p->o->curves[k].y[i], 0, "\n");
         }
     return BRAGG_OK;
 }

@@ -76,13 +76,13 @@ static bragg_status write_matrix(const bragg_plot_matrix *m, bragg_fig *fig, bra
     fprintf(f, "parameter");
     for (size_t k = 0; k < m->n; k++) {
         fprintf(f, ",");
-        bragg_fig_field(f, m->names[k], "");
+        bragg_csv_text(f, m->names[k], "");
     }
     fprintf(f, "\n");
     for (size_t i = 0; i < m->n; i++) {
-        bragg_fig_field(f, m->names[i], ",");
+        bragg_csv_text(f, m->names[i], ",");
         for (size_t j = 0; j < m->n; j++)
-            bragg_fig_number(f, m->correlation[i * m->n + j], j + 1 < m->n ? "," : "\n");
+            bragg_csv_number(f, m->correlation[i * m->n + j], 0, j + 1 < m->n ? "," : "\n");
     }
     return BRAGG_OK;
 }

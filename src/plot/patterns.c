@@ -224,12 +224,12 @@ static bragg_status write_table(const bundle *b, bragg_fig *fig, bragg_error *er
     for (size_t k = 0; k < b->n; k++)
         for (size_t i = 0; i < b->patterns[k]->n; i++) {
             if (label_of(b, k))
-                bragg_fig_field(f, label_of(b, k), ",");
+                bragg_csv_text(f, label_of(b, k), ",");
             else
                 fprintf(f, "%zu,", k + 1);
             bragg_fig_abscissa(f, inside_x(b, b->patterns[k], i), b->axis, ",");
-            bragg_fig_number(f, b->patterns[k]->y[i], ",");
-            bragg_fig_number(f, b->patterns[k]->sigma ? b->patterns[k]->sigma[i] : NAN, "\n");
+            bragg_csv_number(f, b->patterns[k]->y[i], 0, ",");
+            bragg_csv_number(f, b->patterns[k]->sigma ? b->patterns[k]->sigma[i] : NAN, 0, "\n");
         }
     return BRAGG_OK;
 }

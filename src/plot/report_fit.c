@@ -7,6 +7,7 @@
 #include "config.h"
 #include "page.h"
 
+#include <bragg/csv.h>
 #include <bragg/json.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
@@ -102,19 +103,10 @@ static const double *column(const table *t, const char *name, double *to)
 /* ------------------------------------------------------------ reflections */
 
 typedef struct mark {
-    char pattern[64], phase[64];
+    char pattern[96], phase[96];
     int h, k, l;
     double at, d_ang;
 } mark;
-
-static bool next_field(const char **at, char *to, size_t size)
-{
-    size_t length = strcspn(*at, ",\n");
-    snprintf(to, size, "%.*s", (int)(length < size ? length : size - 1), *at);
-    bool more = (*at)[length] == ',';
-    *at += length + more;
-    return more;
-}
 
 /* pattern,phase,line,h,k,l,multiplicity,d_ang,two_theta_deg,… of the first line. */
 static bool parse_mark(const char *line, mark *m)
@@ -122,13 +114,13 @@ static bool parse_mark(const char *line, mark *m)
     const char *at = line;
     char word[6][32];
     double v[6];
-    if (!next_field(&at, m->pattern, sizeof m->pattern) || !next_field(&at, m->phase, sizeof m->phase))
+    if (!bragg_csv_field(&at, m->pattern, sizeof m->pattern) || !bragg_csv_field(&at, m->phase, sizeof m->phase))
         return false;
     double wave;
-    if (!next_field(&at, word[0], sizeof word[0]) || !bragg_number_parse(word[0], &wave) || wave > 1)
+    if (!bragg_csv_field(&at, word[0], sizeof word[0]) || !bragg_number_parse(word[0], &wave) || wave > 1)
         return false;
     for (int k = 0; k < 6; k++)
-        if (!next_field(&at, word[k], sizeof word[k]) || !bragg_number_parse(word[k], &v[k]))
+        if (!bragg_csv_field(&at, word[k], sizeof word[k]) || !bragg_number_parse(word[k], &v[k]))
             return false;
     m->h = (int)v[0], m->k = (int)v[1], m->l = (int)v[2];
     m->d_ang = v[4], m->at = v[5];

@@ -346,14 +346,14 @@ static bragg_status write_profile(const bragg_plot_fit *f, bragg_fig *fig, bragg
     for (size_t i = 0; i < f->n; i++) {
         double d = f->observed[i] - f->calculated[i];
         bragg_fig_abscissa(out, f->x[i], f->axis, ",");
-        bragg_fig_number(out, f->observed[i], ",");
-        bragg_fig_number(out, f->calculated[i], ",");
+        bragg_csv_number(out, f->observed[i], 0, ",");
+        bragg_csv_number(out, f->calculated[i], 0, ",");
         if (f->background)
-            bragg_fig_number(out, f->background[i], ",");
-        bragg_fig_number(out, d, f->sigma ? "," : "\n");
+            bragg_csv_number(out, f->background[i], 0, ",");
+        bragg_csv_number(out, d, 0, f->sigma ? "," : "\n");
         if (f->sigma) {
-            bragg_fig_number(out, f->sigma[i], ",");
-            bragg_fig_number(out, f->sigma[i] > 0 ? d / f->sigma[i] : NAN, "\n");
+            bragg_csv_number(out, f->sigma[i], 0, ",");
+            bragg_csv_number(out, f->sigma[i] > 0 ? d / f->sigma[i] : NAN, 0, "\n");
         }
     }
     return BRAGG_OK;
@@ -368,7 +368,7 @@ static bragg_status write_reflections(const bragg_plot_fit *f, bragg_fig *fig, b
     fprintf(out, "phase,%s\n", bragg_axis_name(f->axis));
     for (size_t k = 0; k < f->n_phases; k++)
         for (size_t i = 0; i < f->phases[k].n; i++) {
-            bragg_fig_field(out, f->phases[k].name, ",");
+            bragg_csv_text(out, f->phases[k].name, ",");
             bragg_fig_abscissa(out, f->phases[k].x[i], f->axis, "\n");
         }
     return BRAGG_OK;

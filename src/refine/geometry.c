@@ -4,6 +4,7 @@
 #include "wording.h"
 
 #include <bragg/array.h>
+#include <bragg/csv.h>
 #include <bragg/output.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -167,23 +168,28 @@ static void put_symmetry(FILE *to, const contact *c, const char *between_words)
 
 static void put_quantity(FILE *to, bragg_quantity q)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", bragg_number_print_digits(text, q.value, 8));
-    fprintf(to, ",%s\n", isfinite(q.esd) ? bragg_number_print_digits(text, q.esd, 3) : "");
+    fputc(',', to);
+    bragg_csv_number(to, q.value, 8, ",");
+    bragg_csv_number(to, q.esd, 3, "\n");
 }
 
 static void put_rows(FILE *to, const place *s, const bragg_fit *f, const contact *list, size_t n)
 {
     const bragg_atom *atom = s->p->structure->atom;
     for (size_t k = 0; k < n; k++) {
-        fprintf(to, "%s,%s,%s,,", s->p->name, atom[list[k].from].label, atom[list[k].to].label);
+        bragg_csv_text(to, s->p->name, ",");
+        bragg_csv_text(to, atom[list[k].from].label, ",");
+        bragg_csv_text(to, atom[list[k].to].label, ",,");
         put_symmetry(to, &list[k], "");
         fprintf(to, ",,distance");
         put_quantity(to, with_esd(s, f, &list[k], NULL));
     }
     for (size_t k = 0; k < n; k++)
         for (size_t l = 0; l < k; l++) {
-            fprintf(to, "%s,%s,%s,%s,", s->p->name, atom[list[k].from].label, atom[list[l].to].label, atom[list[k].to].label);
+            bragg_csv_text(to, s->p->name, ",");
+            bragg_csv_text(to, atom[list[k].from].label, ",");
+            bragg_csv_text(to, atom[list[l].to].label, ",");
+            bragg_csv_text(to, atom[list[k].to].label, ",");
             put_symmetry(to, &list[l], "");
             put_symmetry(to, &list[k], ",");
             fprintf(to, ",angle");

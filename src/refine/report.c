@@ -3,6 +3,7 @@
 #include "config.h"
 #include "wording.h"
 
+#include <bragg/csv.h>
 #include <bragg/output.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -288,12 +289,6 @@ bragg_status bragg_fit_write_cif(bragg_model *m, const bragg_fit *f, const char 
 
 /* -------------------------------------------------------------- tables */
 
-static void put_value(FILE *to, double v)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", isfinite(v) ? bragg_number_print(text, v) : "");
-}
-
 bragg_status bragg_fit_write_parameters(const bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
@@ -304,11 +299,12 @@ bragg_status bragg_fit_write_parameters(const bragg_model *m, const bragg_fit *f
     fprintf(to, "name,value,esd,esd_serial,unit,refined,tied_to\n");
     for (size_t k = 0; k < m->params.n; k++) {
         const bragg_param *p = &m->params.at[k];
-        fprintf(to, "%s", p->name);
-        put_value(to, p->value);
-        put_value(to, p->esd);
-        put_value(to, p->esd * f->serial_factor);
-        fprintf(to, ",%s,%d,%s\n", p->unit, p->refine, p->tie_to >= 0 ? m->params.at[p->tie_to].name : "");
+        bragg_csv_text(to, p->name, ",");
+        bragg_csv_number(to, p->value, 0, ",");
+        bragg_csv_number(to, p->esd, 0, ",");
+        bragg_csv_number(to, p->esd * f->serial_factor, 0, ",");
+        fprintf(to, "%s,%d,", p->unit, p->refine);
+        bragg_csv_text(to, p->tie_to >= 0 ? m->params.at[p->tie_to].name : "", "\n");
     }
     return bragg_output_commit(out, err);
 }
@@ -333,9 +329,10 @@ bragg_status bragg_fit_write_reflections(bragg_model *m, const char *path, bool 
         for (size_t k = 0; observed && k < h->n_peaks; k++) {
             const bragg_model_peak *e = &h->listed[k];
             double q = bragg_refine_invd2(&m->phase[e->phase], h->peak[k].reflection);
-            fprintf(to, "%s,%s,%zu,%d,%d,%d,%d,%.7f,%.6f,%.6f,%.6f,%.6g,%.6g,%.6g,%.6g\n", h->name, m->phase[e->phase].name, e->line + 1, e->hkl.h,
-                    e->hkl.k, e->hkl.l, e->hkl.multiplicity, 1 / sqrt(q), e->two_theta_rad / BRAGG_DEG, e->gauss_fwhm_rad / BRAGG_DEG,
-                    e->lorentz_fwhm_rad / BRAGG_DEG, e->lp, e->f2, e->intensity, observed[k]);
+            bragg_csv_text(to, h->name, ",");
+            bragg_csv_text(to, m->phase[e->phase].name, ",");
+            fprintf(to, "%zu,%d,%d,%d,%d,%.7f,%.6f,%.6f,%.6f,%.6g,%.6g,%.6g,%.6g\n", e->line + 1, e->hkl.h, e->hkl.k, e->hkl.l, e->hkl.multiplicity,
+                    1 / sqrt(q), e->two_theta_rad / BRAGG_DEG, e->gauss_fwhm_rad / BRAGG_DEG, e->lorentz_fwhm_rad / BRAGG_DEG, e->lp, e->f2, e->intensity, observed[k]);
         }
         free(observed);
     }

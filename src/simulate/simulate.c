@@ -3,7 +3,7 @@
 #include "config.h"
 #include "truth.h"
 
-#include <bragg/number.h>
+#include <bragg/csv.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
 #include <math.h>
@@ -12,8 +12,8 @@
 
 static void print(FILE *to, double v, int digits)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, ",%s", isfinite(v) ? bragg_number_print_digits(text, v, digits) : "");
+    fputc(',', to);
+    bragg_csv_number(to, v, digits, "");
 }
 
 static bragg_status write_row(FILE *to, const bragg_truth *t, size_t i, const bragg_truth_state *head, bragg_error *err)
@@ -22,7 +22,8 @@ static bragg_status write_row(FILE *to, const bragg_truth *t, size_t i, const br
     bragg_status st = bragg_truth_state_at(t, i, &s, err);
     if (st < 0)
         return st;
-    fprintf(to, "%zu,%s", i, s.name);
+    fprintf(to, "%zu,", i);
+    bragg_csv_text(to, s.name, "");
     print(to, s.time_s, 10);
     print(to, s.electrons, 8);
     print(to, s.voltage_v, 6);
