@@ -39,7 +39,7 @@ static void put_radiation(FILE *to, const bragg_model *m, const histogram *h)
         fprintf(to, "loop_\n _diffrn_radiation_wavelength_id\n _diffrn_radiation_wavelength\n _diffrn_radiation_wavelength_wt\n");
         for (size_t k = 0; k < h->radiation.n_lines; k++) {
             fprintf(to, " %zu %s", k + 1, bragg_number_print_digits(text, h->radiation.wavelength_ang[k] * scale, 8));
-            fprintf(to, " %s\n", bragg_number_print_digits(text, h->radiation.ratio[k], 6));
+            fprintf(to, " %s\n", bragg_number_print_digits(text, k == 1 ? m->params.at[h->row[RATIO]].value : h->radiation.ratio[k], 6));
         }
     }
     if (!h->radiation.neutron && h->radiation.polarization < 1) /* perpendicular over parallel */
@@ -76,12 +76,30 @@ static void put_weighting(FILE *to, const histogram *h)
         fprintf(to, "%-40s 'w = %.6g/sigma^2 beside the other patterns'\n", "_refine_ls_weighting_details", h->emphasis);
 }
 
+/* R factors of one pattern of several: its part of the sums, and of the degrees of freedom
+ * as many as it has of the points. */
+static void put_r_factors(FILE *to, const bragg_model *m, const bragg_fit *f, size_t n, const double *observed, const double *sigma, const double *calculated)
+{
+    double r[3] = { f->rp, f->rwp, f->rexp }, sum[4] = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        sum[0] += fabs(observed[i] - calculated[i]);
+        sum[1] += fabs(observed[i]);
+        sum[2] += pow((observed[i] - calculated[i]) / sigma[i], 2);
+        sum[3] += pow(observed[i] / sigma[i], 2);
+    }
+    if (m->n_histograms > 1) {
+        r[0] = sum[0] / sum[1];
+        r[1] = sqrt(sum[2] / sum[3]);
+        r[2] = sqrt((double)n * (1 - (double)f->variables / (double)f->points) / sum[3]);
+    }
+    put(to, "_pd_proc_ls_prof_R_factor", r[0], NAN);
+    put(to, "_pd_proc_ls_prof_wR_factor", r[1], NAN);
+    put(to, "_pd_proc_ls_prof_wR_expected", r[2], NAN);
+}
+
 static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, size_t which)
 {
     const histogram *h = &m->histogram[which];
-    put(to, "_pd_proc_ls_prof_R_factor", f->rp, NAN);
-    put(to, "_pd_proc_ls_prof_wR_factor", f->rwp, NAN);
-    put(to, "_pd_proc_ls_prof_wR_expected", f->rexp, NAN);
     put(to, "_refine_ls_goodness_of_fit_all", f->gof, NAN);
     put_weighting(to, h);
     fprintf(to, "%-40s %zu\n%-40s %zu\n%-40s %zu\n", "_refine_ls_number_parameters", f->variables, "_refine_ls_number_restraints",
@@ -96,30 +114,31 @@ static void put_fit(FILE *to, const bragg_model *m, const bragg_fit *f, size_t w
     bragg_refine_say_details(to, m, f, which);
 }
 
-static bragg_status put_profile(FILE *to, bragg_model *m, size_t which, bragg_error *err)
+/* v: five runs of n, 2theta, observed, sigma, calculated and background. */
+static void put_profile(FILE *to, const histogram *h, size_t n, const double *v)
 {
-    size_t n = m->histogram[which].n;
-    double *v = malloc((5 * n + 1) * sizeof *v);
-    bragg_status st = v ? bragg_model_calculate(m, which, v, v + n, v + 2 * n, v + 3 * n, v + 4 * n, err)
-                        : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
-    if (st == BRAGG_OK) {
-        fprintf(to, "%-40s %zu\n", "_pd_proc_number_of_points", n);
-        put(to, "_pd_proc_2theta_range_min", v[0] / BRAGG_DEG, NAN);
-        put(to, "_pd_proc_2theta_range_max", v[n - 1] / BRAGG_DEG, NAN);
-        put_excluded(to, &m->histogram[which]);
-        fprintf(to, "loop_\n _pd_meas_2theta_scan\n _pd_proc_intensity_total\n _pd_calc_intensity_total\n"
-                    " _pd_proc_intensity_bkg_calc\n _pd_proc_ls_weight\n");
-        for (size_t i = 0; i < n; i++)
-            fprintf(to, " %.6f %.9g %.9g %.9g %.9g\n", v[i] / BRAGG_DEG, v[n + i], v[3 * n + i], v[4 * n + i], 1 / (v[2 * n + i] * v[2 * n + i]));
-    }
-    free(v);
-    return st;
+    fprintf(to, "%-40s %zu\n", "_pd_proc_number_of_points", n);
+    put(to, "_pd_proc_2theta_range_min", v[0] / BRAGG_DEG, NAN);
+    put(to, "_pd_proc_2theta_range_max", v[n - 1] / BRAGG_DEG, NAN);
+    put_excluded(to, h);
+    fprintf(to, "loop_\n _pd_meas_2theta_scan\n _pd_proc_intensity_total\n _pd_calc_intensity_total\n"
+                " _pd_proc_intensity_bkg_calc\n _pd_proc_ls_weight\n");
+    for (size_t i = 0; i < n; i++)
+        fprintf(to, " %.6f %.9g %.9g %.9g %.9g\n", v[i] / BRAGG_DEG, v[n + i], v[3 * n + i], v[4 * n + i], 1 / (v[2 * n + i] * v[2 * n + i]));
 }
 
 static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, size_t which, const char *title, bragg_error *err)
 {
     const histogram *h = &m->histogram[which];
     char text[BRAGG_NUMBER_TEXT];
+    size_t n = h->n;
+    double *v = malloc((5 * n + 1) * sizeof *v);
+    bragg_status st = v ? bragg_model_calculate(m, which, v, v + n, v + 2 * n, v + 3 * n, v + 4 * n, err)
+                        : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
+    if (st < 0) {
+        free(v);
+        return st;
+    }
     fprintf(to, "\ndata_");
     bragg_refine_put_word(to, *h->name ? h->name : "pattern");
     fprintf(to, "\n_pd_block_id ");
@@ -129,6 +148,7 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
         bragg_cif_put_text(to, "_pd_meas_special_details", title);
     bragg_refine_say_method(to, m);
     put_radiation(to, m, h);
+    put_r_factors(to, m, f, n, v + n, v + 2 * n, v + 3 * n);
     put_fit(to, m, f, which);
     fprintf(to, "loop_\n _pd_phase_id\n _pd_phase_block_id\n _pd_phase_mass_%%\n");
     for (size_t i = 0; i < m->n_phases; i++) {
@@ -137,7 +157,9 @@ static bragg_status put_pattern(FILE *to, bragg_model *m, const bragg_fit *f, si
         bragg_refine_put_word(to, m->phase[i].name);
         fprintf(to, " %s\n", m->n_phases > 1 ? bragg_refine_esd_text(text, 100 * w.value, 100 * w.esd) : !m->phase[i].structure->n_atoms ? "?" : "100");
     }
-    return put_profile(to, m, which, err);
+    put_profile(to, h, n, v);
+    free(v);
+    return BRAGG_OK;
 }
 
 /* --------------------------------------------------------------- phase */
