@@ -30,7 +30,7 @@ bragg_status bragg_instrument_read(const char *path, bragg_instrument *out, brag
 bragg_status bragg_instrument_write(const bragg_instrument *instrument, const char *path, bool force, bragg_error *err);
 /** Of a built model's pattern, at the present values of its table. */
 void bragg_instrument_of(const bragg_model *model, size_t pattern, bragg_instrument *out);
-/** Values into the table of a built model, as start of a fit. */
+/** Values into the table of a built model, as start of a fit; bounds give way to them. */
 void bragg_instrument_apply(const bragg_instrument *instrument, bragg_model *model, size_t pattern);
 
 #endif

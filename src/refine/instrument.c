@@ -56,7 +56,9 @@ void bragg_instrument_apply(const bragg_instrument *x, bragg_model *m, size_t wh
         bragg_param *p = &m->params.at[h->row[rows[k].row]];
         if (isnan(x->value[k]))
             continue;
-        p->value = fmin(fmax(x->value[k], p->lower), p->upper);
+        p->value = x->value[k];
+        p->lower = fmin(p->lower, p->value); /* a standard's fit may have left X below zero: its widths are right as they are */
+        p->upper = fmax(p->upper, p->value);
         if (k == BRAGG_INSTRUMENT_HL && x->value[k] != x->value[BRAGG_INSTRUMENT_SL])
             p->tie_to = -1; /* a file that tells them apart knows better than the tie */
     }
