@@ -9,8 +9,10 @@
 
 #include "../src/refine/spot.h"
 
+#include <bragg/number.h>
 #include <bragg/units.h>
 #include <stdio.h>
+#include <unistd.h>
 
 /* What cells of points get from a few nodes against every peak at every point. */
 START_TEST(far_peaks_are_the_same_from_nodes)
@@ -485,7 +487,7 @@ END_TEST
 
 static bragg_model *restrained(void)
 {
-    static const char *const bond[] = { "Bi1", "S1" }, *const corner[] = { "S1", "Bi1", "S1" }, *const nobody[] = { "Bi1", "Xx9" };
+    static const char *const bond[] = { "Bi1", "S1" }, *const corner[] = { "S1", "Bi1", "S1" }, *const nobody[] = { "Bi1", "Xx9" }, *const alone[] = { "S1", "S1", "S1" };
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_model *m = decorated(BRAGG_BACKGROUND_CHEBYSHEV, false);
     const bragg_params *t = bragg_model_params(m);
@@ -494,6 +496,8 @@ static bragg_model *restrained(void)
     ck_assert_msg(bragg_model_restrain_atoms(m, "A", corner, 3, 97, 2, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_model_restrain_sum(m, rows, 2, 1.7, 0.01, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", nobody, 2, 2.9, 0.03, &err), BRAGG_EDATA);
+    ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", alone, 3, 97, 2, &err), BRAGG_EDATA); /* one neighbour makes no angle */
+    ck_assert_uint_eq(m->n_restraints, 3);
     ck_assert_int_eq(bragg_model_restrain_atoms(m, "A", bond, 2, 2.9, 0, &err), BRAGG_EDATA);
     const size_t edge = (size_t)bragg_params_find(t, "phase.A.cell.b"), beyond = t->n;
     const double expected[2] = { 7.9, 7.81 }, doubt[2] = { 0.02, 0.013 };
@@ -818,12 +822,85 @@ START_TEST(weights_and_densities_know_the_doubt_of_occupancies)
 }
 END_TEST
 
+/* A block of a CIF tells the R factors of its own pattern, and the lines as they were refined. */
+START_TEST(each_pattern_of_a_cif_has_its_own_r_factors)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    char folder[] = "/tmp/bragg-model-XXXXXX", path[64], key[2][80], *text = NULL;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab("lab"), second = neutrons("pile");
+    add_pattern(m, &o, 21.3, 0.053, 900);
+    add_pattern(m, &second, 17.1, 0.071, 800);
+    add_structure(m, "A", triclinic());
+    build(m);
+    *value_of(m, "lab.instrument.w") = 0.021;
+    *value_of(m, "pile.instrument.w") = 0.033;
+    *value_of(m, "lab.instrument.ratio") = 0.513;
+    bragg_model_select(m, "*.background.0", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    ck_assert(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/two.cif", folder);
+    ck_assert_msg(bragg_fit_write_cif(m, f, NULL, path, false, &err) == BRAGG_OK, "%s", err.text);
+    FILE *in = fopen(path, "r");
+    size_t room = 0;
+    ck_assert(in && getdelim(&text, &room, 0, in) > 0);
+    fclose(in);
+    for (size_t k = 0; k < 2; k++) {
+        size_t n = bragg_model_points(m, k);
+        double *v = malloc(3 * n * sizeof *v), above = 0, below = 0;
+        ck_assert_int_eq(bragg_model_calculate(m, k, NULL, v, v + n, v + 2 * n, NULL, &err), BRAGG_OK);
+        for (size_t i = 0; i < n; i++) {
+            above += pow((v[i] - v[2 * n + i]) / v[n + i], 2);
+            below += pow(v[i] / v[n + i], 2);
+        }
+        free(v);
+        char number[BRAGG_NUMBER_TEXT];
+        snprintf(key[k], sizeof key[k], "%-40s %s\n", "_pd_proc_ls_prof_wR_factor", bragg_number_print_digits(number, sqrt(above / below), 7));
+        const char *block = strstr(text, k ? "data_pile" : "data_lab");
+        ck_assert_msg(block && strstr(block, "_pd_proc_ls_prof_wR_factor") == strstr(block, key[k]), "expected %s", key[k]);
+    }
+    ck_assert(strcmp(key[0], key[1]) != 0);
+    ck_assert_msg(strstr(text, " 2 1.544427 0.513\n") != NULL, "no second line of 0.513");
+    free(text);
+    ck_assert(unlink(path) == 0 && rmdir(folder) == 0);
+    bragg_fit_free(f);
+    bragg_model_free(m);
+}
+END_TEST
+
+/* A phase that is not there yet has a share as soon as there is some of it, coarse or not. */
+START_TEST(a_phase_of_no_amount_has_a_slope_of_its_fraction)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    add_pattern(m, &o, 21.3, 0.053, 900);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    ck_assert_int_eq(bragg_model_particle(m, "A", 3.7, &err), BRAGG_OK);
+    build(m);
+    *value_of(m, "instrument.w") = 0.021;
+    *value_of(m, "phase.B.scale") = 0;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
+    double w[2], tau[2], slopes[4], mass = bragg_structure_mass(m->phase[1].structure), little = 1e-5 * bragg_structure_mass(m->phase[0].structure);
+    ck_assert_int_eq(bragg_refine_weigh(m, w, slopes, tau, &err), BRAGG_OK);
+    double slope = slopes[1 * 2 + 1];
+    *value_of(m, "phase.B.scale") = little / mass;
+    ck_assert_int_eq(bragg_refine_weigh(m, w, slopes, tau, &err), BRAGG_OK);
+    assert_close(slope, w[1] / little, 1e-3);
+    bragg_model_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("model");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120);
     tcase_add_test(all, far_peaks_are_the_same_from_nodes);
+    tcase_add_test(all, each_pattern_of_a_cif_has_its_own_r_factors);
+    tcase_add_test(all, a_phase_of_no_amount_has_a_slope_of_its_fraction);
     tcase_add_test(all, the_first_stage_is_not_taken_back_for_want_of_one_before);
     tcase_add_test(all, a_second_line_can_begin_at_nothing);
     tcase_add_test(all, a_standard_says_nothing_of_phases_without_mass);

@@ -321,7 +321,7 @@ static const axial_node *spread_peak(const histogram *h, const spot *s, axial_no
         return one;
     e->dwidth[0] = h->value[BOX] / width * BRAGG_DEG;
     e->dwidth[1] = pixel / width * c2 * c2 * BRAGG_DEG;
-    e->n_nodes = bragg_refine_box_nodes(one, e->n_nodes, width, -4 * pixel * pixel / width * tan(s->position) / 2, s->tch.fwhm, boxed);
+    e->n_nodes = bragg_refine_box_nodes(one, e->n_nodes, width, -2 * pixel * pixel / width * tan(s->position), s->tch.fwhm, boxed);
     return boxed;
 }
 
@@ -376,6 +376,8 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .node = h->n_nodes, .coefficient = h->n_coefficients,
                .phase = (size_t)(p - model->phase), .reflection = refl };
     const axial_node *nodes = spread_peak(h, &s, one, boxed, &e);
+    if (!e.n_nodes)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the profile of a peak");
     find_points(h, nodes, &e, reach_of(&s.tch));
     if (e.first == e.last)
         return BRAGG_OK;

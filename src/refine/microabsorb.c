@@ -97,9 +97,11 @@ static bool describe_powder(const bragg_model *m, powder *p)
 static void differentiate(powder *p, double *room, double *slopes)
 {
     size_t n = p->n;
-    double *tau = room, *low = room + n, *high = room + 2 * n;
-    for (size_t k = 0; k < n; k++) {
-        double here = p->amount[k], step = 1e-4 * here;
+    double *tau = room, *low = room + n, *high = room + 2 * n, all = 0;
+    for (size_t k = 0; k < n; k++)
+        all += p->amount[k];
+    for (size_t k = 0; k < n; k++) { /* of a phase that is not there, by a step that the others set */
+        double here = p->amount[k], step = 1e-4 * (here > 0 ? here : all);
         for (int side = 0; side < 2; side++) {
             p->amount[k] = side ? here + step : here - step;
             weigh(p, side ? high : low, tau);

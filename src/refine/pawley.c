@@ -40,7 +40,7 @@ static bool is_within(const histogram *h, const peak *e)
 }
 
 /* Two reflections that fall together show only their sum: their difference is held
- * at 0 with a sigma of their mean, which counts only where the pattern is silent.
+ * at 0 with a sigma of three times their mean, which counts only where the pattern is silent.
  * Pawley's slack constraints, as loose as they can be. */
 static bragg_status restrain_pair(bragg_model *m, const mix *x, const peak *a, const peak *b, double typical, bragg_error *err)
 {

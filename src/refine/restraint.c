@@ -222,16 +222,6 @@ static size_t images_around(const phase *p, const site_image *centre, size_t ato
     return n;
 }
 
-static bragg_status find_phase(const bragg_model *m, const char *name, size_t *which, bragg_error *err)
-{
-    for (size_t i = 0; i < m->n_phases; i++)
-        if (!strcmp(m->phase[i].name, name)) {
-            *which = i;
-            return BRAGG_OK;
-        }
-    return bragg_fail(err, BRAGG_EDATA, "restraint: '%s' is no phase", name);
-}
-
 static bragg_status check_values(double value, double sigma, bragg_error *err)
 {
     return isfinite(value) && sigma > 0 && isfinite(sigma) ? BRAGG_OK
@@ -273,21 +263,21 @@ static bool choose_angle(const phase *p, const size_t atom[3], double wanted, re
 
 bragg_status bragg_model_restrain_atoms(bragg_model *m, const char *name, const char *const *labels, size_t n, double value, double sigma, bragg_error *err)
 {
-    size_t which = 0, atom[3] = { 0 };
+    size_t atom[3] = { 0 };
     restraint *t;
     if (!m->built || (n != 2 && n != 3))
         return bragg_fail(err, BRAGG_EINVAL, "restraint: expected a built model and two or three atoms, got %zu", n);
     bragg_status st = check_values(value, sigma, err);
-    if (st == BRAGG_OK)
-        st = find_phase(m, name, &which, err);
-    const phase *p = &m->phase[which];
+    const phase *p = bragg_refine_phase(m, name);
+    if (st == BRAGG_OK && !p)
+        st = bragg_fail(err, BRAGG_EDATA, "restraint: '%s' is no phase", name);
     if (st == BRAGG_OK)
         st = find_atoms(p, labels, n, atom, err);
     if (st == BRAGG_OK)
         st = bragg_refine_add_restraint(m, n == 2 ? RESTRAINT_DISTANCE : RESTRAINT_ANGLE, &t, err);
     if (st < 0)
         return st;
-    t->phase = which;
+    t->phase = (size_t)(p - m->phase);
     t->value = value;
     t->sigma = sigma;
     t->site[0] = as_listed(atom[0]);
@@ -295,6 +285,7 @@ bragg_status bragg_model_restrain_atoms(bragg_model *m, const char *name, const 
     bool good = n == 2 ? images_around(p, &t->site[0], atom[1], value, 1, found) > 0 : choose_angle(p, atom, value, t);
     if (good && n == 2)
         t->site[1] = found[0];
+    m->n_restraints -= !good;
     bragg_refine_place_restraints(m);
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "restraint: phase %s: found no such %s", name, n == 2 ? "distance" : "angle");
 }
