@@ -198,7 +198,8 @@ END_TEST
 START_TEST(radiation_knows_its_monochromator_and_a_spectrum_of_its_own)
 {
     static const struct { const char *text; double p; } cases[] = {
-        { "anode: Cu, monochromator: graphite", 1 / (1 + 0.8002) }, { "wavelength: 1.5, monochromator: 90", 1 }, { "wavelength: [1.5, 1.6], monochromator: 45", 1 / 1.5 } };
+        { "anode: Cu, monochromator: graphite", 1 / (1 + 0.8002) }, { "wavelength: 1.5, monochromator: 90", 1 }, { "wavelength: [1.5, 1.6], monochromator: 45", 1 / 1.5 },
+        { "anode: Cu, lines: kalpha1", 0.5 }, { "wavelength: 0.7", 0.99 } };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char text[300];
         snprintf(text, sizeof text, "radiation: {%s}\ndata: {pattern: x.xy}\nphases: [{card: Si}]\n", cases[k].text);
@@ -357,6 +358,28 @@ START_TEST(what_is_left_to_the_strategy_is_offered_not_selected)
 }
 END_TEST
 
+/* A standard's fit may leave a width below zero: cut there, its sample's peaks were too broad. */
+START_TEST(an_instrument_is_taken_beyond_the_usual_bounds)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m;
+    char text[20000];
+    size_t used = 0;
+    write_data();
+    for (int i = 0; i < 600; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%.3f %d\n", 20 + 0.1 * i, 100 + (i * 7919) % 13);
+    write_file("below.xy", text);
+    write_file("below.instr", "wavelength: [1.5]\nw: 0.004\nx: -0.013\ny: 0.11\n");
+    bragg_experiment *x = experiment("data: {pattern: below.xy}\nphases: [{name: Si, card: Si.cif}]\nrefine: {instrument: below.instr, parameters: [x]}\n");
+    ck_assert_msg(bragg_experiment_load(x, &m, &err) == BRAGG_OK, "%s", err.text);
+    const bragg_params *t = bragg_model_params(m);
+    const bragg_param *row = &t->at[bragg_params_find(t, "instrument.x")];
+    ck_assert_msg(row->value == -0.013 && row->lower <= row->value, "%g from %g on", row->value, row->lower);
+    bragg_model_free(m);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 /* of a model of the pattern with widths in its header: box and pixel in degrees */
 static void check_bins(const char *refine, double box, double pixel)
 {
@@ -470,6 +493,7 @@ int main(void)
     tcase_add_test(all, radiation_knows_its_monochromator_and_a_spectrum_of_its_own);
     tcase_add_test(all, nonsense_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
+    tcase_add_test(all, an_instrument_is_taken_beyond_the_usual_bounds);
     tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);
     tcase_add_test(all, what_is_left_to_the_strategy_is_offered_not_selected);
     tcase_add_test(all, what_is_in_force_can_be_kept_elsewhere_and_run_again);

@@ -184,7 +184,8 @@ bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, co
         st = read_line_widths(map, r, err);
     if (st == BRAGG_OK && r->n_lines == 0)
         st = bragg_yaml_fail(map, err, "radiation: expected a wavelength in angstrom or an anode, found none here nor in the pattern's file");
-    r->polarization = isfinite(known->radiation.polarization) ? known->radiation.polarization : r->n_lines > 1 ? 0.5 : 0.99;
+    bool tube = r->n_lines > 1 || bragg_yaml_get(map, "anode");
+    r->polarization = isfinite(known->radiation.polarization) ? known->radiation.polarization : tube ? 0.5 : 0.99;
     if (st == BRAGG_OK && map)
         st = read_monochromator(map, r, err);
     if (st == BRAGG_OK)
