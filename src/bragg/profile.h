@@ -32,20 +32,4 @@ double bragg_pseudo_voigt(double x, double fwhm, double eta, double *d_dx, doubl
 void bragg_pseudo_voigt_add(const double *x, size_t n, double centre, double fwhm, double eta,
                             double scale, double *p, double *dx, double *dfwhm, double *deta);
 
-/** Gaussian variance of Caglioti, Paoletti & Ricci, Nucl. Instrum. 3 (1958) 223,
- *      sigma^2 = U tan^2 theta + V tan theta + W + P / cos^2 theta        (rad^2)
- *  and the Lorentzian width
- *      Gamma_L = X / cos theta + Y tan theta + Z                          (rad)
- *  with X for crystallite size and Y for microstrain (Larson & Von Dreele, GSAS,
- *  LAUR 86-748).  All in radians inside; GSAS-II's centidegrees at import. */
-typedef struct bragg_widths {
-    double u, v, w, p, x, y, z;
-} bragg_widths;
-
-/** FWHM of both parts at a Bragg angle.  d_gauss[4] and d_lorentz[3], if not
- *  NULL, receive derivatives with respect to U V W P and X Y Z.  A sigma^2 that
- *  is not positive gives a Gaussian FWHM of 0 with zero derivatives. */
-void bragg_widths_at(const bragg_widths *widths, double theta_rad, double *gauss_fwhm,
-                     double *lorentz_fwhm, double d_gauss[4], double d_lorentz[3]);
-
 #endif

@@ -126,13 +126,6 @@ CLONES static void add_full(double *restrict j, const shapes *restrict s, size_t
         j[i] += a * s->p[i] + b * s->position[i] + f * s->gauss[i] + e * s->lorentz[i];
 }
 
-CLONES static void add_scaled(double *restrict j, const double *restrict p, size_t n, double a)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        j[i] += a * p[i];
-}
-
 CLONES static void multiply(double *restrict j, const double *restrict by, size_t n)
 {
 #pragma omp simd
@@ -153,7 +146,7 @@ static void add_column(double *restrict j, const shapes *restrict s, size_t n, c
     if (moved > 1)
         add_full(j, s, n, c);
     else if (moved == 1)
-        add_scaled(j, part[last], n, c[last]);
+        bragg_shape_add_scaled(j, part[last], n, c[last]);
 }
 
 /* Into columns that stand `stride` apart. */
@@ -166,16 +159,16 @@ static void differentiate_peak(const bragg_model *model, const histogram *h, siz
         add_column(jacobian + (size_t)t->full[k] * stride, s, n, c + 4 * k);
     for (size_t k = 0; k < t->n_intensity; k++)
         if (c[4 * t->n_full + k] != 0)
-            add_scaled(jacobian + (size_t)t->intensity[k] * stride, s->p, n, c[4 * t->n_full + k]);
+            bragg_shape_add_scaled(jacobian + (size_t)t->intensity[k] * stride, s->p, n, c[4 * t->n_full + k]);
     if (e->own_column >= 0)
-        add_scaled(jacobian + (size_t)e->own_column * stride, s->p, n, e->own_slope);
+        bragg_shape_add_scaled(jacobian + (size_t)e->own_column * stride, s->p, n, e->own_slope);
     for (int d = 0; d < 2; d++) {
         ptrdiff_t column = model->layout->column[h->row[AXIAL_S + d]];
         if (column >= 0)
-            add_scaled(jacobian + (size_t)column * stride, s->axial[d], n, e->intensity * model->layout->weight[h->row[AXIAL_S + d]]);
+            bragg_shape_add_scaled(jacobian + (size_t)column * stride, s->axial[d], n, e->intensity * model->layout->weight[h->row[AXIAL_S + d]]);
         column = model->layout->column[h->row[BOX + d]];
         if (column >= 0)
-            add_scaled(jacobian + (size_t)column * stride, s->width, n, e->intensity * e->dwidth[d] * model->layout->weight[h->row[BOX + d]]);
+            bragg_shape_add_scaled(jacobian + (size_t)column * stride, s->width, n, e->intensity * e->dwidth[d] * model->layout->weight[h->row[BOX + d]]);
     }
 }
 
@@ -195,7 +188,7 @@ static void background_block(const bragg_model *model, const histogram *h, size_
     for (size_t i = 0; i < n; i++)
         y[i] = h->n_debye + h->n_humps ? bragg_refine_own_terms(model, h, first + i) : 0;
     for (size_t k = 0; k < h->n_background; k++)
-        add_scaled(y, h->chebyshev + k * h->n + first, n, model->params.at[h->background_row + k].value);
+        bragg_shape_add_scaled(y, h->chebyshev + k * h->n + first, n, model->params.at[h->background_row + k].value);
 }
 
 static void differentiate_background(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian)
@@ -204,7 +197,7 @@ static void differentiate_background(const bragg_model *model, const histogram *
     bragg_refine_own_slopes(model, h, first, n, jacobian);
     for (size_t k = 0; k < h->n_background; k++)
         if (l->column[h->background_row + k] >= 0)
-            add_scaled(jacobian + (size_t)l->column[h->background_row + k] * BRAGG_LSQ_BLOCK,
+            bragg_shape_add_scaled(jacobian + (size_t)l->column[h->background_row + k] * BRAGG_LSQ_BLOCK,
                        h->chebyshev + k * h->n + first, n, l->weight[h->background_row + k]);
 }
 
@@ -260,7 +253,7 @@ static void add_at_nodes(const bragg_model *model, const histogram *h, size_t wh
         to.axial[0] = s->width;
         bragg_shape_far(c->x, NODES, e->centre, e->m2, none, dm2, &of, &to);
     }
-    add_scaled(c->y, s->p, NODES, e->intensity);
+    bragg_shape_add_scaled(c->y, s->p, NODES, e->intensity);
     differentiate_peak(model, h, which, e, s, NODES, c->column, NODES);
 }
 
@@ -341,7 +334,7 @@ static void calculate_cell(const bragg_model *model, size_t which, size_t first,
             shape_peak(h, e, a, b, w->axial, &s);
             if (w->width)
                 shape_width(h, e, a, b, &s);
-            add_scaled(y + (a - first), s.p, b - a, e->intensity);
+            bragg_shape_add_scaled(y + (a - first), s.p, b - a, e->intensity);
             differentiate_peak(model, h, which, e, &s, b - a, jacobian + (a - first), BRAGG_LSQ_BLOCK);
         } else {
             bragg_refine_add_profile(h, e, a, b, e->intensity * per_centidegree, y + (a - first));
@@ -377,6 +370,7 @@ static size_t histogram_at(const bragg_model *model, size_t residual)
 bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, double *r, double *jacobian, bragg_error *err)
 {
     const bragg_model *model = payload;
+    (void)err;
     if (first >= model->first_restraint) {
         bragg_refine_restrain(model, first, last, r, jacobian);
         return BRAGG_OK;
@@ -391,13 +385,11 @@ bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, do
     for (size_t k = 0; model->layout && k < model->layout->n_variables; k++)
         multiply(jacobian + k * BRAGG_LSQ_BLOCK, h->weight + from, to - from);
     return BRAGG_OK;
-    (void)err;
 }
 
 /* ---------------------------------------------------------- for callers */
 
-/* The narrower side: the wider may span an excluded region. */
-static double step_at(const histogram *h, size_t i)
+double bragg_refine_step_at(const histogram *h, size_t i)
 {
     double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
     return fmin(left, right);
@@ -430,7 +422,7 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
         background_block(model, h, first, last - first, b);
         for (size_t i = first; i < last; i++) {
             double net = y[i - first] - b[i - first];
-            share[i - first] = net > 0 ? (h->y[i] - b[i - first]) / net * step_at(h, i) : 0;
+            share[i - first] = net > 0 ? (h->y[i] - b[i - first]) / net * bragg_refine_step_at(h, i) : 0;
         }
         for (size_t k = h->block_start[block]; k < h->block_start[block + 1]; k++) {
             const peak *e = &h->peak[h->block_peak[k]];

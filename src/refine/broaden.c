@@ -48,10 +48,14 @@ static void stephens(const bragg_params *t, const phase *p, spot *s)
     s->dstephens_dlnq = -s->stephens;
 }
 
+/* Gaussian variance of G. Caglioti, A. Paoletti & F. P. Ricci, Nucl. Instrum. 3 (1958) 223, and
+ * GSAS's Lorentzian width (A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748):
+ *     sigma^2 = U tan^2 theta + V tan theta + W + P / cos^2 theta
+ *     Gamma_L = X / cos theta + Y tan theta + Z */
 void bragg_refine_widen(const bragg_params *t, const histogram *h, const phase *p, spot *s)
 {
-    bragg_widths w = { h->value[CAGLIOTI_U], h->value[CAGLIOTI_V], h->value[CAGLIOTI_W], h->value[CAGLIOTI_P],
-                       h->value[LORENTZ_X], h->value[LORENTZ_Y], h->value[LORENTZ_Z] };
+    const struct { double u, v, w, p, x, y, z; } w = { h->value[CAGLIOTI_U], h->value[CAGLIOTI_V], h->value[CAGLIOTI_W], h->value[CAGLIOTI_P],
+                                                       h->value[LORENTZ_X], h->value[LORENTZ_Y], h->value[LORENTZ_Z] };
     double tangent = tan(s->theta), secant = 1 / cos(s->theta), tt = tangent * tangent;
     size_and_strain(t, p, s);
     stephens(t, p, s);

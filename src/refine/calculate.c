@@ -249,19 +249,6 @@ static void write_coefficients(const bragg_params *t, const histogram *h, const 
 
 /* -------------------------------------------------------------- peaks */
 
-static size_t lower_bound(const double *x, size_t n, double value)
-{
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (x[mid] < value)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 /* Where the profile has fallen to 1e-4 of its top: 1/(1 + 4 t^2) = 1e-4 for a
  * Lorentzian is 50 widths, a Gaussian is there after two. */
 static double reach_of(const bragg_tch *t)
@@ -331,12 +318,12 @@ static void find_points(const histogram *h, const axial_node *nodes, peak *e, do
     double pull = 0;
     for (size_t k = 0; k < e->n_nodes; k++)
         pull = fmax(pull, fabs(nodes[k].shift));
-    e->first = lower_bound(h->x, h->n, e->position - reach - pull);
-    e->last = lower_bound(h->x, h->n, e->position + reach + pull);
+    e->first = bragg_array_first(h->x, h->n, e->position - reach - pull);
+    e->last = bragg_array_first(h->x, h->n, e->position + reach + pull);
     /* beyond, the Gaussian is below 1e-12 and the fourth moment of the nodes nothing */
     double near = 3.2 * e->fwhm + 6 * pull;
-    e->near_first = e->first + lower_bound(h->x + e->first, e->last - e->first, e->position - near);
-    e->near_last = e->near_first + lower_bound(h->x + e->near_first, e->last - e->near_first, e->position + near);
+    e->near_first = e->first + bragg_array_first(h->x + e->first, e->last - e->first, e->position - near);
+    e->near_last = e->near_first + bragg_array_first(h->x + e->near_first, e->last - e->near_first, e->position + near);
 }
 
 static bragg_status grow_peaks(histogram *h, size_t n_nodes, size_t coefficients, bragg_error *err)

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double fwhm2_per_sigma2 = 5.545177444479562; /* 8 ln 2 */
-
 static const struct { const char *name; int row; } rows[BRAGG_INSTRUMENT_ROWS] = {
     [BRAGG_INSTRUMENT_ZERO] = { "zero", ZERO }, [BRAGG_INSTRUMENT_U] = { "u", CAGLIOTI_U }, [BRAGG_INSTRUMENT_V] = { "v", CAGLIOTI_V },
     [BRAGG_INSTRUMENT_W] = { "w", CAGLIOTI_W }, [BRAGG_INSTRUMENT_P] = { "p", CAGLIOTI_P }, [BRAGG_INSTRUMENT_X] = { "x", LORENTZ_X },
@@ -162,7 +160,7 @@ static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_
 
 /* Theirs: sigma^2 in squared centidegrees, Lorentzian FWHM in centidegrees, SH/L
  * the sum of S/L and H/L. */
-static void set_gauss(bragg_instrument *x, int row, double centideg2) { x->value[row] = centideg2 * 1e-4 * fwhm2_per_sigma2; }
+static void set_gauss(bragg_instrument *x, int row, double centideg2) { x->value[row] = centideg2 * 1e-4 * FWHM2_PER_VARIANCE; }
 
 static void second_line(bragg_instrument *x, double wavelength, double ratio)
 {

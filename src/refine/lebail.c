@@ -3,6 +3,7 @@
  * Bull. 23 (1988) 447, by the partition of H. M. Rietveld, J. Appl. Cryst. 2 (1969) 65. */
 #include "config.h"
 #include "model.h"
+#include "shape.h"
 
 #include <bragg/units.h>
 #include <math.h>
@@ -23,13 +24,6 @@ bool bragg_refine_extracts(const bragg_model *m)
 
 /* ------------------------------------------------------------ partition */
 
-/* Points weigh by their own step, which a gap does not widen. */
-static double step_at(const histogram *h, size_t i)
-{
-    double left = i ? h->x[i] - h->x[i - 1] : INFINITY, right = i + 1 < h->n ? h->x[i + 1] - h->x[i] : INFINITY;
-    return fmin(left, right);
-}
-
 /* Profiles of all peaks over the points they reach, computed once for the rounds
  * of one extraction: peak k's begin at start[k]. */
 typedef struct profiles {
@@ -44,14 +38,7 @@ static void free_profiles(profiles *f)
     free(f->background);
 }
 
-CLONES static void add_scaled(double *restrict to, const double *restrict p, size_t n, double by)
-{
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        to[i] += by * p[i];
-}
-
-static void add_scaled_peak(const peak *e, const double *p, double *to) { add_scaled(to + e->first, p, e->last - e->first, e->intensity); }
+static void add_scaled_peak(const peak *e, const double *p, double *to) { bragg_shape_add_scaled(to + e->first, p, e->last - e->first, e->intensity); }
 
 /* Sums of p a and p b. */
 CLONES static void two_sums(const double *restrict p, const double *restrict a, const double *restrict b, size_t n, double sum[2])
@@ -87,7 +74,7 @@ static bragg_status make_profiles(const bragg_model *m, const histogram *h, prof
     f->above = f->rest + h->n;
     for (size_t i = 0; i < h->n; i++) {
         f->background[i] = bragg_refine_background(m, h, i);
-        f->step[i] = step_at(h, i);
+        f->step[i] = bragg_refine_step_at(h, i);
     }
     double *one = f->above + h->n;
     for (size_t k = 0, j = 0; k < h->n_peaks; k++) {

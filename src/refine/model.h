@@ -23,6 +23,9 @@ enum { MAX_MARCH = 4 };
 
 #define NO_ROW ((size_t)-1)
 
+/* 8 ln 2: FWHM^2 of a Gaussian in units of its variance */
+#define FWHM2_PER_VARIANCE 5.5451774444795625
+
 /* A quadrature node of the axial divergence: 2phi - 2theta, its weight, and their
  * derivatives with respect to 2theta, S/L and H/L. */
 typedef struct axial_node {
@@ -199,6 +202,9 @@ double bragg_refine_scan_spread(const bragg_model *model, size_t phase);
 
 /* p[] += the profile of unit area per `scale` of a peak at points [first, last) */
 void bragg_refine_add_profile(const histogram *h, const peak *e, size_t first, size_t last, double scale, double *p);
+
+/* step of the points at one: the narrower side, as the wider may span an excluded region */
+double bragg_refine_step_at(const histogram *h, size_t i);
 
 /* observed intensity of each peak */
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);

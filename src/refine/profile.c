@@ -8,8 +8,6 @@
 
 #include <math.h>
 
-/* 2 sqrt(2 ln 2): FWHM of a Gaussian in units of its sigma */
-#define FWHM_SIGMA 2.3548200450309493
 #define LN2 0.6931471805599453
 
 bragg_tch bragg_tch_mix(double g, double l)
@@ -88,26 +86,4 @@ void bragg_pseudo_voigt_add(const double *x, size_t n, double centre, double fwh
     else
         add_values(x, n, centre, 1 / fwhm, scale * (1 - eta) * 2 * sqrt(LN2 / BRAGG_PI) / fwhm,
                    scale * eta * 2 / (BRAGG_PI * fwhm), p);
-}
-
-void bragg_widths_at(const bragg_widths *k, double theta_rad, double *gauss_fwhm,
-                     double *lorentz_fwhm, double d_gauss[4], double d_lorentz[3])
-{
-    double t = tan(theta_rad), secant = 1 / cos(theta_rad);
-    double variance = k->u * t * t + k->v * t + k->w + k->p * secant * secant;
-    double sigma = variance > 0 ? sqrt(variance) : 0;
-    *gauss_fwhm = FWHM_SIGMA * sigma;
-    *lorentz_fwhm = fmax(k->x * secant + k->y * t + k->z, 0);
-    if (d_gauss) {
-        double per = sigma > 0 ? FWHM_SIGMA / (2 * sigma) : 0;
-        d_gauss[0] = per * t * t;
-        d_gauss[1] = per * t;
-        d_gauss[2] = per;
-        d_gauss[3] = per * secant * secant;
-    }
-    if (d_lorentz) {
-        d_lorentz[0] = secant;
-        d_lorentz[1] = t;
-        d_lorentz[2] = 1;
-    }
 }

@@ -51,6 +51,13 @@ CLONES void bragg_shape_near_values(const double *restrict x, size_t n, double x
     }
 }
 
+CLONES void bragg_shape_add_scaled(double *restrict to, const double *restrict p, size_t n, double by)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        to[i] += by * p[i];
+}
+
 /* With c = 1 / (1 + 4 t^2) and L = l0 c: L' = -8 t l0 c^2, L'' = l0 c^2 (24 - 32 c),
  * L''' = -384 t l0 c^3 (1 - 2 c), primes with respect to t. */
 static inline __attribute__((always_inline)) void far(const double *restrict x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3],

@@ -45,6 +45,7 @@ void bragg_shape_near(const double *x, size_t n, double x0, double w, const doub
 /* Sets what all nodes are seen from afar, where the Gaussian is nothing and the Lorentzian
  * so smooth that the nodes' mean place x0 and variance m2 tell all. */
 void bragg_shape_far(const double *x, size_t n, double x0, double m2, const double dx0[3], const double dm2[3], const shape *of, const shapes_at *to);
+void bragg_shape_add_scaled(double *restrict to, const double *restrict p, size_t n, double by);
 /* Adds the values alone of both. */
 void bragg_shape_near_values(const double *x, size_t n, double x0, double w, double fwhm, double eta, double scale, double *p);
 void bragg_shape_far_values(const double *x, size_t n, double x0, double m2, double fwhm, double eta, double scale, double *p);

@@ -28,9 +28,6 @@ typedef struct texture_slopes {
     double march[MAX_MARCH], part[MAX_MARCH], harmonic[BRAGG_HARMONICS];
 } texture_slopes;
 
-/* 8 ln 2: FWHM^2 of a Gaussian in units of its variance */
-#define FWHM2_PER_VARIANCE 5.5451774444795625
-
 #pragma GCC visibility push(hidden)
 
 /* broaden.c */
