@@ -688,6 +688,49 @@ START_TEST(frames_together_give_the_bits_of_each_alone)
 }
 END_TEST
 
+/* Of 16 bits 32 frames go at a time, in whole numbers where all that counts is below
+ * 2^15: counts far above, markers within and outside of the mask, and columns that do
+ * not fill a line. */
+START_TEST(frames_of_short_counts_give_the_same_bits_however_many)
+{
+    enum { N = 75, BINS = 211, ROWS = 61 };
+    static const size_t widths[] = { 563, 271, 29 };
+    bragg_frame *f[N];
+    for (int c = 0; c < 3; c++) {
+        size_t columns = widths[c], pixels = ROWS * columns;
+        uint8_t *mask = calloc(pixels, 1);
+        for (size_t i = 0; i < pixels; i += 37)
+            mask[i] = 1;
+        for (size_t k = 0; k < N; k++) {
+            bragg_frame_new(columns, ROWS, BRAGG_U16, &f[k], NULL);
+            for (size_t i = 0; i < pixels; i++)
+                set_pixel(f[k], i, mask[i] ? 65535 : (i + k) % 9973 == 5 ? 65535 : (i + k) % 7919 == 3 ? 41234 : (i * 2654435761u + k * 977) >> 20 & (k % 40 < 35 ? 1023 : 32767));
+        }
+        bragg_geometry g = awkward;
+        g.rows = ROWS;
+        g.columns = columns;
+        bragg_plan_options o = BRAGG_PLAN_OPTIONS_INIT;
+        o.n_bins = BINS / (size_t)(c + 1);
+        bragg_plan *plan;
+        ck_assert_int_eq(bragg_plan_new(&g, ROWS, columns, mask, &o, &plan, NULL), BRAGG_OK);
+        size_t bins = bragg_plan_rings(plan);
+        double *all = malloc(4 * N * bins * sizeof *all), *each = all + 2 * N * bins;
+        for (size_t k = 0; k < N; k++)
+            ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)&f[k], 1, NULL, each + k * bins, each + (N + k) * bins, NULL, NULL), BRAGG_OK);
+        for (int threads = 1; threads < 4; threads++) {
+            omp_set_num_threads(threads);
+            ck_assert_int_eq(bragg_plan_integrate_frames(plan, (const bragg_frame *const *)f, N, NULL, all, all + N * bins, NULL, NULL), BRAGG_OK);
+            ck_assert_int_eq(memcmp(all, each, 2 * N * bins * sizeof *all), 0);
+        }
+        for (int k = 0; k < N; k++)
+            bragg_frame_free(f[k]);
+        bragg_plan_free(plan);
+        free(all);
+        free(mask);
+    }
+}
+END_TEST
+
 enum { REPEATED_BINS = 90 };
 typedef struct error_case {
     const char *name;
@@ -1752,6 +1795,7 @@ int main(void)
     tcase_add_test(all, pixels_that_a_frame_marks_count_as_if_masked_in_all_types);
     tcase_add_test(all, dark_and_variance_frames_do_what_they_say);
     tcase_add_test(all, frames_together_give_the_bits_of_each_alone);
+    tcase_add_test(all, frames_of_short_counts_give_the_same_bits_however_many);
     tcase_add_test(all, repeated_frames_differ_by_their_errors);
     tcase_add_test(all, outliers_are_rejected_and_what_is_left_has_the_right_errors);
     tcase_add_test(all, monitors_flats_and_oblique_sensors_divide);

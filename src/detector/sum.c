@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Eight frames go side by side, one in each lane, so that an entry of the plan is read
- * and unpacked once for all of them:
+ * and unpacked once for all of them (32 of 16 bits have a way of their own, sum_short.h):
  *
  *      frames 0 … 7, row by row ─► tile: pixel 0: 0 … 7, pixel 1: 0 … 7, …
  *      entry (weight, offset)   ─► sum[bin] += weight * tile[offset]
@@ -24,7 +24,7 @@
  * price of one reading of the plan, where the processor has the registers for it: a
  * pixel of all of them is then a cache line.  A lane's sums do not depend on what is in
  * the others. */
-enum { LANES = 8, MOST_EIGHTS = 2, MOST_FRAMES = LANES * MOST_EIGHTS, LINE = 64, ENTRIES_AHEAD = 128 };
+enum { LANES = 8, MOST_EIGHTS = 4, MOST_FRAMES = LANES * MOST_EIGHTS, TWICE = 2 * LANES, LINE = 64, ENTRIES_AHEAD = 128 };
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -52,6 +52,7 @@ typedef struct pass {
     const bragg_frame *const *frame;
     size_t n, eights;            /* frames; how many times eight go at a time */
     const struct ways *ways;
+    bool in_shorts;              /* four times eight at a time, as whole numbers */
     bragg_pixel type;
     const double *dark;          /* a pixel; NULL: none */
     const double *dark_sum;      /* a bin */
@@ -69,25 +70,37 @@ typedef struct pass {
 /* ----------------------------------------------------------- pixels of tiles */
 
 /* The pixels of the tile that comes next, to be brought into the cache line by line
- * while this one is summed: a step is a line of each frame. */
+ * while this one is summed, a few lines for each of its pieces: as many at once as the
+ * processor can wait for, it waits. */
 typedef struct ahead {
     const char *data[MOST_FRAMES];
-    size_t frames, offset, end;      /* bytes from the start of a row; its end */
+    size_t frames, frame, a_piece;   /* frame: the first of eight whose lines are next */
+    size_t offset, end;              /* bytes from the start of a row; its end */
     size_t row_bytes, columns_bytes, rows;
 } ahead;
 
+INLINE void next_line(ahead *a)
+{
+    a->frame = 0;
+    a->offset += LINE;
+    if (a->offset < a->end || a->rows == 0)
+        return;
+    a->rows--;
+    a->end += a->row_bytes;
+    a->offset = a->end - a->columns_bytes;
+}
+
 INLINE void fetch(ahead *a)
 {
-    if (a->offset >= a->end) {
-        if (a->rows <= 1)
-            return;
-        a->rows--;
-        a->end += a->row_bytes;
-        a->offset = a->end - a->columns_bytes;
+    for (size_t k = 0; k < a->a_piece && a->rows; k++) {
+        const char *const *data = a->data + a->frame;
+#pragma GCC unroll 8
+        for (int l = 0; l < LANES; l++)
+            __builtin_prefetch(data[l] + a->offset, 0, 2);
+        a->frame += LANES;
+        if (a->frame >= a->frames)
+            next_line(a);
     }
-    for (size_t l = 0; l < a->frames; l++)
-        __builtin_prefetch(a->data[l] + a->offset, 0, 2);
-    a->offset += LINE;
 }
 
 /* Of rows shorter than a vector: pixels that all are looked at again. */
@@ -115,7 +128,7 @@ typedef bool summing(const pass *w, const bragg_frame *const *frame, const tile 
 typedef struct way {
     bool (*load)(const bragg_frame *const *frame, size_t lanes, size_t from, size_t n, void *to);
     size_t size;
-    summing *sum[MOST_EIGHTS], *sum_all[MOST_EIGHTS];
+    summing *sum[2], *sum_all[2];
 } way;
 
 /* Those of a kind of processor. */
@@ -142,6 +155,14 @@ typedef struct ways {
 #define DOUBLES 8
 #define EIGHTS_AT_A_TIME 2
 #include "sum_kernel.h"
+#include "sum_short.h"
+#define HAVE_SHORTS (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"))
+#else
+enum { SHORT_EIGHTS = MOST_EIGHTS, LEAST_SHORTS = 0 };
+#define HAVE_SHORTS false
+#define load_short load_wide
+#define all_short(...) false
+#define sum_short(...) ((void)0)
 #endif
 
 static const ways *ways_here(void)
@@ -157,11 +178,14 @@ static const ways *ways_here(void)
 
 /* ----------------------------------------------------------------- groups */
 
+/* From tile t on while the one before it is summed. */
 static ahead look_ahead(const bragg_plan *p, const tile *t, const bragg_frame *const *frame, size_t frames)
 {
     size_t size = bragg_pixel_size(frame[0]->type);
     ahead a = { .frames = frames, .offset = 0, .end = t->columns * size, .row_bytes = p->columns * size, .columns_bytes = t->columns * size, .rows = t->rows };
-    for (size_t l = 0; l < frames; l++)
+    size_t lines = (a.columns_bytes / LINE + 1) * t->rows * ((frames + LANES - 1) / LANES), pieces = (t - 1)->n_pieces + 1;
+    a.a_piece = (lines + pieces - 1) / pieces;
+    for (size_t l = 0; l < (frames + LANES - 1) / LANES * LANES; l++)
         a.data[l] = (const char *)frame[l]->data + (t->row * p->columns + t->column) * size;
     return a;
 }
@@ -170,25 +194,50 @@ static size_t frames_a_batch(const pass *w) { return w->eights * LANES; }
 /* Sums of a batch: of each bin one for each eight frames. */
 static size_t slots(const pass *w) { return w->eights * plan_bins(w->plan); }
 
+typedef bool loading(const bragg_frame *const *frame, size_t lanes, size_t from, size_t n, void *to);
+
+/* True when a pixel may not count. */
+static bool load_tile(const pass *w, loading *load, const bragg_frame *const *frame, size_t lanes, size_t size, const tile *t, char *pixels)
+{
+    size_t columns = w->plan->columns;
+    bool any = false;
+    for (size_t i = 0; i < t->rows; i++)
+        any |= load(frame, lanes, (t->row + i) * columns + t->column, t->columns, pixels + i * TILE_COLUMNS * lanes * size);
+    return any;
+}
+
+/* A batch of frames over a tile; true when there are losses. */
+static bool sum_tile(const pass *w, const bragg_frame *const *frame, const tile *t, char *pixels, ahead *next, sums *to, losses *lost)
+{
+    const way *by = &w->ways->of[w->type];
+    size_t eights = MIN(w->eights, w->ways->eights);
+    bool any = false;
+    if (w->in_shorts && t->columns >= LEAST_SHORTS && (!load_tile(w, load_short, frame, frames_a_batch(w), sizeof(uint16_t), t, pixels) || all_short(t, pixels))) {
+        sum_short(t, pixels, next, to);
+        return false;
+    }
+    for (size_t first = 0; first < w->eights; first += eights) {
+        const bragg_frame *const *some = frame + first * LANES;
+        bool none = load_tile(w, by->load, some, eights * LANES, by->size, t, pixels);
+        any |= (none ? by->sum : by->sum_all)[eights - 1](w, some, t, pixels, next, to + first, lost + first);
+    }
+    return any;
+}
+
 /* A batch of frames over one group of tiles; true when there are losses. */
 static bool sum_group(const pass *w, size_t batch, size_t group, char *pixels, sums *to, losses *lost)
 {
     const bragg_plan *p = w->plan;
-    const way *by = &w->ways->of[w->type];
     const bragg_frame *frame[MOST_FRAMES];
     size_t start = batch * frames_a_batch(w), frames = MIN(w->n - start, frames_a_batch(w));
     for (size_t l = 0; l < frames_a_batch(w); l++) /* lanes without a frame repeat the last */
         frame[l] = w->frame[start + MIN(l, frames - 1)];
     size_t first = group * p->tiles_a_group, last = MIN(first + p->tiles_a_group, p->n_tiles);
-    size_t lanes = frames_a_batch(w);
     bool any = false;
     for (size_t k = first; k < last; k++) {
         const tile *t = &p->tile[k];
-        ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, frames) : (ahead){ .frames = 0 };
-        bool none = false;
-        for (size_t i = 0; i < t->rows; i++)
-            none |= by->load(frame, lanes, (t->row + i) * p->columns + t->column, t->columns, pixels + i * TILE_COLUMNS * lanes * by->size);
-        any |= (none ? by->sum : by->sum_all)[w->eights - 1](w, frame, t, pixels, &next, to, lost);
+        ahead next = k + 1 < last ? look_ahead(p, t + 1, frame, frames) : (ahead){ .rows = 0 };
+        any |= sum_tile(w, frame, t, pixels, &next, to, lost);
     }
     return any;
 }
@@ -373,20 +422,22 @@ static bragg_status sum_all(pass *w, bragg_error *err)
     return st;
 }
 
-/* As many frames at a time as the processor likes, and the rest by eights. */
+/* As many frames at a time as the processor likes, and the rest by fewer. */
 bragg_status bragg_plan_sum(const bragg_plan *p, const bragg_frame *const *frame, size_t n, const double *dark, const double *dark_sum,
                             const double *monitor, bragg_sums out, bragg_error *err)
 {
     const ways *here = ways_here();
-    size_t bins = plan_bins(p), most = here->eights * LANES, many = here->eights > 1 ? (n + LANES - 1) / most * most : 0;
-    pass w = { .plan = p, .frame = frame, .n = MIN(many, n), .eights = here->eights, .ways = here, .type = frame[0]->type, .dark = dark, .dark_sum = dark_sum, .monitor = monitor, .out = out };
-    bragg_status st = w.n ? sum_all(&w, err) : BRAGG_OK;
-    if (st < 0 || n <= many)
-        return st;
-    w.frame += many;
-    w.n = n - many;
-    w.eights = 1;
-    w.monitor = monitor ? monitor + many : NULL;
-    w.out = (bragg_sums){ out.intensity + many * bins, out.sem + many * bins, out.std ? out.std + many * bins : NULL };
-    return sum_all(&w, err);
+    size_t bins = plan_bins(p), done = 0;
+    bragg_pixel type = frame[0]->type;
+    bragg_status st = BRAGG_OK;
+    for (size_t eights = type == BRAGG_U16 && HAVE_SHORTS ? SHORT_EIGHTS : here->eights; done < n && st == BRAGG_OK; eights /= 2) {
+        size_t most = eights * LANES, left = n - done, now = eights > 1 ? (left + LANES - 1) / most * most : left;
+        pass w = { .plan = p, .frame = frame + done, .n = MIN(now, left), .eights = eights, .ways = here, .in_shorts = eights > here->eights, .type = type,
+                   .dark = dark, .dark_sum = dark_sum, .monitor = monitor ? monitor + done : NULL,
+                   .out = { out.intensity + done * bins, out.sem + done * bins, out.std ? out.std + done * bins : NULL } };
+        if (w.n)
+            st = sum_all(&w, err);
+        done += w.n;
+    }
+    return st;
 }

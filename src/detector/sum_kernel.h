@@ -112,7 +112,7 @@ DEFINE_LOAD(load_32, int32_t, AS_IS)
 #if EIGHTS_AT_A_TIME > 1
 /* Eight pixels of sixteen frames, turned while they are 16 bits wide: half the work.
  * Frames 0 to 7 stay in the lower half of each row, 8 to 15 in the upper. */
-TARGET INLINE void FOR(turn_short)(const uint16_t *const data[MOST_FRAMES], size_t at, __m256i out[LANES])
+TARGET INLINE void FOR(turn_short)(const uint16_t *const data[TWICE], size_t at, __m256i out[LANES])
 {
     __m256i r[LANES], a[LANES], b[LANES];
 #pragma GCC unroll 8
@@ -137,13 +137,13 @@ TARGET INLINE void FOR(turn_short)(const uint16_t *const data[MOST_FRAMES], size
 }
 
 /* The same 32 bits wide in a tile; `full` remembers where a marker was. */
-TARGET INLINE __m256i FOR(widen_block)(const uint16_t *const data[MOST_FRAMES], size_t at, int32_t *restrict to, __m256i full)
+TARGET INLINE __m256i FOR(widen_block)(const uint16_t *const data[TWICE], size_t at, int32_t *restrict to, __m256i full)
 {
     __m256i r[LANES];
     FOR(turn_short)(data, at, r);
 #pragma GCC unroll 8
     for (int j = 0; j < LANES; j++) {
-        _mm512_store_si512(to + j * MOST_FRAMES, _mm512_cvtepu16_epi32(r[j]));
+        _mm512_store_si512(to + j * TWICE, _mm512_cvtepu16_epi32(r[j]));
         full = _mm256_or_si256(full, _mm256_cmpeq_epi16(r[j], _mm256_set1_epi16(-1)));
     }
     return full;
@@ -152,18 +152,18 @@ TARGET INLINE __m256i FOR(widen_block)(const uint16_t *const data[MOST_FRAMES], 
 /* Of sixteen frames; the few rows that have a marker are gone through again. */
 TARGET static bool FOR(load_u16_all)(const bragg_frame *const *frame, size_t lanes, size_t from, size_t n, void *restrict to)
 {
-    const uint16_t *data[MOST_FRAMES];
+    const uint16_t *data[TWICE];
     int32_t *pixel = to;
     __m256i full = _mm256_setzero_si256();
-    if (lanes < MOST_FRAMES || n < LANES)
+    if (lanes < TWICE || n < LANES)
         return FOR(load_u16)(frame, lanes, from, n, to);
-    for (int l = 0; l < MOST_FRAMES; l++)
+    for (int l = 0; l < TWICE; l++)
         data[l] = (const uint16_t *)frame[l]->data + from;
     for (size_t j = 0; j + LANES <= n; j += LANES)
-        full = FOR(widen_block)(data, j, pixel + j * MOST_FRAMES, full);
-    full = FOR(widen_block)(data, n - LANES, pixel + (n - LANES) * MOST_FRAMES, full);
+        full = FOR(widen_block)(data, j, pixel + j * TWICE, full);
+    full = FOR(widen_block)(data, n - LANES, pixel + (n - LANES) * TWICE, full);
     bool marker = !_mm256_testz_si256(full, full);
-    for (size_t j = 0; marker && j < n * MOST_FRAMES; j++)
+    for (size_t j = 0; marker && j < n * TWICE; j++)
         pixel[j] |= -(pixel[j] == UINT16_MAX);
     return marker;
 }
@@ -208,7 +208,7 @@ TARGET static void FOR(sum_losses)(const pass *w, const bragg_frame *const *fram
 #else
 #define WIDEN(V) ((FOR(vector)){ (double)(V)[0], (double)(V)[1] })
 #endif
-enum { FOR(PARTS) = LANES / DOUBLES, FOR(WIDTH) = MOST_EIGHTS * LANES / DOUBLES };
+enum { FOR(PARTS) = LANES / DOUBLES, FOR(WIDTH) = EIGHTS_AT_A_TIME * LANES / DOUBLES };
 
 typedef enum FOR(kind) { FOR(INTS), FOR(COUNTS), FOR(FLOATS), FOR(WIDE) } FOR(kind); /* counts: ints, none negative */
 
@@ -271,10 +271,10 @@ TARGET INLINE bool FOR(sum)(const pass *w, const bragg_frame *const *frame, cons
         int64_t sign = 0;
         for (int l = 0; l < DOUBLES; l++)
             sign |= bad[l];
-        sums *at = to + p->bin * (size_t)eights;
+        sums *at = to + p->bin * w->eights;
         if (__builtin_expect(sign < 0, 0)) {
             for (int i = 0; i < eights; i++)
-                FOR(sum_losses)(w, frame + i * LANES, t, e - p->n, p->n, at + i, &lost[p->bin * (size_t)eights + (size_t)i]);
+                FOR(sum_losses)(w, frame + i * LANES, t, e - p->n, p->n, at + i, &lost[p->bin * w->eights + (size_t)i]);
             any = true;
             continue;
         }
@@ -303,7 +303,7 @@ DEFINE_SUM(sum_floats_twice, 2, FLOATS)
 DEFINE_SUM(sum_wide_twice, 2, WIDE)
 #define SUMS_OF(NAME) { FOR(NAME), FOR(NAME##_twice) }
 #else
-#define SUMS_OF(NAME) { FOR(NAME), NULL }
+#define SUMS_OF(NAME) { FOR(NAME) }
 #endif
 
 #define WHOLE(LOAD) { FOR(LOAD), sizeof(int32_t), SUMS_OF(sum_ints), SUMS_OF(sum_counts) }
