@@ -22,6 +22,10 @@ START_TEST(the_first_of_rising_values_that_is_not_below)
     ck_assert_uint_eq(bragg_array_first(v, 5, 7.5), 4);
     ck_assert_uint_eq(bragg_array_first(v, 5, 7.6), 5);
     ck_assert_uint_eq(bragg_array_first(v, 0, 1), 0);
+    const struct { double at; char what; } items[3] = { { -0.7, 'a' }, { 1.3, 'b' }, { 2.9, 'c' } };
+    ck_assert_uint_eq(bragg_array_first_of(items, sizeof *items, 3, 1.3), 1);
+    ck_assert_uint_eq(bragg_array_first_of(items, sizeof *items, 3, 1.31), 2);
+    ck_assert_uint_eq(bragg_array_first_of(items, sizeof *items, 3, 3), 3);
 }
 END_TEST
 

@@ -22,15 +22,21 @@ bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, 
     return BRAGG_OK;
 }
 
-size_t bragg_array_first(const double *rising, size_t n, double least)
+static inline __attribute__((always_inline)) size_t first_of(const char *rising, size_t stride, size_t n, double least)
 {
     size_t low = 0, high = n;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (rising[mid] < least)
+        double value;
+        memcpy(&value, rising + mid * stride, sizeof value);
+        if (value < least)
             low = mid + 1;
         else
             high = mid;
     }
     return low;
 }
+
+size_t bragg_array_first(const double *rising, size_t n, double least) { return first_of((const char *)rising, sizeof *rising, n, least); }
+
+size_t bragg_array_first_of(const void *rising, size_t stride, size_t n, double least) { return first_of(rising, stride, n, least); }

@@ -12,5 +12,7 @@ bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, 
 
 /** Of n rising values the first that is not below `least`; n when all are. */
 size_t bragg_array_first(const double *rising, size_t n, double least);
+/** The same of items that are `stride` bytes apart, each beginning with its double. */
+size_t bragg_array_first_of(const void *rising, size_t stride, size_t n, double least);
 
 #endif

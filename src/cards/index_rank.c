@@ -3,6 +3,7 @@
 #include "config.h"
 #include "indexing.h"
 
+#include <bragg/array.h>
 #include <bragg/lsq.h>
 #include <math.h>
 #include <stdlib.h>
@@ -72,14 +73,7 @@ size_t bragg_index_calculate(const bragg_lattice *lattice, double q_max, calcula
 /* Row of the calculated line nearest to q. */
 static size_t nearest_row(const calculated *c, size_t n, double q)
 {
-    size_t lo = 0, hi = n;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (c[mid].q < q)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    size_t lo = bragg_array_first_of(c, sizeof *c, n, q);
     if (lo == n || (lo > 0 && q - c[lo - 1].q < c[lo].q - q))
         lo--;
     return lo;

@@ -113,7 +113,7 @@ void bragg_index_zone_cells(const window_table *w, const zone *z, double v_max, 
 /* ----------------------------------------------------------------- ranks */
 
 typedef struct calculated {
-    double q;
+    double q; /* first: lists are searched by it */
     int h, k, l;
 } calculated;
 
