@@ -204,8 +204,10 @@ void bragg_symmetry_put_operations(FILE *to, const bragg_symmetry *symmetry);
 bragg_structure *bragg_structure_new(size_t n_atoms, size_t n_scatterers);
 bragg_structure *bragg_structure_copy(const bragg_structure *structure);
 void bragg_structure_free(bragg_structure *structure);
-/** Tensors of displacement become U_eq, a third of the trace of the Cartesian tensor
- *  (R. X. Fischer & E. Tillmanns, Acta Cryst. C44 (1988) 775). */
+/** U_eq of an atom: a third of the trace of its Cartesian tensor of displacement (R. X. Fischer
+ *  & E. Tillmanns, Acta Cryst. C44 (1988) 775), or its U_iso. */
+double bragg_atom_equivalent_u(const bragg_cell *cell, const bragg_atom *atom);
+/** Tensors of displacement become U_eq. */
 void bragg_structure_make_isotropic(bragg_structure *structure);
 /** Cell and symmetry agree, occupancies 0 to 1, sites do not collide, atoms
  *  exist; multiplicities are recomputed. */

@@ -115,9 +115,9 @@ static unsigned char *put_symmetry(unsigned char *p, const bragg_symmetry *s)
     return p;
 }
 
-static double ueq_of(const bragg_atom *a)
+static double displacement_of(const bragg_cell *cell, const bragg_atom *a)
 {
-    double u = isnan(a->uiso_ang2) && a->anisotropic ? (a->u[0] + a->u[1] + a->u[2]) / 3 : a->uiso_ang2;
+    double u = isnan(a->uiso_ang2) ? bragg_atom_equivalent_u(cell, a) : a->uiso_ang2;
     return isnan(u) ? 0 : fmin(fmax(u, 0), 6.5);
 }
 
@@ -138,7 +138,7 @@ bragg_status cards_pack_structure(const bragg_structure *s, unsigned char **blob
         for (int i = 0; i < 3; i++)
             p = put_float(p, a->x[i]);
         p = put16(p, (int)lrint(65535 * fmin(fmax(a->occupancy, 0), 1)));
-        p = put16(p, (int)lrint(1e4 * ueq_of(a)));
+        p = put16(p, (int)lrint(1e4 * displacement_of(&s->cell, a)));
     }
     *n = (size_t)(p - *blob);
     return BRAGG_OK;

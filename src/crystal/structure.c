@@ -56,26 +56,25 @@ bragg_structure *bragg_structure_copy(const bragg_structure *from)
     return NULL;
 }
 
-static double equivalent_u(const double u[6], const double m[3][3], const double reciprocal[6])
+double bragg_atom_equivalent_u(const bragg_cell *cell, const bragg_atom *atom)
 {
     static const int place[3][3] = { { 0, 5, 4 }, { 5, 1, 3 }, { 4, 3, 2 } };
-    double trace = 0;
+    double m[3][3], reciprocal[6], trace = 0;
+    if (!atom->anisotropic)
+        return atom->uiso_ang2;
+    bragg_cell_cartesian(cell, m);
+    bragg_cell_reciprocal(cell, reciprocal);
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
-            trace += u[place[i][j]] * sqrt(reciprocal[i] * reciprocal[j]) * (m[0][i] * m[0][j] + m[1][i] * m[1][j] + m[2][i] * m[2][j]);
+            trace += atom->u[place[i][j]] * sqrt(reciprocal[i] * reciprocal[j]) * (m[0][i] * m[0][j] + m[1][i] * m[1][j] + m[2][i] * m[2][j]);
     return trace / 3;
 }
 
 void bragg_structure_make_isotropic(bragg_structure *s)
 {
-    double m[3][3], reciprocal[6];
-    bragg_cell_cartesian(&s->cell, m);
-    bragg_cell_reciprocal(&s->cell, reciprocal);
     for (size_t k = 0; k < s->n_atoms; k++) {
-        bragg_atom *a = &s->atom[k];
-        if (a->anisotropic)
-            a->uiso_ang2 = equivalent_u(a->u, (const double(*)[3])m, reciprocal);
-        a->anisotropic = false;
+        s->atom[k].uiso_ang2 = bragg_atom_equivalent_u(&s->cell, &s->atom[k]);
+        s->atom[k].anisotropic = false;
     }
 }
 

@@ -148,8 +148,6 @@ static double next_random(uint64_t *state)
     return (double)(*state >> 11) / 9007199254740992.0;
 }
 
-static double mean_u(const bragg_atom *a) { return a->anisotropic ? (a->u[0] + a->u[1] + a->u[2]) / 3 : a->uiso_ang2 > 0 ? a->uiso_ang2 : 0; }
-
 /* The places of a cell: atoms of one place share it by their occupancies. */
 typedef struct place {
     double x[3];
@@ -191,10 +189,11 @@ static bragg_status put_place(pile *t, const bragg_structure *s, const place *at
     for (size_t k = 0; k < at->n; k++) {
         const bragg_atom *a = &s->atom[at->atom[k]];
         size_t kind;
+        double u = bragg_atom_equivalent_u(&s->cell, a);
         so_far += a->occupancy;
         if (toss >= so_far && !(k + 1 == at->n && so_far > 0.9999))
             continue;
-        bragg_status st = find_kind(t->p, &s->scatterer[a->scatterer], mean_u(a), &kind, err);
+        bragg_status st = find_kind(t->p, &s->scatterer[a->scatterer], u > 0 ? u : 0, &kind, err);
         return st == BRAGG_OK ? add_atom(t, kind, x, err) : st;
     }
     return BRAGG_OK;
