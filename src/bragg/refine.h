@@ -63,6 +63,9 @@
  *  start with the pattern's name and a dot; the first pattern has no D_ij. */
 typedef struct bragg_model bragg_model;
 
+/** L P above of a spacing, whose cos theta counts 0.001 at least; 0 when it does not diffract. */
+double bragg_lorentz_polarization(double d_ang, double wavelength_ang, double polarization);
+
 typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO, BRAGG_TRANSMISSION } bragg_mount;
 
 enum { BRAGG_MAX_LINES = 8 };

@@ -20,7 +20,6 @@
 #define cards_read bragg_cards_read
 #define cards_walk bragg_cards_walk
 #define cards_read_set bragg_cards_read_set
-#define cards_lp bragg_cards_lp
 #define cards_sql_fail bragg_cards_sql_fail
 #define cards_search_rebuild bragg_cards_search_rebuild
 #define cards_search_load bragg_cards_search_load
@@ -29,10 +28,6 @@
 
 #define CARDS_CU_ALPHA1 1.540598  /* angstrom */
 #define CARDS_D_MIN 0.8           /* angstrom: nearly all that copper can reach */
-
-/* Lorentz and polarization factor of Bragg-Brentano or any powder geometry, as in
- * refine.h; 0 when the line is out of reach. */
-double cards_lp(double d_ang, double wavelength_ang, double polarization);
 
 /* ------------------------------------------------------------- one card */
 

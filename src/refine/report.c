@@ -182,21 +182,6 @@ static void put_cell(FILE *to, const bragg_model *m, const bragg_fit *f, size_t 
     bragg_symmetry_put_operations(to, &p->structure->symmetry);
 }
 
-/* U_eq = 1/3 sum U_ij a*_i a*_j a_i.a_j: R. X. Fischer & E. Tillmanns, Acta Cryst.
- * C44 (1988) 775. */
-static double equivalent(const phase *p, const bragg_atom *a)
-{
-    const bragg_cell *c = &p->structure->cell;
-    const double l[3] = { c->a, c->b, c->c }, r[3] = { sqrt(p->g[0]), sqrt(p->g[1]), sqrt(p->g[2]) };
-    const double cosine[3] = { cos(c->alpha), cos(c->beta), cos(c->gamma) };
-    double u = 0;
-    for (int i = 0; i < 3; i++) {
-        int j = (i + 1) % 3, k = (i + 2) % 3;
-        u += a->u[i] * r[i] * r[i] * l[i] * l[i] + 2 * a->u[3 + i] * r[j] * r[k] * l[j] * l[k] * cosine[i];
-    }
-    return u / 3;
-}
-
 static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
 {
     const bragg_structure *s = p->structure;
@@ -216,7 +201,7 @@ static void put_atoms(FILE *to, const bragg_model *m, const phase *p)
         put_row(to, m, row + BRAGG_ATOM_OCCUPANCY);
         fprintf(to, " %d %s", a->multiplicity, a->anisotropic ? "Uani" : "Uiso");
         if (a->anisotropic)
-            fprintf(to, " %s\n", bragg_number_print_digits(text, equivalent(p, a), 5));
+            fprintf(to, " %s\n", bragg_number_print_digits(text, bragg_atom_equivalent_u(&s->cell, a), 5));
         else {
             put_row(to, m, row + BRAGG_ATOM_UISO);
             fprintf(to, "\n");
