@@ -506,6 +506,29 @@ START_TEST(links_are_not_followed)
 }
 END_TEST
 
+START_TEST(a_list_of_rhombohedral_axes_has_one_angle)
+{
+    write_text(in_work("Bi.jcpds"), "VERSION: 4\nSYMMETRY: RHOMBOHEDRAL\nA: 4.7460\nALPHA: 57.23\nDIHKL: 3.28000, 100.0, 1, 1, 0\nDIHKL: 2.36920 40.0 1 -1 0\n");
+    bragg_cards_report r;
+    bragg_cards *set = set_of(in_work("Bi.jcpds"), &r);
+    bragg_card *c = card_named(set, "Bi");
+    assert_close(c->cell.c, 4.7460, 1e-9);
+    for (int k = 3; k < 6; k++)
+        assert_close((&c->cell.a)[k], 57.23 * BRAGG_DEG, 1e-9);
+    bragg_card_free(c);
+    bragg_cards_free(set);
+}
+END_TEST
+
+/* At 0.2 angstrom lines are seen that copper does not reach: nothing tells how strong they are. */
+START_TEST(a_line_beyond_copper_has_no_intensity)
+{
+    const bragg_card_line near = { .d_ang = 0.7713, .intensity = 37 }, beyond = { .d_ang = 0.7513, .intensity = 37 };
+    ck_assert(bragg_card_line_intensity(&near, 0.2, 0.99) > 0);
+    ck_assert_msg(bragg_card_line_intensity(&beyond, 0.2, 0.99) == 0, "%g", bragg_card_line_intensity(&beyond, 0.2, 0.99));
+}
+END_TEST
+
 START_TEST(lists_of_lines_become_cards)
 {
     static const char jcpds[] = "VERSION: 4\nCOMMENT: Gold\nK0: 166.65\nSYMMETRY: CUBIC\nA: 4.07860\nALPHAT: 4.26e-05\nDIHKL: 2.35480, 100.0, 1, 1, 1\nDIHKL: 2.03930 52.0 2 0 0\n";
@@ -730,6 +753,13 @@ START_TEST(a_little_ceria_in_steel_is_told_from_zinc_blende)
     }
     ck_assert_uint_eq(h->n, 3);
     ck_assert(found[0] && found[1] && found[2]);
+    size_t pairs = 0;
+    for (size_t k = 1; k < r->n; k++) /* two fractions are 1: of both the same is known */
+        if (r->hypothesis[k].n == 2 && isfinite(r->hypothesis[k].phase[0].fraction.esd)) {
+            assert_close(r->hypothesis[k].phase[0].fraction.esd, r->hypothesis[k].phase[1].fraction.esd, 1e-9);
+            pairs++;
+        }
+    ck_assert_uint_gt(pairs, 0);
     bragg_identification_free(r);
     bragg_cards_free(cards);
     bragg_pattern_free(p);
@@ -976,6 +1006,8 @@ int main(void)
     tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
     tcase_add_test(all, what_is_too_large_for_a_card_is_passed_over);
     tcase_add_test(all, links_are_not_followed);
+    tcase_add_test(all, a_list_of_rhombohedral_axes_has_one_angle);
+    tcase_add_test(all, a_line_beyond_copper_has_no_intensity);
     tcase_add_test(all, lists_of_lines_become_cards);
     tcase_add_test(all, a_card_saved_as_text_is_read);
     tcase_add_test(all, cards_of_eighty_columns_are_read_by_place);

@@ -51,7 +51,8 @@ void bragg_card_free(bragg_card *card);
 /** "partial occupancies, computed" of flags, into text; returns it. */
 const char *bragg_card_flags_text(unsigned flags, char text[160]);
 /** Intensity of a line at another wavelength, relative to the card's own scale:
- *  multiplied by LP(theta) / LP(theta of Cu K alpha 1); 0 beyond 2theta = 180 degrees. */
+ *  multiplied by LP(theta) / LP(theta of Cu K alpha 1); 0 beyond 2theta = 180 degrees of
+ *  either. */
 double bragg_card_line_intensity(const bragg_card_line *line, double wavelength_ang, double polarization);
 
 /** All lines of a structure at a wavelength, equal d joined, by falling d, strongest

@@ -81,18 +81,28 @@ static void add_findings(hunt *h, const found *f, bragg_match *m)
     }
 }
 
+/* Variance of w[index] = s / sum of s by those of the scales, which are taken as independent. */
+static double fraction_variance(const candidate *const *c, const double *w, size_t n, size_t index)
+{
+    double sum = 0;
+    for (size_t k = 0; k < n; k++)
+        sum += pow(w[index] * ((k == index) - w[k]) * c[k]->t.scale_esd / c[k]->t.scale, 2);
+    return sum;
+}
+
 /* Phases of a hypothesis; weights from the reference intensity ratios: w ~ scale /
  * (I/Ic). */
 static void describe(hunt *h, const candidate *const *c, size_t n, bragg_hypothesis *to)
 {
-    double sum = 0;
+    double sum = 0, w[BRAGG_MOST_PHASES];
     to->n = n;
     for (size_t k = 0; k < n; k++)
         sum += c[k]->t.scale / c[k]->card->rir;
+    for (size_t k = 0; k < n; k++)
+        w[k] = c[k]->t.scale / c[k]->card->rir / sum;
     for (size_t k = 0; k < n; k++) {
-        double w = c[k]->t.scale / c[k]->card->rir / sum;
         to->phase[k] = match_of(h, c[k]);
-        to->phase[k].fraction = (bragg_quantity){ n == 1 ? 1 : w, n == 1 ? 0 : w * c[k]->t.scale_esd / c[k]->t.scale };
+        to->phase[k].fraction = (bragg_quantity){ n == 1 ? 1 : w[k], n == 1 ? 0 : sqrt(fraction_variance(c, w, n, k)) };
     }
 }
 

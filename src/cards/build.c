@@ -157,12 +157,11 @@ static bool store_named(builder *b, long long source, const cards_named_set *s)
         good = step(b->add_member);
     }
     for (size_t k = 0; k < s->n_cards && good; k++) {
-        unsigned char *lines;
+        unsigned char *lines = NULL;
         size_t n;
         good = cards_pack_lines(s->card[k], &lines, &n, NULL) == BRAGG_OK;
         good = good && store_card(b, source, s->card[k], lines, n, NULL, 0);
-        if (good)
-            free(lines);
+        free(lines);
     }
     return good;
 }
@@ -308,9 +307,10 @@ bragg_status bragg_cards_build(bragg_cards *set, const char *const *sources, siz
         clear(&b.batch[k]);
     finalize(&b);
     free(b.batch);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK &&
         sqlite3_exec(set->db, "UPDATE card SET pdf = (SELECT pdf FROM member WHERE member.card = card.name AND member.pdf <> '')"
-                     " WHERE pdf IS NULL AND name IN (SELECT card FROM member WHERE pdf <> '')", NULL, NULL, NULL);
+                     " WHERE pdf IS NULL AND name IN (SELECT card FROM member WHERE pdf <> '')", NULL, NULL, NULL))
+        st = cards_sql_fail(set, err);
     sqlite3_stmt *q;
     long long chunks = 0;
     if (st >= 0 && sqlite3_prepare_v2(set->db, "SELECT count(*) FROM search", -1, &q, NULL) == SQLITE_OK) {

@@ -140,6 +140,7 @@ static bragg_status residuals(void *payload, size_t first, size_t last, double *
 {
     const model *m = payload;
     const scene *s = m->s;
+    (void)err;
     for (size_t i = first; i < last; i++) {
         if (i < s->n) {
             r[i - first] = (s->net[i] - m->calculated[i]) / s->sigma[i];
@@ -155,7 +156,6 @@ static bragg_status residuals(void *payload, size_t first, size_t last, double *
             jacobian[(size_t)c * BRAGG_LSQ_BLOCK + i - first] = m->layout->weight[row] / doubt;
     }
     return BRAGG_OK;
-    (void)err;
 }
 
 static bragg_status add_row(model *m, const char *name, double value, double lower, double upper, bool refine, size_t *row, bragg_error *err)
@@ -331,7 +331,7 @@ bragg_status scene_factors(const scene *s, const double *const *known, size_t n_
 
 bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err)
 {
-    model m = { .s = (scene *)(uintptr_t)s, .t = &t, .n_trials = 1 };
+    model m = { .s = borrowed(s), .t = &t, .n_trials = 1 };
     double *each[1] = { out };
     bragg_status st = add_rows(&m, false, SCENE_LOOSE, err);
     if (st == BRAGG_OK && !(m.calculated = malloc(s->n * sizeof *m.calculated)))

@@ -21,18 +21,10 @@ static const double most_terms = 4e5;
  * I/Ic: C. R. Hubbard & R. L. Snyder, Powder Diffr. 3 (1988) 74. */
 static const double corundum = 0.766142;
 
-double cards_lp(double d_ang, double wavelength_ang, double polarization)
-{
-    double s = wavelength_ang / (2 * d_ang);
-    if (!(s > 0 && s < 1))
-        return 0;
-    double cosine = sqrt(1 - s * s), c2 = 1 - 2 * s * s;
-    return ((1 - polarization) * c2 * c2 + polarization) / (2 * s * s * fmax(cosine, 1e-3));
-}
-
 double bragg_card_line_intensity(const bragg_card_line *l, double wavelength_ang, double polarization)
 {
-    return l->intensity * cards_lp(l->d_ang, wavelength_ang, polarization) / cards_lp(l->d_ang, CARDS_CU_ALPHA1, 0.5);
+    double copper = bragg_lorentz_polarization(l->d_ang, CARDS_CU_ALPHA1, 0.5);
+    return copper > 0 ? l->intensity * bragg_lorentz_polarization(l->d_ang, wavelength_ang, polarization) / copper : 0;
 }
 
 /* --------------------------------------------------------------- formula */
@@ -245,7 +237,7 @@ static bragg_status strengths(const bragg_structure *s, const bragg_reflection *
         st = bragg_factors_evaluate(f, s, g, f2, NULL, NULL, err);
     for (size_t k = 0; st == BRAGG_OK && k < n; k++)
         out[k] = (bragg_card_line){ list[k].h, list[k].k, list[k].l, list[k].d_ang,
-                                    list[k].multiplicity * f2[k] * cards_lp(list[k].d_ang, wavelength_ang, polarization) };
+                                    list[k].multiplicity * f2[k] * bragg_lorentz_polarization(list[k].d_ang, wavelength_ang, polarization) };
     free(f2);
     bragg_factors_free(f);
     return st;

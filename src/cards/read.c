@@ -180,7 +180,7 @@ static bragg_status read_cif(const cards_source *from, bragg_card *c, unsigned c
 static void rescale(bragg_card *c, double wavelength_ang)
 {
     for (size_t k = 0; wavelength_ang > 0 && k < c->n_lines; k++) {
-        double from = cards_lp(c->line[k].d_ang, wavelength_ang, 0.5), to = cards_lp(c->line[k].d_ang, CARDS_CU_ALPHA1, 0.5);
+        double from = bragg_lorentz_polarization(c->line[k].d_ang, wavelength_ang, 0.5), to = bragg_lorentz_polarization(c->line[k].d_ang, CARDS_CU_ALPHA1, 0.5);
         if (from > 0 && to > 0)
             c->line[k].intensity *= to / from;
     }
@@ -195,14 +195,18 @@ static bool set_cell(bragg_card *c, const double v[6])
     return true;
 }
 
-/* Right angles and equal edges that a source leaves out. */
+/* Right angles and equal edges that a source leaves out; of rhombohedral axes the one angle
+ * is all three. */
 static void complete_cell(bragg_card *c, double v[6], const char *system)
 {
+    bool one_angle = !strncasecmp(system, "rho", 3) && !(v[2] > 0) && v[3] > 0;
+    v[4] = one_angle ? v[3] : v[4];
+    v[5] = one_angle ? v[3] : v[5];
     v[1] = v[1] > 0 ? v[1] : v[0];
     v[2] = v[2] > 0 ? v[2] : v[0];
     for (int k = 3; k < 6; k++)
         v[k] = v[k] > 0 ? v[k] : 90;
-    if (strchr("HTRhtr", *system) && *system && strncasecmp(system, "tet", 3) && strncasecmp(system, "tri", 3))
+    if (!one_angle && strchr("HTRhtr", *system) && *system && strncasecmp(system, "tet", 3) && strncasecmp(system, "tri", 3))
         v[5] = 120;
     if (!strncasecmp(system, "trig", 4))
         v[5] = 120;
@@ -211,7 +215,7 @@ static void complete_cell(bragg_card *c, double v[6], const char *system)
 }
 
 /* VERSION 4 of the cards of high-pressure work: KEY: value lines, DIHKL a line each
- * (M. Rivers, jcpds format of GSECARS); 3 and before by place. */
+ * (M. Rivers, jcpds format of GSECARS).  Those before it, by place, are not read. */
 static bragg_status read_jcpds(const cards_source *from, bragg_card *c, bragg_error *err)
 {
     static const char *const edges[6] = { "A:", "B:", "C:", "ALPHA:", "BETA:", "GAMMA:" };

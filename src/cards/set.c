@@ -292,13 +292,15 @@ bragg_status bragg_cards_members(const bragg_cards *set, bool (*each)(void *, co
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(set->db, "SELECT set_name, title, card, pdf, window, note, origin FROM member ORDER BY rowid", -1, &q, NULL) != SQLITE_OK)
         return cards_sql_fail(set, err);
-    while (sqlite3_step(q) == SQLITE_ROW) {
+    int code;
+    bool more = true;
+    while (more && (code = sqlite3_step(q)) == SQLITE_ROW) {
         bragg_cards_member m = { text_at(q, 0), text_at(q, 1), text_at(q, 2), text_at(q, 3), text_at(q, 4), text_at(q, 5), text_at(q, 6) };
-        if (!each(payload, &m))
-            break;
+        more = each(payload, &m);
     }
+    bragg_status st = more && code != SQLITE_DONE ? cards_sql_fail(set, err) : BRAGG_OK;
     sqlite3_finalize(q);
-    return BRAGG_OK;
+    return st;
 }
 
 bragg_status bragg_cards_skipped(const bragg_cards *set, bool (*each)(void *, const char *, const char *), void *payload, bragg_error *err)
@@ -306,11 +308,13 @@ bragg_status bragg_cards_skipped(const bragg_cards *set, bool (*each)(void *, co
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(set->db, "SELECT path || CASE member WHEN '' THEN '' ELSE ':' || member END, reason FROM source WHERE reason IS NOT NULL ORDER BY id", -1, &q, NULL) != SQLITE_OK)
         return cards_sql_fail(set, err);
-    while (sqlite3_step(q) == SQLITE_ROW)
-        if (!each(payload, text_at(q, 0), text_at(q, 1)))
-            break;
+    int code;
+    bool more = true;
+    while (more && (code = sqlite3_step(q)) == SQLITE_ROW)
+        more = each(payload, text_at(q, 0), text_at(q, 1));
+    bragg_status st = more && code != SQLITE_DONE ? cards_sql_fail(set, err) : BRAGG_OK;
     sqlite3_finalize(q);
-    return BRAGG_OK;
+    return st;
 }
 
 /* ----------------------------------------------------------------- search */
@@ -370,9 +374,9 @@ static bragg_status rebuild_rows(bragg_cards *set, sqlite3_stmt *q, unsigned cha
 {
     size_t used = 0;
     long long first = 0;
-    int n = 0;
+    int n = 0, code = SQLITE_DONE;
     bragg_status st = BRAGG_OK;
-    while (st == BRAGG_OK && sqlite3_step(q) == SQLITE_ROW) {
+    while (st == BRAGG_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
         bragg_card c = { .arena = bragg_arena_new(), .id = sqlite3_column_int64(q, 0) };
         for (int k = 0; k < 6; k++)
             (&c.cell.a)[k] = number(q, 3 + k) * (k < 3 ? 1 : BRAGG_DEG);
@@ -390,6 +394,8 @@ static bragg_status rebuild_rows(bragg_cards *set, sqlite3_stmt *q, unsigned cha
             used = 0;
         }
     }
+    if (st == BRAGG_OK && code != SQLITE_DONE)
+        st = cards_sql_fail(set, err);
     return st == BRAGG_OK && n ? store_chunk(set, first, n, data, used, err) : st;
 }
 
@@ -460,9 +466,12 @@ bragg_status cards_search_load(const bragg_cards *set, cards_search *s, bragg_er
     if (st == BRAGG_OK && sqlite3_prepare_v2(set->db, "SELECT n, data FROM search ORDER BY first", -1, &q, NULL) != SQLITE_OK)
         st = cards_sql_fail(set, err);
     if (st == BRAGG_OK) {
-        while (st == BRAGG_OK && sqlite3_step(q) == SQLITE_ROW)
+        int code = SQLITE_DONE;
+        while (st == BRAGG_OK && (code = sqlite3_step(q)) == SQLITE_ROW)
             if (s->n + (size_t)sqlite3_column_int64(q, 0) > n || !take_records(s, sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), (size_t)sqlite3_column_int64(q, 0), &room))
                 st = bragg_fail(err, BRAGG_EDATA, "'%s': the search table is damaged; repeat bragg cards build", set->path);
+        if (st == BRAGG_OK && code != SQLITE_DONE)
+            st = cards_sql_fail(set, err);
         sqlite3_finalize(q);
     }
     if (st == BRAGG_OK && s->n != n)

@@ -93,6 +93,7 @@ static bragg_status compare_with_one(const scene *s, trial *const *t, double *co
         if (k != i && k != j)
             known[m++] = each[k];
     bragg_status st = trial_lines(s, t[i]->card, &one, err);
+    *evidence = NAN;
     for (size_t c = 0; c < one.n_strains && c < 3; c++)
         one.strain[c] = fmin(fmax(apart / 2, -0.039), 0.039);
     one.scale = t[i]->scale + t[j]->scale;

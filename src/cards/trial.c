@@ -261,12 +261,12 @@ static int by_value(const void *a, const void *b)
 }
 
 /* How high what is left stands about a position. */
-static double left_at(const scene *s, double x, bool all)
+static double left_at(const scene *s, double x)
 {
     size_t i = index_of(s, x);
     double most = 0;
     for (size_t k = i > 1 ? i - 1 : 0; k < s->n && k <= i + 1; k++)
-        most = fmax(most, all ? s->net[k] : s->left[k]);
+        most = fmax(most, s->left[k]);
     return most;
 }
 
@@ -294,7 +294,7 @@ static void rate(const scene *s, trial *t, const strong *set)
         if (!(x > s->first && x < s->last))
             continue;
         double i = t->intensity[set->line[k]];
-        ratio[n] = left_at(s, x, false) / i;
+        ratio[n] = left_at(s, x) / i;
         weight[n++] = sqrt(i);
     }
     /* scale: where two fifths of the weight stand lower */
@@ -335,5 +335,4 @@ void trial_match(const scene *s, double shift, trial *t)
         pull_strains(s, t, &set, reach[k]);
     t->broad = broadening(s, t, &set);
     rate(s, t, &set);
-    (void)left_at;
 }
