@@ -67,7 +67,7 @@ static bragg_status open_temporary(bragg_output *o, bragg_error *err)
 {
     int fd = make_temporary(o->temporary);
     if (fd < 0)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", o->path, strerror(errno));
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", o->path, errno == ENOENT ? "the folder is not there" : strerror(errno));
     o->stream = fdopen(fd, "wb");
     if (o->stream)
         return BRAGG_OK;

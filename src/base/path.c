@@ -138,7 +138,7 @@ static bragg_status list_pattern(const char *pattern, glob_t *found, bragg_error
     int code = there && !literal ? GLOB_NOSPACE : glob(there ? literal : pattern, there ? 0 : GLOB_TILDE, NULL, found);
     free(literal);
     if (code == GLOB_NOMATCH)
-        return bragg_fail(err, BRAGG_EIO, "'%s': expected files, found none", pattern);
+        return bragg_fail(err, BRAGG_EIO, strpbrk(pattern, "*?[") ? "'%s': expected files, found none" : "'%s': no such file or folder", pattern);
     if (code == GLOB_NOSPACE)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
     return code ? bragg_fail(err, BRAGG_EIO, "'%s': cannot be listed", pattern) : BRAGG_OK;

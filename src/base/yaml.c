@@ -280,9 +280,10 @@ bragg_status bragg_yaml_check_keys(const bragg_yaml *map, const char *const *kno
         if (i < n)
             continue;
         const char *near = bragg_nearest(c->key, known, n);
+        bool digits = strspn(c->key, "0123456789") == strlen(c->key); /* 0,24125 is two things to YAML */
         return bragg_fail(err, BRAGG_EDATA, "%s:%zu:%zu: unknown key '%s'%s%s%s", c->file, c->key_line,
-                          c->key_column, c->key, near ? "; did you mean '" : "", near ? near : "",
-                          near ? "'?" : "");
+                          c->key_column, c->key, near ? "; did you mean '" : digits ? "; decimals are set off by a point" : "",
+                          near ? near : "", near ? "'?" : "");
     }
     return BRAGG_OK;
 }

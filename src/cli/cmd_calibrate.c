@@ -189,6 +189,9 @@ static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_ge
     bragg_status st = w->poni ? bragg_geometry_read(w->poni, g, err) : BRAGG_OK;
     if (st == BRAGG_OK && w->detector)
         st = bragg_geometry_set_detector(g, w->detector, err);
+    if (st == BRAGG_OK && w->detector && !(w->pixel_um > 0) && g->rows && !(g->rows == f->height && g->columns == f->width) && !(g->rows == f->width && g->columns == f->height))
+        st = bragg_fail(err, BRAGG_EDATA, "--detector %s: expected a frame of %zu x %zu pixels (rows x columns), found %zu x %zu; --pixel-um SIZE goes without a name",
+                        g->detector, g->rows, g->columns, f->height, f->width);
     if (st == BRAGG_OK && w->pixel_um > 0)
         g->pixel_slow_m = g->pixel_fast_m = w->pixel_um * 1e-6;
     if (w->wavelength_ang > 0)

@@ -29,7 +29,7 @@ static bragg_status convert_pattern(const convert_wish *w, const char *in, const
 static bragg_status check_words(const convert_wish *w, int n, bool frames, bragg_error *err)
 {
     if (n < 2 || (n > 2 && !frames))
-        return bragg_fail(err, BRAGG_EINVAL, n < 2 ? "expected IN and OUT, found %d names" : "expected one IN and OUT for a pattern, found %d names", n);
+        return bragg_fail(err, BRAGG_EINVAL, n < 2 ? "expected IN and OUT, found %d of them" : "expected one IN and OUT for a pattern, found %d names", n);
     if (!isnan(w->wavelength_ang) && !(w->wavelength_ang > 0))
         return bragg_fail(err, BRAGG_EINVAL, "--wavelength: must be positive, got %g", w->wavelength_ang);
     if (w->frame < -1)

@@ -57,7 +57,11 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
 {
     const wish *w = payload;
     bragg_status st = cli_one("folder of results, or series.h5", operands, argv, err);
-    return st == BRAGG_OK ? report(argv[0], w->out, w->force, err) : st;
+    if (st == BRAGG_OK)
+        st = report(argv[0], w->out, w->force, err);
+    if (st == BRAGG_OK)
+        fprintf(stderr, "%s -> %s\n", argv[0], w->out);
+    return st;
 }
 
 static int run(int argc, char **argv)

@@ -212,6 +212,8 @@ static bragg_status serve(const wish *w, const char *results, bragg_error *err)
     }
     if (st == BRAGG_OK)
         st = bragg_live_new(store, &s.live, err);
+    if (st == BRAGG_OK && !bragg_path_exists(store))
+        fprintf(stderr, "'%s' holds no run yet: the page waits for bragg operando -o %s\n", results, results);
     if (st == BRAGG_OK) {
         sigemptyset(&ends);
         sigaddset(&ends, SIGINT);

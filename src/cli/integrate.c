@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -533,12 +534,27 @@ static bragg_status all_rounds(run *r, bragg_error *err)
     return st == BRAGG_OK && r->bad && r->bad == r->n ? bragg_fail(err, BRAGG_EDATA, "no frame could be integrated") : st;
 }
 
+/* A pattern's name cannot take several: rather asked than a folder of that name made. */
+static bragg_status check_one(const run *r, bragg_error *err)
+{
+    static const char *const patterns[] = { ".xye", ".xy", ".chi", ".fxye", ".dat", ".txt", ".csv" };
+    struct stat info;
+    if (r->store || r->n < 2 || !r->w->out || (stat(r->w->out, &info) == 0 && S_ISDIR(info.st_mode)))
+        return BRAGG_OK;
+    for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++)
+        if (!strcmp(bragg_path_extension(r->w->out), patterns[k]))
+            return bragg_fail(err, BRAGG_EINVAL, "-o %s: expected OUT.h5 or a folder for %zu frames, found the name of one pattern", r->w->out, r->n);
+    return BRAGG_OK;
+}
+
 bragg_status cli_integrate_all(const integrate_wish *w, const bragg_plan_options *plan, const bragg_integrate_options *frames, char **paths, size_t n, bragg_error *err)
 {
     run r = { .w = w, .plan_options = *plan, .options = *frames, .store = is_store(w->out), .arena = bragg_arena_new() };
     bragg_status st = r.arena ? read_geometry(&r, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate");
     for (size_t k = 0; k < n && st == BRAGG_OK; k++)
         st = add_file(&r, paths[k], n, err);
+    if (st == BRAGG_OK)
+        st = check_one(&r, err);
     if (st == BRAGG_OK)
         st = check_outputs(&r, err);
     if (st == BRAGG_OK)

@@ -432,6 +432,8 @@ static bragg_status read_all(bragg_truth *t, bragg_error *err)
                                         "windows", "cycler", "furnace" };
     const bragg_yaml *seed;
     bragg_status st = bragg_yaml_read(t->file, t->arena, &t->root, err);
+    if (st == BRAGG_OK && bragg_yaml_get(t->root, "data"))
+        st = bragg_yaml_fail(bragg_yaml_get(t->root, "data"), err, "a section 'data' stands in experiments, which are analysed: expected the truth of a twin, see man bragg-simulate");
     if (st == BRAGG_OK)
         st = bragg_yaml_check_keys(t->root, keys, COUNT(keys), err);
     if (st == BRAGG_OK && (seed = bragg_yaml_get(t->root, "seed")))
