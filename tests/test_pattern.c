@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#ifdef HAVE_HDF5
+#include <hdf5.h>
+#endif
 
 static bragg_status read_bytes(const char *text, size_t length, bragg_pattern **out, bragg_error *err)
 {
@@ -333,6 +337,78 @@ START_TEST(integrated_frames_in_hdf5_read_back_and_grow)
 }
 END_TEST
 
+#ifdef HAVE_HDF5
+
+static void write_line(hid_t file, const char *name, hsize_t n, const double *v)
+{
+    hid_t space = H5Screate_simple(1, &n, NULL), set = H5Dcreate2(file, name, H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+}
+
+/* An integrated pattern whose intensities are a link to that file; NULL: its own. */
+static hid_t write_linked(const char *name, const char *intensities)
+{
+    const double x[4] = { 2.385, 2.5, 2.7, 3.1 }, y[4] = { 7, 11, 13, 17 };
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(H5Gcreate2(file, "/entry", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Gclose(H5Gcreate2(file, "/entry/data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    write_line(file, "/entry/data/radial_axis", 4, x);
+    if (intensities)
+        H5Lcreate_external(intensities, "/entry/data/I", file, "/entry/data/I", H5P_DEFAULT, H5P_DEFAULT);
+    else
+        write_line(file, "/entry/data/I", 4, y);
+    return file;
+}
+
+START_TEST(links_of_integrated_frames_stay_in_the_folder)
+{
+    bragg_pattern *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    mkdir("pattern_in.tmp", 0700);
+    H5Fclose(write_linked("pattern_outer.tmp.h5", NULL));
+    H5Fclose(write_linked("pattern_in.tmp/a.h5", "../pattern_outer.tmp.h5"));
+    ck_assert_int_eq(bragg_pattern_read("pattern_in.tmp/a.h5", 0, &p, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "leads to '../pattern_outer.tmp.h5', which is not in this file's folder"), "%s", err.text);
+    H5Fclose(write_linked("pattern_inner.tmp.h5", "pattern_outer.tmp.h5")); /* beside it it is followed */
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_read("pattern_inner.tmp.h5", 0, &p, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(p->n == 4 && p->y[3] == 17);
+    bragg_pattern_free(p);
+    unlink("pattern_in.tmp/a.h5");
+    unlink("pattern_outer.tmp.h5");
+    unlink("pattern_inner.tmp.h5");
+    rmdir("pattern_in.tmp");
+}
+END_TEST
+
+START_TEST(units_that_are_many_texts_are_none)
+{
+    const char *text[500];
+    const hsize_t n = 500;
+    for (size_t k = 0; k < n; k++)
+        text[k] = "1/angstrom";
+    hid_t file = write_linked("pattern_units.tmp.h5", NULL), set = H5Dopen2(file, "/entry/data/radial_axis", H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    hid_t space = H5Screate_simple(1, &n, NULL);
+    H5Tset_size(type, H5T_VARIABLE);
+    hid_t a = H5Acreate2(set, "units", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert(H5Awrite(a, type, text) >= 0);
+    H5Aclose(a);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Dclose(set);
+    H5Fclose(file);
+    bragg_pattern *p;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_read("pattern_units.tmp.h5", 0, &p, &err) == BRAGG_OK && p->axis == BRAGG_AXIS_TTH, "%s", err.text);
+    bragg_pattern_free(p);
+    unlink("pattern_units.tmp.h5");
+}
+END_TEST
+
+#endif
+
 int main(void)
 {
     Suite *suite = suite_create("pattern");
@@ -348,6 +424,10 @@ int main(void)
     tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);
     tcase_add_test(tc, a_shoulder_is_told_from_a_single_peak);
     tcase_add_test(tc, integrated_frames_in_hdf5_read_back_and_grow);
+#ifdef HAVE_HDF5
+    tcase_add_test(tc, links_of_integrated_frames_stay_in_the_folder);
+    tcase_add_test(tc, units_that_are_many_texts_are_none);
+#endif
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static char *shared_path(char path[1024], const char *name)
 {
@@ -287,6 +288,16 @@ START_TEST(damaged_xrdml_is_refused_with_the_reason)
 }
 END_TEST
 
+/* Ten of ten of ten … would be more numbers than memory holds. */
+START_TEST(xml_brings_no_entities_of_its_own)
+{
+    static const char text[] = "<?xml version=\"1.0\"?><!DOCTYPE xrdMeasurements [<!ENTITY a \"4 9 16 9\">]><xrdMeasurements><xrdMeasurement><scan><dataPoints>"
+                               "<positions axis=\"2Theta\" unit=\"deg\"><startPosition>10</startPosition><endPosition>13</endPosition></positions>"
+                               "<intensities unit=\"counts\">&a;</intensities></dataPoints></scan></xrdMeasurement></xrdMeasurements>";
+    assert_message("made.xrdml", text, sizeof text - 1, BRAGG_EDATA, "'made.xrdml': expected XML without entities of its own, found a document type");
+}
+END_TEST
+
 START_TEST(columns_in_the_dialects_of_windows_are_read)
 {
     static const char utf16[] = "\xff\xfe" "1\0.\0" "5\0 \0" "7\0\r\0\n\0" "1\0.\0" "7\0 \0" "8\0\r\0\n\0";
@@ -467,6 +478,46 @@ START_TEST(archives_give_their_patterns_in_order)
 }
 END_TEST
 
+static void put_le(unsigned char *at, unsigned long v, int bytes)
+{
+    for (int k = 0; k < bytes; k++)
+        at[k] = (unsigned char)(v >> 8 * k);
+}
+
+/* One stored member. */
+static size_t write_archive(unsigned char *to, const char *name, const void *bytes, size_t n)
+{
+    size_t length = strlen(name), entry = 30 + length + n;
+    unsigned char *directory = to + entry, *end = directory + 46 + length;
+    memset(to, 0, entry + 46 + length + 22);
+    memcpy(to, "PK\3\4", 4);
+    put_le(to + 26, length, 2);
+    memcpy(to + 30, name, length);
+    memcpy(to + 30 + length, bytes, n);
+    memcpy(directory, "PK\1\2", 4);
+    put_le(directory + 16, crc32(0, bytes, (unsigned)n), 4);
+    put_le(directory + 20, n, 4);
+    put_le(directory + 24, n, 4);
+    put_le(directory + 28, length, 2);
+    memcpy(directory + 46, name, length);
+    memcpy(end, "PK\5\6", 4);
+    put_le(end + 10, 1, 2);
+    put_le(end + 16, entry, 4);
+    return entry + 46 + length + 22;
+}
+
+/* Libraries open these by their name, which within an archive is that of another file. */
+START_TEST(members_that_libraries_read_are_not_taken_for_files_beside_the_archive)
+{
+    static const unsigned char hdf5[16] = "\x89HDF\r\n\x1a\n";
+    unsigned char zip[512];
+    assert_message("made.zip", (char *)zip, write_archive(zip, "made.h5", hdf5, sizeof hdf5), BRAGG_ENOSUPPORT,
+                   "'made.zip': 'made.h5': nxazint within an archive is not read: unpack it");
+    assert_message("made.zip", (char *)zip, write_archive(zip, "a.rd", "V3RD and more", 13), BRAGG_ENOSUPPORT,
+                   "'made.zip': 'a.rd': xylib within an archive is not read: unpack it");
+}
+END_TEST
+
 START_TEST(columns_of_other_things_are_no_patterns)
 {
     assert_message("made.gr", "1 2\n2 3\n", 8, BRAGG_EDATA,
@@ -528,6 +579,8 @@ int main(void)
     tcase_add_test(tc, powder_cif_blocks_take_the_measured_loop);
     tcase_add_test(tc, philips_udf_and_old_rigaku_text_follow_start_and_step);
     tcase_add_test(tc, archives_give_their_patterns_in_order);
+    tcase_add_test(tc, members_that_libraries_read_are_not_taken_for_files_beside_the_archive);
+    tcase_add_test(tc, xml_brings_no_entities_of_its_own);
     tcase_add_test(tc, columns_of_other_things_are_no_patterns);
     tcase_add_test(tc, start_step_end_files_differ_from_columns);
     tcase_add_test(tc, counters_and_counts_of_d1a_are_pairs);

@@ -60,6 +60,7 @@ bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err
 
 #else
 
+#include "base/hdf5_links.h"
 #include "base/hdf5_put.h"
 #include <bragg/hdf5.h>
 
@@ -246,10 +247,11 @@ static bool add_rows(hid_t file, const char *path, hid_t memory, hsize_t first, 
 {
     hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = H5Dget_space(set);
     hsize_t dims[3] = { 0, 1, 1 }, start[3] = { first, 0, 0 };
-    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    int rank = H5Sget_simple_extent_ndims(space);
+    bool good = rank >= 1 && rank <= 3 && H5Sget_simple_extent_dims(space, dims, NULL) == rank;
     H5Sclose(space);
     dims[0] = first + n;
-    bool good = rank >= 1 && rank <= 3 && H5Dset_extent(set, dims) >= 0;
+    good = good && H5Dset_extent(set, dims) >= 0;
     dims[0] = n;
     hid_t room = H5Screate_simple(rank, dims, NULL);
     space = H5Dget_space(set);
@@ -327,10 +329,10 @@ bragg_status bragg_nxazint_append(const char *path, const bragg_nxazint_header *
 /* ----------------------------------------------------------------- reading */
 
 /* A text of any kind, "" when there is none. */
-static void get_text(hid_t file, const char *path, char *text, size_t size)
+static void get_text(hdf5_links *links, hid_t file, const char *path, char *text, size_t size)
 {
     *text = '\0';
-    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set = bragg_hdf5_open_set(links, file, path), type = set >= 0 ? H5Dget_type(set) : -1;
     if (type >= 0 && H5Tget_class(type) == H5T_STRING) {
         hid_t space = H5Dget_space(set);
         if (H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1) {
@@ -355,12 +357,12 @@ static void get_text(hid_t file, const char *path, char *text, size_t size)
         H5Dclose(set);
 }
 
-/* Its attribute; variable strings, as h5py writes them, and fixed ones. */
+/* Its attribute, when it is one text: variable, as h5py writes them, or fixed. */
 static void get_text_attribute(hid_t set, const char *name, char *text, size_t size)
 {
     *text = '\0';
-    hid_t a = H5Aexists(set, name) > 0 ? H5Aopen(set, name, H5P_DEFAULT) : -1, type = a >= 0 ? H5Aget_type(a) : -1;
-    if (type >= 0 && H5Tget_class(type) == H5T_STRING && H5Aget_storage_size(a) < 1 << 16) {
+    hid_t a = H5Aexists(set, name) > 0 ? H5Aopen(set, name, H5P_DEFAULT) : -1, type = a >= 0 ? H5Aget_type(a) : -1, space = a >= 0 ? H5Aget_space(a) : -1;
+    if (type >= 0 && H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1 && H5Aget_storage_size(a) < 1 << 16) {
         char *value = NULL, fixed[1 << 16] = "";
         bool variable = H5Tis_variable_str(type) > 0;
         if (H5Aread(a, type, variable ? (void *)&value : (void *)fixed) >= 0 && (!variable || value))
@@ -368,6 +370,8 @@ static void get_text_attribute(hid_t set, const char *name, char *text, size_t s
         if (value)
             H5free_memory(value);
     }
+    if (space >= 0)
+        H5Sclose(space);
     if (type >= 0)
         H5Tclose(type);
     if (a >= 0)
@@ -375,11 +379,11 @@ static void get_text_attribute(hid_t set, const char *name, char *text, size_t s
 }
 
 /* All numbers of a data set of one axis; the caller frees. */
-static double *get_line(hid_t file, const char *path, size_t *n)
+static double *get_line(hdf5_links *links, hid_t file, const char *path, size_t *n)
 {
     double *v = NULL;
     hsize_t dims[1] = { 0 };
-    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    hid_t set = bragg_hdf5_open_set(links, file, path), space = set >= 0 ? H5Dget_space(set) : -1;
     if (space >= 0 && H5Sget_simple_extent_ndims(space) == 1)
         H5Sget_simple_extent_dims(space, dims, NULL);
     if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = malloc(dims[0] * sizeof *v)) && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) < 0) {
@@ -394,10 +398,10 @@ static double *get_line(hid_t file, const char *path, size_t *n)
     return v;
 }
 
-static double get_number(hid_t file, const char *path)
+static double get_number(hdf5_links *links, hid_t file, const char *path)
 {
     double v = NAN;
-    hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    hid_t set = bragg_hdf5_open_set(links, file, path), space = set >= 0 ? H5Dget_space(set) : -1;
     if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 || H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &v) < 0)
         v = NAN;
     if (space >= 0)
@@ -413,15 +417,16 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
     size_t rings = 0, azimuths = 0;
     double *x = NULL, *chi = NULL;
     bool open = false, same = false;
+    hdf5_links links;
     *last = '\0';
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    hid_t file = open_patiently(path, H5F_ACC_RDONLY);
+    hid_t file = bragg_hdf5_links_open(path, &links, NULL) < 0 ? -1 : open_patiently(path, H5F_ACC_RDONLY);
     if ((open = file >= 0)) {
         *n = rows_of(file);
-        get_text(file, "/entry/reduction/input/settings", settings, sizeof settings);
-        get_text(file, "/entry/reduction/input/poni", poni, sizeof poni);
-        x = get_line(file, "/entry/data/radial_axis", &rings);
-        chi = get_line(file, "/entry/data/azimuthal_axis", &azimuths);
+        get_text(&links, file, "/entry/reduction/input/settings", settings, sizeof settings);
+        get_text(&links, file, "/entry/reduction/input/poni", poni, sizeof poni);
+        x = get_line(&links, file, "/entry/data/radial_axis", &rings);
+        chi = get_line(&links, file, "/entry/data/azimuthal_axis", &azimuths);
         hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = bragg_hdf5_text_type(NAME), one = H5Screate(H5S_SCALAR);
         hsize_t start = *n ? *n - 1 : 0, count = 1;
         if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
@@ -432,6 +437,7 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
         H5Dclose(set);
         H5Fclose(file);
     }
+    bragg_hdf5_links_close(&links);
     bragg_hdf5_end(turn);
     if (open)
         same = rings == h->n_rings && azimuths == h->n_azimuth && x && fabs(x[0] * bragg_axis_factor(h->axis) - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
@@ -472,6 +478,7 @@ static bragg_status parse_spec(const char *spec, wanted *w, bragg_error *err)
 
 typedef struct stack {
     hid_t file, i, errors;
+    hdf5_links links;
     hsize_t frames, azimuths, rings;
     int rank;
     double *x, *time, *monitor, *temperature;
@@ -487,6 +494,7 @@ static void close_stack(stack *s)
         H5Dclose(s->i);
     if (s->file >= 0)
         H5Fclose(s->file);
+    bragg_hdf5_links_close(&s->links);
     free(s->x);
     free(s->time);
     free(s->monitor);
@@ -496,7 +504,7 @@ static void close_stack(stack *s)
 static void get_axis_unit(stack *s, const char *path)
 {
     char units[64];
-    hid_t set = H5Dopen2(s->file, path, H5P_DEFAULT);
+    hid_t set = bragg_hdf5_open_set(&s->links, s->file, path);
     get_text_attribute(set, "units", units, sizeof units);
     H5Dclose(set);
     s->axis = !strcmp(units, "1/angstrom") || !strcmp(units, "1/Angstrom") || !strcmp(units, "A-1") ? BRAGG_AXIS_Q
@@ -504,10 +512,10 @@ static void get_axis_unit(stack *s, const char *path)
 }
 
 /* A column of the frames' facts, as long as there are frames. */
-static double *get_facts(const stack *s, const char *path)
+static double *get_facts(stack *s, const char *path)
 {
     size_t n;
-    double *v = get_line(s->file, path, &n);
+    double *v = get_line(&s->links, s->file, path, &n);
     if (n < s->frames) {
         free(v);
         return NULL;
@@ -519,8 +527,7 @@ static void get_correlation(stack *s)
 {
     static const char path[] = "/entry/reduction/input/bin_correlation";
     size_t n = 0;
-    double *v = H5Lexists(s->file, "/entry/reduction", H5P_DEFAULT) > 0 && H5Lexists(s->file, "/entry/reduction/input", H5P_DEFAULT) > 0 && H5Lexists(s->file, path, H5P_DEFAULT) > 0
-        ? get_line(s->file, path, &n) : NULL;
+    double *v = get_line(&s->links, s->file, path, &n);
     for (size_t k = 0; k < n && k < BRAGG_PATTERN_LAGS; k++)
         s->correlation[k] = fabs(v[k]) <= 1 ? v[k] : 0;
     free(v);
@@ -531,17 +538,22 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     char path[1100];
     hsize_t dims[3] = { 0 }, most = 1;
     size_t rings = 0;
-    *s = (stack){ -1, -1, -1, 0, 1, 0, 0, NULL, NULL, NULL, NULL, BRAGG_AXIS_TTH, NAN, NAN, NAN, { 0 } };
+    *s = (stack){ .file = -1, .i = -1, .errors = -1, .azimuths = 1, .axis = BRAGG_AXIS_TTH, .wavelength_ang = NAN, .bin_rad = NAN, .pixel_rad = NAN };
+    bragg_status st = bragg_hdf5_links_open(w->file, &s->links, err);
+    if (st < 0)
+        return st;
     if ((s->file = H5Fopen(w->file, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
         return bragg_fail(err, BRAGG_EDATA, "'%s': cannot be opened: damaged, or a program is writing to it", w->file);
     snprintf(path, sizeof path, "%s/I", w->group);
-    s->i = H5Dopen2(s->file, path, H5P_DEFAULT);
+    s->i = bragg_hdf5_open_set(&s->links, s->file, path);
     hid_t space = s->i >= 0 ? H5Dget_space(s->i) : -1;
     s->rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
     if (s->rank >= 1 && s->rank <= 3)
         H5Sget_simple_extent_dims(space, dims, NULL);
     if (space >= 0)
         H5Sclose(space);
+    if (*s->links.refused)
+        return bragg_fail(err, BRAGG_EDATA, "'%s': '%s' leads to '%s', which is not in this file's folder and is not followed", w->file, path, s->links.refused);
     if (s->rank < 1 || s->rank > 3)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected integrated frames (NXazint) in '%s', found none", w->file, w->group);
     s->frames = s->rank > 1 ? dims[0] : 1;
@@ -549,16 +561,15 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     s->rings = dims[s->rank - 1];
     most = s->frames * s->azimuths;
     snprintf(path, sizeof path, "%s/radial_axis", w->group);
-    s->x = get_line(s->file, path, &rings);
+    s->x = get_line(&s->links, s->file, path, &rings);
     if (!s->x || rings != s->rings || s->rings < 2 || s->azimuths > 1 << 20 || s->frames > 1 << 28)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a radial_axis of %llu bins beside %llu patterns, found %zu", w->file, (unsigned long long)s->rings, (unsigned long long)most, rings);
     get_axis_unit(s, path);
     snprintf(path, sizeof path, "%s/I_errors", w->group);
-    if (H5Lexists(s->file, path, H5P_DEFAULT) > 0)
-        s->errors = H5Dopen2(s->file, path, H5P_DEFAULT);
-    s->wavelength_ang = get_number(s->file, "/entry/instrument/monochromator/wavelength");
-    s->bin_rad = get_number(s->file, "/entry/reduction/input/bin_width") * BRAGG_DEG;
-    s->pixel_rad = get_number(s->file, "/entry/reduction/input/pixel_width") * BRAGG_DEG;
+    s->errors = bragg_hdf5_open_set(&s->links, s->file, path);
+    s->wavelength_ang = get_number(&s->links, s->file, "/entry/instrument/monochromator/wavelength");
+    s->bin_rad = get_number(&s->links, s->file, "/entry/reduction/input/bin_width") * BRAGG_DEG;
+    s->pixel_rad = get_number(&s->links, s->file, "/entry/reduction/input/pixel_width") * BRAGG_DEG;
     get_correlation(s);
     s->time = get_facts(s, "/entry/frames/time");
     s->monitor = get_facts(s, "/entry/frames/monitor");

@@ -32,28 +32,28 @@ static bool probe_archive(const source *src)
 
 static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
 
-/* The first whose probe says yes reads; columns of text take what is left. */
 static bool probe_nxazint(const source *src) { return src->size > 8 && !memcmp(src->bytes, "\x89HDF\r\n\x1a\n", 8); }
 static bragg_status read_nxazint(const source *src, pattern_list *list, bragg_error *err) { return nxazint_read(src->path, list, err); }
 
+/* The first whose probe says yes reads; columns of text take what is left. */
 static const pattern_reader readers[] = {
-    { "nxazint", "integrated frames in HDF5 (NXazint1d, NXazint2d), FILE:/path[frame] for one", probe_nxazint, read_nxazint },
-    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas },
-    { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml },
-    { "brml", "Bruker BRML, all scans", probe_brml, read_brml },
-    { "ras", "Rigaku RAS, all scans", probe_ras, read_ras },
-    { "rasx", "Rigaku RASX, all profiles", probe_rasx, read_rasx },
-    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker },
-    { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe },
-    { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd },
-    { "udf", "Philips UDF", probe_udf, read_udf },
-    { "xylib", "Philips RD, by xylib", probe_xylib, read_xylib },
-    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", probe_rigaku_text, read_rigaku_text },
-    { "rigaku_binary", "Rigaku binary: refused with advice", probe_rigaku_binary, read_rigaku_binary },
-    { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif },
-    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps },
-    { "zip", "zip archive of pattern files, in its order", probe_archive, read_archive },
-    { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns },
+    { "nxazint", "integrated frames in HDF5 (NXazint1d, NXazint2d), FILE:/path[frame] for one", probe_nxazint, read_nxazint, true },
+    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas, false },
+    { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml, false },
+    { "brml", "Bruker BRML, all scans", probe_brml, read_brml, false },
+    { "ras", "Rigaku RAS, all scans", probe_ras, read_ras, false },
+    { "rasx", "Rigaku RASX, all profiles", probe_rasx, read_rasx, false },
+    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker, false },
+    { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe, false },
+    { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd, false },
+    { "udf", "Philips UDF", probe_udf, read_udf, false },
+    { "xylib", "Philips RD, by xylib", probe_xylib, read_xylib, true },
+    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", probe_rigaku_text, read_rigaku_text, false },
+    { "rigaku_binary", "Rigaku binary: refused with advice", probe_rigaku_binary, read_rigaku_binary, false },
+    { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif, false },
+    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps, false },
+    { "zip", "zip archive of pattern files, in its order", probe_archive, read_archive, false },
+    { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns, false },
 };
 enum { N_READERS = sizeof readers / sizeof *readers, MAX_FILE = 1 << 30 };
 
@@ -181,7 +181,9 @@ static bragg_status read_archived(const bragg_zip *z, pattern_list *list, bragg_
     const char *text = (const char *)bytes;
     bool structure = !strcmp(reader->name, "pdcif") && !find_text(text, size, "_pd_meas_") &&
                      !find_text(text, size, "_pd_proc_intensity");
-    if (reader->read != read_archive && !structure && (reader->read != read_columns || text_pattern(extension)))
+    if (reader->by_path)
+        st = bragg_fail(err, BRAGG_ENOSUPPORT, "%s within an archive is not read: unpack it", reader->name);
+    else if (reader->read != read_archive && !structure && (reader->read != read_columns || text_pattern(extension)))
         st = reader->read(&member, list, err);
     free(bytes);
     return st < 0 ? bragg_context(err, st, "'%s'", name) : st;

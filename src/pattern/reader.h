@@ -79,6 +79,7 @@ typedef struct pattern_reader {
     const char *name, *description;
     bool (*probe)(const source *src);
     bragg_status (*read)(const source *src, pattern_list *list, bragg_error *err);
+    bool by_path;            /* a library reads the file itself: no member of an archive */
 } pattern_reader;
 
 enum { MAX_POINTS = 1 << 26 };   /* no 1D pattern is longer; a bound on what headers may claim */

@@ -27,6 +27,11 @@ bragg_status xml_parse(const void *bytes, size_t size, xmlDoc **doc, bragg_error
         st = bragg_fail(err, BRAGG_EDATA, "line %d: expected well-formed XML: %.*s", e ? e->line : 0, length,
                         length ? e->message : "");
     }
+    if (*doc && xmlGetIntSubset(*doc)) { /* some short ones in each other are more text than memory holds */
+        st = bragg_fail(err, BRAGG_EDATA, "expected XML without entities of its own, found a document type");
+        xmlFreeDoc(*doc);
+        *doc = NULL;
+    }
     xmlFreeParserCtxt(ctxt);
     return st;
 }
