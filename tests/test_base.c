@@ -395,6 +395,23 @@ START_TEST(a_name_with_brackets_is_a_name_before_it_is_a_pattern)
 }
 END_TEST
 
+START_TEST(times_print_to_the_nearest_millisecond)
+{
+    static const struct { double t; const char *text; } cases[] = { { 1714557600.123, "2024-05-01T10:00:00.123" }, { 1714557600.001, "2024-05-01T10:00:00.001" },
+        { 1714557599.9996, "2024-05-01T10:00:00.000" }, { -0.25, "1969-12-31T23:59:59.750" }, { NAN, "" }, { 1e15, "" } };
+    char text[BRAGG_TIME_TEXT];
+    double back;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        ck_assert_str_eq(bragg_time_print(text, cases[k].t), cases[k].text);
+    for (int ms = 0; ms < 1000; ms++) {
+        double t = 1714557600 + ms / 1000.;
+        ck_assert_msg(bragg_time_parse(bragg_time_print(text, t), BRAGG_DATE_YMD, 0, &back) && fabs(back - t) < 1e-6, "%d: %s", ms, text);
+    }
+    ck_assert(bragg_time_civil(2024, 2, 29, 1.5) == 1709164801.5 && isnan(bragg_time_civil(2023, 2, 29, 0)) && isnan(bragg_time_civil(2024, 13, 1, 0)));
+    ck_assert(!bragg_time_parse("2024-01-May", BRAGG_DATE_AUTO, 0, &back));
+}
+END_TEST
+
 static unsigned char *put_le(unsigned char *at, uint64_t v, int bytes)
 {
     for (int k = 0; k < bytes; k++)
@@ -494,6 +511,7 @@ int main(void)
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
     tcase_add_test(tc, an_output_does_not_take_the_place_of_a_device_or_a_pipe);
     tcase_add_test(tc, a_name_with_brackets_is_a_name_before_it_is_a_pattern);
+    tcase_add_test(tc, times_print_to_the_nearest_millisecond);
     tcase_add_test(tc, an_archive_cannot_count_more_members_than_it_has_bytes_for);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

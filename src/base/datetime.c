@@ -6,8 +6,10 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* Days since 1970-01-01 of a date of the Gregorian calendar (H. F. Fliegel &
  * T. C. Van Flandern, Commun. ACM 11 (1968) 657, shifted). */
@@ -23,6 +25,25 @@ static int days_in_month(long long y, int m)
 {
     static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     return days[m - 1] + (m == 2 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0));
+}
+
+double bragg_time_civil(long long year, int month, int day, double seconds_of_day)
+{
+    bool good = year >= 1601 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= days_in_month(year, month) && isfinite(seconds_of_day);
+    return good ? 86400.0 * (double)days_from_civil(year, month, day) + seconds_of_day : NAN;
+}
+
+char *bragg_time_print(char text[BRAGG_TIME_TEXT], double unix_s)
+{
+    double ms = round(unix_s * 1000), whole = floor(ms / 1000);
+    time_t seconds = fabs(whole) < 1e12 ? (time_t)whole : 0;
+    struct tm utc;
+    *text = '\0';
+    if (!(fabs(whole) < 1e12) || !gmtime_r(&seconds, &utc) || utc.tm_year < 1 - 1900 || utc.tm_year > 9999 - 1900)
+        return text;
+    size_t n = strftime(text, BRAGG_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + n, BRAGG_TIME_TEXT - n, ".%03d", (int)(ms - 1000 * whole));
+    return text;
 }
 
 /* Up to max digits; -1 when there is none. */
@@ -56,7 +77,7 @@ static bool clock_scan(const char **p, int max_hour_digits, double *seconds)
     return true;
 }
 
-bool bragg_clock_text_parse(const char *text, double *seconds)
+bool bragg_duration_parse(const char *text, double *seconds)
 {
     const char *p = text + strspn(text, " \t\""), *q = p;
     bool negative = *q == '-';
@@ -87,8 +108,7 @@ static int month_name(const char **p)
     return -1;
 }
 
-/* Three numbers with one of / - . : between them (":" as QXRD and loggers
- * write it is not taken), or "01 May 2024", "May 01, 2024", "20240501". */
+/* Three numbers with one of / - . between them, or "01 May 2024", "May 01, 2024". */
 static bool date_scan(const char **p, bragg_date_order order, long long *year, int *month, int *day)
 {
     const char *q = *p;
@@ -108,7 +128,7 @@ static bool date_scan(const char **p, bragg_date_order order, long long *year, i
             q++;
             q += strspn(q, " ");
         }
-        if (isalpha((unsigned char)*q) && named < 0) {
+        if (isalpha((unsigned char)*q) && named < 0 && i < 2) { /* no date ends in its month */
             if ((part[i] = month_name(&q)) < 0)
                 return false;
             named = i;
@@ -135,7 +155,7 @@ static bool date_scan(const char **p, bragg_date_order order, long long *year, i
     }
     if (*year < 100)
         *year += *year < 70 ? 2000 : 1900;
-    if (*year < 1601 || *year > 9999 || m < 1 || m > 12 || d < 1 || d > days_in_month(*year, (int)m))
+    if (isnan(bragg_time_civil(*year, (int)m, (int)d, 0)))
         return false;
     *month = (int)m;
     *day = (int)d;
@@ -198,7 +218,7 @@ static bool date_text(const char *text, bragg_date_order order, double utc_offse
     }
     if (p[strspn(p, " \t\r\n\"")])
         return false;
-    *unix_s = 86400.0 * (double)days_from_civil(year, month, day) + clock - offset;
+    *unix_s = bragg_time_civil(year, month, day, clock) - offset;
     return true;
 }
 

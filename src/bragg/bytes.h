@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /** Is this machine's own order little-endian? */
 #define BRAGG_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
@@ -18,6 +19,23 @@ static inline uint32_t bragg_le32(const unsigned char *p)
 }
 
 static inline uint64_t bragg_le64(const unsigned char *p) { return bragg_le32(p) | (uint64_t)bragg_le32(p + 4) << 32; }
+
+/** IEEE 754 numbers, as doubles. */
+static inline double bragg_le_float(const unsigned char *p)
+{
+    uint32_t bits = bragg_le32(p);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline double bragg_le_double(const unsigned char *p)
+{
+    uint64_t bits = bragg_le64(p);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 /** Big-endian. */
 static inline uint32_t bragg_be32(const unsigned char *p)

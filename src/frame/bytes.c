@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-/* 64 Mpixel of doubles: nothing a detector writes is longer. */
+/* 128 Mpixel of doubles: nothing that a detector writes and somebody packs is longer. */
 static const size_t most_bytes = (size_t)1 << 30;
 
 bragg_status bragg_frame_load(const char *path, bytes *out, bragg_error *err)
@@ -168,6 +168,12 @@ double bragg_frame_time(const char *text)
     if (strlen(other) > 9 && other[4] == ':' && other[7] == ':')
         other[4] = other[7] = '-';
     return bragg_time_parse(other, BRAGG_DATE_AUTO, 0, &t) ? t : NAN;
+}
+
+void bragg_frame_put_word(FILE *to, const char *name)
+{
+    for (; *name; name++)
+        fputc((unsigned char)*name <= ' ' || strchr(";{}=", *name) ? '_' : *name, to);
 }
 
 bragg_status bragg_frame_put_pixels(FILE *to, const bragg_frame *f, bragg_error *err)

@@ -46,8 +46,8 @@ bragg_status bragg_frame_dectris(bragg_frame *frame, const unsigned char *at, si
 char *bragg_frame_dectris_text(const bragg_frame *frame);
 /* All pixels, in the order of this machine. */
 bragg_status bragg_frame_put_pixels(FILE *to, const bragg_frame *frame, bragg_error *err);
-/* A time as format with "2024-05-01T10:00:00" and milliseconds. */
-void bragg_frame_put_time(FILE *to, const char *format, double time_s);
+/* A name as one word: what ends words, values and headers becomes '_'. */
+void bragg_frame_put_word(FILE *to, const char *name);
 #pragma GCC visibility pop
 
 #endif

@@ -4,12 +4,12 @@
 #include "config.h"
 #include "bytes.h"
 
+#include <bragg/datetime.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* The number behind a key, in the unit that stands behind it: all are SI but the
  * wavelength.  Zero is how the camera says unknown. */
@@ -122,17 +122,6 @@ bragg_status bragg_frame_dectris(bragg_frame *f, const unsigned char *at, size_t
 
 /* ----------------------------------------------------------------- writing */
 
-void bragg_frame_put_time(FILE *to, const char *format, double time_s)
-{
-    char text[40];
-    time_t whole = (time_t)floor(time_s);
-    struct tm utc;
-    if (!(fabs(time_s) < 1e11) || !gmtime_r(&whole, &utc))
-        return;
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    fprintf(to, format, text, (int)(1000 * (time_s - (double)whole)));
-}
-
 static void put(FILE *to, const char *key, double value, const char *unit)
 {
     char text[BRAGG_NUMBER_TEXT];
@@ -142,15 +131,15 @@ static void put(FILE *to, const char *key, double value, const char *unit)
 
 char *bragg_frame_dectris_text(const bragg_frame *f)
 {
-    char *text = NULL, x[BRAGG_NUMBER_TEXT], y[BRAGG_NUMBER_TEXT];
+    char *text = NULL, x[BRAGG_NUMBER_TEXT], y[BRAGG_NUMBER_TEXT], date[BRAGG_TIME_TEXT];
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     if (!to)
         return NULL;
     if (*f->title)
         fprintf(to, "# Detector: %s\n", f->title);
-    if (isfinite(f->time_s))
-        bragg_frame_put_time(to, "# %s.%03d\n", f->time_s);
+    if (*bragg_time_print(date, f->time_s))
+        fprintf(to, "# %s\n", date);
     if (f->pixel_fast_m > 0 && f->pixel_slow_m > 0)
         fprintf(to, "# Pixel_size %s m x %s m\n", bragg_number_print_digits(x, f->pixel_fast_m, 15), bragg_number_print_digits(y, f->pixel_slow_m, 15));
     put(to, "Exposure_time", f->exposure_s, "s");
@@ -161,8 +150,11 @@ char *bragg_frame_dectris_text(const bragg_frame *f)
         fprintf(to, "# Beam_xy (%s, %s) pixels\n", bragg_number_print_digits(x, f->beam_fast_px, 15), bragg_number_print_digits(y, f->beam_slow_px, 15));
     put(to, "Sample_temperature", f->temperature_k, "K");
     put(to, "Monitor", f->monitor, "counts");
-    for (size_t k = 0; k < f->n_values; k++)
-        fprintf(to, "# Motor %s %s\n", f->value[k].name, bragg_number_print_digits(x, f->value[k].value, 15));
+    for (size_t k = 0; k < f->n_values; k++) {
+        fputs("# Motor ", to);
+        bragg_frame_put_word(to, f->value[k].name);
+        fprintf(to, " %s\n", bragg_number_print_digits(x, f->value[k].value, 15));
+    }
     if (fclose(to)) {
         free(text);
         return NULL;

@@ -6,6 +6,7 @@
 #include "writer.h"
 
 #include <bragg/bytes.h>
+#include <bragg/datetime.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stddef.h>
@@ -241,10 +242,11 @@ static void put(FILE *to, const char *key, double value) { bragg_output_number(t
 
 static void put_facts(FILE *to, const bragg_frame *f)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_NUMBER_TEXT], date[BRAGG_TIME_TEXT];
     if (*f->title && !strpbrk(f->title, ";{}\n"))
         fprintf(to, "title = %s ;\n", f->title);
-    bragg_frame_put_time(to, "Date = %s.%03d ;\n", f->time_s);
+    if (*bragg_time_print(date, f->time_s))
+        fprintf(to, "Date = %s ;\n", date);
     put(to, "time_of_day", f->time_s);
     put(to, "count_time", f->exposure_s);
     put(to, "WaveLength", 1e-10 * f->wavelength_ang);
@@ -257,10 +259,12 @@ static void put_facts(FILE *to, const bragg_frame *f)
     put(to, "Monitor", f->monitor);
     put(to, "Saturation", f->saturation);
     for (int line = 0; f->n_values && line < 2; line++) {
-        fprintf(to, line ? "motor_pos =" : "motor_mne =");
-        for (size_t k = 0; k < f->n_values; k++)
-            fprintf(to, " %s", line ? bragg_number_print_digits(text, f->value[k].value, 15) : f->value[k].name);
-        fprintf(to, " ;\n");
+        fputs(line ? "motor_pos =" : "motor_mne =", to);
+        for (size_t k = 0; k < f->n_values; k++) {
+            fputc(' ', to);
+            bragg_frame_put_word(to, line ? bragg_number_print_digits(text, f->value[k].value, 15) : f->value[k].name);
+        }
+        fputs(" ;\n", to);
     }
 }
 

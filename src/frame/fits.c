@@ -3,11 +3,11 @@
 #include "config.h"
 #include "bytes.h"
 #include "fits_header.h"
-#include "fits_header.h"
 #include "fits_tiles.h"
 #include "reader.h"
 #include "writer.h"
 
+#include <bragg/datetime.h>
 #include <fitsio.h>
 #include <math.h>
 #include <stdio.h>
@@ -196,13 +196,8 @@ static void put(fitsfile *f, const char *key, double value, const char *comment,
 /* One header serves all frames of a cube: what it says is of the first. */
 static void put_facts(fitsfile *f, const bragg_frame *first, int *status)
 {
-    char text[80] = "", *at = text;
-    FILE *to = fmemopen(text, sizeof text, "w");
-    if (to) {
-        bragg_frame_put_time(to, "%s.%03d", first->time_s);
-        fclose(to);
-    }
-    if (*at)
+    char text[80];
+    if (*bragg_time_print(text, first->time_s))
         fits_write_key(f, TSTRING, "DATE-OBS", text, "UTC, of the first frame", status);
     snprintf(text, sizeof text, "%.60s", first->title);
     if (*text)

@@ -89,19 +89,7 @@ bragg_status bragg_log_xlsx(const log_source *source, bragg_log_table **out, bra
 #define le16 bragg_le16
 #define le32 bragg_le32
 #define le64 bragg_le64
-static inline double le_float(const unsigned char *p)
-{
-    uint32_t u = le32(p);
-    float v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
-}
-static inline double le_double(const unsigned char *p)
-{
-    uint64_t u = le64(p);
-    double v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
-}
+#define le_float bragg_le_float
+#define le_double bragg_le_double
 
 #endif

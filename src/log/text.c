@@ -204,7 +204,7 @@ static bool cell_number(const char *cell, bool decimal_comma, double *value)
 static bool numeric_cell(const char *cell)
 {
     double v;
-    return cell_number(cell, true, &v) || cell_number(cell, false, &v) || bragg_clock_text_parse(cell, &v)
+    return cell_number(cell, true, &v) || cell_number(cell, false, &v) || bragg_duration_parse(cell, &v)
            || bragg_time_parse(cell, BRAGG_DATE_AUTO, 0, &v);
 }
 
@@ -309,7 +309,7 @@ static cell_kind kind_of(const char *cell, bool decimal_comma)
         return CELL_EMPTY;
     if (cell_number(cell, decimal_comma, &v))
         return CELL_NUMBER;
-    if (bragg_clock_text_parse(cell, &v))
+    if (bragg_duration_parse(cell, &v))
         return CELL_CLOCK;
     if (bragg_time_parse(cell, BRAGG_DATE_DMY, 0, &v) || bragg_time_parse(cell, BRAGG_DATE_MDY, 0, &v))
         return CELL_DATE;
@@ -372,7 +372,7 @@ static double cell_value(const log_lines *lines, const log_source *source, colum
         char plain[BRAGG_NUMBER_TEXT];
         read = bragg_time_parse(bragg_number_print(plain, v), s->order, source->options->utc_offset_s, &v);
     } else
-        read = cell_number(cell, lines->decimal_comma, &v) || bragg_clock_text_parse(cell, &v);
+        read = cell_number(cell, lines->decimal_comma, &v) || bragg_duration_parse(cell, &v);
     if (read)
         return v;
     if (!s->bad++) {

@@ -95,7 +95,7 @@ static double american_clock(const unsigned char *date, const unsigned char *tim
     if (month < 0 || day < 0 || year < 0 || hour < 0 || minute < 0 || second < 0)
         return NAN;
     year = more >= 0 ? 100 * year + more : year < 70 ? 2000 + year : 1900 + year;
-    return clock_seconds(year, month, day, 3600.0 * hour + 60 * minute + second);
+    return bragg_time_civil(year, month, day, 3600.0 * hour + 60 * minute + second);
 }
 
 static bragg_status truncated(const source *src, size_t at, bragg_error *err)
@@ -135,7 +135,7 @@ static bragg_status read_v2(const source *src, pattern_list *list, bragg_error *
     tube t = { le_float(f + 190), le_float(f + 194), le_float(f + 198), NAN, (const char *)f + 8, 32 };
     int day = two(f + 168), month = two(f + 171), hour = two(f + 178), minute = two(f + 181);
     if (two(f + 174) > 0 && day > 0 && month > 0 && hour >= 0 && minute >= 0)
-        t.time_s = clock_seconds(100 * two(f + 174) + two(f + 176), month, day, 3600.0 * hour + 60 * minute);
+        t.time_s = bragg_time_civil(100 * two(f + 174) + two(f + 176), month, day, 3600.0 * hour + 60 * minute);
     bragg_status st = BRAGG_OK;
     size_t at = 256, ranges = le16(f + 4);
     for (size_t i = 0; st == BRAGG_OK && i < ranges; i++) {

@@ -96,6 +96,13 @@ static int month_of(const char *text)
     return 0;
 }
 
+double clock_iso(const char *text)
+{
+    double unix_s;
+    text += strspn(text, " \t\r\n");
+    return strspn(text, "0123456789") == 4 && text[4] == '-' && bragg_time_parse(text, BRAGG_DATE_YMD, 0, &unix_s) ? unix_s : NAN;
+}
+
 /* 11-BM writes "Scan time = NOV 29, 2012 18:07:11.025644" (local time). */
 static double scan_time(const char *text, size_t length)
 {
@@ -121,7 +128,7 @@ static double scan_time(const char *text, size_t length)
         numbers_of(colon2 + 1, (size_t)(end - colon2 - 1), &second, 1);
     if (!(fabs(v[0]) < 100 && fabs(v[1]) < 10000))
         return NAN;
-    return clock_seconds((int)v[1], month, (int)v[0], 3600 * hour + 60 * minute + second);
+    return bragg_time_civil((int)v[1], month, (int)v[0], 3600 * hour + 60 * minute + second);
 }
 
 /* Ours: "# time: 2024-05-01T10:00:00.000Z". */

@@ -4,6 +4,7 @@
 #define PATTERN_READER_H
 
 #include <bragg/bytes.h>
+#include <bragg/datetime.h>
 #include <bragg/pattern.h>
 #include <stdint.h>
 
@@ -14,7 +15,6 @@
 #define pattern_upwards bragg_pattern_upwards
 #define pattern_title bragg_pattern_title
 #define put_utf8 bragg_pattern_put_utf8
-#define clock_seconds bragg_pattern_clock_seconds
 #define clock_iso bragg_pattern_clock_iso
 #define lines_of bragg_pattern_lines_of
 #define lines_next bragg_pattern_lines_next
@@ -24,8 +24,8 @@
 #define header_copy bragg_pattern_header_copy
 #define le16 bragg_le16
 #define le32 bragg_le32
-#define le_float bragg_pattern_le_float
-#define le_double bragg_pattern_le_double
+#define le_float bragg_le_float
+#define le_double bragg_le_double
 #define columns_read bragg_pattern_columns_read
 #define no_facts bragg_pattern_no_facts
 #define probe_gsas bragg_pattern_probe_gsas
@@ -97,11 +97,6 @@ void pattern_title(bragg_pattern *pattern, const char *text, size_t length);
 /* A character of the basic plane as UTF-8; behind it. */
 unsigned char *put_utf8(unsigned char *to, uint32_t c);
 
-/* clock.c: seconds since 1970 of a civil time; NAN when it is none. */
-double clock_seconds(int year, int month, int day, double seconds_of_day);
-/* "2022-03-04T16:49:48.25+01:00"; NAN when it is none. */
-double clock_iso(const char *text);
-
 /* lines.c: the next line without its end; false behind the last.  A NUL byte
  * in a line is its end. */
 typedef struct lines {
@@ -115,16 +110,14 @@ bool lines_next(lines *l);
 size_t numbers_of(const char *text, size_t length, double *values, size_t most);
 /* Case-blind search in the first length bytes; NULL when absent. */
 const char *find_text(const char *text, size_t length, const char *word);
+/* "2022-03-04T16:49:48.25+01:00" and no other way to write a time; NAN when it is none. */
+double clock_iso(const char *text);
 /* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
 void header_fact(bragg_pattern *facts, const char *text, size_t length);
 /* Facts all unknown, to begin with. */
 bragg_pattern no_facts(void);
 /* Copy what header_fact found. */
 void header_copy(bragg_pattern *to, const bragg_pattern *facts);
-
-/* clock.c: little-endian numbers at an offset the caller has checked. */
-double le_float(const unsigned char *p);
-double le_double(const unsigned char *p);
 
 /* columns.c */
 bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *err);

@@ -101,7 +101,7 @@ static double ras_clock(const char *p, size_t n)
     }
     if (k < 6 || v[0] > 12 || v[1] > 31 || v[2] > 2999 || v[3] > 24 || v[4] > 60 || v[5] > 61)
         return NAN;
-    return clock_seconds((int)(v[2] < 70 ? 2000 + v[2] : v[2] < 100 ? 1900 + v[2] : v[2]), (int)v[0], (int)v[1],
+    return bragg_time_civil((int)(v[2] < 70 ? 2000 + v[2] : v[2] < 100 ? 1900 + v[2] : v[2]), (int)v[0], (int)v[1],
                          3600 * v[3] + 60 * v[4] + v[5]);
 }
 

@@ -58,7 +58,7 @@ static double stoe_clock(const char *t)
     if (numbers_of(t, 2, v, 1) + numbers_of(t + 7, 2, v + 1, 1) + numbers_of(t + 10, 2, v + 2, 1) +
             numbers_of(t + 13, 2, v + 3, 1) < 4)
         return NAN;
-    return clock_seconds(2000 + (int)v[1], month_of(t + 3), (int)v[0], 3600 * v[2] + 60 * v[3]);
+    return bragg_time_civil(2000 + (int)v[1], month_of(t + 3), (int)v[0], 3600 * v[2] + 60 * v[3]);
 }
 
 /* The header counts the blocks of the intensities and of the file; where that

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Our own columns of text, written. */
 #include "config.h"
+#include <bragg/datetime.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/pattern.h>
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 static bool any_sigma(const bragg_pattern *p)
 {
@@ -20,11 +20,9 @@ static bool any_sigma(const bragg_pattern *p)
 /* What else is known of the measurement, as our reader finds it again. */
 static void write_facts(FILE *f, const bragg_pattern *p)
 {
-    char text[BRAGG_NUMBER_TEXT], date[40];
-    time_t whole = isfinite(p->time_s) ? (time_t)floor(p->time_s) : 0;
-    struct tm utc;
-    if (isfinite(p->time_s) && gmtime_r(&whole, &utc) && strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc))
-        fprintf(f, "# time: %s.%03dZ\n", date, (int)(1000 * (p->time_s - floor(p->time_s))));
+    char text[BRAGG_NUMBER_TEXT], date[BRAGG_TIME_TEXT];
+    if (*bragg_time_print(date, p->time_s))
+        fprintf(f, "# time: %sZ\n", date);
     if (p->counting_s > 0)
         fprintf(f, "# counting_s: %s\n", bragg_number_print_digits(text, p->counting_s, 9));
     if (isfinite(p->temperature_k))
