@@ -22,6 +22,12 @@ bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, 
     return BRAGG_OK;
 }
 
+int bragg_by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
 static inline __attribute__((always_inline)) size_t first_of(const char *rising, size_t stride, size_t n, double least)
 {
     size_t low = 0, high = n;

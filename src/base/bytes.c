@@ -1,10 +1,35 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bytes of a file, all of those asked for. */
+/* Bytes of a file, all of those asked for; letters as bytes. */
 #include "config.h"
 #include <bragg/bytes.h>
 
 #include <errno.h>
 #include <unistd.h>
+
+size_t bragg_utf8_put(char *to, uint32_t c)
+{
+    size_t more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char first[] = { 0, 0xc0, 0xe0, 0xf0 };
+    to[0] = (char)(first[more] | c >> 6 * more);
+    for (size_t k = 1; k <= more; k++)
+        to[k] = (char)(0x80 | (c >> 6 * (more - k) & 0x3f));
+    return more + 1;
+}
+
+size_t bragg_utf8_whole(const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0, next; i < n; i = next) {
+        size_t more = p[i] < 0x80 ? 0 : (p[i] & 0xe0) == 0xc0 ? 1 : (p[i] & 0xf0) == 0xe0 ? 2 : (p[i] & 0xf8) == 0xf0 ? 3 : n;
+        next = i + 1 + more;
+        if (next > n)
+            return i;
+        for (size_t k = i + 1; k < next; k++)
+            if ((p[k] & 0xc0) != 0x80)
+                return i;
+    }
+    return n;
+}
 
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at)
 {

@@ -43,6 +43,11 @@ static inline uint32_t bragg_be32(const unsigned char *p)
     return (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24;
 }
 
+/** A character (Unicode's number) as UTF-8 of at most four bytes; how many they are. */
+size_t bragg_utf8_put(char *to, uint32_t code);
+/** How many of n bytes, from the first, are whole characters of UTF-8: n when all are. */
+size_t bragg_utf8_whole(const void *bytes, size_t n);
+
 /** All n bytes at byte `at` of a file, however few a call gives and whatever interrupts it;
  *  false with the cause in errno, 0 where the file ends before them. */
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "scene.h"
 
+#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -17,15 +18,9 @@ static const double intensity_doubt = 0.15;
  * is, its weaker lines tell down to a share of its own strongest. */
 static const double whole_doubt = 0.002, own_doubt = 0.01;
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 static double median_of(double *v, size_t n)
 {
-    qsort(v, n, sizeof *v, by_value);
+    qsort(v, n, sizeof *v, bragg_by_value);
     return n ? v[n / 2] : NAN;
 }
 

@@ -254,12 +254,6 @@ static void pull_strains(const scene *s, trial *t, const strong *set, double rea
             t->strain[i] = fmin(fmax(t->strain[i] + b[i], -0.035), 0.035);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* How high what is left stands about a position. */
 static double left_at(const scene *s, double x)
 {
@@ -281,7 +275,7 @@ static double broadening(const scene *s, const trial *t, const strong *set)
         if (p && s->left[index_of(s, p->x)] > 0.5 * p->height)
             ratio[n++] = p->fwhm / (s->width[0] + s->width[1] * tan(x / 2));
     }
-    qsort(ratio, n, sizeof *ratio, by_value);
+    qsort(ratio, n, sizeof *ratio, bragg_by_value);
     return n ? fmin(fmax(ratio[n / 2], 0.7), 10) : 1;
 }
 

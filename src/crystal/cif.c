@@ -2,6 +2,7 @@
 /* Crystal structures from CIF, by cif_api's callbacks. */
 #include "config.h"
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/crystal.h>
 #include <bragg/number.h>
 #include <bragg/units.h>
@@ -50,15 +51,7 @@ static char *text_of(bragg_arena *arena, const UChar *from, bool lower)
         unsigned c = from[i];
         if (c >= 0xd800 && c < 0xdc00 && i + 1 < n && (from[i + 1] & 0xfc00) == 0xdc00)
             c = 0x10000 + ((c & 0x3ff) << 10) + (from[++i] & 0x3ff);
-        if (c < 0x80)
-            to[used++] = (char)(lower && c >= 'A' && c <= 'Z' ? c + 32 : c);
-        else if (c < 0x800)
-            to[used++] = (char)(0xc0 | c >> 6), to[used++] = (char)(0x80 | (c & 0x3f));
-        else if (c < 0x10000)
-            to[used++] = (char)(0xe0 | c >> 12), to[used++] = (char)(0x80 | (c >> 6 & 0x3f)), to[used++] = (char)(0x80 | (c & 0x3f));
-        else
-            to[used++] = (char)(0xf0 | c >> 18), to[used++] = (char)(0x80 | (c >> 12 & 0x3f)),
-            to[used++] = (char)(0x80 | (c >> 6 & 0x3f)), to[used++] = (char)(0x80 | (c & 0x3f));
+        used += bragg_utf8_put(to + used, lower && c >= 'A' && c <= 'Z' ? c + 32 : c);
     }
     return to;
 }
@@ -131,13 +124,13 @@ static int on_item(UChar *name, cif_value_tp *value, void *context)
     if (i && (i->name = text_of(r->arena, name, true))) {
         cif_kind_tp kind = value ? cif_value_kind(value) : CIF_UNK_KIND;
         if ((kind == CIF_CHAR_KIND || kind == CIF_NUMB_KIND) && cif_value_get_text(value, &text) == CIF_OK)
-            i->text = text_of(r->arena, text, false);
+            r->out_of_memory = !(i->text = text_of(r->arena, text, false));
         free(text);
         i->loop = r->loop;
         i->row = r->loop ? r->row : 0;
         *r->now->last = i;
         r->now->last = &i->next;
-        return CIF_TRAVERSE_SKIP_CURRENT;
+        return r->out_of_memory ? CIF_TRAVERSE_END : CIF_TRAVERSE_SKIP_CURRENT;
     }
     r->out_of_memory = true;
     return CIF_TRAVERSE_END;

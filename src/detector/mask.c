@@ -3,6 +3,7 @@
 #include "config.h"
 #include "tiles.h"
 
+#include <bragg/array.h>
 #include <bragg/path.h>
 #include <bragg/thread.h>
 #include <bragg/yaml.h>
@@ -182,12 +183,6 @@ typedef struct lesson {
     uint8_t *mask;
 } lesson;
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* How many of the eight next to a pixel are half as far off on its side: it is alone, or
  * one of two, when it is to blame; on a sharp ring it has two beside it at least. */
 static int company(const lesson *l, size_t i, size_t j, double middle)
@@ -214,11 +209,11 @@ static void judge(const lesson *l, size_t i, size_t j)
                 v[n++] = l->mean[a * l->columns + b];
     if (n < 9 || !isfinite(own))
         return;
-    qsort(v, n, sizeof *v, by_value);
+    qsort(v, n, sizeof *v, bragg_by_value);
     double middle = v[n / 2];
     for (size_t k = 0; k < n; k++)
         v[k] = fabs(v[k] - middle);
-    qsort(v, n, sizeof *v, by_value);
+    qsort(v, n, sizeof *v, bragg_by_value);
     double sigma = fmax(1.4826 * v[n / 2], sqrt(fmax(middle, 1) / (double)l->n));
     bool off = fabs(own - middle) > l->deviations * sigma && company(l, i, j, middle) < 2;
     if (off || (own == 0 && middle * (double)l->n > 50))

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "rings.h"
 
+#include <bragg/array.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,6 @@
 enum { OWN = BRAGG_CALIBRATE_WAVELENGTH };
 
 /* ------------------------------------------------------------------- rings */
-
-static int by_size(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
 
 static double miss_of(const bragg_calibration *c, const bragg_ring_point *p)
 {
@@ -33,7 +28,7 @@ static double robust_rms(const bragg_calibration *c)
     for (size_t k = 0; v && k < c->n_points; k++)
         v[k] = fabs(miss_of(c, &c->point[k]));
     if (v && c->n_points) {
-        qsort(v, c->n_points, sizeof *v, by_size);
+        qsort(v, c->n_points, sizeof *v, bragg_by_value);
         rms = 1.4826 * v[c->n_points / 2];
     }
     free(v);

@@ -2,6 +2,7 @@
 /* The metadata that QXRD writes beside each frame, as a log of the furnace. */
 #include "config.h"
 #include "private.h"
+#include <bragg/array.h>
 #include <bragg/number.h>
 
 #include <dirent.h>
@@ -11,12 +12,6 @@
 #include <string.h>
 
 enum { WALL, TEMPERATURE, EXPOSURE, NUMBER, N_COLUMNS };
-
-static int by_time(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static bool take_key(const char *line, const char *key, double factor, double *value)
 {
@@ -104,7 +99,7 @@ bragg_status bragg_log_read_metadata(const char *folder, const char *temperature
     if (st == BRAGG_OK)
         st = read_folder(folder, key, &g, t, err);
     if (st == BRAGG_OK) {
-        qsort(g.cells, g.n, g.width * sizeof *g.cells, by_time);
+        qsort(g.cells, g.n, g.width * sizeof *g.cells, bragg_by_value);
         g.utc = true;
         st = bragg_table_finish(t, &g, &source, err);
     }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
 #include <bragg/zip.h>
 
 #include <stdio.h>
@@ -81,12 +82,6 @@ static void total_time(log_grid *g)
         if (isnan(start) && isfinite(row[WALL]))
             start = row[WALL] - row[TIME];
     }
-}
-
-static int by_index(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Steps numbered as they come, from 1: the file's own number repeats in loops. */
@@ -188,7 +183,7 @@ static void sort_records(log_grid *g, bragg_log_table *t)
     for (size_t i = 1; i < g->n && sorted; i++)
         sorted = g->cells[i * g->width] >= g->cells[(i - 1) * g->width];
     if (!sorted) {
-        qsort(g->cells, g->n, g->width * sizeof *g->cells, by_index);
+        qsort(g->cells, g->n, g->width * sizeof *g->cells, bragg_by_value);
         bragg_table_note(t, BRAGG_NOTE_OTHER, SIZE_MAX, "the records were not in the order of their index: sorted");
     }
     for (size_t i = 0; i < g->n; i++)

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,15 +20,9 @@ typedef struct cutter {
     signed char *kind;      /* -1, 0, 1 a row */
 } cutter;
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_of(double *v, size_t n)
 {
-    qsort(v, n, sizeof *v, ascending);
+    qsort(v, n, sizeof *v, bragg_by_value);
     return n ? v[n / 2] : 0;
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,12 +280,6 @@ static bragg_status take_columns(bragg_log_table *t, log_grid *g, const bragg_lo
 
 /* ---- time ---- */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median of the first values, NAN left out; NAN when nothing is left. */
 static double median(const double *v, size_t n)
 {
@@ -294,7 +289,7 @@ static double median(const double *v, size_t n)
         if (isfinite(v[i]))
             copy[k++] = v[i];
     if (k) {
-        qsort(copy, k, sizeof *copy, ascending);
+        qsort(copy, k, sizeof *copy, bragg_by_value);
         m = copy[k / 2];
     }
     free(copy);

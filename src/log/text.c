@@ -14,37 +14,15 @@ enum { MAX_WIDTH = 4096, CELL_TEXT = 256, LOOK_ROWS = 200 };
 
 /* ---- encodings ---- */
 
-static size_t put_utf8(char *to, unsigned code)
+/* A file that grows may end inside a character. */
+static bool is_utf8(const unsigned char *p, size_t n)
 {
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (char)(0xC0 | code >> 6);
-        to[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    to[0] = (char)(0xE0 | code >> 12);
-    to[1] = (char)(0x80 | (code >> 6 & 0x3F));
-    to[2] = (char)(0x80 | (code & 0x3F));
-    return 3;
-}
-
-static bool valid_utf8(const unsigned char *p, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        size_t more = p[i] < 0x80 ? 0 : (p[i] & 0xE0) == 0xC0 ? 1 : (p[i] & 0xF0) == 0xE0 ? 2
-                                                               : (p[i] & 0xF8) == 0xF0 ? 3 : 9;
-        if (more == 9)
-            return false;
-        /* a file that grows may end inside a character */
-        for (size_t k = 1; k <= more && i + k < n; k++)
-            if ((p[i + k] & 0xC0) != 0x80)
-                return false;
-        i += more + 1;
-    }
-    return true;
+    size_t whole = bragg_utf8_whole(p, n), rest = n - whole;
+    unsigned char last[4] = { 0x80, 0x80, 0x80, 0x80 };
+    if (rest >= sizeof last)
+        return false;
+    memcpy(last, p + whole, rest);
+    return !rest || bragg_utf8_whole(last, sizeof last) > rest;
 }
 
 /* Chinese exports of Neware and LAND are GB 18030, whose characters are mostly
@@ -88,13 +66,13 @@ char *bragg_text_utf8(const unsigned char *p, size_t n, size_t *out_length)
         return NULL;
     if (utf16le || utf16be) {
         for (size_t i = 2; i + 1 < n; i += 2)
-            k += put_utf8(text + k, utf16le ? p[i] | (unsigned)p[i + 1] << 8 : p[i + 1] | (unsigned)p[i] << 8);
-    } else if (valid_utf8(p, n)) {
+            k += bragg_utf8_put(text + k, utf16le ? p[i] | (unsigned)p[i + 1] << 8 : p[i + 1] | (unsigned)p[i] << 8);
+    } else if (is_utf8(p, n)) {
         memcpy(text, p, n);
         k = n;
     } else if (!looks_gb(p, n) || !(k = from_gb(p, n, text))) {
         for (size_t i = 0; i < n; i++)
-            k += put_utf8(text + k, p[i]);
+            k += bragg_utf8_put(text + k, p[i]);
     }
     text[k] = '\0';
     *out_length = k;
@@ -433,8 +411,13 @@ static void settle_columns(log_grid *g, column_state *state, bragg_log_table *t)
         if (state[c].kind == CELL_TEXT_ONLY)
             g->channels[c] = BRAGG_CHANNEL_OTHER;
         if (state[c].kind == CELL_CLOCK && *g->units[c] && !strstr(g->units[c], "hh:")) {
-            free(g->units[c]);
-            g->units[c] = strdup("hh:mm:ss");
+            char *clock = strdup("hh:mm:ss");
+            if (clock) {
+                free(g->units[c]);
+                g->units[c] = clock;
+            } else {
+                *g->units[c] = '\0'; /* seconds, too */
+            }
         }
     }
 }

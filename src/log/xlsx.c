@@ -4,6 +4,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/array.h>
 #include <bragg/zip.h>
 
 #include <libxml/xmlreader.h>
@@ -45,15 +46,7 @@ typedef struct strings {
 
 static bool add_string(strings *s, const char *text)
 {
-    if (s->n == s->room) {
-        size_t room = 2 * s->room + 64;
-        char **at = realloc(s->at, room * sizeof *at);
-        if (!at)
-            return false;
-        s->at = at;
-        s->room = room;
-    }
-    return (s->at[s->n] = strdup(text)) && ++s->n;
+    return bragg_array_grow(&s->at, &s->room, s->n + 1, sizeof *s->at, NULL) == BRAGG_OK && (s->at[s->n] = strdup(text)) && ++s->n;
 }
 
 static void free_strings(strings *s)

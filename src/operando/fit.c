@@ -4,6 +4,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -583,12 +584,6 @@ static void make_basis(seq_worker *w, size_t but)
             add_basis(w, w->pattern + i * w->n);
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Profiles are never quite right, and where they are strong they are wrong by many
  * sigmas.  For weighing phases sigma is widened to sigma^2 b + (f net)^2: b from the
  * median of the points without peaks, f from what is left where peaks stand. */
@@ -603,7 +598,7 @@ static void widen_sigmas(seq_worker *w)
         else
             above += d * d - sigma[i] * sigma[i], net2 += net * net;
     }
-    qsort(u, quiet, sizeof *u, by_size);
+    qsort(u, quiet, sizeof *u, bragg_by_value);
     double base = quiet > 20 ? fmax(1, 1.4826 * u[quiet / 2]) : 1, f2 = net2 > 0 ? fmax(above / net2, 0) : 0;
     for (size_t i = 0; i < w->n; i++) {
         double net = column(w, CALCULATED)[i] - column(w, BACKGROUND)[i];

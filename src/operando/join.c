@@ -4,6 +4,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/array.h>
 #include <bragg/number.h>
 #include <bragg/path.h>
 #include <math.h>
@@ -170,12 +171,6 @@ static bragg_status read_timing(const bragg_experiment *x, bragg_arena *arena, t
     return st == BRAGG_OK && text ? bragg_yaml_fail(map, err, "frames: expected header, files, rows or {start: …, every_s: …}, found '%s'", text) : st;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Numbers that most frames are apart: 1, or 6 when every sixth was kept.  0 when the
  * names have no rising numbers. */
 static double usual_step(const bragg_frames *f, bragg_arena *arena)
@@ -189,7 +184,7 @@ static double usual_step(const bragg_frames *f, bragg_arena *arena)
     }
     if (!step)
         return 0;
-    qsort(step, n - 1, sizeof *step, by_value);
+    qsort(step, n - 1, sizeof *step, bragg_by_value);
     return step[(n - 1) / 2];
 }
 

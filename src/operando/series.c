@@ -3,6 +3,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/array.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -546,12 +547,6 @@ static bragg_status mend(run *r, bragg_error *err)
 
 /* ------------------------------------------------------------- beginning */
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* A few frames over the run tell how bright they are; the first of them that can be
  * read is the one that models are made with. */
 static bragg_status look_around(run *r, bragg_error *err)
@@ -582,7 +577,7 @@ static bragg_status look_around(run *r, bragg_error *err)
             bragg_pattern_free(p);
         }
     }
-    qsort(total, m, sizeof *total, by_value);
+    qsort(total, m, sizeof *total, bragg_by_value);
     r->usual = m ? total[m / 2] : NAN;
     if (r->template && !r->idle)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "analysis.h"
 
+#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <math.h>
 #include <stdlib.h>
@@ -56,12 +57,6 @@ static double misfit_of(const walk *w, size_t p, double q, double s2)
     return sum;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Over q first on a coarse grid, then both in turn on ever finer ones. */
 static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_error *err)
 {
@@ -72,7 +67,7 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
     for (size_t k = 0; k < w->n; k++)
         if (seen(w->s, k, p))
             esd[n++] = w->s->step[k].esd[p];
-    qsort(esd, n, sizeof *esd, by_value);
+    qsort(esd, n, sizeof *esd, bragg_by_value);
     double usual = n ? esd[n / 2] : 1, log_q = 0, log_s = 0;
     free(esd);
     for (int i = -28; i <= 24; i++)
@@ -274,7 +269,7 @@ static bragg_status find_gaps(const bragg_series *s, double *gap, bragg_error *e
     gap[0] = sorted[0] = 1;
     for (size_t k = 1; k < s->n; k++)
         gap[k] = sorted[k - 1] = s->timed ? bragg_series_time(s, k) - bragg_series_time(s, k - 1) : 1;
-    qsort(sorted, s->n - 1, sizeof *sorted, by_value);
+    qsort(sorted, s->n - 1, sizeof *sorted, bragg_by_value);
     double usual = s->n > 1 ? sorted[(s->n - 1) / 2] : 1;
     for (size_t k = 1; k < s->n; k++)
         gap[k] = usual > 0 ? gap[k] / usual : 1;

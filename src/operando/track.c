@@ -429,12 +429,6 @@ static bragg_status share_row(const tracker *t, size_t row, size_t half, double 
     return st;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* What the background holds over the twentieth of the rows where it holds least. */
 static bragg_status share_out(const tracker *t, bragg_tracks *out, bragg_error *err)
 {
@@ -451,7 +445,7 @@ static bragg_status share_out(const tracker *t, bragg_tracks *out, bragg_error *
             sorted[n++] = out->background[r];
     }
     if (st == BRAGG_OK && n)
-        qsort(sorted, n, sizeof *sorted, by_value);
+        qsort(sorted, n, sizeof *sorted, bragg_by_value);
     for (size_t k = 0; st == BRAGG_OK && k < (n + 19) / 20; k++)
         least += sorted[k] / (double)((n + 19) / 20);
     for (size_t r = 0; st == BRAGG_OK && r < c->rows; r++) {

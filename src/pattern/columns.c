@@ -3,6 +3,7 @@
 #include "config.h"
 #include "reader.h"
 
+#include <bragg/array.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stdlib.h>
@@ -179,14 +180,9 @@ static bragg_status add_point(columns *c, const lines *l, const double *values, 
     if (n != c->width)
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu columns as before, found %zu", l->number,
                           c->width, n);
-    if (c->n == c->room) {
-        size_t room = 2 * c->room + 1024;
-        double *at = realloc(c->at, room * 3 * sizeof *at);
-        if (!at)
-            return bragg_fail(err, BRAGG_ENOMEM, "line %zu: no room for more points", l->number);
-        c->at = at;
-        c->room = room;
-    }
+    bragg_status st = bragg_array_grow(&c->at, &c->room, c->n + 1, 3 * sizeof *c->at, err);
+    if (st < 0)
+        return st;
     double *to = c->at + 3 * c->n++;
     to[0] = values[0];
     to[1] = values[1];

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "reader.h"
 
+#include <bragg/array.h>
 #include <bragg/number.h>
 #include <cif.h>
 #include <math.h>
@@ -109,15 +110,9 @@ static int take_item(UChar *name, cif_value_tp *value, void *context)
     double v, esd;
     if (!bragg_number_parse_esd(text, &v, &esd))
         v = esd = NAN;
-    if (c->n == c->room) {
-        size_t room = 2 * c->room + 16;
-        double *at = realloc(c->at, 2 * room * sizeof *at);
-        if (!at) {
-            b->no_memory = true;
-            return CIF_TRAVERSE_END;
-        }
-        c->at = at;
-        c->room = room;
+    if (bragg_array_grow(&c->at, &c->room, c->n + 1, 2 * sizeof *c->at, NULL) < 0) {
+        b->no_memory = true;
+        return CIF_TRAVERSE_END;
     }
     c->at[2 * c->n] = v;
     c->at[2 * c->n++ + 1] = esd;

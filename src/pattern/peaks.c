@@ -21,12 +21,6 @@ bragg_status bragg_pattern_background(const bragg_pattern *p, double half_width,
 
 /* ----------------------------------------------------------------- peaks */
 
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* Third differences forget all that is smooth: their median over the noise is
  * 0.6745 sqrt(1 + 9 + 9 + 1) sigma. */
 static double noise_of(const double *y, size_t n, double *scratch)
@@ -36,7 +30,7 @@ static double noise_of(const double *y, size_t n, double *scratch)
         scratch[m++] = fabs(y[i] - 3 * y[i - 1] + 3 * y[i - 2] - y[i - 3]);
     if (!m)
         return 0;
-    qsort(scratch, m, sizeof *scratch, by_value);
+    qsort(scratch, m, sizeof *scratch, bragg_by_value);
     return scratch[m / 2] / (0.6745 * sqrt(20));
 }
 
@@ -191,7 +185,7 @@ static double median_width(const bragg_peak *peak, size_t n, double *scratch)
     for (size_t k = 0; k < n; k++)
         if (peak[k].significance > 8)
             scratch[m++] = peak[k].fwhm;
-    qsort(scratch, m, sizeof *scratch, by_value);
+    qsort(scratch, m, sizeof *scratch, bragg_by_value);
     return m ? scratch[m / 3] : NAN; /* overlap only widens */
 }
 

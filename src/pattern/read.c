@@ -97,17 +97,17 @@ static bragg_status slurp(FILE *file, const char *path, unsigned char **bytes, s
 static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error *err)
 {
     bool big = (*bytes)[0] == 0xfe;
-    unsigned char *text = malloc(*size / 2 * 3 + 1), *to = text;
+    char *text = malloc(*size / 2 * 3 + 1), *to = text;
     if (!text)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu bytes", *size / 2 * 3);
     for (size_t i = 2; i + 1 < *size; i += 2) {
         uint32_t c =
             big ? (uint32_t)(*bytes)[i] << 8 | (*bytes)[i + 1] : (uint32_t)(*bytes)[i + 1] << 8 | (*bytes)[i];
-        to = put_utf8(to, c >= 0xd800 && c < 0xe000 ? '?' : c);
+        to += bragg_utf8_put(to, c >= 0xd800 && c < 0xe000 ? '?' : c);
     }
     *to = '\0';
     free(*bytes);
-    *bytes = text;
+    *bytes = (unsigned char *)text;
     *size = (size_t)(to - text);
     return BRAGG_OK;
 }

@@ -14,7 +14,6 @@
 #define pattern_make bragg_pattern_make
 #define pattern_upwards bragg_pattern_upwards
 #define pattern_title bragg_pattern_title
-#define put_utf8 bragg_pattern_put_utf8
 #define clock_iso bragg_pattern_clock_iso
 #define lines_of bragg_pattern_lines_of
 #define lines_next bragg_pattern_lines_next
@@ -94,8 +93,6 @@ bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_
 void pattern_upwards(bragg_pattern *pattern);
 /* Title from the first length bytes of text, trimmed; UTF-8 or Latin-1 in, UTF-8 out. */
 void pattern_title(bragg_pattern *pattern, const char *text, size_t length);
-/* A character of the basic plane as UTF-8; behind it. */
-unsigned char *put_utf8(unsigned char *to, uint32_t c);
 
 /* lines.c: the next line without its end; false behind the last.  A NUL byte
  * in a line is its end. */

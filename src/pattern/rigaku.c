@@ -4,9 +4,10 @@
 #include "xml.h"
 #include "reader.h"
 
+#include <bragg/array.h>
+#include <bragg/number.h>
 #include <bragg/zip.h>
 
-#include <bragg/number.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,16 +29,10 @@ static bragg_status add(profile *f, const lines *l, bragg_error *err)
     if (numbers_of(l->text, l->length, v, 3) < 2 || !(v[2] > 0))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected angle, intensity and factor, found '%.*s'", l->number,
                           l->length > 40 ? 40 : (int)l->length, l->text);
-    if (f->n == f->room) {
-        size_t room = 2 * f->room + 1024;
-        double *at = realloc(f->at, 3 * room * sizeof *at);
-        if (!at)
-            return bragg_fail(err, BRAGG_ENOMEM, "line %zu: no room for more points", l->number);
-        f->at = at;
-        f->room = room;
-    }
-    memcpy(f->at + 3 * f->n++, v, sizeof v);
-    return BRAGG_OK;
+    bragg_status st = bragg_array_grow(&f->at, &f->room, f->n + 1, sizeof v, err);
+    if (st == BRAGG_OK)
+        memcpy(f->at + 3 * f->n++, v, sizeof v);
+    return st;
 }
 
 /* Sigma only where sqrt(y) is not it: under an attenuator or for rates. */

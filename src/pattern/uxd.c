@@ -4,6 +4,7 @@
 #include "config.h"
 #include "reader.h"
 
+#include <bragg/array.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct uxd {
     const char *title;
     size_t title_length;
     double *at;              /* x y, x y, … or y, y, … */
-    size_t n, room, line;
+    size_t n, room;
 } uxd;
 
 bool probe_uxd(const source *src)
@@ -133,14 +134,9 @@ static bragg_status add_numbers(uxd *u, const lines *l, bragg_error *err)
                           l->length > 40 ? 40 : (int)l->length, l->text);
     if (u->angles)
         n = 2;
-    if (u->n + n > u->room) {
-        size_t room = 2 * u->room + 4096;
-        double *at = realloc(u->at, room * sizeof *at);
-        if (!at)
-            return bragg_fail(err, BRAGG_ENOMEM, "line %zu: no room for more points", l->number);
-        u->at = at;
-        u->room = room;
-    }
+    bragg_status st = bragg_array_grow(&u->at, &u->room, u->n + n, sizeof *u->at, err);
+    if (st < 0)
+        return st;
     memcpy(u->at + u->n, v, n * sizeof *v);
     u->n += n;
     return BRAGG_OK;

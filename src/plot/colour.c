@@ -3,6 +3,7 @@
 #include "config.h"
 #include "figure.h"
 
+#include <bragg/array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +55,6 @@ bragg_fig_rgb bragg_fig_map(bool diverging, double t)
     return lch(0.20 + 0.74 * t, chroma, 303 - 195 * pow(t, 1.15));
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* A sample of the values that may be shown, sorted. */
 static size_t sample(const bragg_fig_colours *c, const double *v, const bool *mask, size_t n, double *out, size_t room)
 {
@@ -67,7 +62,7 @@ static size_t sample(const bragg_fig_colours *c, const double *v, const bool *ma
     for (size_t i = 0; i < n && every && m < room; i += every)
         if (!(mask && mask[i]) && isfinite(v[i]) && (c->scale != BRAGG_PLOT_LOG || v[i] > 0))
             out[m++] = v[i];
-    qsort(out, m, sizeof *out, by_value);
+    qsort(out, m, sizeof *out, bragg_by_value);
     return m;
 }
 
