@@ -23,6 +23,7 @@
  *      NAME.csv             the main table
  *      NAME.reflections.csv rietveld: phase, position
  *      NAME.curves.csv      contour, frame: the curves
+ *      NAME.spans.csv       contour: from when to when, and the marks
  *
  *  Abscissae are in the units of the inside (2theta in radians).  Texts are
  *  plain UTF-8 or Pango markup ("<i>a</i>"); names that are chemical formulas
@@ -120,7 +121,7 @@ typedef struct bragg_plot_curve {
 /** From when to when a phase was there. */
 typedef struct bragg_plot_span {
     const char *name;      /**< equal names share a column */
-    double from_s, to_s;
+    double from_s, to_s;   /**< as time_s of the map */
 } bragg_plot_span;
 
 /** Frames over time:  intensity[frame * n + i] at x[i], time_s[frame] (the
@@ -147,7 +148,7 @@ typedef struct bragg_plot_contour_options {
     double low, high;            /**< ends of the colours; NAN: from the data */
     double x_min, x_max;
     double exposure_s;           /**< time a frame stands for; NAN: the median step */
-    bool by_frame;               /**< ordinate is the frame's number, evenly spaced */
+    bool by_frame;               /**< time_s is no time but the frames' numbers */
     const char *ordinate;        /**< label when time_s is no time but, say, a capacity; else NULL */
     const char *abscissa;        /**< label when x is on none of the axes but, say, a distance, shown as it is; else NULL */
     bool diverging;              /**< colours about zero, for differences */

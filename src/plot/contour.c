@@ -11,7 +11,6 @@
 #include "config.h"
 #include "figure.h"
 
-#include <bragg/array.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,8 +79,8 @@ static void frame_limits(chart *c)
     c->lower[0] = n > 1 ? 2 * t[0] - c->upper[0] : t[0] - lone / 2;
     c->upper[n - 1] = n > 1 ? 2 * t[n - 1] - c->lower[n - 1] : t[0] + lone / 2;
     for (size_t i = 0; i < n; i++) {
-        c->lower[i] = c->o->by_frame ? (double)i + 0.5 : c->lower[i] / c->unit_s;
-        c->upper[i] = c->o->by_frame ? (double)i + 1.5 : c->upper[i] / c->unit_s;
+        c->lower[i] /= c->unit_s;
+        c->upper[i] /= c->unit_s;
     }
 }
 
@@ -92,18 +91,7 @@ static const char *choose_unit(chart *c)
     return c->unit_s == 3600 ? "h" : c->unit_s == 60 ? "min" : "s";
 }
 
-/* Time to ordinate; by frame, between the frames' numbers. */
-static double upright(const chart *c, double t_s)
-{
-    const double *t = c->map->time_s;
-    size_t n = c->map->frames;
-    if (!c->o->by_frame)
-        return t_s / c->unit_s;
-    if (!(t_s >= t[0] && t_s <= t[n - 1]))
-        return t_s < t[0] ? 0.5 : t_s > t[n - 1] ? (double)n + 0.5 : NAN;
-    size_t j = bragg_array_first(t, n, t_s);
-    return j ? (double)j + (t_s - t[j - 1]) / (t[j] - t[j - 1]) : 1;
-}
+static double upright(const chart *c, double t_s) { return t_s / c->unit_s; }
 
 static bragg_status choose_window(chart *c, bragg_fig *fig, bragg_error *err)
 {
@@ -385,7 +373,7 @@ static bragg_status draw(chart *c, bragg_fig *fig, bragg_error *err)
 }
 
 /* What the upright numbers are called in the tables. */
-static const char *ordinate(const chart *c) { return c->o->ordinate ? "ordinate" : "time_s"; }
+static const char *ordinate(const chart *c) { return c->o->by_frame ? "frame" : c->o->ordinate ? "ordinate" : "time_s"; }
 
 static bragg_status write_map(const chart *c, bragg_fig *fig, bragg_error *err)
 {
@@ -422,21 +410,23 @@ static bragg_status write_curves(const chart *c, bragg_fig *fig, bragg_error *er
     fprintf(f, "curve,%s,value\n", ordinate(c));
     for (size_t k = 0; k < m->n_curves; k++)
         for (size_t i = 0; i < m->curves[k].n; i++) {
-            bragg_csv_text(f, m->curves[k].label ? m->curves[k].label : "", ",");
+            bragg_fig_label_field(f, m->curves[k].label, ",");
             bragg_csv_number(f, m->curves[k].x[i], 0, ",");
             bragg_csv_number(f, m->curves[k].y[i], 0, "\n");
         }
     return BRAGG_OK;
 }
 
-static bragg_status write_spans(const bragg_plot_map *m, bragg_fig *fig, bragg_error *err)
+static bragg_status write_spans(const chart *c, bragg_fig *fig, bragg_error *err)
 {
+    const bragg_plot_map *m = c->map;
+    const char *unit = c->o->by_frame ? "_frame" : c->o->ordinate ? "" : "_s";
     bool any = m->n_spans || m->n_marks;
     FILE *f;
     bragg_status st = any ? bragg_fig_table(fig, "spans", &f, err) : BRAGG_OK;
     if (st < 0 || !any)
         return st;
-    fprintf(f, "name,from_s,to_s\n");
+    fprintf(f, "name,from%s,to%s\n", unit, unit);
     for (size_t i = 0; i < m->n_spans; i++) {
         bragg_csv_text(f, m->spans[i].name, ",");
         bragg_csv_number(f, m->spans[i].from_s, 0, ",");
@@ -468,6 +458,6 @@ bragg_status bragg_plot_contour(const bragg_plot_map *map, const bragg_plot_cont
     if (st == BRAGG_OK)
         st = write_curves(&c, fig, err);
     if (st == BRAGG_OK)
-        st = write_spans(map, fig, err);
+        st = write_spans(&c, fig, err);
     return bragg_fig_close(fig, st, err);
 }

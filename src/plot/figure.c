@@ -79,8 +79,10 @@ static void describe_pdf(cairo_surface_t *surface, const char *title)
 {
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "1970-01-01T00:00:00Z");
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, PACKAGE_STRING);
-    if (title)
-        cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title);
+    char *plain = title ? bragg_fig_plain(title) : NULL;
+    if (plain)
+        cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, plain);
+    free(plain);
 }
 
 static cairo_surface_t *new_surface(fig_out *o, const bragg_fig *fig, const char *title)
@@ -203,11 +205,18 @@ void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after)
 
 const char bragg_fig_curve_head[] = "panel,curve,x,y,esd\n";
 
+void bragg_fig_label_field(FILE *f, const char *label, const char *after)
+{
+    char *plain = label ? bragg_fig_plain(label) : NULL;
+    bragg_csv_text(f, plain ? plain : "", after);
+    free(plain);
+}
+
 void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        bragg_csv_text(f, panel ? panel : "", ",");
-        bragg_csv_text(f, c->label ? c->label : "", ",");
+        bragg_fig_label_field(f, panel, ",");
+        bragg_fig_label_field(f, c->label, ",");
         bragg_csv_number(f, c->x[i], 0, ",");
         bragg_csv_number(f, c->y[i], 0, ",");
         bragg_csv_number(f, c->esd ? c->esd[i] : NAN, 0, "\n");

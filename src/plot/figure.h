@@ -61,6 +61,7 @@ bragg_status bragg_fig_open(const char *path, const bragg_plot_page *page, doubl
 bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, bragg_error *err);
 bragg_status bragg_fig_close(bragg_fig *fig, bragg_status st, bragg_error *err);
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after);
+void bragg_fig_label_field(FILE *f, const char *label, const char *after); /* without its markup */
 extern const char bragg_fig_curve_head[]; /* and the rows of one curve under it */
 void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *curve);
 bragg_status bragg_fig_nomem(bragg_error *err);
@@ -92,6 +93,10 @@ void bragg_fig_font_close(bragg_fig *fig);
 void bragg_fig_measure(bragg_fig *fig, double size, const char *text, double *width, double *height);
 void bragg_fig_text(bragg_fig *fig, double x, double y, double ax, double ay, double turn, double size, const char *text);
 const char *bragg_fig_formula(bragg_fig *fig, const char *name);
+/* A name as it stands, within markup; NULL without memory. */
+const char *bragg_fig_escape(bragg_arena *arena, const char *name);
+/* Markup without its marks, UTF-8 whatever it was; to be freed with free(). */
+char *bragg_fig_plain(const char *text);
 
 /* draw.c */
 void bragg_fig_clip(bragg_fig *fig, const bragg_fig_panel *p);

@@ -77,6 +77,26 @@ void bragg_fig_font_close(bragg_fig *fig)
     fig->font = NULL;
 }
 
+const char *bragg_fig_escape(bragg_arena *arena, const char *name)
+{
+    char *text = g_markup_escape_text(name, -1);
+    const char *own = bragg_arena_strdup(arena, text);
+    g_free(text);
+    return own;
+}
+
+char *bragg_fig_plain(const char *text)
+{
+    char *plain = NULL, *own;
+    if (!g_utf8_validate(text, -1, NULL))
+        plain = g_utf8_make_valid(text, -1);
+    else if (!pango_parse_markup(text, -1, 0, NULL, &plain, NULL, NULL))
+        plain = g_strdup(text);
+    own = strdup(plain);
+    g_free(plain);
+    return own;
+}
+
 static PangoLayout *new_layout(bragg_fig *fig, double size, const char *text)
 {
     font *f = fig->font;
