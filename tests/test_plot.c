@@ -5,6 +5,7 @@
 #include "suite.h"
 
 #include "../src/plot/figure.h"
+#include "../src/plot/page.h"
 
 #include <bragg/number.h>
 #include <bragg/plot.h>
@@ -679,6 +680,18 @@ START_TEST(any_text_is_a_title_and_stands_plain_in_the_tables)
 }
 END_TEST
 
+START_TEST(a_phase_of_any_name_labels_its_parameters_with_their_units)
+{
+    const char *const names[] = { "phase.K<Bi>&.cell.a", "phase.Bi.strain", "x.instrument.w" }, *const units[] = { "angstrom", "1e-6", "" };
+    const bragg_series s = { .n_params = 3, .name = names, .unit = units };
+    bragg_arena *arena = bragg_arena_new();
+    ck_assert_str_eq(bragg_report_param_label(&s, 0, arena), "<i>a</i> K&lt;Bi&gt;&amp; (Å)");
+    ck_assert_str_eq(bragg_report_param_label(&s, 1, arena), "<i>strain</i> Bi (10<sup>−6</sup>)");
+    ck_assert_str_eq(bragg_report_param_label(&s, 2, arena), "<i>w</i> x");
+    bragg_arena_free(arena);
+}
+END_TEST
+
 START_TEST(a_table_of_spans_says_what_its_numbers_are)
 {
     enter_folder();
@@ -713,6 +726,7 @@ int main(void)
     tcase_add_loop_test(figure, the_same_input_gives_the_same_bytes, 0, sizeof figures / sizeof *figures);
     tcase_add_loop_test(figure, nothing_is_overwritten_and_nothing_is_left_behind, 0, sizeof figures / sizeof *figures);
     tcase_add_test(figure, any_text_is_a_title_and_stands_plain_in_the_tables);
+    tcase_add_test(part, a_phase_of_any_name_labels_its_parameters_with_their_units);
     tcase_add_test(figure, a_table_of_spans_says_what_its_numbers_are);
     tcase_add_test(figure, force_overwrites);
     tcase_add_test(figure, the_table_of_a_rietveld_plot_holds_every_number);

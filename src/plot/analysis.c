@@ -4,7 +4,6 @@
 #include "report.h"
 
 #include <bragg/analysis.h>
-#include <bragg/path.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,13 +11,7 @@
 
 enum { MOST_CURVES = 8, MOST_PANELS = 8 };
 
-typedef struct sheet {
-    const bragg_series *s;
-    bragg_report_axis axis;
-    bragg_arena *arena;
-    const char *folder;
-    bool force;
-} sheet;
+typedef bragg_report_sheet sheet;
 
 static bragg_status empty_curve(const sheet *b, size_t n, const char *label, double **x, double **y, double **esd, bragg_plot_curve *out, bragg_error *err)
 {
@@ -27,32 +20,6 @@ static bragg_status empty_curve(const sheet *b, size_t n, const char *label, dou
     const char *own = label ? bragg_arena_strdup(b->arena, label) : NULL;
     *out = (bragg_plot_curve){ n, *x, *y, *esd, own };
     return *x && (own || !label) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a curve of %zu points", n);
-}
-
-/* The abscissa in the middle of a row's frames. */
-static double abscissa(const sheet *b, size_t row, size_t frames)
-{
-    size_t first = row * frames, last = first + frames < b->s->n ? first + frames - 1 : b->s->n - 1;
-    return first < b->s->n ? (b->axis.x[first] + b->axis.x[last]) / 2 : NAN;
-}
-
-static bragg_status draw(const sheet *b, const bragg_plot_panel *panels, size_t n, const char *stem, bragg_error *err)
-{
-    static const char *const kinds[] = { "svg", "png" };
-    bragg_plot_series_options o = BRAGG_PLOT_SERIES_OPTIONS_INIT;
-    bragg_status st = BRAGG_OK;
-    o.page.width_mm = 120;
-    o.page.height_mm = 30 + 32.0 * (double)(n > 6 ? 6 : n);
-    o.page.title = b->s->title;
-    o.x_label = b->axis.label;
-    o.bands = true;
-    for (size_t k = 0; n && k < 2 && st == BRAGG_OK; k++) {
-        char name[80];
-        snprintf(name, sizeof name, "%s.%s", stem, kinds[k]);
-        o.page.force = b->force || k; /* the numbers are written once */
-        st = bragg_plot_series(panels, n, &o, bragg_path_join(b->arena, b->folder, name), err);
-    }
-    return st;
 }
 
 /* --------------------------------------------------------------- components */
@@ -70,10 +37,10 @@ static bragg_status plot_components(const sheet *b, const bragg_factors *f, size
         snprintf(label, sizeof label, "component %zu", k);
         st = empty_curve(b, f->rows, label, &x, &y, &e, &curves[k], err);
         for (size_t r = 0; st == BRAGG_OK && r < f->rows; r++)
-            x[r] = abscissa(b, f->row[r], frames), y[r] = 100 * f->concentration[r * f->n + k], e[r] = 100 * f->esd[r * f->n + k];
+            x[r] = bragg_report_middle(b->s, b->axis.x, f->row[r], frames), y[r] = 100 * f->concentration[r * f->n + k], e[r] = 100 * f->esd[r * f->n + k];
         panel.n_curves = k + 1;
     }
-    return st == BRAGG_OK ? draw(b, &panel, 1, "components-course", err) : st;
+    return st == BRAGG_OK ? bragg_report_courses(b, &panel, 1, "components-course", err) : st;
 }
 
 /* -------------------------------------------------------------------- peaks */
@@ -108,7 +75,7 @@ static bragg_status plot_peaks(const sheet *b, const bragg_tracks *t, bragg_erro
     double *x, *y, *e, *u, *v, *w;
     bragg_status st = empty_curve(b, t->rows, NULL, &x, &y, &e, &share, err);
     for (size_t r = 0; st == BRAGG_OK && r < t->rows; r++)
-        x[r] = abscissa(b, r, t->frames), y[r] = 100 * t->crystalline[r].value, e[r] = 100 * t->crystalline[r].esd;
+        x[r] = bragg_report_middle(b->s, b->axis.x, r, t->frames), y[r] = 100 * t->crystalline[r].value, e[r] = 100 * t->crystalline[r].esd;
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         const bragg_track *one = &t->track[which[k]];
         char label[32];
@@ -118,15 +85,15 @@ static bragg_status plot_peaks(const sheet *b, const bragg_tracks *t, bragg_erro
             st = empty_curve(b, t->rows, NULL, &u, &v, &w, &shift[k], err);
         for (size_t r = 0; st == BRAGG_OK && r < t->rows; r++) {
             const bragg_track_point *p = &one->at[r];
-            x[r] = u[r] = abscissa(b, r, t->frames);
+            x[r] = u[r] = bragg_report_middle(b->s, b->axis.x, r, t->frames);
             y[r] = p->area.value / BRAGG_DEG, e[r] = p->area.esd / BRAGG_DEG;
             v[r] = p->there ? (p->two_theta_rad.value - one->two_theta_rad) / BRAGG_DEG : NAN, w[r] = p->two_theta_rad.esd / BRAGG_DEG;
         }
     }
-    panels[0].y_label = "Area", panels[0].curves = area, panels[0].n_curves = n;
-    panels[1].y_label = "Shift (\xc2\xb0)", panels[1].curves = shift, panels[1].n_curves = n;
+    panels[0].y_label = "Area (counts \xc2\xb0)", panels[0].curves = area, panels[0].n_curves = n;
+    panels[1].y_label = "Shift in 2<i>\xce\xb8</i> (\xc2\xb0)", panels[1].curves = shift, panels[1].n_curves = n;
     panels[2].y_label = "Crystalline (%)", panels[2].curves = &share, panels[2].n_curves = 1;
-    return st == BRAGG_OK && n ? draw(b, panels, 3, "peaks-course", err) : st;
+    return st == BRAGG_OK && n ? bragg_report_courses(b, panels, 3, "peaks-course", err) : st;
 }
 
 /* ------------------------------------------------------------------- smooth */
@@ -137,7 +104,6 @@ static bragg_status smooth_panel(const sheet *b, const bragg_smooth *m, size_t k
     bragg_plot_curve *curves = bragg_arena_alloc(b->arena, 2, sizeof *curves);
     size_t p = m->param[k];
     double *x, *y, *e, *u, *v, *w;
-    char label[140];
     if (!curves)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for curves");
     bragg_status st = empty_curve(b, m->n, "smoothed", &x, &y, &e, &curves[0], err);
@@ -150,9 +116,8 @@ static bragg_status smooth_panel(const sheet *b, const bragg_smooth *m, size_t k
         y[i] = m->value[i * m->n_params + k], e[i] = m->esd[i * m->n_params + k];
         v[i] = fitted ? t->value[p] : NAN, w[i] = fitted ? t->esd[p] : NAN;
     }
-    snprintf(label, sizeof label, "%.100s", b->s->name[p] + strlen("phase."));
     *to = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
-    to->y_label = bragg_arena_strdup(b->arena, label);
+    to->y_label = bragg_report_param_label(b->s, p, b->arena);
     to->curves = curves;
     to->n_curves = 2;
     return st;
@@ -166,13 +131,13 @@ static bragg_status plot_smooth(const sheet *b, const bragg_smooth *m, bragg_err
     for (size_t k = 0; k < m->n_params && n < MOST_PANELS && st == BRAGG_OK; k++)
         if (strstr(b->s->name[m->param[k]], ".cell."))
             st = smooth_panel(b, m, k, &panels[n++], err);
-    return st == BRAGG_OK && n ? draw(b, panels, n, "smooth-course", err) : st;
+    return st == BRAGG_OK && n ? bragg_report_courses(b, panels, n, "smooth-course", err) : st;
 }
 
 bragg_status bragg_plot_analysis(const bragg_analysis *a, const bragg_series *s, size_t frames_a_row, const char *folder, bool force, bragg_error *err)
 {
-    sheet b = { .s = s, .arena = bragg_arena_new(), .folder = folder, .force = force };
-    bragg_status st = b.arena ? bragg_report_choose_axis(s, b.arena, &b.axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for figures");
+    sheet b = { .s = s, .folder = folder, .force = force };
+    bragg_status st = bragg_report_sheet_open(&b, err);
     if (st == BRAGG_OK && a->tracks)
         st = plot_peaks(&b, a->tracks, err);
     if (st == BRAGG_OK && a->factors)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The figures of a run: maps beside the log, and what the phases did. */
 #include "config.h"
+#include "figure.h"
 #include "page.h"
 
 #include <bragg/array.h>
@@ -11,49 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct book {
-    const bragg_series *s;
-    const bragg_store_curves *c;
-    const char *folder;
-    bool force;
-    bragg_arena *arena;
-    bragg_report_axis axis;
-} book;
-
-/* ------------------------------------------------------------- abscissa */
-
-static bool monotonic_temperature(const bragg_series *s)
-{
-    int way = 0;
-    for (size_t k = 0; k < s->n; k++)
-        if (!isfinite(s->step[k].temperature_k))
-            return false;
-    for (size_t k = 1; k < s->n; k++) {
-        double d = s->step[k].temperature_k - s->step[k - 1].temperature_k;
-        if (!(fabs(d) > 0) || (way && (d > 0) != (way > 0)))
-            return false;
-        way = d > 0 ? 1 : -1;
-    }
-    return s->n > 1;
-}
-
-bragg_status bragg_report_choose_axis(const bragg_series *s, bragg_arena *arena, bragg_report_axis *a, bragg_error *err)
-{
-    a->x = bragg_arena_alloc(arena, s->n + 1, sizeof *a->x);
-    a->map_s = bragg_arena_alloc(arena, s->n + 1, sizeof *a->map_s);
-    if (!a->x || !a->map_s)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
-    bool heated = monotonic_temperature(s), timed = s->timed && s->n > 1;
-    double span = timed ? bragg_series_time(s, s->n - 1) - bragg_series_time(s, 0) : 0;
-    double unit = span > 3 * 3600 ? 3600 : span > 180 ? 60 : 1;
-    a->label = heated ? "Temperature (K)" : !timed ? "Frame" : unit == 3600 ? "Time (h)" : unit == 60 ? "Time (min)" : "Time (s)";
-    a->by_frame = !timed;
-    for (size_t k = 0; k < s->n; k++) {
-        a->x[k] = heated ? s->step[k].temperature_k : timed ? bragg_series_time(s, k) / unit : (double)k;
-        a->map_s[k] = timed ? bragg_series_time(s, k) : (double)k;
-    }
-    return BRAGG_OK;
-}
+typedef bragg_report_sheet book;
 
 /* ------------------------------------------------------------------ maps */
 
@@ -111,35 +70,13 @@ static size_t phase_spans(book *b, bragg_plot_span **out)
     return n;
 }
 
-static size_t cycle_marks(book *b, const double *at, double **out)
-{
-    const bragg_series *s = b->s;
-    size_t n = 0;
-    *out = doubles(b, s->n);
-    for (size_t k = 1; *out && k < s->n; k++)
-        if (s->step[k].log.cycle > s->step[k - 1].log.cycle)
-            (*out)[n++] = (at[k] + at[k - 1]) / 2;
-    return n;
-}
+static size_t cycle_marks(book *b, double **out) { return bragg_report_cycles(b->s, b->axis.map_s, b->arena, out); }
 
-static const char *name_of(book *b, const char *stem, const char *kind)
-{
-    char name[80];
-    snprintf(name, sizeof name, "%s.%s", stem, kind);
-    return bragg_path_join(b->arena, b->folder, name);
-}
-
-/* SVG for print, PNG to look at; the numbers once. */
-static const char *const kinds[] = { "svg", "png" };
-
-/* In the middle of the frames of each row. */
 static double *row_times(book *b, size_t rows, size_t frames)
 {
     double *time = doubles(b, rows);
-    for (size_t k = 0; time && k < rows; k++) {
-        size_t last = (k + 1) * frames < b->s->n ? (k + 1) * frames - 1 : b->s->n - 1;
-        time[k] = (b->axis.map_s[k * frames] + b->axis.map_s[last]) / 2;
-    }
+    for (size_t k = 0; time && k < rows; k++)
+        time[k] = bragg_report_middle(b->s, b->axis.map_s, k, frames);
     return time;
 }
 
@@ -148,9 +85,9 @@ static bragg_status draw_map(book *b, const bragg_plot_map *map, bragg_plot_cont
     bragg_status st = BRAGG_OK;
     o->page.width_mm = 170;
     o->page.title = b->s->title;
-    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
+    for (size_t k = 0; k < BRAGG_REPORT_KINDS && st == BRAGG_OK; k++) {
         o->page.force = b->force || k;
-        st = bragg_plot_contour(map, o, name_of(b, stem, kinds[k]), err);
+        st = bragg_plot_contour(map, o, bragg_report_name(b, stem, bragg_report_kinds[k]), err);
     }
     return st;
 }
@@ -167,7 +104,7 @@ static void put_beside(book *b, bragg_plot_curve curves[2], bragg_plot_map *map)
     map->curves = curves;
     map->n_spans = phase_spans(b, &spans);
     map->spans = spans;
-    map->n_marks = cycle_marks(b, b->axis.map_s, &marks);
+    map->n_marks = cycle_marks(b, &marks);
     map->marks_s = marks;
 }
 
@@ -332,7 +269,7 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
     if (isfinite(p.x[p.n - 1]))
         curves[n_curves++] = (bragg_plot_curve){ p.n, p.q, p.x, NULL, "<i>x</i> (electrons a formula)" };
     bragg_plot_span *spans;
-    size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, b->axis.map_s, &marks);
+    size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, &marks);
     for (size_t k = 0; k < n_spans; k++)
         spans[k].from_s = column_at(&p, p.q, spans[k].from_s), spans[k].to_s = column_at(&p, p.q, spans[k].to_s);
     for (size_t k = 0; k < n_marks; k++)
@@ -379,30 +316,11 @@ static bragg_status add_log_panel(book *b, stack *to, bragg_error *err)
     *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
     p->y_label = "Voltage (V)";
     bragg_status st = add_curve(b, p, NULL, bragg_take_voltage, 0, err);
-    if (st == BRAGG_OK && !p->n_curves && strcmp(b->axis.label, "Temperature (K)")) {
+    if (st == BRAGG_OK && !p->n_curves && !b->axis.heated) {
         p->y_label = "Temperature (K)";
         st = add_curve(b, p, NULL, bragg_take_temperature, 0, err);
     }
     to->n += p->n_curves > 0;
-    return st;
-}
-
-static bragg_status plot_stack(book *b, const stack *t, const char *stem, bragg_error *err)
-{
-    bragg_plot_series_options o = BRAGG_PLOT_SERIES_OPTIONS_INIT;
-    double *marks;
-    o.page.width_mm = 120;
-    o.page.height_mm = 30 + 32.0 * (double)(t->n > 6 ? 6 : t->n);
-    o.page.title = b->s->title;
-    o.x_label = b->axis.label;
-    o.n_marks = cycle_marks(b, b->axis.x, &marks);
-    o.marks = marks;
-    o.bands = true;
-    bragg_status st = BRAGG_OK;
-    for (size_t k = 0; t->n && k < 2 && st == BRAGG_OK; k++) {
-        o.page.force = b->force || k;
-        st = bragg_plot_series(t->panels, t->n, &o, name_of(b, stem, kinds[k]), err);
-    }
     return st;
 }
 
@@ -423,7 +341,7 @@ static bragg_status plot_fractions(book *b, bragg_error *err)
     if (st == BRAGG_OK)
         st = add_curve(b, p, NULL, bragg_take_rwp, 0, err);
     t.n += p->n_curves > 0;
-    return st == BRAGG_OK ? plot_stack(b, &t, "fractions", err) : st;
+    return st == BRAGG_OK ? bragg_report_courses(b, t.panels, t.n, "fractions", err) : st;
 }
 
 static bragg_status plot_volumes(book *b, bragg_error *err)
@@ -432,15 +350,16 @@ static bragg_status plot_volumes(book *b, bragg_error *err)
     stack t = { panels, 0 };
     bragg_status st = panels ? add_log_panel(b, &t, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for panels");
     for (size_t i = 0; i < b->s->n_phases && st == BRAGG_OK; i++) {
-        char label[200];
-        snprintf(label, sizeof label, "<i>V</i> %.100s (\xc3\x85\xc2\xb3)", b->s->phase[i]);
+        const char *name = bragg_fig_escape(b->arena, b->s->phase[i]);
+        char label[400];
+        snprintf(label, sizeof label, "<i>V</i> %s (\xc3\x85\xc2\xb3)", name ? name : "");
         bragg_plot_panel *p = &panels[t.n];
         *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
         p->y_label = bragg_arena_strdup(b->arena, label);
         st = add_curve(b, p, NULL, bragg_take_volume, i, err);
         t.n += p->n_curves > 0;
     }
-    return st == BRAGG_OK ? plot_stack(b, &t, "volumes", err) : st;
+    return st == BRAGG_OK ? bragg_report_courses(b, t.panels, t.n, "volumes", err) : st;
 }
 
 /* Parameters of one kind, a panel each: cells or sizes and strains. */
@@ -456,17 +375,13 @@ static bragg_status plot_params(book *b, const char *const *what, size_t n_what,
             wanted |= strncmp(s->name[k], "phase.", 6) == 0 && strstr(s->name[k], what[j]) != NULL;
         if (!wanted || !s->refined[k])
             continue;
-        char label[200];
-        const char *rest = s->name[k] + 6, *dot = strchr(rest, '.'), *last = strrchr(s->name[k], '.') + 1;
-        const char *unit = !strcmp(s->unit[k], "angstrom") ? "\xc3\x85" : !strcmp(s->unit[k], "1e-6") ? "10<sup>\xe2\x88\x92""6</sup>" : s->unit[k];
-        snprintf(label, sizeof label, "<i>%.20s</i> %.*s (%.40s)", last, (int)(dot - rest), rest, unit);
         bragg_plot_panel *p = &panels[t.n];
         *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
-        p->y_label = bragg_arena_strdup(b->arena, label);
+        p->y_label = bragg_report_param_label(s, k, b->arena);
         st = add_curve(b, p, NULL, bragg_take_param, k, err);
         t.n += p->n_curves > 0;
     }
-    return st == BRAGG_OK ? plot_stack(b, &t, stem, err) : st;
+    return st == BRAGG_OK ? bragg_report_courses(b, t.panels, t.n, stem, err) : st;
 }
 
 /* ------------------------------------------------------------- waterfall */
@@ -492,10 +407,10 @@ static const char *const roman[] = { "I", "II", "III", "IV", "V", "VI" };
 static bragg_status plot_states(book *b, const size_t *at, size_t n, bragg_error *err)
 {
     bragg_plot_curve log = log_curve(b, false);
-    double unit = !strcmp(b->axis.label, "Time (h)") ? 3600 : !strcmp(b->axis.label, "Time (min)") ? 60 : 1;
+    double unit = isfinite(b->axis.unit_s) ? b->axis.unit_s : 1;
     if (!log.n)
         log = log_curve(b, true);
-    if (!log.n || !strncmp(b->axis.label, "Temperature", 11))
+    if (!log.n || b->axis.heated)
         return BRAGG_OK;
     double *t = doubles(b, log.n);
     bragg_plot_trace *traces = bragg_arena_alloc(b->arena, n + 1, sizeof *traces);
@@ -521,8 +436,10 @@ static bragg_status plot_states(book *b, const size_t *at, size_t n, bragg_error
     bragg_plot_profile panel = BRAGG_PLOT_PROFILE_INIT;
     panel.x_min = t[0] - 0.02 * (t[log.n - 1] - t[0]); /* room for a mark at the ends and its name */
     panel.x_max = t[log.n - 1] + 0.02 * (t[log.n - 1] - t[0]);
-    panel.y_min = low - 0.05 * (high - low);
-    panel.y_max = high + 0.14 * (high - low);
+    if (high > low) { /* else what suits a value that is held */
+        panel.y_min = low - 0.05 * (high - low);
+        panel.y_max = high + 0.14 * (high - low);
+    }
     bragg_plot_page page = BRAGG_PLOT_PAGE_INIT;
     panel.x_label = b->axis.label;
     panel.y_label = log.label;
@@ -531,9 +448,9 @@ static bragg_status plot_states(book *b, const size_t *at, size_t n, bragg_error
     page.width_mm = 120;
     page.title = b->s->title;
     bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < 2 && st == BRAGG_OK; k++) {
+    for (size_t k = 0; k < BRAGG_REPORT_KINDS && st == BRAGG_OK; k++) {
         page.force = b->force || k;
-        st = bragg_plot_profiles(&panel, 1, 1, &page, name_of(b, "states", kinds[k]), err);
+        st = bragg_plot_profiles(&panel, 1, 1, &page, bragg_report_name(b, "states", bragg_report_kinds[k]), err);
     }
     return st;
 }
@@ -564,9 +481,9 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     bragg_plot_patterns_options o = BRAGG_PLOT_PATTERNS_OPTIONS_INIT;
     o.page.title = b->s->title;
     o.normalize = true; /* strong patterns would hide the others */
-    for (size_t k = 0; n > 1 && k < 2 && st == BRAGG_OK; k++) {
+    for (size_t k = 0; n > 1 && k < BRAGG_REPORT_KINDS && st == BRAGG_OK; k++) {
         o.page.force = b->force || k;
-        st = bragg_plot_patterns((const bragg_pattern *const *)list, labels, n, &o, name_of(b, "waterfall", kinds[k]), err);
+        st = bragg_plot_patterns((const bragg_pattern *const *)list, labels, n, &o, bragg_report_name(b, "waterfall", bragg_report_kinds[k]), err);
     }
     for (size_t k = 0; k < n; k++)
         bragg_pattern_free(list[k]);
@@ -591,8 +508,8 @@ bool bragg_report_calculated(const bragg_store_curves *c, double *room)
 bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves *c, const char *folder, bool force, bragg_error *err)
 {
     static const char *const cells[] = { ".cell." }, *const widths[] = { ".size", ".strain" };
-    book b = { s, c, folder, force, bragg_arena_new(), { NULL, NULL, NULL, false } };
-    bragg_status st = b.arena ? bragg_report_choose_axis(s, b.arena, &b.axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for figures");
+    book b = { .s = s, .c = c, .folder = folder, .force = force };
+    bragg_status st = bragg_report_sheet_open(&b, err);
     if (st == BRAGG_OK && c->rows > 1)
         st = plot_map(&b, "map", BRAGG_PLOT_SQRT, false, err);
     if (st == BRAGG_OK && c->rows > 1)
@@ -619,8 +536,8 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
 
 bragg_status bragg_plot_total(const bragg_total *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
 {
-    book b = { s, NULL, folder, force, bragg_arena_new(), { NULL, NULL, NULL, false } };
-    bragg_status st = b.arena ? bragg_report_choose_axis(s, b.arena, &b.axis, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for figures");
+    book b = { .s = s, .folder = folder, .force = force };
+    bragg_status st = bragg_report_sheet_open(&b, err);
     if (st == BRAGG_OK && t->rows > 1)
         st = plot_total(&b, t, false, err);
     if (st == BRAGG_OK && t->rows > 1)

@@ -22,8 +22,8 @@ static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, s
 {
     const bragg_step *t = &s->step[k];
     fprintf(to, "frame %zu", k);
-    if (!strncmp(a->label, "Time", 4))
-        fprintf(to, ", %.4g %.*s", a->x[k], (int)strcspn(a->label + 6, ")"), a->label + 6);
+    if (isfinite(a->unit_s))
+        fprintf(to, ", %.4g %s", a->x[k], a->unit_s == 3600 ? "h" : a->unit_s == 60 ? "min" : "s");
     if (isfinite(t->log.voltage_v))
         fprintf(to, ", %.3f V", t->log.voltage_v);
     if (isfinite(t->temperature_k))
