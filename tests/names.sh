@@ -36,5 +36,14 @@ for table in series smooth; do
 done
 run report label -o label.html || fail "report of a label with a comma"
 
+# patterns of one name in two folders are two: neither takes the other's place
+mkdir one two && run pdf debye Ni --diameter 20 -o one/s && run pdf debye Ni --diameter 24 -o two/s || fail "pdf debye"
+run pdf one/s.iq two/s.iq -u q_A^-1 -c Ni --qmax 20 -o grs --force
+[ $? = 2 ] && grep -q "would both be written to 'grs/s.gr'" err || fail "pdf of two patterns of one name"
+
+# a card with a cell of sixty digits
+mkdir wide && printf 'VERSION: 4\nSYMMETRY: TRICLINIC\nA: 1e60\nB: 1e60\nC: 1e60\nALPHA: 80\nBETA: 70\nGAMMA: 71\nDIHKL: 2.35480, 100.0, 1, 1, 1\n' >wide/x.jcpds
+run cards build wide -o wide.db && run cards list -c wide.db && run cards show x -c wide.db || fail "cards of a wide cell"
+
 [ $bad = 0 ] && echo "all were as they should be"
 exit $bad

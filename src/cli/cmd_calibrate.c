@@ -78,13 +78,16 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
         return st;
     out->d = bragg_arena_alloc(arena, n + 1, sizeof(double));
     out->strength = bragg_arena_alloc(arena, n + 1, sizeof(double));
-    for (size_t k = 0; out->d && out->strength && k < n; k++)
+    bool room = out->d && out->strength;
+    for (size_t k = 0; room && k < n; k++)
         if (line[k].intensity > 0.3) {
             out->d[out->n] = line[k].d_ang;
             out->strength[out->n++] = line[k].intensity / 100;
         }
     free(line);
-    return out->n ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the calibrant's lines");
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the calibrant's lines");
+    return out->n ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "--calibrant '%s': expected reflections at %g angstrom, found none", w->calibrant, wavelength);
 }
 
 /* --------------------------------------------------------------- results */

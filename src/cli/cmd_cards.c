@@ -190,7 +190,7 @@ static json_t *card_json(const bragg_card *c, bool lines)
 static void cell_text(const bragg_cell *c, char text[80])
 {
     int used = snprintf(text, 80, "%.3f %.3f %.3f", c->a, c->b, c->c);
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 3 && used < 80; k++) {
         double angle = (&c->alpha)[k] / BRAGG_DEG;
         if (fabs(angle - 90) > 0.005 && fabs(angle - 120) > 0.005)
             used += snprintf(text + used, (size_t)(80 - used), " %.2f", angle);

@@ -265,7 +265,8 @@ static bragg_status reduce_batch(void *payload, size_t first, size_t last, bragg
         item *x = &b->item[k];
         char out[4096];
         st = reduce_item(b->w, x, err);
-        snprintf(out, sizeof out, "%s/%s.gr", b->w->out, x->stem);
+        if (st == BRAGG_OK && snprintf(out, sizeof out, "%s/%s.gr", b->w->out, x->stem) >= (int)sizeof out)
+            st = bragg_fail(err, BRAGG_EINVAL, "-o: the name is too long");
         for (int route = 0; route < 2 && st == BRAGG_OK && x->pdf[route]; route++)
             st = write_curves(b->w, x->pdf[route], x->path, out, route, err);
         if (st == BRAGG_OK)
@@ -275,11 +276,31 @@ static bragg_status reduce_batch(void *payload, size_t first, size_t last, bragg
     return st;
 }
 
+static int by_stem(const void *a, const void *b) { return strcmp((*(const item *const *)a)->stem, (*(const item *const *)b)->stem); }
+
+/* Patterns of one name in two folders would be one file. */
+static bragg_status check_stems(const wish *w, const item *list, size_t n, bragg_error *err)
+{
+    const item **sorted = malloc((n + 1) * sizeof *sorted);
+    bragg_status st = sorted ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    for (size_t k = 0; sorted && k < n; k++)
+        sorted[k] = &list[k];
+    if (sorted)
+        qsort(sorted, n, sizeof *sorted, by_stem);
+    for (size_t k = 1; st == BRAGG_OK && k < n; k++)
+        if (!strcmp(sorted[k]->stem, sorted[k - 1]->stem))
+            st = bragg_fail(err, BRAGG_EINVAL, "'%s' and '%s' would both be written to '%s/%s.gr'", sorted[k - 1]->path, sorted[k]->path, w->out, sorted[k]->stem);
+    free(sorted);
+    return st;
+}
+
 static bragg_status run_batch(const wish *w, item *list, size_t n, bragg_error *err)
 {
     batch b = { w, list, calloc(n, sizeof *b.json) };
     json_t *all = json_array();
-    bragg_status st = b.json ? bragg_path_make_folder(w->out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    bragg_status st = b.json ? check_stems(w, list, n, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    if (st == BRAGG_OK)
+        st = bragg_path_make_folder(w->out, err);
     if (st == BRAGG_OK)
         st = bragg_parallel_for(n, 1, reduce_batch, &b, err);
     for (size_t k = 0; b.json && k < n; k++)
@@ -314,11 +335,10 @@ static bragg_status run_one(const wish *w, item *x, bragg_error *err)
 }
 
 /* Every pattern of every file. */
-static bragg_status list_items(const wish *w, char **paths, int n_paths, bragg_arena *arena, item **out, size_t *n, bragg_error *err)
+static bragg_status list_items(char **paths, int n_paths, bragg_arena *arena, item **out, size_t *n, bragg_error *err)
 {
     size_t room = 0;
     bragg_status st = BRAGG_OK;
-    (void)w;
     for (int k = 0; k < n_paths && st == BRAGG_OK; k++) {
         size_t count = 1;
         st = bragg_pattern_count(paths[k], &count, err);
@@ -345,7 +365,7 @@ static bragg_status reduce(wish *w, char **paths, int n_paths, bragg_error *err)
     if (st == BRAGG_OK)
         st = choose_density(w, err);
     if (st == BRAGG_OK)
-        st = list_items(w, paths, n_paths, arena, &list, &n, err);
+        st = list_items(paths, n_paths, arena, &list, &n, err);
     if (st == BRAGG_OK && w->background)
         st = read_pattern(w->background, 0, w->unit, &w->empty, err);
     if (st == BRAGG_OK && w->empty)

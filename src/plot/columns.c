@@ -100,9 +100,7 @@ bragg_status bragg_report_columns(const bragg_series *s, bool live, bragg_arena 
 json_t *bragg_report_file(const bragg_step *step)
 {
     const char *base = strrchr(step->file, '/') ? strrchr(step->file, '/') + 1 : step->file;
-    char text[300];
-    snprintf(text, sizeof text, step->index ? "%.250s, %zu" : "%.250s", base, step->index);
-    json_t *name = json_string(text);
+    json_t *name = step->index ? json_sprintf("%s, %zu", base, step->index) : json_string(base);
     return name ? name : json_string(""); /* no UTF-8 */
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "page.h"
 
+#include <bragg/hash.h>
 #include <bragg/json.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -23,6 +24,7 @@ struct bragg_live {
     size_t n_columns, n, merge;  /* points of the map, and how many of the store each is */
     size_t room;
     uint64_t *state, *fresh, *version, changes, epoch;
+    char kind[BRAGG_HASH_TEXT];  /* of the store */
     bragg_page_codes codes;
     bool coded;
     float *row;                  /* observed, calculated, sigma */
@@ -99,9 +101,28 @@ static void begin_epoch(bragg_live *l)
         l->version[k] = l->state[k] ? ++l->changes : 0;
 }
 
+/* Points and names: of another kind the page would show numbers under wrong names. */
+static bool kind_of(const bragg_store_view *v, char kind[BRAGG_HASH_TEXT])
+{
+    const bragg_series *s = &v->series;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (to)
+        fprintf(to, "%zu", v->n);
+    for (size_t k = 0; to && k < s->n_params; k++)
+        fprintf(to, "\n%s", s->name[k]);
+    for (size_t k = 0; to && k < s->n_phases; k++)
+        fprintf(to, "\n%s", s->phase[k]);
+    bool good = to && !fclose(to);
+    if (good)
+        bragg_hash_bytes(text, size, kind);
+    free(text);
+    return good;
+}
+
 static bragg_status open_store(bragg_live *l, bragg_error *err)
 {
-    size_t before = l->view ? l->view->n + 100000 * (l->view->series.n_params + 100 * l->view->series.n_phases) : 0;
     forget_store(l);
     bragg_status st = bragg_store_look(l->path, &l->view, err);
     if (st < 0)
@@ -113,7 +134,8 @@ static bragg_status open_store(bragg_live *l, bragg_error *err)
     l->n = v->n / l->merge;
     free(l->row);
     l->row = malloc((3 * v->n + 1) * sizeof *l->row);
-    if (!l->arena || !l->row || !make_room(l, v->room))
+    char kind[BRAGG_HASH_TEXT];
+    if (!l->arena || !l->row || !make_room(l, v->room) || !kind_of(v, kind))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", v->room);
     else
         st = bragg_report_columns(&v->series, true, l->arena, &l->columns, &l->n_columns, err);
@@ -121,7 +143,8 @@ static bragg_status open_store(bragg_live *l, bragg_error *err)
         forget_store(l);
         return st;
     }
-    if (before != v->n + 100000 * (v->series.n_params + 100 * v->series.n_phases)) {
+    if (strcmp(l->kind, kind)) {
+        strcpy(l->kind, kind);
         memset(l->state, 0, l->room * sizeof *l->state);
         l->coded = false;
         begin_epoch(l);

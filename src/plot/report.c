@@ -119,7 +119,7 @@ static void tell_cycles(FILE *to, const bragg_series *s)
                 double change = 100 * (t->volume[p].value / before.value - 1), esd = 100 * hypot(t->volume[p].esd, before.esd) / before.value;
                 fprintf(to, "<li>At the end of cycle %.0f the cell of <b>", t->log.cycle);
                 bragg_page_escape(to, s->phase[p]);
-                fprintf(to, "</b> is %s %% larger than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, change, esd), cycle);
+                fprintf(to, "</b> is %s %% %s than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, fabs(change), esd), change < 0 ? "smaller" : "larger", cycle);
             }
             before = t->volume[p];
             cycle = t->log.cycle;
@@ -298,7 +298,7 @@ static void put_log(bragg_pack *p, const bragg_series *s, bragg_arena *arena)
 
 static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_column *columns, size_t n_columns, bragg_arena *arena)
 {
-    float *v = bragg_arena_alloc(arena, 2 * s->n + 1, sizeof *v), *e = v + s->n;
+    float *v = bragg_arena_alloc(arena, 2 * s->n + 1, sizeof *v), *e = v ? v + s->n : NULL;
     double *time = bragg_arena_alloc(arena, s->n + 1, sizeof *time);
     uint8_t *state = bragg_arena_alloc(arena, s->n + 1, 1);
     char name[40];
