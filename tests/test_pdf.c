@@ -738,6 +738,37 @@ START_TEST(covariances_are_those_of_repeated_measurements)
 }
 END_TEST
 
+/* Points of G(r) below the first distance err together, so that their slope has the scatter that
+ * a sum over F(Q) tells, not that of as many measurements. */
+START_TEST(the_esd_of_the_slope_is_its_scatter)
+{
+    enum { TRIALS = 250 };
+    bragg_composition c = formula_of("Ni");
+    bragg_error err = BRAGG_ERROR_INIT;
+    double slope[TRIALS], mean = 0, found = 0;
+    uint64_t seed = 4711;
+    bragg_pdf_options o = BRAGG_PDF_OPTIONS_INIT;
+    bragg_pdf *p = NULL;
+    o.rmax_ang = 8;
+    o.rstep_ang = 0.043;
+    o.qmin_invang = 0.5;
+    o.first_distance_ang = 1.9;
+    for (int t = 0; t < TRIALS; t++) {
+        bragg_pattern *a = synthetic(500, 37, &seed);
+        bragg_pdf_free(p);
+        ck_assert_msg(bragg_pdf_reduce(a, NULL, &c, &o, &p, &err) == BRAGG_OK, "%s", err.text);
+        slope[t] = p->slope;
+        mean += slope[t] / TRIALS;
+        bragg_pattern_free(a);
+    }
+    for (int t = 0; t < TRIALS; t++)
+        found += pow(slope[t] - mean, 2) / (TRIALS - 1);
+    fprintf(stderr, "slope %.4f: esd %.5f, scatter of %d %.5f\n", mean, p->slope_esd, TRIALS, sqrt(found));
+    assert_close(p->slope_esd, sqrt(found), 0.15);
+    bragg_pdf_free(p);
+}
+END_TEST
+
 /* .cov beside .gr: read with it, and the esds of a fit change. */
 START_TEST(a_covariance_is_written_and_read_back)
 {
@@ -1535,6 +1566,7 @@ int main(void)
     tcase_add_test(reduction, the_scale_of_the_background_does_not_depend_on_where_the_transform_begins);
     tcase_add_test(reduction, further_empties_are_taken_off);
     tcase_add_test(reduction, covariances_are_those_of_repeated_measurements);
+    tcase_add_test(reduction, the_esd_of_the_slope_is_its_scatter);
     tcase_add_test(reduction, a_covariance_is_written_and_read_back);
     tcase_add_test(reduction, windows_calm_the_ripples);
     tcase_add_test(reduction, partial_weights_add_up_to_one);

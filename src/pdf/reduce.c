@@ -401,26 +401,39 @@ static bragg_status gr_covariance(bragg_pdf *p, const polynomial *of, size_t fir
     return st;
 }
 
+/* Points of Q that the transform takes: from `first` on, how many. */
+static size_t transformed(const bragg_pdf *p, size_t *first)
+{
+    const bragg_pdf_options *o = &p->used;
+    size_t last = p->n;
+    *first = 0;
+    while (!o->physical && *first < p->n && p->q[*first] < o->qmin_invang - 1e-9) /* else S is 0 there, and counts */
+        ++*first;
+    while (last > *first && p->q[last - 1] > o->qmax_invang + 1e-9)
+        last--;
+    return last - *first;
+}
+
+/* What F(Q) counts in G(r) beside its sine. */
+static void transform_weights(const bragg_pdf *p, size_t first, size_t n, double *w)
+{
+    bragg_trapezoid_weights(p->q + first, n, w);
+    for (size_t i = 0; i < n; i++)
+        w[i] *= 2 / BRAGG_PI * window_at(&p->used, p->q[first + i]);
+}
+
 static bragg_status transform(bragg_pdf *p, const polynomial *of, bragg_error *err)
 {
-    size_t first = 0, last = p->n;
     const bragg_pdf_options *o = &p->used;
-    while (!o->physical && first < p->n && p->q[first] < o->qmin_invang - 1e-9) /* else S is 0 there, and counts */
-        first++;
-    while (last > first && p->q[last - 1] > o->qmax_invang + 1e-9)
-        last--;
-    if (last - first < 8)
-        return bragg_fail(err, BRAGG_EDATA, "only %zu points between qmin %g and qmax %g", last - first, o->qmin_invang, o->qmax_invang);
-    size_t n = last - first;
+    size_t first, n = transformed(p, &first);
+    if (n < 8)
+        return bragg_fail(err, BRAGG_EDATA, "only %zu points between qmin %g and qmax %g", n, o->qmin_invang, o->qmax_invang);
     double *w = calloc(n, sizeof *w), *variance = p->fq_sigma ? calloc(n, sizeof *variance) : NULL;
     bragg_status st = w && (variance || !p->fq_sigma) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", n);
     if (st == BRAGG_OK)
-        bragg_trapezoid_weights(p->q + first, n, w);
-    for (size_t i = 0; st == BRAGG_OK && i < n; i++) {
-        w[i] *= 2 / BRAGG_PI * window_at(o, p->q[first + i]);
-        if (variance)
-            variance[i] = p->fq_sigma[first + i] * p->fq_sigma[first + i];
-    }
+        transform_weights(p, first, n, w);
+    for (size_t i = 0; st == BRAGG_OK && variance && i < n; i++)
+        variance[i] = p->fq_sigma[first + i] * p->fq_sigma[first + i];
     if (st == BRAGG_OK)
         st = bragg_sine_transform(p->q + first, p->fq + first, w, variance, n, p->r, p->m, p->gr, p->gr_sigma, err);
     for (size_t j = 0; st == BRAGG_OK && o->physical && j < p->m; j++)
@@ -509,22 +522,62 @@ static bragg_status check_distance(const bragg_pdf *p, const bragg_composition *
     return BRAGG_OK;
 }
 
-/* Slope of the line through the origin up to there. */
-static void low_r_slope(bragg_pdf *p)
+/* Standard deviation of sum f_j G(r_j) over points [0, m): G is linear in F, whose points err by
+ * themselves, less what the polynomial takes of each.  F below the first Q is no measurement. */
+static bragg_status linear_esd(const bragg_pdf *p, const polynomial *of, const double *f, size_t m, double *esd, bragg_error *err)
 {
-    double xy = 0, xx = 0, vv = 0, from = fmax(p->used.rpoly_ang, 0.3);
+    size_t first, n = transformed(p, &first);
+    double *k = calloc(2 * p->n + n + m, sizeof *k), *own = k ? k + p->n : NULL, *w = k ? own + p->n : NULL, *ones = k ? w + n : NULL, variance = 0;
+    bragg_status st = k ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
+    for (size_t j = 0; st == BRAGG_OK && j < m; j++)
+        ones[j] = 1;
+    if (st == BRAGG_OK)
+        st = bragg_sine_transform(p->r, f, ones, NULL, m, p->q + first, n, k + first, NULL, err);
+    if (st == BRAGG_OK)
+        transform_weights(p, first, n, w);
+    for (size_t i = 0; st == BRAGG_OK && i < n; i++)
+        k[first + i] *= w[i];
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
+        own[i] = k[i];
+    for (size_t a = 0; st == BRAGG_OK && a < of->degree; a++) {
+        const double *b = of->basis + a * p->n;
+        double part = 0;
+        for (size_t i = 0; i < p->n; i++)
+            part += of->part[a] * k[i] * b[i];
+        for (size_t i = 0; i < p->n; i++)
+            own[i] -= part * of->w[i] * b[i];
+    }
+    for (size_t i = 0; st == BRAGG_OK && i < p->n; i++)
+        if (p->used.physical || p->q[i] >= p->used.qmin_invang)
+            variance += pow(own[i] * p->fq_sigma[i], 2);
+    *esd = sqrt(variance);
+    free(k);
+    return st;
+}
+
+/* Slope of the line through the origin up to there. */
+static bragg_status low_r_slope(bragg_pdf *p, const polynomial *of, bragg_error *err)
+{
+    double xy = 0, xx = 0, from = fmax(p->used.rpoly_ang, 0.3);
     if (!p->used.physical && !(p->slope_to_ang > 0))
         p->slope_to_ang = bragg_pdf_low_end(p);
-    for (size_t j = 0; j < p->m && p->r[j] <= p->slope_to_ang; j++) {
-        if (p->r[j] < from)
-            continue;
-        xy += p->r[j] * p->gr[j];
-        xx += p->r[j] * p->r[j];
-        vv += p->gr_sigma ? p->r[j] * p->r[j] * p->gr_sigma[j] * p->gr_sigma[j] : NAN;
+    double *f = calloc(p->m, sizeof *f);
+    size_t m = 0;
+    if (!f)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->m);
+    for (; m < p->m && p->r[m] <= p->slope_to_ang; m++) {
+        f[m] = p->r[m] < from ? 0 : p->r[m];
+        xy += f[m] * p->gr[m];
+        xx += f[m] * f[m];
     }
     p->slope = xx > 0 ? xy / xx : NAN;
-    p->slope_esd = xx > 0 ? sqrt(vv) / xx : NAN;
+    p->slope_esd = NAN;
     p->slope_expected = -4 * BRAGG_PI * p->used.number_density;
+    for (size_t j = 0; j < m; j++)
+        f[j] /= xx;
+    bragg_status st = xx > 0 && p->fq_sigma ? linear_esd(p, of, f, m, &p->slope_esd, err) : BRAGG_OK;
+    free(f);
+    return st;
 }
 
 static void mean_tail(bragg_pdf *p)
@@ -667,8 +720,9 @@ static bragg_status reduce(bragg_pdf *p, const bragg_composition *c, double low_
         st = choose_range(p, c, w, low_end, &of, err);
     if (st == BRAGG_OK)
         st = transform(p, &of, err);
+    if (st == BRAGG_OK)
+        st = low_r_slope(p, &of, err);
     if (st == BRAGG_OK) {
-        low_r_slope(p);
         mean_tail(p);
         st = check_distance(p, c, err);
     }
