@@ -215,6 +215,28 @@ END_TEST
     "phases: [{card: NaCl, expansion_per_k: 4e-5}]\n" \
     "furnace: {file: f.csv, temperature: [[0, 300], [2, 700]], every_s: 0.5, clock: {offset_s: -7}}\n"
 
+/* A truth's displacement is that of all atoms, of those that the card gives tensors, too. */
+START_TEST(the_truths_displacement_takes_the_place_of_tensors)
+{
+    static const char cif[] = "data_x\n_cell_length_a 4.137\n_cell_length_b 4.137\n_cell_length_c 4.137\n_cell_angle_alpha 90\n_cell_angle_beta 90\n"
+                              "_cell_angle_gamma 90\n_space_group_name_H-M_alt 'P m -3 m'\nloop_\n_atom_site_label\n_atom_site_type_symbol\n"
+                              "_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n_atom_site_U_iso_or_equiv\n_atom_site_adp_type\nLa1 La 0 0 0 0.007 %s\n%s";
+    static const char tensor[] = "loop_\n_atom_site_aniso_label\n_atom_site_aniso_U_11\n_atom_site_aniso_U_22\n_atom_site_aniso_U_33\n_atom_site_aniso_U_23\n"
+                                 "_atom_site_aniso_U_13\n_atom_site_aniso_U_12\nLa1 0.031 0.031 0.031 0 0 0\n";
+    for (int k = 0; k < 2; k++) {
+        char truth[400];
+        FILE *f = fopen(in_folder(k ? "tensor.cif" : "plain.cif"), "w");
+        ck_assert_ptr_nonnull(f);
+        fprintf(f, cif, k ? "Uani" : "Uiso", k ? tensor : "");
+        fclose(f);
+        snprintf(truth, sizeof truth, "seed: 3\nradiation: {wavelength: 0.7093}\ninstrument: {w: 0.002}\npatterns: {range: [8, 60], step: 0.05}\n"
+                 "frames: [{name: %s, counts: 20000, phases: [{name: X, card: %s.cif, uiso: 0.013}]}]\n", k ? "tensor" : "plain", k ? "tensor" : "plain");
+        ck_assert_msg(bragg_simulate(write_truth(truth), folder, true, NULL, &error) == BRAGG_OK, "%s", error.text);
+    }
+    assert_same_file(in_folder("plain.xye"), in_folder("tensor.xye"));
+}
+END_TEST
+
 START_TEST(a_furnace_stretches_the_cell_and_writes_its_log)
 {
     bragg_truth *t;
@@ -374,6 +396,7 @@ int main(void)
     tcase_add_test(c, the_log_holds_the_charge_of_the_electrons);
     tcase_add_test(c, two_phases_share_the_metal_by_the_charge_passed);
     tcase_add_test(c, a_pattern_has_the_counts_time_and_place_the_truth_gives);
+    tcase_add_test(c, the_truths_displacement_takes_the_place_of_tensors);
     tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
     tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
     tcase_add_test(c, total_scattering_transforms_to_the_distances_of_the_structure);

@@ -11,7 +11,7 @@
  *  write them, with the log of the cycler or the furnace beside them.
  *
  *      title: …            seed: 7
- *      radiation:  {wavelength: 0.24125, polarization: 0.99}     or {anode: Cu}, or a list with ratios
+ *      radiation:  {wavelength: 0.24125, polarization: 0.99}     or a list with ratios
  *      instrument: {u: …, v: …, w: …, x: …, y: …, zero: …, sl: …, hl: …, displacement: …,
  *                   mount: bragg-brentano, radius_mm: 217.5}     as in <bragg/refine.h>
  *      detector:   {name: Pilatus2M, distance_m: 0.3, poni1_m: …, poni2_m: …, rot1_rad: …, gaps: true,

@@ -59,7 +59,7 @@ static bragg_status read_radiation(bragg_truth *t, bragg_error *err)
     if (st == BRAGG_OK)
         st = read_lines(map, &t->radiation, err);
     t->polarization = t->radiation.n_lines > 1 ? 0.5 : 0.99;
-    return st == BRAGG_OK ? bragg_truth_number(map, "polarization", &t->polarization, err) : st;
+    return st == BRAGG_OK ? bragg_yaml_number_at(map, "polarization", &t->polarization, err) : st;
 }
 
 static bragg_status read_instrument(bragg_truth *t, bragg_error *err)
@@ -72,14 +72,13 @@ static bragg_status read_instrument(bragg_truth *t, bragg_error *err)
     keys[TRUTH_INSTRUMENT + 1] = "radius_mm";
     bragg_status st = map ? bragg_yaml_check_keys(map, keys, COUNT(keys), err) : BRAGG_OK;
     for (int k = 0; k < TRUTH_INSTRUMENT && st == BRAGG_OK; k++)
-        st = bragg_truth_number(map, keys[k], &t->instrument[k], err);
+        st = bragg_yaml_number_at(map, keys[k], &t->instrument[k], err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mount")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
-        if (strcmp(text, "debye-scherrer") && strcmp(text, "bragg-brentano"))
+        if (!bragg_mount_parse(text, &t->mount) || t->mount == BRAGG_TRANSMISSION)
             return bragg_yaml_fail(node, err, "mount: expected debye-scherrer or bragg-brentano, found '%s'", text);
-        t->mount = *text == 'b' ? BRAGG_BRAGG_BRENTANO : BRAGG_DEBYE_SCHERRER;
     }
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "radius_mm", &radius_mm, err);
+        st = bragg_yaml_number_at(map, "radius_mm", &radius_mm, err);
     t->radius_m = radius_mm / 1000;
     return st;
 }
@@ -98,7 +97,7 @@ static bragg_status read_patterns(bragg_truth *t, bragg_error *err)
     if (st == BRAGG_OK)
         st = bragg_yaml_numbers(bragg_yaml_get(map, "range"), range, 2, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "step", &step, err);
+        st = bragg_yaml_number_at(map, "step", &step, err);
     if (st == BRAGG_OK && !(range[0] > 0 && range[1] > range[0] && range[1] < 180 && step > 0 && (range[1] - range[0]) / step < 1e6))
         st = bragg_yaml_fail(map, err, "patterns: expected two rising angles below 180 and a positive step");
     t->first_rad = range[0] * BRAGG_DEG;
@@ -120,7 +119,7 @@ static bragg_status read_total(bragg_truth *t, bragg_error *err)
         return BRAGG_OK;
     bragg_status st = bragg_yaml_check_keys(map, keys, COUNT(keys), err);
     for (size_t k = 0; k < COUNT(values) && st == BRAGG_OK; k++)
-        st = bragg_truth_number(map, keys[k], values[k], err);
+        st = bragg_yaml_number_at(map, keys[k], values[k], err);
     if (st == BRAGG_OK && bragg_yaml_get(map, "qrange"))
         st = bragg_yaml_numbers(bragg_yaml_get(map, "qrange"), range, 2, err);
     if (st == BRAGG_OK && !(range[0] > 0 && range[1] > range[0] && t->total.step > 0 && (range[1] - range[0]) / t->total.step < 1e5 &&
@@ -164,9 +163,9 @@ static bragg_status read_detector(bragg_truth *t, bragg_error *err)
     if (st == BRAGG_OK && (st = bragg_geometry_set_detector(g, name, err)) < 0)
         return bragg_context(err, st, "%s:%zu", t->file, node->line);
     for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
-        st = bragg_truth_number(map, keys[k], &(&g->distance_m)[k], err);
+        st = bragg_yaml_number_at(map, keys[k], &(&g->distance_m)[k], err);
         if (st == BRAGG_OK)
-            st = bragg_truth_number(bragg_yaml_get(map, "error"), keys[k], &t->error[k], err);
+            st = bragg_yaml_number_at(bragg_yaml_get(map, "error"), keys[k], &t->error[k], err);
     }
     if (st == BRAGG_OK && !(g->distance_m > 0))
         st = bragg_yaml_fail(map, err, "distance_m: expected a positive number, found %g", g->distance_m);
@@ -237,6 +236,8 @@ static bragg_status read_phase(const bragg_truth *t, const bragg_yaml *map, trut
         st = read_card(t, map, p, err);
     for (size_t k = 0; k < COUNT(curves) && st == BRAGG_OK; k++)
         st = bragg_truth_curve(bragg_yaml_get(map, keys[k]), t->arena, curves[k], err);
+    if (st == BRAGG_OK && p->uiso.n) /* of all atoms */
+        bragg_structure_make_isotropic(p->structure);
     if (st == BRAGG_OK)
         st = read_cell(t, map, p, err);
     if (st == BRAGG_OK && p->weight.n && p->moles.n)
@@ -247,14 +248,14 @@ static bragg_status read_phase(const bragg_truth *t, const bragg_yaml *map, trut
         p->march_hkl[k] = (int)lrint(hkl[k]);
     p->formula_units = p->structure ? p->structure->z : NAN;
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "formula_units", &p->formula_units, err);
+        st = bragg_yaml_number_at(map, "formula_units", &p->formula_units, err);
     if (st == BRAGG_OK && p->moles.n && !(p->formula_units > 0))
         st = bragg_yaml_fail(map, err, "moles: expected formula_units, as the card does not say how many a cell has");
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "displacement_mm", &p->displacement_mm, err);
+        st = bragg_yaml_number_at(map, "displacement_mm", &p->displacement_mm, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "z", &p->z, err);
-    return st == BRAGG_OK ? bragg_truth_number(map, "delta2", &p->delta2, err) : st;
+        st = bragg_yaml_number_at(map, "z", &p->z, err);
+    return st == BRAGG_OK ? bragg_yaml_number_at(map, "delta2", &p->delta2, err) : st;
 }
 
 static bragg_status read_scene(bragg_truth *t, const bragg_yaml *list, bool window, truth_scene *out, bragg_error *err)
@@ -292,20 +293,20 @@ static bragg_status read_background(bragg_truth *t, const bragg_yaml *node, cons
     b->simple = false;
     bragg_status st = bragg_yaml_check_keys(node, keys, COUNT(keys), err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(node, "flat", &b->flat, err);
+        st = bragg_yaml_number_at(node, "flat", &b->flat, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(node, "air", &b->air, err);
+        st = bragg_yaml_number_at(node, "air", &b->air, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(node, "air_deg", &b->air_deg, err);
+        st = bragg_yaml_number_at(node, "air_deg", &b->air_deg, err);
     const bragg_yaml *halos = bragg_yaml_get(node, "halos");
     for (const bragg_yaml *c = halos ? halos->child : NULL; c && st == BRAGG_OK; c = c->next) {
         if (b->n_halos == TRUTH_HALOS)
             return bragg_yaml_fail(c, err, "halos: expected at most %d", TRUTH_HALOS);
         st = bragg_yaml_check_keys(c, halo_keys, 3, err);
         if (st == BRAGG_OK)
-            st = bragg_truth_number(c, "at", &b->halo[b->n_halos].at_deg, err);
+            st = bragg_yaml_number_at(c, "at", &b->halo[b->n_halos].at_deg, err);
         if (st == BRAGG_OK)
-            st = bragg_truth_number(c, "width", &b->halo[b->n_halos].width_deg, err);
+            st = bragg_yaml_number_at(c, "width", &b->halo[b->n_halos].width_deg, err);
         if (st == BRAGG_OK)
             st = bragg_truth_curve(bragg_yaml_get(c, "height"), t->arena, &b->halo[b->n_halos].height, err);
         if (st == BRAGG_OK && !(b->halo[b->n_halos++].width_deg > 0))
@@ -325,11 +326,11 @@ static bragg_status read_state(bragg_truth *t, const bragg_yaml *map, bragg_erro
     if (st == BRAGG_OK)
         st = node ? bragg_yaml_text(node, &s->name, err) : bragg_yaml_fail(map, err, "frame: expected a name, found none");
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "counts", &s->counts, err);
+        st = bragg_yaml_number_at(map, "counts", &s->counts, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "graininess", &s->graininess, err);
+        st = bragg_yaml_number_at(map, "graininess", &s->graininess, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "container", &s->container, err);
+        st = bragg_yaml_number_at(map, "container", &s->container, err);
     if (st == BRAGG_OK)
         st = read_background(t, bragg_yaml_get(map, "background"), &s->background, err);
     if (st == BRAGG_OK)
@@ -357,7 +358,7 @@ static bragg_status read_run_numbers(bragg_truth *t, const bragg_yaml *map, long
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "frames")))
         st = bragg_yaml_integer(node, n, err);
     for (size_t k = 0; k < COUNT(values) && st == BRAGG_OK; k++)
-        st = bragg_truth_number(map, keys[1 + k], values[k], err);
+        st = bragg_yaml_number_at(map, keys[1 + k], values[k], err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK &&
         !bragg_time_parse(text, BRAGG_DATE_YMD, NAN, &t->start_unix_s))
         return bragg_yaml_fail(node, err, "start: expected a date such as 2024-05-01T10:00:00, found '%s'", text);
