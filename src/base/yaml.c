@@ -327,6 +327,18 @@ bragg_status bragg_yaml_text(const bragg_yaml *node, const char **value, bragg_e
     return BRAGG_OK;
 }
 
+bragg_status bragg_yaml_number_at(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, key);
+    return node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
+}
+
+bragg_status bragg_yaml_text_at(const bragg_yaml *map, const char *key, const char **value, bragg_error *err)
+{
+    const bragg_yaml *node = bragg_yaml_get(map, key);
+    return node ? bragg_yaml_text(node, value, err) : BRAGG_OK;
+}
+
 bragg_status bragg_yaml_numbers(const bragg_yaml *node, double *values, size_t n, bragg_error *err)
 {
     if (node->kind != BRAGG_YAML_SEQUENCE || node->n_children != n)

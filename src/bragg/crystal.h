@@ -244,6 +244,9 @@ bragg_status bragg_structure_add_cell_rows(const bragg_structure *structure, con
  *  an atom does not use (U_ij or Uiso) is held. */
 bragg_status bragg_structure_add_atom_rows(const bragg_structure *structure, const char *prefix, const bragg_row_limits *limits, bragg_params *params,
                                            size_t *first, bragg_error *err);
+/** bragg_params_select of PREFIX NAME as the table has it, else of the same in every pattern or
+ *  set ("*.PREFIX NAME"), else of every atom's ("PREFIX atom.*.NAME"); the number that match. */
+size_t bragg_structure_select_rows(bragg_params *params, const char *prefix, const char *name);
 /** The way back: six rows of a cell, all rows of the atoms. */
 void bragg_structure_take_cell(bragg_structure *structure, const bragg_param *row);
 void bragg_structure_take_atoms(bragg_structure *structure, const bragg_param *row);

@@ -68,6 +68,10 @@ double bragg_lorentz_polarization(double d_ang, double wavelength_ang, double po
 
 typedef enum bragg_mount { BRAGG_DEBYE_SCHERRER, BRAGG_BRAGG_BRENTANO, BRAGG_TRANSMISSION } bragg_mount;
 
+/** "debye-scherrer", "bragg-brentano", "transmission"; false for another text. */
+const char *bragg_mount_name(bragg_mount mount);
+bool bragg_mount_parse(const char *text, bragg_mount *mount);
+
 enum { BRAGG_MAX_LINES = 8 };
 
 typedef struct bragg_radiation {

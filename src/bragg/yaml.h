@@ -50,6 +50,10 @@ bragg_status bragg_yaml_integer(const bragg_yaml *node, long long *value, bragg_
 bragg_status bragg_yaml_bool(const bragg_yaml *node, bool *value, bragg_error *err);
 bragg_status bragg_yaml_text(const bragg_yaml *node, const char **value, bragg_error *err);
 
+/** The value of a key that need not be there: without it *value stays. */
+bragg_status bragg_yaml_number_at(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
+bragg_status bragg_yaml_text_at(const bragg_yaml *map, const char *key, const char **value, bragg_error *err);
+
 /** Exactly n numbers in a sequence. */
 bragg_status bragg_yaml_numbers(const bragg_yaml *node, double *values, size_t n, bragg_error *err);
 

@@ -153,3 +153,15 @@ void bragg_structure_take_atoms(bragg_structure *s, const bragg_param *row)
             a->u[k] = row[BRAGG_ATOM_U11 + k].value;
     }
 }
+
+size_t bragg_structure_select_rows(bragg_params *params, const char *prefix, const char *name)
+{
+    static const char *const forms[] = { "%s%s", "*.%s%s", "%satom.*.%s" };
+    char full[300];
+    size_t found = 0;
+    for (size_t k = 0; k < sizeof forms / sizeof *forms && !found; k++) {
+        snprintf(full, sizeof full, forms[k], prefix, name);
+        found = bragg_params_select(params, full, true);
+    }
+    return found;
+}

@@ -42,18 +42,6 @@ struct bragg_pdf_experiment {
 
 /* ------------------------------------------------------------- sections */
 
-static bragg_status optional_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
-{
-    const bragg_yaml *node = bragg_yaml_get(map, key);
-    return node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
-}
-
-static bragg_status optional_text(const bragg_yaml *map, const char *key, const char **value, bragg_error *err)
-{
-    const bragg_yaml *node = bragg_yaml_get(map, key);
-    return node ? bragg_yaml_text(node, value, err) : BRAGG_OK;
-}
-
 static bragg_status read_files(bragg_pdf_experiment *x, const bragg_yaml *node, source *s, bragg_error *err)
 {
     bool list = node->kind == BRAGG_YAML_SEQUENCE;
@@ -71,7 +59,7 @@ static bragg_status read_files(bragg_pdf_experiment *x, const bragg_yaml *node, 
 static bragg_status read_type(const bragg_yaml *map, source *s, bragg_error *err)
 {
     const char *type = NULL;
-    bragg_status st = optional_text(map, "type", &type, err);
+    bragg_status st = bragg_yaml_text_at(map, "type", &type, err);
     if (st < 0 || !type)
         return st;
     if (strcmp(type, "x-ray") && strcmp(type, "neutron"))
@@ -96,11 +84,11 @@ static bragg_status read_set(bragg_pdf_experiment *x, const bragg_yaml *map, con
         s->o.rmax_ang = range[1];
     }
     if (st == BRAGG_OK)
-        st = optional_number(map, "qmin", &s->o.qmin_invang, err);
+        st = bragg_yaml_number_at(map, "qmin", &s->o.qmin_invang, err);
     if (st == BRAGG_OK)
-        st = optional_number(map, "qmax", &s->o.qmax_invang, err);
+        st = bragg_yaml_number_at(map, "qmax", &s->o.qmax_invang, err);
     if (st == BRAGG_OK)
-        st = optional_number(map, "weight", &s->o.weight, err);
+        st = bragg_yaml_number_at(map, "weight", &s->o.weight, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "gr")))
         st = read_files(x, node, s, err);
     s->node = map;
@@ -150,7 +138,7 @@ static bragg_status read_data(bragg_pdf_experiment *x, bragg_error *err)
         *s = usual;
         st = read_set(x, c, keys + 2, sizeof keys / sizeof *keys - 2, s, err);
         if (st == BRAGG_OK)
-            st = optional_text(c, "name", &s->o.name, err);
+            st = bragg_yaml_text_at(c, "name", &s->o.name, err);
     }
     return st == BRAGG_OK ? check_sets(x, err) : st;
 }
@@ -173,16 +161,14 @@ static bragg_status read_phase(bragg_pdf_experiment *x, const bragg_yaml *map, m
     if (st == BRAGG_OK && !(p->name = bragg_path_stem(x->arena, card)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
     if (st == BRAGG_OK)
-        st = optional_text(map, "name", &p->name, err);
+        st = bragg_yaml_text_at(map, "name", &p->name, err);
     if (st == BRAGG_OK && !bragg_params_is_word(p->name))
         st = bragg_yaml_fail(map, err, "phase name '%s': expected one without dots, blanks, commas, quotes, slashes and wildcards", p->name);
     if (st == BRAGG_OK)
-        st = optional_text(map, "displacement", &displacement, err);
+        st = bragg_yaml_text_at(map, "displacement", &displacement, err);
     p->isotropic = *displacement == 'i';
     if (st == BRAGG_OK && bragg_yaml_get(map, "displacement") && strcmp(displacement, "isotropic") && strcmp(displacement, "anisotropic"))
         st = bragg_yaml_fail(bragg_yaml_get(map, "displacement"), err, "displacement: expected isotropic or anisotropic, found '%s'", displacement);
-    if (st == BRAGG_OK && *displacement == 'a' && displacement[1] == 'n')
-        p->isotropic = false;
     p->refine = bragg_yaml_get(map, "refine");
     p->node = map;
     return st;
@@ -225,10 +211,10 @@ static bragg_status read_sequence(bragg_pdf_experiment *x, bragg_error *err)
     x->propagate = true;
     x->n_windows = 1;
     if (st == BRAGG_OK)
-        st = optional_number(map, "window", &x->window_ang, err);
+        st = bragg_yaml_number_at(map, "window", &x->window_ang, err);
     x->step_ang = x->window_ang;
     if (st == BRAGG_OK)
-        st = optional_number(map, "step", &x->step_ang, err);
+        st = bragg_yaml_number_at(map, "step", &x->step_ang, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "propagate")))
         st = bragg_yaml_bool(node, &x->propagate, err);
     if (st < 0 || !bragg_yaml_get(map, "window"))
@@ -307,7 +293,7 @@ bragg_status bragg_pdf_experiment_read(const char *path, bragg_pdf_experiment **
     if (st == BRAGG_OK)
         st = bragg_yaml_check_keys(x->root, keys, sizeof keys / sizeof *keys, err);
     if (st == BRAGG_OK)
-        st = optional_text(x->root, "title", &x->title, err);
+        st = bragg_yaml_text_at(x->root, "title", &x->title, err);
     if (st == BRAGG_OK)
         st = read_data(x, err);
     if (st == BRAGG_OK)
@@ -399,19 +385,6 @@ static bragg_status add_patterns(const bragg_experiment *x, bragg_pdf_study *to,
     return st;
 }
 
-/* A name stands for itself, for that of every set, or for every atom's. */
-static size_t select_name(bragg_params *t, const char *prefix, const char *name)
-{
-    static const char *const forms[] = { "%s%s", "*.%s%s", "%satom.*.%s" };
-    char full[300];
-    size_t found = 0;
-    for (size_t k = 0; k < 3 && !found; k++) {
-        snprintf(full, sizeof full, forms[k], prefix, name);
-        found = bragg_params_select(t, full, true);
-    }
-    return found;
-}
-
 static bragg_status select_list(bragg_params *t, const bragg_yaml *list, const char *prefix, bragg_error *err)
 {
     static const struct { const char *name, *parts[6]; } groups[] = { { "positions", { "x", "y", "z" } },
@@ -429,8 +402,8 @@ static bragg_status select_list(bragg_params *t, const bragg_yaml *list, const c
             break;
         for (size_t g = 0; g < 2; g++)
             for (size_t k = 0; !strcmp(name, groups[g].name) && k < 6 && groups[g].parts[k]; k++)
-                found += select_name(t, prefix, groups[g].parts[k]);
-        if (!found && !select_name(t, prefix, name) && !(part && select_name(t, whole, name)))
+                found += bragg_structure_select_rows(t, prefix, groups[g].parts[k]);
+        if (!found && !bragg_structure_select_rows(t, prefix, name) && !(part && bragg_structure_select_rows(t, whole, name)))
             st = bragg_yaml_fail(c, err, "'%s': no parameter has this name (bragg pdf fit --parameters lists them)", name);
     }
     return st;

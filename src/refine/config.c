@@ -44,15 +44,10 @@ static void put_radiation(FILE *to, const bragg_yaml *said, const bragg_radiatio
     fprintf(to, "}");
 }
 
-static const char *mount_name(bragg_mount mount)
-{
-    return mount == BRAGG_BRAGG_BRENTANO ? "bragg-brentano" : mount == BRAGG_TRANSMISSION ? "transmission" : "debye-scherrer";
-}
-
 static void put_measured(FILE *to, const bragg_experiment_pattern *p)
 {
     char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "mount: %s", mount_name(p->histogram.mount));
+    fprintf(to, "mount: %s", bragg_mount_name(p->histogram.mount));
     if (p->histogram.radius_m > 0)
         fprintf(to, ", radius_mm: %s", bragg_number_print(text, 1000 * p->histogram.radius_m));
     if (p->has_unit)
@@ -61,8 +56,7 @@ static void put_measured(FILE *to, const bragg_experiment_pattern *p)
 
 static void put_background(FILE *to, const bragg_histogram_options *h)
 {
-    static const char *const names[] = { "chebyshev", "linear", "cosine", "log" };
-    fprintf(to, "background: {type: %s, terms: %zu}", names[h->background], h->background_terms);
+    fprintf(to, "background: {type: %s, terms: %zu}", bragg_reading_backgrounds[h->background], h->background_terms);
 }
 
 static void put_refine(FILE *to, const bragg_experiment *x)

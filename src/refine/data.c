@@ -59,9 +59,8 @@ static bragg_status read_mount(const bragg_yaml *node, target *to, bragg_error *
     bragg_status st = bragg_yaml_text(node, &text, err);
     if (st < 0)
         return st;
-    if (strcmp(text, "debye-scherrer") && strcmp(text, "bragg-brentano") && strcmp(text, "transmission"))
+    if (!bragg_mount_parse(text, &to->histogram.mount))
         return bragg_yaml_fail(node, err, "mount: expected debye-scherrer, bragg-brentano or transmission, found '%s'", text);
-    to->histogram.mount = *text == 'b' ? BRAGG_BRAGG_BRENTANO : *text == 't' ? BRAGG_TRANSMISSION : BRAGG_DEBYE_SCHERRER;
     return BRAGG_OK;
 }
 
@@ -98,16 +97,16 @@ static bragg_status read_humps(const loading *l, const bragg_yaml *node, target 
 
 static bragg_status read_background(const loading *l, const bragg_yaml *map, target *to, bragg_error *err)
 {
-    static const char *const keys[] = { "type", "terms", "container", "debye", "peaks" }, *const types[] = { "chebyshev", "linear", "cosine", "log" };
+    static const char *const keys[] = { "type", "terms", "container", "debye", "peaks" };
     const bragg_yaml *node;
     const char *text;
     long long n;
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "type")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         int k = 0;
-        while (k < 4 && strcmp(text, types[k]))
+        while (k < N_BACKGROUNDS && strcmp(text, bragg_reading_backgrounds[k]))
             k++;
-        if (k == 4)
+        if (k == N_BACKGROUNDS)
             return bragg_yaml_fail(node, err, "background: expected type chebyshev, linear, cosine or log, found '%s'", text);
         to->histogram.background = (bragg_background)k;
     }
@@ -205,7 +204,7 @@ static bragg_status read_measured(const loading *l, const bragg_yaml *map, targe
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "unit")))
         st = read_unit(node, to, err);
     if (st == BRAGG_OK)
-        st = bragg_reading_number(map, "radius_mm", &radius_mm, err);
+        st = bragg_yaml_number_at(map, "radius_mm", &radius_mm, err);
     to->histogram.radius_m = radius_mm / 1000;
     return st;
 }
@@ -295,7 +294,7 @@ static bragg_status read_joint(const loading *l, const bragg_yaml *map, const ta
     if (st == BRAGG_OK)
         st = read_measured(l, map, to, err);
     if (st == BRAGG_OK)
-        st = bragg_reading_number(map, "weight", &to->histogram.weight, err);
+        st = bragg_yaml_number_at(map, "weight", &to->histogram.weight, err);
     if (st == BRAGG_OK && !(to->histogram.weight > 0 && to->histogram.weight < 1e6))
         st = bragg_yaml_fail(bragg_yaml_get(map, "weight"), err, "weight: expected a positive number, found %g", to->histogram.weight);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "background")))

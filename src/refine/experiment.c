@@ -130,19 +130,6 @@ static bragg_status add_phase(bragg_model *m, const bragg_experiment_phase *p, b
     return st;
 }
 
-/* A name as the table has it, or short of a prefix, in one pattern or in all. */
-static size_t select_name(bragg_model *m, const char *prefix, const char *name)
-{
-    static const char *const forms[] = { "%s%s", "*.%s%s", "%satom.*.%s", NULL };
-    char full[300];
-    size_t found = 0;
-    for (int k = 0; forms[k] && !found; k++) {
-        snprintf(full, sizeof full, forms[k], prefix, name);
-        found = bragg_model_select(m, full, true);
-    }
-    return found;
-}
-
 /* Is all that the name stands for held, as this mount or radiation does not know it? */
 static bool none_moves(const bragg_model *m, const char *name)
 {
@@ -171,7 +158,7 @@ static bragg_status select_list(bragg_model *m, const bragg_yaml *list, const ch
     for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
         const char *name;
         st = bragg_yaml_text(c, &name, err);
-        if (st == BRAGG_OK && !select_name(m, prefix, name) && !select_name(m, second, name))
+        if (st == BRAGG_OK && !bragg_structure_select_rows(bragg_model_params(m), prefix, name) && !bragg_structure_select_rows(bragg_model_params(m), second, name))
             st = bragg_yaml_fail(c, err, "'%s': no parameter has this name (bragg refine --parameters lists them)", name);
         else if (st == BRAGG_OK && wants_radius(name) && none_moves(m, name))
             st = bragg_yaml_fail(c, err, "'%s': cannot be refined here (displacement and transparency want mount: bragg-brentano, shift_x and shift_y another, each radius_mm)", name);
@@ -226,9 +213,9 @@ static bragg_status set_restraints(bragg_model *m, const bragg_yaml *list, bragg
         double value = NAN, sigma = NAN;
         st = bragg_yaml_check_keys(c, keys, sizeof keys / sizeof *keys, err);
         if (st == BRAGG_OK)
-            st = bragg_reading_number(c, "value", &value, err);
+            st = bragg_yaml_number_at(c, "value", &value, err);
         if (st == BRAGG_OK)
-            st = bragg_reading_number(c, "sigma", &sigma, err);
+            st = bragg_yaml_number_at(c, "sigma", &sigma, err);
         if (st == BRAGG_OK && (!(sigma > 0) || !isfinite(value) || (distance != NULL) + (angle != NULL) + (sum != NULL) != 1))
             st = bragg_yaml_fail(c, err, "restraint: expected one of distance, angle and sum with a value and a positive sigma");
         if (st == BRAGG_OK)
@@ -251,7 +238,7 @@ static bragg_status set_standard(bragg_model *m, const bragg_yaml *map, bragg_er
     if (st == BRAGG_OK)
         st = bragg_yaml_text(bragg_yaml_get(map, "phase"), &name, err);
     if (st == BRAGG_OK)
-        st = bragg_reading_number(map, "weight_fraction", &fraction, err);
+        st = bragg_yaml_number_at(map, "weight_fraction", &fraction, err);
     bragg_error cause = BRAGG_ERROR_INIT;
     if (st == BRAGG_OK && bragg_model_standard(m, name, fraction, &cause) < 0)
         st = bragg_yaml_fail(map, err, "standard: %s", cause.text);

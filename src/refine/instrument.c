@@ -28,6 +28,20 @@ static void clear(bragg_instrument *x)
         x->value[k] = NAN;
 }
 
+static const char *const mounts[] = { [BRAGG_DEBYE_SCHERRER] = "debye-scherrer", [BRAGG_BRAGG_BRENTANO] = "bragg-brentano", [BRAGG_TRANSMISSION] = "transmission" };
+
+const char *bragg_mount_name(bragg_mount mount) { return mounts[mount]; }
+
+bool bragg_mount_parse(const char *text, bragg_mount *mount)
+{
+    for (size_t k = 0; k < sizeof mounts / sizeof *mounts; k++)
+        if (!strcmp(text, mounts[k])) {
+            *mount = (bragg_mount)k;
+            return true;
+        }
+    return false;
+}
+
 /* ---------------------------------------------------------------- model */
 
 void bragg_instrument_of(const bragg_model *m, size_t which, bragg_instrument *out)
@@ -92,7 +106,7 @@ bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path,
     if (isfinite(x->radiation.polarization))
         fprintf(to, "polarization: %s\n", bragg_number_print(text, x->radiation.polarization));
     if (x->has_mount)
-        fprintf(to, "mount: %s\n", x->mount == BRAGG_BRAGG_BRENTANO ? "bragg-brentano" : x->mount == BRAGG_TRANSMISSION ? "transmission" : "debye-scherrer");
+        fprintf(to, "mount: %s\n", bragg_mount_name(x->mount));
     if (isfinite(x->radius_m))
         fprintf(to, "radius_mm: %s\n", bragg_number_print(text, 1000 * x->radius_m));
     for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
@@ -140,8 +154,7 @@ static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mount")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         x->has_mount = true;
-        x->mount = !strcmp(text, "bragg-brentano") ? BRAGG_BRAGG_BRENTANO : !strcmp(text, "transmission") ? BRAGG_TRANSMISSION : BRAGG_DEBYE_SCHERRER;
-        if (x->mount == BRAGG_DEBYE_SCHERRER && strcmp(text, "debye-scherrer"))
+        if (!bragg_mount_parse(text, &x->mount))
             st = bragg_yaml_fail(node, err, "mount: expected debye-scherrer, bragg-brentano or transmission, found '%s'", text);
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))

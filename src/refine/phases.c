@@ -136,7 +136,7 @@ static bragg_status read_widths(const bragg_yaml *map, bragg_experiment_phase *p
 static bragg_status read_particle(const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
     const bragg_yaml *node = bragg_yaml_get(map, "particle_diameter_um");
-    bragg_status st = bragg_reading_number(map, "particle_diameter_um", &p->particle_um, err);
+    bragg_status st = bragg_yaml_number_at(map, "particle_diameter_um", &p->particle_um, err);
     if (st == BRAGG_OK && node && !(p->particle_um > 0 && p->particle_um < 1000))
         st = bragg_yaml_fail(node, err, "particle_diameter_um: expected 0 to 1000 um, found %g", p->particle_um);
     return st;

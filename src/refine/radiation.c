@@ -133,7 +133,7 @@ static bragg_status read_anode(const bragg_yaml *map, const bragg_yaml *node, br
     if (st == BRAGG_OK && strcmp(lines, "kalpha") && strcmp(lines, "kalpha1") && strcmp(lines, "kbeta") && strcmp(lines, "spectrum"))
         return bragg_yaml_fail(which, err, "lines: expected kalpha, kalpha1, kbeta or spectrum, found '%s'", lines);
     if (st == BRAGG_OK)
-        st = bragg_reading_number(map, "kbeta", &kbeta, err);
+        st = bragg_yaml_number_at(map, "kbeta", &kbeta, err);
     if (st == BRAGG_OK && !(kbeta >= 0 && kbeta <= 1))
         return bragg_yaml_fail(bragg_yaml_get(map, "kbeta"), err, "kbeta: expected a ratio of 0 to 1, found %g", kbeta);
     for (size_t k = 0; st == BRAGG_OK && k < sizeof tubes / sizeof *tubes; k++)
@@ -189,7 +189,7 @@ bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, co
     if (st == BRAGG_OK && map)
         st = read_monochromator(map, r, err);
     if (st == BRAGG_OK)
-        st = bragg_reading_number(map, "polarization", &r->polarization, err);
+        st = bragg_yaml_number_at(map, "polarization", &r->polarization, err);
     if (st == BRAGG_OK && !(r->polarization >= 0 && r->polarization <= 1))
         st = bragg_yaml_fail(bragg_yaml_get(map, "polarization"), err, "polarization: expected 0 to 1, found %g", r->polarization);
     return st;

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What all parts of an experiment file hold: numbers and paths. */
+/* What all parts of an experiment file hold: paths, and the names of backgrounds. */
 #include "config.h"
 #include "reading.h"
 
 #include <bragg/path.h>
 
-bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
-{
-    const bragg_yaml *node = bragg_yaml_get(map, key);
-    return node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
-}
+const char *const bragg_reading_backgrounds[N_BACKGROUNDS] = { "chebyshev", "linear", "cosine", "log" };
 
 bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err)
 {

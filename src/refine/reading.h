@@ -15,8 +15,9 @@ typedef struct loading {
 
 #pragma GCC visibility push(hidden)
 
-/* reading.c: a number where the key is there. */
-bragg_status bragg_reading_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
+/* reading.c: the types of a background, in the order of bragg_background */
+enum { N_BACKGROUNDS = 4 };
+extern const char *const bragg_reading_backgrounds[N_BACKGROUNDS];
 /* The path of a text, beside the experiment file. */
 bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err);
 

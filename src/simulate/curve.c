@@ -3,12 +3,6 @@
 #include "config.h"
 #include "truth.h"
 
-bragg_status bragg_truth_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err)
-{
-    const bragg_yaml *node = bragg_yaml_get(map, key);
-    return node ? bragg_yaml_number(node, value, err) : BRAGG_OK;
-}
-
 bragg_status bragg_truth_curve(const bragg_yaml *node, bragg_arena *arena, truth_curve *out, bragg_error *err)
 {
     *out = (truth_curve){ 0, NULL, NULL };

@@ -23,8 +23,8 @@ static bragg_status read_clock(const bragg_yaml *map, truth_log *l, bragg_error 
     const bragg_yaml *node = bragg_yaml_get(map, "clock");
     bragg_status st = node ? bragg_yaml_check_keys(node, keys, 2, err) : BRAGG_OK;
     if (st == BRAGG_OK)
-        st = bragg_truth_number(node, "offset_s", &l->offset_s, err);
-    return st == BRAGG_OK ? bragg_truth_number(node, "drift", &l->drift, err) : st;
+        st = bragg_yaml_number_at(node, "offset_s", &l->offset_s, err);
+    return st == BRAGG_OK ? bragg_yaml_number_at(node, "drift", &l->drift, err) : st;
 }
 
 static bragg_status read_step(const bragg_truth *t, const bragg_yaml *map, truth_step *s, bragg_error *err)
@@ -35,13 +35,13 @@ static bragg_status read_step(const bragg_truth *t, const bragg_yaml *map, truth
     bragg_status st = bragg_yaml_check_keys(map, keys, 4, err);
     s->rest_v = NAN;
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "rest_s", &rest, err);
+        st = bragg_yaml_number_at(map, "rest_s", &rest, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "current_ma", &current_ma, err);
+        st = bragg_yaml_number_at(map, "current_ma", &current_ma, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "electrons", &electrons, err);
+        st = bragg_yaml_number_at(map, "electrons", &electrons, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "to_v", &s->rest_v, err);
+        st = bragg_yaml_number_at(map, "to_v", &s->rest_v, err);
     if (st < 0 || rest > 0) {
         s->duration_s = rest;
         return st;
@@ -84,9 +84,9 @@ static bragg_status read_cycler(bragg_truth *t, const bragg_yaml *map, bragg_err
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
     *l = (truth_log){ .file = "cycler.mpt", .molar_mass = NAN, .every_s = 30, .relax_s = 90, .noise = 1.5e-4 };
     for (int k = 0; k < 5 && st == BRAGG_OK; k++)
-        st = bragg_truth_number(map, keys[k], values[k], err);
+        st = bragg_yaml_number_at(map, keys[k], values[k], err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "mass_mg", &mass_mg, err);
+        st = bragg_yaml_number_at(map, "mass_mg", &mass_mg, err);
     l->mass_kg = mass_mg * 1e-6;
     if (st == BRAGG_OK && bragg_yaml_get(map, "file"))
         st = bragg_yaml_text(bragg_yaml_get(map, "file"), &l->file, err);
@@ -108,9 +108,9 @@ static bragg_status read_furnace(bragg_truth *t, const bragg_yaml *map, bragg_er
     if (st == BRAGG_OK && bragg_yaml_get(map, "file"))
         st = bragg_yaml_text(bragg_yaml_get(map, "file"), &l->file, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "every_s", &l->every_s, err);
+        st = bragg_yaml_number_at(map, "every_s", &l->every_s, err);
     if (st == BRAGG_OK)
-        st = bragg_truth_number(map, "start_s", &l->start_s, err);
+        st = bragg_yaml_number_at(map, "start_s", &l->start_s, err);
     if (st == BRAGG_OK)
         st = read_clock(map, l, err);
     if (st == BRAGG_OK)

@@ -109,7 +109,6 @@ double bragg_truth_at(const truth_curve *c, double x, double otherwise);
 /* Mean over the times of an exposure. */
 double bragg_truth_mean(const bragg_truth *t, const truth_curve *c, const truth_shot *s, double otherwise);
 bragg_status bragg_truth_curve(const bragg_yaml *node, bragg_arena *arena, truth_curve *out, bragg_error *err);
-bragg_status bragg_truth_number(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
 
 /* Electrons passed, voltage and current at a time of the run. */
 double bragg_truth_passed(const truth_log *cycler, double time_s);
