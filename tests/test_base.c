@@ -487,6 +487,16 @@ START_TEST(fields_of_a_table_read_back_whatever_is_in_them)
 }
 END_TEST
 
+START_TEST(an_hdf5_file_is_known_by_its_name_in_any_case)
+{
+    static const char *const good[] = { "run.h5", "a.b/RUN.H5", "x.NxS", "x y.hdf5" }, *const bad[] = { "h5", "run.h5.tif", "a.h5/frame", "", "run.h50" };
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++)
+        ck_assert_msg(bragg_path_is_hdf5(good[k]), "%s", good[k]);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+        ck_assert_msg(!bragg_path_is_hdf5(bad[k]), "%s", bad[k]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -499,6 +509,7 @@ int main(void)
     tcase_add_test(tc, numbers_do_not_depend_on_the_locale);
     tcase_add_test(tc, every_double_prints_so_that_it_reads_back);
     tcase_add_test(tc, an_esd_is_printed_by_the_rule_of_19_and_read_back);
+    tcase_add_test(tc, an_hdf5_file_is_known_by_its_name_in_any_case);
     tcase_add_test(tc, fields_of_a_table_read_back_whatever_is_in_them);
     tcase_add_test(tc, axes_convert_there_and_back);
     tcase_add_test(tc, a_file_hashes_to_the_published_xxh3);

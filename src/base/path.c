@@ -60,6 +60,12 @@ char *bragg_path_stem(bragg_arena *arena, const char *path)
     return bragg_arena_strndup(arena, base, strlen(base) - strlen(bragg_path_extension(path)));
 }
 
+bool bragg_path_is_hdf5(const char *path)
+{
+    const char *e = bragg_path_extension(path);
+    return !strcasecmp(e, ".h5") || !strcasecmp(e, ".nxs") || !strcasecmp(e, ".hdf5");
+}
+
 bool bragg_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err)

@@ -18,6 +18,8 @@ char *bragg_path_beside(bragg_arena *arena, const char *file, const char *name);
 char *bragg_path_stem(bragg_arena *arena, const char *path);
 /** ".tif" of "a/b.tif"; "" without one.  Borrowed. */
 const char *bragg_path_extension(const char *path);
+/** By its name an HDF5 file: .h5, .nxs or .hdf5 in any case. */
+bool bragg_path_is_hdf5(const char *path);
 bool bragg_path_exists(const char *path);
 /** Make a folder and those above it. */
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err);

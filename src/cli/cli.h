@@ -90,6 +90,11 @@ bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);
 bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err);
 
 /** A refinement as JSON (cards: one name a phase, or NULL) and as text. */
+extern const char *const cli_cell_names[6]; /* a to gamma */
+/** {"a": …, "gamma": …} in angstrom and degrees, without esds. */
+json_t *cli_cell_json(const bragg_cell *cell);
+/** Name, value, unit and whether it is refined, tied or fixed, a line each. */
+void cli_list_params(const bragg_params *params);
 json_t *cli_params_json(const bragg_params *params, double serial_factor);
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);

@@ -9,27 +9,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* "Bi,Sb,K" to atomic numbers. */
-bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err)
-{
-    *n = 0;
-    while (*text) {
-        char name[4] = "";
-        size_t length = strcspn(text, ", ");
-        bragg_scatterer s;
-        if (length >= 1 && length <= 2 && *n < 64) {
-            memcpy(name, text, length);
-            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK && !strcasecmp(s.name, name)) { /* not a label like OW */
-                out[(*n)++] = (unsigned char)s.z;
-                text += length + strspn(text + length, ", ");
-                continue;
-            }
-        }
-        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected symbols like Bi,Sb,K, found '%.*s'", option, (int)(length < 20 ? length : 20), text);
-    }
-    return BRAGG_OK;
-}
-
 /* ----------------------------------------------------------------- build */
 
 typedef struct build_talk {
@@ -158,16 +137,13 @@ static bool print_set(void *payload, const bragg_cards_member *m)
 
 static json_t *card_json(const bragg_card *c, bool lines)
 {
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
     char flags[160];
-    json_t *o = json_object(), *cell = json_object(), *list = json_array();
+    json_t *o = json_object(), *list = json_array();
     json_object_set_new(o, "name", json_string(c->name));
     json_object_set_new(o, "formula", json_string(c->formula));
     json_object_set_new(o, "space_group", json_string(c->space_group));
     json_object_set_new(o, "space_group_number", json_integer(c->group_number));
-    for (int k = 0; k < 6; k++)
-        json_object_set_new(cell, names[k], bragg_json_number((&c->cell.a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
-    json_object_set_new(o, "cell", cell);
+    json_object_set_new(o, "cell", cli_cell_json(&c->cell));
     json_object_set_new(o, "density", bragg_json_number(c->density));
     json_object_set_new(o, "rir", bragg_json_number(c->rir));
     json_object_set_new(o, "pdf", json_string(c->pdf));

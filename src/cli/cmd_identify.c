@@ -16,8 +16,7 @@ typedef struct wish {
 
 static json_t *match_json(const bragg_match *m)
 {
-    json_t *one = json_object(), *others = json_array(), *cell = json_object();
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
+    json_t *one = json_object(), *others = json_array();
     json_object_set_new(one, "card", json_string(m->source));
     json_object_set_new(one, "name", json_string(m->name));
     json_object_set_new(one, "formula", json_string(m->formula));
@@ -28,9 +27,7 @@ static json_t *match_json(const bragg_match *m)
     json_object_set_new(one, "strain", bragg_json_number(m->strain));
     json_object_set_new(one, "lines_expected", json_integer((json_int_t)m->lines));
     json_object_set_new(one, "lines_found", json_integer((json_int_t)m->found));
-    for (int k = 0; k < 6; k++)
-        json_object_set_new(cell, names[k], bragg_json_number((&m->cell.a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
-    json_object_set_new(one, "cell", cell);
+    json_object_set_new(one, "cell", cli_cell_json(&m->cell));
     for (size_t k = 0; k < m->n_alternatives; k++)
         json_array_append_new(others, json_string(m->alternative_name[k]));
     json_object_set_new(one, "alternatives", others);

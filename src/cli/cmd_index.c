@@ -139,29 +139,19 @@ static json_t *extinctions_json(const bragg_index_cell *c)
     return list;
 }
 
-static json_t *angles_json(const bragg_cell *c)
-{
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
-    json_t *o = json_object();
-    for (int k = 0; k < 6; k++)
-        json_object_set_new(o, names[k], bragg_json_number((&c->a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
-    return o;
-}
-
 static json_t *cell_json(const bragg_index_cell *c)
 {
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
     json_t *o = json_object(), *cell = json_object();
     const char centring[2] = { c->lattice.centring, 0 };
     for (int k = 0; k < 6; k++) {
         double unit = k < 3 ? 1 : BRAGG_DEG;
-        json_object_set_new(cell, names[k], bragg_json_quantity((&c->lattice.cell.a)[k] / unit, c->esd[k] / unit, k < 3 ? "angstrom" : "deg"));
+        json_object_set_new(cell, cli_cell_names[k], bragg_json_quantity((&c->lattice.cell.a)[k] / unit, c->esd[k] / unit, k < 3 ? "angstrom" : "deg"));
     }
     json_object_set_new(o, "system", json_string(systems[c->lattice.system]));
     json_object_set_new(o, "centring", json_string(centring));
     json_object_set_new(o, "cell", cell);
     json_object_set_new(o, "volume_ang3", bragg_json_number(c->volume_ang3));
-    json_object_set_new(o, "reduced", angles_json(&c->reduced));
+    json_object_set_new(o, "reduced", cli_cell_json(&c->reduced));
     json_object_set_new(o, "zero", bragg_json_quantity(c->zero_rad.value / BRAGG_DEG, c->zero_rad.esd / BRAGG_DEG, "deg"));
     json_object_set_new(o, "m", bragg_json_number(c->m));
     json_object_set_new(o, "f", bragg_json_number(c->f));

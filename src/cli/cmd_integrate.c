@@ -71,7 +71,7 @@ static bragg_status check_words(const integrate_wish *w, int n, bragg_error *err
         return bragg_fail(err, BRAGG_EINVAL, "--wavelength: must be positive, got %g", w->wavelength_ang);
     if (w->monitor && strcmp(w->monitor, "monitor") && strcmp(w->monitor, "exposure"))
         return bragg_fail(err, BRAGG_EINVAL, "--normalize: expected monitor or exposure, found '%s'", w->monitor);
-    bool store = w->out && (!strcasecmp(bragg_path_extension(w->out), ".h5") || !strcasecmp(bragg_path_extension(w->out), ".nxs") || !strcasecmp(bragg_path_extension(w->out), ".hdf5"));
+    bool store = w->out && bragg_path_is_hdf5(w->out);
     if (w->azimuth > 1 && !store)
         return bragg_fail(err, BRAGG_EINVAL, "--azimuth: cakes go to HDF5: expected -o OUT.h5, found %s", w->out ? w->out : "none");
     if (w->deviations && !store)

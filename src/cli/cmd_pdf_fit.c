@@ -336,13 +336,6 @@ static bragg_status write_folder(const wish *w, bragg_pdf_study *x, const bragg_
 
 /* ------------------------------------------------------------------ runs */
 
-static void list_parameters(const bragg_params *t)
-{
-    for (size_t k = 0; k < t->n; k++)
-        printf("%-44s %-14.8g %-12s %s\n", t->at[k].name, t->at[k].value, t->at[k].unit,
-               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : "fixed by symmetry");
-}
-
 static bragg_status fit_study(bragg_pdf_study *x, int cycles, bragg_pdf_fit **f, bragg_error *err)
 {
     cli_progress bar;
@@ -360,7 +353,7 @@ static bragg_status fit_plain(const wish *w, const char *path, bragg_error *err)
     bragg_pdf_fit *f = NULL;
     bragg_status st = plain_study(w, path, &x, err), last = BRAGG_OK;
     if (st == BRAGG_OK && w->parameters)
-        list_parameters(bragg_pdf_study_params(x));
+        cli_list_params(bragg_pdf_study_params(x));
     else if (st == BRAGG_OK)
         st = fit_study(x, (int)w->cycles, &f, err);
     if (f && w->out) /* also what did not converge is written and shown */
@@ -387,7 +380,7 @@ static bragg_status fit_steps(const wish *w, const bragg_pdf_experiment *x, json
         const char *label = bragg_pdf_experiment_label(x, k);
         st = bragg_pdf_experiment_study(x, k, before, &now, err);
         if (st == BRAGG_OK && w->parameters) {
-            list_parameters(bragg_pdf_study_params(now));
+            cli_list_params(bragg_pdf_study_params(now));
             bragg_pdf_study_free(now);
             break;
         }

@@ -101,13 +101,6 @@ static bragg_status write_start(const wish *w, const bragg_experiment *x, bragg_
     return st;
 }
 
-static void list_parameters(const bragg_params *t)
-{
-    for (size_t k = 0; k < t->n; k++)
-        printf("%-44s %-14.8g %-12s %s\n", t->at[k].name, t->at[k].value, t->at[k].unit,
-               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : "fixed by symmetry");
-}
-
 static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
 {
     bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
@@ -136,7 +129,7 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK)
         st = bragg_experiment_load(x, &m, err);
     if (st == BRAGG_OK && w->parameters)
-        list_parameters(bragg_model_params(m));
+        cli_list_params(bragg_model_params(m));
     else if (st == BRAGG_OK && w->out)
         st = write_start(w, x, m, err);
     if (st == BRAGG_OK && !w->parameters) {

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-const char *const demo_cell_names[6] = { "a", "b", "c", "alpha", "beta", "gamma" };
-
 /* ------------------------------------------------------------ comparison */
 
 void demo_compare(demo *d, const char *name, double truth, bragg_quantity q, const char *unit)

@@ -25,7 +25,6 @@ void demo_count(demo *d, const char *name, size_t good, size_t of, double needed
 const char *demo_file(const demo *d, const char *name, const char *ending);
 /** A cell parameter that symmetry and the truth leave to compare: 0 to 5. */
 bool demo_cell_free(const bragg_truth_phase *truth, int k);
-extern const char *const demo_cell_names[6];
 
 /** A command as it is typed, its output kept in the file log. */
 bragg_status demo_command(const cli_command *command, size_t argc, const char *const *argv, const char *log, bragg_error *err);

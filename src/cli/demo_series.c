@@ -90,7 +90,7 @@ static void count_phase(const rows *r, size_t phase)
         if (t->weight_fraction <= 0)
             add(&absent, 100 * q.value, 100 * q.esd, !(q.value > 3 * q.esd && q.value > 0.005), i);
         for (int k = 0; k < 6; k++) {
-            snprintf(row_name, sizeof row_name, "phase.%.100s.cell.%s", name, demo_cell_names[k]);
+            snprintf(row_name, sizeof row_name, "phase.%.100s.cell.%s", name, cli_cell_names[k]);
             bragg_quantity c = quantity_of(json_object_get(params, row_name));
             if (demo_cell_free(t, k) && c.esd > 0 && t->weight_fraction > 0.01)
                 add(&cell, c.value - t->cell[k], c.esd, fabs(c.value - t->cell[k]) <= 3 * c.esd, i);

@@ -35,7 +35,7 @@ static void compare_phase(states *s, const char *state, const bragg_truth_phase 
 {
     char name[200];
     for (int k = 0; k < 6; k++) {
-        snprintf(name, sizeof name, "%s.%s.%s", state, f->name, demo_cell_names[k]);
+        snprintf(name, sizeof name, "%s.%s.%s", state, f->name, cli_cell_names[k]);
         if (demo_cell_free(t, k) && f->cell[k].esd > 0)
             demo_compare(s->d, name, t->cell[k], widened(f->cell[k], by), k < 3 ? "angstrom" : "deg");
     }

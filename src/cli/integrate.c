@@ -52,12 +52,6 @@ static double now(void)
 
 /* --------------------------------------------------------------- what to do */
 
-static bool is_store(const char *path)
-{
-    const char *e = path ? bragg_path_extension(path) : "";
-    return !strcasecmp(e, ".h5") || !strcasecmp(e, ".nxs") || !strcasecmp(e, ".hdf5");
-}
-
 /* The one -o names, or NAME.xye in its folder, with the frame's number when the
  * file holds several. */
 static char *output_name(const run *r, const job *j, size_t n_files, size_t n_frames)
@@ -549,7 +543,7 @@ static bragg_status check_one(const run *r, bragg_error *err)
 
 bragg_status cli_integrate_all(const integrate_wish *w, const bragg_plan_options *plan, const bragg_integrate_options *frames, char **paths, size_t n, bragg_error *err)
 {
-    run r = { .w = w, .plan_options = *plan, .options = *frames, .store = is_store(w->out), .arena = bragg_arena_new() };
+    run r = { .w = w, .plan_options = *plan, .options = *frames, .store = w->out && bragg_path_is_hdf5(w->out), .arena = bragg_arena_new() };
     bragg_status st = r.arena ? read_geometry(&r, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate");
     for (size_t k = 0; k < n && st == BRAGG_OK; k++)
         st = add_file(&r, paths[k], n, err);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static void print_help(const cli_command *c, const cli_option *options, size_t n)
 {
@@ -132,6 +133,26 @@ bragg_status cli_range_ascending(const char *option, const char *text, double *f
     if (st == BRAGG_OK && !(*first < *last))
         st = bragg_fail(err, BRAGG_EINVAL, "--%s: expected the smaller number first, found '%s'", option, text);
     return st;
+}
+
+bragg_status cli_elements(const char *option, const char *text, unsigned char out[64], size_t *n, bragg_error *err)
+{
+    *n = 0;
+    while (*text) {
+        char name[4] = "";
+        size_t length = strcspn(text, ", ");
+        bragg_scatterer s;
+        if (length >= 1 && length <= 2 && *n < 64) {
+            memcpy(name, text, length);
+            if (bragg_scatterer_find(name, &s, NULL, NULL) == BRAGG_OK && !strcasecmp(s.name, name)) { /* not a label like OW */
+                out[(*n)++] = (unsigned char)s.z;
+                text += length + strspn(text + length, ", ");
+                continue;
+            }
+        }
+        return bragg_fail(err, BRAGG_EINVAL, "--%s: expected symbols like Bi,Sb,K, found '%.*s'", option, (int)(length < 20 ? length : 20), text);
+    }
+    return BRAGG_OK;
 }
 
 bragg_status cli_one(const char *what, int operands, char **argv, bragg_error *err)

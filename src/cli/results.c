@@ -7,14 +7,30 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const cli_cell_names[6] = { "a", "b", "c", "alpha", "beta", "gamma" };
+
+json_t *cli_cell_json(const bragg_cell *c)
+{
+    json_t *cell = json_object();
+    for (int k = 0; k < 6; k++)
+        json_object_set_new(cell, cli_cell_names[k], bragg_json_number((&c->a)[k] / (k < 3 ? 1 : BRAGG_DEG)));
+    return cell;
+}
+
+void cli_list_params(const bragg_params *t)
+{
+    for (size_t k = 0; k < t->n; k++)
+        printf("%-44s %-14.8g %-12s %s\n", t->at[k].name, t->at[k].value, t->at[k].unit,
+               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : "fixed by symmetry");
+}
+
 static json_t *quantity(bragg_quantity q, const char *unit) { return bragg_json_quantity(q.value, q.esd, unit); }
 
 static json_t *phase_json(const bragg_fit_phase *f, const char *card)
 {
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
     json_t *p = json_object(), *cell = json_object();
     for (int k = 0; k < 6; k++)
-        json_object_set_new(cell, names[k], quantity(f->cell[k], k < 3 ? "angstrom" : "deg"));
+        json_object_set_new(cell, cli_cell_names[k], quantity(f->cell[k], k < 3 ? "angstrom" : "deg"));
     json_object_set_new(cell, "volume", quantity(f->volume_ang3, "angstrom^3"));
     json_object_set_new(p, "name", json_string(f->name));
     json_object_set_new(p, "card", json_string(card ? card : f->name));
@@ -129,14 +145,13 @@ static bool said_with_its_phase(const char *name)
 
 static void print_phase(FILE *to, const bragg_fit_phase *p)
 {
-    static const char *const names[] = { "a", "b", "c", "alpha", "beta", "gamma" };
     if (isfinite(p->r_bragg))
         fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
     else
         fprintf(to, "  %s   no intensity of its own\n", p->name);
     for (int k = 0; k < 6; k++) /* what symmetry ties to another is not said again */
         if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
-            print_quantity(to, names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
+            print_quantity(to, cli_cell_names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
     print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
     if (isfinite(p->density.value))
         print_quantity(to, "density", p->density, "g/cm^3");

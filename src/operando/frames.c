@@ -90,8 +90,7 @@ static bragg_status remember(bragg_frames *f, size_t k, bragg_error *err)
 
 bool bragg_frames_stack(const char *file)
 {
-    const char *ending = bragg_path_extension(file);
-    return strstr(file, ":/") || !strcmp(ending, ".h5") || !strcmp(ending, ".nxs") || !strcmp(ending, ".hdf5");
+    return strstr(file, ":/") || bragg_path_is_hdf5(file);
 }
 
 static size_t count_of(const bragg_frames *f, const char *file)
