@@ -111,7 +111,7 @@ bragg_status cli_plot_fit(bragg_model *model, size_t pattern, const bragg_fit *f
 bragg_status cli_plot_breadths(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 bragg_status cli_plot_correlations(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 
-extern const cli_command cli_report_page, cli_calibrate, cli_cards, cli_cards_build, cli_cards_import, cli_cards_list, cli_cards_show, cli_convert, cli_demo, cli_identify, cli_index, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate, cli_sources;
+extern const cli_command cli_report, cli_calibrate, cli_cards, cli_cards_build, cli_cards_import, cli_cards_list, cli_cards_show, cli_convert, cli_demo, cli_identify, cli_index, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate, cli_sources;
 extern const cli_command cli_serve;
 extern const cli_command cli_pdf_debye, cli_pdf_difference; /* words behind pdf */
 

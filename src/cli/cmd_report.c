@@ -71,7 +71,7 @@ static int run(int argc, char **argv)
         { "output", 'o', CLI_TEXT, &w.out, "FILE.html", "the page (report.html)" },
         { "force", 'f', CLI_FLAG, &w.force, NULL, "overwrite what exists" },
     };
-    return cli_run(&cli_report_page, options, sizeof options / sizeof *options, argc, argv, work, &w);
+    return cli_run(&cli_report, options, sizeof options / sizeof *options, argc, argv, work, &w);
 }
 
-const cli_command cli_report_page = { "report", "RESULTS", "results as one self-contained HTML page to explore", run };
+const cli_command cli_report = { "report", "RESULTS", "results as one self-contained HTML page to explore", run };

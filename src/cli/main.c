@@ -44,7 +44,7 @@
 #define WITH_MPI "no MPI"
 #endif
 
-static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_index, &cli_cards, &cli_refine, &cli_operando, &cli_report_page, &cli_serve, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot, &cli_sources };
+static const cli_command *const commands[] = { &cli_calibrate, &cli_integrate, &cli_identify, &cli_index, &cli_cards, &cli_refine, &cli_operando, &cli_report, &cli_serve, &cli_pdf, &cli_simulate, &cli_demo, &cli_convert, &cli_plot, &cli_sources };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *to)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Total scattering: panels of curves with their bands of error, each on its own
- * abscissa. */
+/* Panels of curves with their bands of error, each on its own abscissa: I, S, F and G, fits to
+ * G(r), breadths. */
 #include "config.h"
 #include "figure.h"
 

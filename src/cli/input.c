@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Frames, masks and patterns as the options of a command ask for them. */
+/* What a command reads as its options ask for it: frames, masks, patterns. */
 #include "config.h"
 #include "cli.h"
 
