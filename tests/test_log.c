@@ -393,6 +393,21 @@ static const char *failure(const char *bytes, size_t length, const bragg_log_opt
     return err.text;
 }
 
+/* Nothing but a blank between name and unit. */
+START_TEST(units_behind_a_blank_are_units)
+{
+    bragg_log_table *t = parse("Time s,Voltage mV,Current mA,Capacity mAh,Temp C\n1,3712,2.385,1.5,21\n3,3713,2.391,1.7,22\n", NULL);
+    ck_assert(t->channel[BRAGG_CHANNEL_TIME] && t->channel[BRAGG_CHANNEL_CURRENT]);
+    assert_close(t->channel[BRAGG_CHANNEL_CURRENT][1], 2.391e-3, 1e-14);
+    bragg_log_free(t);
+    t = parse("time,Voltage V,I mA,Capacity mAh\n1,3.712,2.385,1.5\n3,3.713,2.391,1.7\n", NULL);
+    assert_close(t->channel[BRAGG_CHANNEL_CURRENT][0], 2.385e-3, 1e-14);
+    assert_close(t->channel[BRAGG_CHANNEL_VOLTAGE][0], 3.712, 1e-14);
+    assert_close(t->channel[BRAGG_CHANNEL_CHARGE][0], 5.4, 1e-14);
+    bragg_log_free(t);
+}
+END_TEST
+
 START_TEST(bad_logs_end_in_one_clear_line)
 {
     static const struct { const char *text; size_t length; const char *message; } bad[] = {
@@ -728,6 +743,7 @@ int main(void)
     tcase_add_test(c, a_half_written_last_line_is_left_out_and_said);
     tcase_add_test(c, clocks_that_jump_are_mended_and_said);
     tcase_add_test(c, bad_logs_end_in_one_clear_line);
+    tcase_add_test(c, units_behind_a_blank_are_units);
     tcase_add_test(c, a_cut_mpr_keeps_its_whole_records_and_says_so);
     tcase_add_test(c, an_mpt_whose_header_lies_is_read_and_said);
     tcase_add_test(c, unknown_neware_versions_are_named);

@@ -208,6 +208,9 @@ static bragg_status set_unit(bragg_log_table *t, bragg_log_column *c, const char
         return BRAGG_OK;
     if (strstr(unit, "hh:")) /* the cells were clock times: seconds already */
         return BRAGG_OK;
+    const char *last = strrchr(c->name, ' '); /* "Current mA"; "Cap C" is of charge, and no coulombs */
+    if (!*unit && last && strcasecmp(last, " C") && bragg_unit_find(last + 1, c->channel, &c->factor, &c->offset))
+        return BRAGG_OK;
     if (!*unit) {
         unit = default_unit(c->channel);
         if (!guessed && c->channel != BRAGG_CHANNEL_TIME && c->channel != BRAGG_CHANNEL_STEP_TIME
