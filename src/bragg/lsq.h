@@ -77,8 +77,8 @@ typedef struct bragg_lsq_options {
 
 typedef struct bragg_lsq bragg_lsq;
 
-/** Borrow problem and params until _free.  EINVAL without residuals, with more
- *  variables than residuals, or a start outside its bounds. */
+/** Borrow problem and params until _free.  EDATA without observations; EINVAL with more
+ *  variables than these, or a start outside its bounds. */
 bragg_status bragg_lsq_new(const bragg_lsq_problem *problem, bragg_params *params,
                            const bragg_lsq_options *options, bragg_lsq **out, bragg_error *err);
 void bragg_lsq_free(bragg_lsq *lsq);

@@ -47,8 +47,8 @@ void bragg_params_hold(bragg_params *params, size_t index);
 /** Row of a name, or -1. */
 ptrdiff_t bragg_params_find(const bragg_params *params, const char *name);
 
-/** value(name) = offset + factor * value(to).  Chains are followed; a circle or
- *  an unknown name is EINVAL. */
+/** value(row index) = offset + factor * value(row to).  Chains are followed; a circle or
+ *  a row that is not there is EINVAL. */
 bragg_status bragg_params_tie(bragg_params *params, size_t index, size_t to, double factor,
                               double offset, bragg_error *err);
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stddef.h>
 
-/* By elimination on a matrix scaled to ones on its diagonal (Cholesky without roots). */
+/* Gauss-Jordan elimination; a positive matrix needs no search for pivots. */
 bool bragg_symmetric_invert(double *a, size_t n)
 {
     for (size_t k = 0; k < n * n; k++)

@@ -539,8 +539,8 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
         /* rounding, not the model, decides at this distance from the minimum */
         if (small || predicted < 1e-13 * l->now.chi2)
             return BRAGG_CONVERGED;
-        if (l->jacobian && evaluate(l, &l->now, err) < 0)
-            return BRAGG_EINTERNAL;
+        if (l->jacobian && (st = evaluate(l, &l->now, err)) < 0)
+            return st;
     }
     return bragg_fail(err, BRAGG_ENOCONV, "no step lowers the sum of squares %g", l->now.chi2);
 }

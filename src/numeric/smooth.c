@@ -9,47 +9,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A linear least-squares problem of n rows and so many terms, by GSL's QR. */
+typedef struct linear {
+    gsl_matrix *a, *covariance;
+    gsl_vector *b, *c;             /* c: the coefficients */
+    gsl_multifit_linear_workspace *work;
+} linear;
+
+static bool linear_new(linear *l, size_t n, size_t terms)
+{
+    *l = (linear){ gsl_matrix_alloc(n, terms), gsl_matrix_alloc(terms, terms), gsl_vector_alloc(n), gsl_vector_alloc(terms), gsl_multifit_linear_alloc(n, terms) };
+    return l->a && l->covariance && l->b && l->c && l->work;
+}
+
+static bool linear_solve(linear *l)
+{
+    double chisq;
+    return gsl_multifit_linear(l->a, l->b, l->c, l->covariance, &chisq, l->work) == 0;
+}
+
+static void linear_free(linear *l)
+{
+    gsl_matrix_free(l->a);
+    gsl_matrix_free(l->covariance);
+    gsl_vector_free(l->b);
+    gsl_vector_free(l->c);
+    gsl_multifit_linear_free(l->work);
+}
+
 /* --------------------------------------------------------- Savitzky-Golay */
 
+/* The `derivative`-th derivative of the polynomial at t; t runs over half points. */
+static double derivative_at(const gsl_vector *c, size_t derivative, double t, double half)
+{
+    double sum = 0;
+    for (size_t k = derivative; k < c->size; k++) {
+        double factor = 1;
+        for (size_t d = 0; d < derivative; d++)
+            factor *= (double)(k - d) / half;
+        sum += gsl_vector_get(c, k) * factor * pow(t, (double)(k - derivative));
+    }
+    return sum;
+}
+
 /* Row k: the weights that make the derivative at position k of the window from
- * its points, the k-th row of B d/dx (B' B)^-1 B', found by GSL's QR as the least-
- * squares answer to unit vectors. */
+ * its points, the k-th row of B d/dx (B' B)^-1 B', found as the least-squares answer
+ * to unit vectors. */
 static bragg_status window_weights(size_t width, size_t order, size_t derivative, double *out, bragg_error *err)
 {
-    size_t terms = order + 1;
-    gsl_matrix *x = gsl_matrix_alloc(width, terms), *cov = gsl_matrix_alloc(terms, terms);
-    gsl_vector *e = gsl_vector_alloc(width), *c = gsl_vector_alloc(terms);
-    gsl_multifit_linear_workspace *work = gsl_multifit_linear_alloc(width, terms);
-    bool room = x && cov && e && c && work;
-    double half = (double)(width - 1) / 2, chisq;
-    for (size_t i = 0; room && i < width; i++)
-        for (size_t k = 0; k < terms; k++)
-            gsl_matrix_set(x, i, k, pow(((double)i - half) / half, (double)k));
-    for (size_t j = 0; room && j < width; j++) {
-        gsl_vector_set_basis(e, j);
-        room = gsl_multifit_linear(x, e, c, cov, &chisq, work) == 0;
-        for (size_t i = 0; i < width; i++) {
-            double t = ((double)i - half) / half, sum = 0;
-            for (size_t k = derivative; k < terms; k++) {
-                double factor = 1;
-                for (size_t d = 0; d < derivative; d++)
-                    factor *= (double)(k - d) / half;
-                sum += gsl_vector_get(c, k) * factor * pow(t, (double)(k - derivative));
-            }
-            out[i * width + j] = sum;
-        }
+    linear l;
+    bool good = linear_new(&l, width, order + 1);
+    double half = (double)(width - 1) / 2;
+    for (size_t i = 0; good && i < width; i++)
+        for (size_t k = 0; k <= order; k++)
+            gsl_matrix_set(l.a, i, k, pow(((double)i - half) / half, (double)k));
+    for (size_t j = 0; good && j < width; j++) {
+        gsl_vector_set_basis(l.b, j);
+        good = linear_solve(&l);
+        for (size_t i = 0; i < width; i++)
+            out[i * width + j] = derivative_at(l.c, derivative, ((double)i - half) / half, half);
     }
-    if (x)
-        gsl_matrix_free(x);
-    if (cov)
-        gsl_matrix_free(cov);
-    if (e)
-        gsl_vector_free(e);
-    if (c)
-        gsl_vector_free(c);
-    if (work)
-        gsl_multifit_linear_free(work);
-    return room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a window of %zu points", width);
+    linear_free(&l);
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a window of %zu points", width);
 }
 
 bragg_status bragg_savitzky_golay(const double *y, size_t n, size_t half, size_t order, size_t derivative, double *out, bragg_error *err)
@@ -121,31 +142,22 @@ bragg_status bragg_chebyshev_fit(const double *x, const double *y, const double 
 {
     if (terms < 1 || n < terms || !(x[n - 1] > x[0]))
         return bragg_fail(err, BRAGG_EINVAL, "Chebyshev fit: %zu terms do not fit %zu points", terms, n);
-    gsl_matrix *a = gsl_matrix_alloc(n, terms), *cov = gsl_matrix_alloc(terms, terms);
-    gsl_vector *b = gsl_vector_alloc(n), *c = gsl_vector_alloc(terms);
-    gsl_multifit_linear_workspace *work = gsl_multifit_linear_alloc(n, terms);
-    double *row = malloc(terms * sizeof *row), chisq;
-    bool good = a && cov && b && c && work && row;
+    linear l;
+    double *row = malloc(terms * sizeof *row);
+    bool room = linear_new(&l, n, terms) && row, good = room;
     for (size_t i = 0; good && i < n; i++) {
         double weight = sigma ? 1 / sigma[i] : 1;
         bragg_chebyshev_row((2 * x[i] - x[0] - x[n - 1]) / (x[n - 1] - x[0]), terms, row);
         for (size_t k = 0; k < terms; k++)
-            gsl_matrix_set(a, i, k, row[k] * weight);
-        gsl_vector_set(b, i, y[i] * weight);
+            gsl_matrix_set(l.a, i, k, row[k] * weight);
+        gsl_vector_set(l.b, i, y[i] * weight);
     }
-    good = good && gsl_multifit_linear(a, b, c, cov, &chisq, work) == 0;
+    good = good && linear_solve(&l);
     for (size_t k = 0; good && k < terms; k++)
-        coefficients[k] = gsl_vector_get(c, k);
-    if (a)
-        gsl_matrix_free(a);
-    if (cov)
-        gsl_matrix_free(cov);
-    if (b)
-        gsl_vector_free(b);
-    if (c)
-        gsl_vector_free(c);
-    if (work)
-        gsl_multifit_linear_free(work);
+        coefficients[k] = gsl_vector_get(l.c, k);
+    linear_free(&l);
     free(row);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu terms over %zu points", terms, n);
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "Chebyshev fit: no solution for %zu terms over %zu points", terms, n);
 }
