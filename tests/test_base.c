@@ -295,7 +295,7 @@ END_TEST
 /* Texts that need quotes, nested lists, empty things: written, read and written again. */
 START_TEST(yaml_reads_back_as_written_and_takes_what_it_lacks)
 {
-    static const char text[] = "a: 'x: y'\nb: [1, \"two, three\", -4.5e-3, [5, 6]]\nc: {d: ~, 'e f': 'null', g: {h: '', i: \"tab\\t\\\"q\\\"\"}}\n"
+    static const char text[] = "a: 'x: y'\nb: [1, \"two, three\", -4.5e-3, [5, 6]]\nc: {d: ~, 'e f': 'null', k: 'nULL', l: '~', g: {h: '', i: \"tab\\t\\\"q\\\"\"}}\n"
                                "list:\n  - {k: a long text that does not fit, l: beside another one that is long, m: 3}\n  - n: {o: {p: 1}}\n    q: [{r: 1}, s]\n";
     static const char more[] = "c: {d: 7, g: {h: 8, z: 9}}\nnew: [1]\nb: 3\n";
     bragg_error err = BRAGG_ERROR_INIT;

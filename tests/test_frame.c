@@ -828,6 +828,28 @@ START_TEST(an_eiger_master_tells_of_frames_in_files_beside_it)
 }
 END_TEST
 
+START_TEST(slices_take_what_they_say)
+{
+    static const struct { const char *spec; size_t n; uint32_t first; } good[] = { { "five.h5:/entry/data/data[1]", 1, 115 }, { "five.h5:/entry/data/data[1:]", 1, 115 },
+        { "five.h5:/entry/data/data[:1]", 1, 100 }, { "five.h5:/entry/data/data[::2]", 1, 100 }, { "five.h5:/entry/data/data[:]", 2, 100 }, { "five.h5:/entry/data/data[0:2:1]", 2, 100 } };
+    static const char *const bad[] = { "[", "[x]", "[1", "[1.5]", "[1:2]3", "[0:1:1:1]", "[-1]", "[::0]", "[1:2" };
+    write_frames("five.h5", 100);
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
+        size_t n = 0;
+        ck_assert_msg(bragg_frame_count(good[k].spec, &n, NULL) == BRAGG_OK && n == good[k].n, "%s: %zu", good[k].spec, n);
+        bragg_frame *f = read_good(good[k].spec, 0);
+        ck_assert_uint_eq(((uint32_t *)f->data)[0], good[k].first);
+        bragg_frame_free(f);
+    }
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        char spec[64];
+        size_t n;
+        snprintf(spec, sizeof spec, "five.h5:/entry/data/data%s", bad[k]);
+        ck_assert_msg(bragg_frame_count(spec, &n, NULL) == BRAGG_EINVAL, "%s", spec);
+    }
+}
+END_TEST
+
 START_TEST(links_out_of_the_folder_are_told_and_not_followed)
 {
     char outside[600], here[512];
@@ -1243,6 +1265,7 @@ int main(void)
 #endif
 #ifdef HAVE_HDF5
     tcase_add_test(all, an_eiger_master_tells_of_frames_in_files_beside_it);
+    tcase_add_test(all, slices_take_what_they_say);
     tcase_add_test(all, links_out_of_the_folder_are_told_and_not_followed);
     tcase_add_test(all, data_sets_do_not_take_bytes_of_other_files);
     tcase_add_test(all, what_a_virtual_set_is_made_from_stays_inside_too);

@@ -22,7 +22,6 @@ typedef struct block {
 
 struct bragg_arena {
     block *first;
-    size_t used;
 };
 
 bragg_arena *bragg_arena_new(void)
@@ -77,8 +76,6 @@ void *bragg_arena_alloc(bragg_arena *arena, size_t count, size_t size)
     } else {
         memory = from_new_block(arena, bytes);
     }
-    if (memory)
-        arena->used += bytes;
     return memory;
 }
 
@@ -91,9 +88,4 @@ char *bragg_arena_strndup(bragg_arena *arena, const char *text, size_t length)
 char *bragg_arena_strdup(bragg_arena *arena, const char *text)
 {
     return bragg_arena_strndup(arena, text, strlen(text));
-}
-
-size_t bragg_arena_used(const bragg_arena *arena)
-{
-    return arena->used;
 }

@@ -66,6 +66,14 @@ bool bragg_path_is_hdf5(const char *path)
     return !strcasecmp(e, ".h5") || !strcasecmp(e, ".nxs") || !strcasecmp(e, ".hdf5");
 }
 
+size_t bragg_path_split(const char *spec, const char **path, const char **slice)
+{
+    const char *colon = strstr(spec, ":/");
+    *path = colon ? colon + 1 : spec + strlen(spec);
+    *slice = *path + strcspn(*path, "[");
+    return colon ? (size_t)(colon - spec) : strlen(spec);
+}
+
 bool bragg_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err)

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 bragg_yaml *bragg_yaml_copy(bragg_arena *arena, const bragg_yaml *from)
 {
@@ -63,11 +64,7 @@ bool bragg_yaml_make_absolute(bragg_arena *arena, bragg_yaml *node)
 /* Whether the text stands for itself without quotes, inside of brackets, too. */
 static bool is_plain(const char *text)
 {
-    static const char *const words[] = { "null", "Null", "NULL", "~", "true", "false", "yes", "no" };
-    for (size_t k = 0; k < 4; k++)
-        if (!strcmp(text, words[k]))
-            return false;
-    if (!*text || (strchr("-?:,[]{}#&*!|>'\"%@` ", *text) && !(*text == '-' && isdigit((unsigned char)text[1]))))
+    if (!*text || !strcasecmp(text, "null") || (strchr("-?:,[]{}#&*!|>'\"%@`~ ", *text) && !(*text == '-' && isdigit((unsigned char)text[1]))))
         return false;
     for (const char *c = text; *c; c++)
         if (strchr(",[]{}\"'\\", *c) || (unsigned char)*c < ' ' || (*c == ':' && (c[1] == ' ' || !c[1])) || (*c == ' ' && (c[1] == '#' || !c[1])))

@@ -20,6 +20,9 @@ char *bragg_path_stem(bragg_arena *arena, const char *path);
 const char *bragg_path_extension(const char *path);
 /** By its name an HDF5 file: .h5, .nxs or .hdf5 in any case. */
 bool bragg_path_is_hdf5(const char *path);
+/** "FILE:/path/in/hdf5[slice]" taken apart: bytes of FILE (all without ":/"), the path, and
+ *  where its '[' or the end is; path is "" and slice "" without ":/".  Borrowed. */
+size_t bragg_path_split(const char *spec, const char **path, const char **slice);
 bool bragg_path_exists(const char *path);
 /** Make a folder and those above it. */
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err);

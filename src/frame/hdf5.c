@@ -33,7 +33,9 @@ static bragg_status read_mask(const char *path, bragg_frame **out, bragg_error *
 
 #include <bragg/hdf5.h>
 #include <bragg/number.h>
+#include <bragg/path.h>
 #include <hdf5.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,26 +57,42 @@ typedef struct sets {
     char missing[64]; /* a numbered set whose link leads nowhere */
 } sets;
 
+/* [first:last:step], each of which may be missing, or [one]. */
+static bool parse_slice(const char *at, place *p)
+{
+    size_t *part[3] = { &p->first, &p->last, &p->step };
+    int colons = 0;
+    for (at++; *at != ']'; at++) {
+        const char *end = at;
+        double v;
+        if (*at != ':') {
+            if (!bragg_number_scan(at, &end, &v) || !(v >= (colons == 2) && v < 1e12) || v != floor(v))
+                return false;
+            *part[colons] = (size_t)v;
+        }
+        if (*end == ']')
+            at = end - 1;
+        else if (*end == ':' && ++colons < 3)
+            at = end;
+        else
+            return false;
+    }
+    if (!colons)
+        p->last = p->first + 1;
+    return !at[1];
+}
+
 static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
 {
-    const char *colon = strstr(spec, ":/");
+    const char *path, *slice;
+    size_t length = bragg_path_split(spec, &path, &slice);
     *p = (place){ .last = (size_t)-1, .step = 1 };
-    snprintf(p->file, sizeof p->file, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
-    if (!colon)
-        return BRAGG_OK;
-    const char *bracket = strchr(colon, '[');
-    snprintf(p->path, sizeof p->path, "%.*s", bracket ? (int)(bracket - colon - 1) : (int)strlen(colon + 1), colon + 1);
-    size_t *part[3] = { &p->first, &p->last, &p->step };
-    for (int k = 0; bracket && k < 3 && *bracket != ']'; k++) {
-        const char *at = bracket + 1, *end = at;
-        double v;
-        if (*at != ':' && *at != ']') {
-            if (!bragg_number_scan(at, &end, &v) || !(v >= (k == 2)) || v > 1e12 || (*end != ':' && *end != ']'))
-                return bragg_fail(err, BRAGG_EINVAL, "%s: expected a slice like [first:last:step]", spec);
-            *part[k] = (size_t)v;
-        }
-        bracket = end;
-    }
+    if (length >= sizeof p->file || (size_t)(slice - path) >= sizeof p->path)
+        return bragg_fail(err, BRAGG_EINVAL, "'%.60s …': expected a file and a data set, found %zu bytes", spec, strlen(spec));
+    memcpy(p->file, spec, length);
+    memcpy(p->path, path, (size_t)(slice - path));
+    if (*slice && !parse_slice(slice, p))
+        return bragg_fail(err, BRAGG_EINVAL, "%s: expected a slice like [first:last:step], or [one]", spec);
     return BRAGG_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "reader.h"
 
+#include <bragg/path.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,11 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
 {
     unsigned char head[1024];
     char path[4096];
-    const char *inside = strstr(spec, ":/"); /* FILE:/path/in/hdf5 */
-    snprintf(path, sizeof path, "%.*s", inside ? (int)(inside - spec) : (int)strlen(spec), spec);
+    const char *inside, *slice;
+    size_t length = bragg_path_split(spec, &inside, &slice);
+    if (length >= sizeof path)
+        return bragg_fail(err, BRAGG_EINVAL, "expected the name of a file, found one of %zu bytes", length);
+    snprintf(path, sizeof path, "%.*s", (int)length, spec);
     FILE *in = fopen(path, "rb");
     if (!in)
         return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/path.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -126,8 +127,8 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     struct stat info;
     double now = bragg_follow_now();
     char name[4096];
-    const char *file = bragg_frames_item(f, k)->file, *inside = strstr(file, ":/");
-    size_t length = inside ? (size_t)(inside - file) : strlen(file);
+    const char *file = bragg_frames_item(f, k)->file, *inside, *slice;
+    size_t length = bragg_path_split(file, &inside, &slice);
     *p = NULL;
     if (length >= sizeof name)
         return BRAGG_NEVER_WHOLE;

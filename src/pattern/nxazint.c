@@ -6,6 +6,7 @@
 #include <bragg/nxazint.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
+#include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,11 @@ bool nxazint_is(const char *spec)
 {
     char path[4096];
     unsigned char head[8] = { 0 };
-    const char *colon = strstr(spec, ":/");
-    snprintf(path, sizeof path, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
+    const char *inside, *slice;
+    size_t length = bragg_path_split(spec, &inside, &slice);
+    if (length >= sizeof path)
+        return false;
+    snprintf(path, sizeof path, "%.*s", (int)length, spec);
     FILE *in = fopen(path, "rb");
     if (!in)
         return false;
@@ -458,18 +462,19 @@ typedef struct wanted {
 
 static bragg_status parse_spec(const char *spec, wanted *w, bragg_error *err)
 {
-    const char *colon = strstr(spec, ":/"), *bracket = colon ? strchr(colon, '[') : NULL;
+    const char *group, *slice;
+    size_t length = bragg_path_split(spec, &group, &slice);
     w->frame = -1;
-    snprintf(w->file, sizeof w->file, "%.*s", colon ? (int)(colon - spec) : (int)strlen(spec), spec);
-    snprintf(w->group, sizeof w->group, "%.*s", !colon ? 0 : bracket ? (int)(bracket - colon - 1) : (int)strlen(colon + 1), colon ? colon + 1 : "");
+    snprintf(w->file, sizeof w->file, "%.*s", (int)length, spec); /* nxazint_is() has seen how long it is */
+    snprintf(w->group, sizeof w->group, "%.*s", (int)(slice - group), group);
     size_t n = strlen(w->group);
     if (n > 2 && !strcmp(w->group + n - 2, "/I"))
         w->group[n - 2] = '\0';
     if (!*w->group)
         strcpy(w->group, "/entry/data");
-    if (bracket) {
+    if (*slice) {
         char text[32];
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(bracket + 1, "]"), bracket + 1);
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(slice + 1, "]"), slice + 1);
         if (!bragg_integer_parse(text, &w->frame) || w->frame < 0)
             return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame's number in [], found '%s'", spec, text);
     }
