@@ -24,7 +24,4 @@ void *bragg_arena_alloc(bragg_arena *arena, size_t count, size_t size);
 char *bragg_arena_strdup(bragg_arena *arena, const char *text);
 char *bragg_arena_strndup(bragg_arena *arena, const char *text, size_t length);
 
-/** Bytes handed out so far. */
-size_t bragg_arena_used(const bragg_arena *arena);
-
 #endif

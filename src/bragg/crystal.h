@@ -209,8 +209,8 @@ void bragg_structure_free(bragg_structure *structure);
 double bragg_atom_equivalent_u(const bragg_cell *cell, const bragg_atom *atom);
 /** Tensors of displacement become U_eq. */
 void bragg_structure_make_isotropic(bragg_structure *structure);
-/** Cell and symmetry agree, occupancies 0 to 1, sites do not collide, atoms
- *  exist; multiplicities are recomputed. */
+/** There are atoms, the cell has the symmetry (EDATA beyond 0.2 %), coordinates are numbers
+ *  and occupancies 0 to 1; multiplicities are recomputed. */
 bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err);
 /** Mass of the cell's content, g/mol, and density, g/cm^3. */
 double bragg_structure_mass(const bragg_structure *structure);

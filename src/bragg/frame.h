@@ -82,7 +82,7 @@ bool bragg_flip_parse(const char *flip, bool *vertical, bool *horizontal);
 /** Pixels first … first + n - 1 (row by row) as doubles. */
 void bragg_frame_doubles(const bragg_frame *frame, size_t first, size_t n, double *out);
 /** mask[i] |= 1 where a pixel is negative (the detector's marker of gaps and dead
- *  pixels), the largest value of an unsigned type, or not finite. */
+ *  pixels), the largest value of an unsigned type of 16 bits and more, or not finite. */
 void bragg_frame_mark_invalid(const bragg_frame *frame, uint8_t *mask);
 /** mask[i] |= 1 where a pixel is not from low to high (hot, weak, saturated); a limit
  *  that is NAN does not count. */

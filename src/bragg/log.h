@@ -197,8 +197,8 @@ typedef struct bragg_clock_signals {
 } bragg_clock_signals;
 
 /** Offset, and drift when it is more than three of its esds, from signals that are smooth
- *  functions of what drives the sample (charge that has passed, or temperature, a row of
- *  the log each): they stand still when it does and may bend when it turns.  The most
+ *  functions of what drives the sample (charge that has passed, or temperature, a finite
+ *  number for each row of the log): they stand still when it does and may bend when it turns.  The most
  *  likely offset within +-max_offset_s and the width of its likelihood, which is INFINITY
  *  when that reaches the ends.  *evidence: logarithm of the likelihood's ratio over that
  *  of no offset. */

@@ -19,7 +19,7 @@ typedef enum bragg_axis {
     BRAGG_AXIS_R      /**< "r_mm": distance from the beam centre, metres inside */
 } bragg_axis;
 
-/** "2th_deg" and friends, also "2th_rad", "tth", "q", "d"; false when unknown. */
+/** "2th_deg" and friends, also "2th", "tth", "q", "d"; false when unknown. */
 bool bragg_axis_parse(const char *name, bragg_axis *axis);
 const char *bragg_axis_name(bragg_axis axis);
 

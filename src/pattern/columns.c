@@ -243,7 +243,7 @@ static bragg_status read_line(columns *c, const lines *l, bragg_error *err)
     return read_other(c, l, start, length, err);
 }
 
-static void scale_sigma(bragg_pattern *p)
+static void drop_bad_sigmas(bragg_pattern *p)
 {
     for (size_t i = 0; i < p->n; i++)
         if (!(p->sigma[i] > 0))
@@ -274,7 +274,7 @@ static bragg_status to_pattern(const columns *c, bragg_pattern **out, bragg_erro
         p->y[i] = c->at[3 * i + 1];
         p->sigma[i] = c->at[3 * i + 2];
     }
-    scale_sigma(p);
+    drop_bad_sigmas(p);
     p->counts = all_counts(p);
     header_copy(p, &c->facts);
     if (c->title)

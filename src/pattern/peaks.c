@@ -179,14 +179,15 @@ static bragg_peak measure_shoulder(const search *s, const double *over_noise, co
     return (bragg_peak){ x, height, 1.1 * height * fwhm, fwhm, mid, hypot(fwhm / fmax(mid, 1), fwhm / 6), false, true };
 }
 
-static double median_width(const bragg_peak *peak, size_t n, double *scratch)
+/* The lower third, for overlap only widens. */
+static double typical_width(const bragg_peak *peak, size_t n, double *scratch)
 {
     size_t m = 0;
     for (size_t k = 0; k < n; k++)
         if (peak[k].significance > 8)
             scratch[m++] = peak[k].fwhm;
     qsort(scratch, m, sizeof *scratch, bragg_by_value);
-    return m ? scratch[m / 3] : NAN; /* overlap only widens */
+    return m ? scratch[m / 3] : NAN;
 }
 
 static int by_place(const void *a, const void *b)
@@ -199,7 +200,7 @@ static int by_place(const void *a, const void *b)
 static bragg_status add_shoulders(const search *s, double *work, bragg_peak **peak, size_t *n, bragg_error *err)
 {
     size_t tops = *n, room = *n;
-    double *over_noise = work, *itself = work + s->p->n, typical = median_width(*peak, tops, work + 2 * s->p->n);
+    double *over_noise = work, *itself = work + s->p->n, typical = typical_width(*peak, tops, work + 2 * s->p->n);
     double step = (s->p->x[s->p->n - 1] - s->p->x[0]) / (double)(s->p->n - 1), half = floor(0.45 * typical / step);
     if (!(half >= 2) || half > 200)
         return BRAGG_OK;

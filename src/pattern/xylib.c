@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Formats left to xylib (M. Wojdyr): Philips RD and SD binaries.  Its C interface gives
- * the first block and no more, which is all these have. */
+/* Formats left to xylib (M. Wojdyr): Philips RD binaries.  Its C interface gives the first
+ * block and no more, which is all these have. */
 #include "config.h"
 #include "reader.h"
 
