@@ -1163,7 +1163,8 @@ async function live(body, state) {
         try {
             [about, arrays] = await fetchPack('run');
         } catch (error) {
-            state.textContent = `waiting for the run: ${error.message}`;
+            state.textContent = 'The run has not begun: this page waits for its first frame.';
+            state.title = error.message; // what is there may not be whole yet
             await new Promise(done => setTimeout(done, 2000));
         }
     const run = new Run({ ...about, frames: 0 }, arrays), app = new App(run, body);
