@@ -23,8 +23,9 @@ _bragg()
         help=$(sed -n 's/^  \(-[a-zA-Z],\|   \) \(--[a-z0-9-]*\).*/\2/p' <<<"$help")
         mapfile -t COMPREPLY < <(compgen -W "$help --help" -- "$word")
     else
-        [[ $command == pdf ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W fit -- "$word")
+        [[ $command == pdf ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W 'fit difference debye' -- "$word")
         [[ $command == cards ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W 'build import list show' -- "$word")
+        [[ $command == demo ]] && ((COMP_CWORD == 2)) && mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" demo --list 2>/dev/null | sed 's/ .*//')" -- "$word")
         compopt -o filenames 2>/dev/null
         mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word")
     fi
