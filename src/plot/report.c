@@ -119,7 +119,10 @@ static void tell_cycles(FILE *to, const bragg_series *s)
                 double change = 100 * (t->volume[p].value / before.value - 1), esd = 100 * hypot(t->volume[p].esd, before.esd) / before.value;
                 fprintf(to, "<li>At the end of cycle %.0f the cell of <b>", t->log.cycle);
                 bragg_page_escape(to, s->phase[p]);
-                fprintf(to, "</b> is %s %% %s than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, fabs(change), esd), change < 0 ? "smaller" : "larger", cycle);
+                if (fabs(change) > 2 * esd)
+                    fprintf(to, "</b> is %s %% %s than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, fabs(change), esd), change > 0 ? "larger" : "smaller", cycle);
+                else
+                    fprintf(to, "</b> is the same as at the end of cycle %.0f within its uncertainty: %s %% apart.</li>\n", cycle, bragg_number_print_esd(text, fabs(change), esd));
             }
             before = t->volume[p];
             cycle = t->log.cycle;
