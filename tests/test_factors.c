@@ -147,6 +147,36 @@ START_TEST(a_rough_surface_is_found_from_none)
 }
 END_TEST
 
+START_TEST(a_capillary_that_absorbs_is_found_from_none)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    o.mount = BRAGG_DEBYE_SCHERRER;
+    add_pattern(m, &o, 11.3, 0.043, 2000);
+    add_structure(m, "A", triclinic());
+    build(m);
+    double *mu_r = &m->params.at[bragg_params_find(&m->params, "instrument.absorption")].value;
+    m->params.at[bragg_params_find(&m->params, "instrument.w")].value = 0.02;
+    m->params.at[bragg_params_find(&m->params, "background.0")].value = 210;
+    *mu_r = 0.83;
+    bragg_pattern *p = bragg_pattern_new(bragg_model_points(m, 0), BRAGG_AXIS_TTH);
+    ck_assert_int_eq(bragg_model_calculate(m, 0, p->x, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    for (size_t i = 0; i < p->n; i++)
+        p->sigma[i] = sqrt(p->y[i]);
+    ck_assert_msg(bragg_model_replace_pattern(m, 0, p, &err) == BRAGG_OK, "%s", err.text);
+    *mu_r = 0;
+    bragg_model_select(m, "phase.*.scale", true);
+    bragg_model_select(m, "instrument.absorption", true);
+    bragg_fit *f;
+    ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    assert_close(*mu_r, 0.83, 1e-4);
+    bragg_fit_free(f);
+    bragg_pattern_free(p);
+    bragg_model_free(m);
+}
+END_TEST
+
 /* ----------------------------------------------------------- extinction */
 
 /* The series that T. M. Sabine, Acta Cryst. A44 (1988) 368, gives for the Laue part. */
@@ -349,6 +379,7 @@ int main(void)
     tcase_add_test(all, capillary_absorption_is_the_mean_over_its_section);
     tcase_add_test(all, capillary_absorption_is_exact_forward_and_back);
     tcase_add_test(all, capillary_absorption_agrees_with_the_formulae_of_the_field);
+    tcase_add_test(all, a_capillary_that_absorbs_is_found_from_none);
     tcase_add_test(all, a_rough_surface_is_found_from_none);
     tcase_add_test(all, extinction_has_the_limits_of_sabine);
     tcase_add_test(all, extinction_counts_blocks_in_micrometres);

@@ -500,8 +500,9 @@ bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err)
     return st;
 }
 
-/* A size of 0.1 mm broadens nothing, a strain of zero little, and where nothing is rough
- * roughness_p does nothing: no slope to start from.  Those to be refined start at what most samples have. */
+/* A size of 0.1 mm broadens nothing, a strain of zero little, where nothing is rough
+ * roughness_p does nothing, and the mean path through a capillary is the same at all
+ * angles: no slope to start from.  Those to be refined start at what most samples have. */
 void bragg_run_start_samples(bragg_params *t, const bool *wanted)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -513,5 +514,7 @@ void bragg_run_start_samples(bragg_params *t, const bool *wanted)
             t->at[i].value = 0.01;
         if (wanted[i] && bragg_run_ends_with(t->at[i].name, "instrument.roughness_q") && t->at[i].value == 0)
             t->at[i].value = 0.1;
+        if (wanted[i] && bragg_run_ends_with(t->at[i].name, "instrument.absorption") && t->at[i].value == 0)
+            t->at[i].value = 0.3;
     }
 }
