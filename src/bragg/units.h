@@ -8,6 +8,10 @@
 #define BRAGG_DEG (BRAGG_PI / 180)  /**< one degree in radians */
 /** hc in keV angstrom, CODATA 2018 (exact in SI): E = hc / lambda. */
 #define BRAGG_HC_KEV_ANG 12.398419843320026
+/** Faraday constant, C/mol, and Avogadro's number, 1e24/mol, by which g/cm^3 become g/mol a
+ *  cubic angstrom; CODATA 2018 (exact in SI). */
+#define BRAGG_FARADAY_C_MOL 96485.33212331
+#define BRAGG_AVOGADRO_1E24 0.602214076
 
 /** Abscissae.  Inside, an axis is held in radians, inverse angstrom, angstrom
  *  or metres; the name says what files and people use. */

@@ -108,9 +108,6 @@ bragg_status bragg_structure_check(bragg_structure *s, bragg_error *err)
     return st;
 }
 
-/* g/mol per cubic angstrom in g/cm^3, 1e24 / N_A (SI, exact) */
-#define DENSITY_UNIT 1.6605390671738466
-
 double bragg_structure_mass(const bragg_structure *s)
 {
     double mass = 0;
@@ -126,10 +123,10 @@ double bragg_structure_absorption(const bragg_structure *s, double wavelength_an
         const bragg_scatterer *f = &s->scatterer[s->atom[k].scatterer];
         sum += s->atom[k].multiplicity * s->atom[k].occupancy * f->weight * CS_Total(f->z, BRAGG_HC_KEV_ANG / wavelength_ang, NULL);
     }
-    return DENSITY_UNIT * sum / bragg_cell_volume(&s->cell);
+    return sum / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume(&s->cell));
 }
 
 double bragg_structure_density(const bragg_structure *s)
 {
-    return DENSITY_UNIT * bragg_structure_mass(s) / bragg_cell_volume(&s->cell);
+    return bragg_structure_mass(s) / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume(&s->cell));
 }

@@ -4,6 +4,7 @@
 #include <bragg/pdf.h>
 
 #include <bragg/number.h>
+#include <bragg/units.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -182,4 +183,9 @@ double bragg_composition_weight(const bragg_composition *c)
         atoms += c->count[k];
     }
     return atoms > 0 ? mass / atoms : NAN;
+}
+
+double bragg_pdf_number_density(const bragg_composition *c, double density_g_cm3)
+{
+    return density_g_cm3 * BRAGG_AVOGADRO_1E24 / bragg_composition_weight(c);
 }

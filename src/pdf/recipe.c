@@ -31,12 +31,6 @@ enum { NUMBERS = sizeof numbers / sizeof *numbers };
 static const char *const others[] = { "composition", "background", "density", "route", "window", "mount" };
 enum { OTHERS = sizeof others / sizeof *others };
 
-double bragg_pdf_number_density(const bragg_composition *composition, double density_g_cm3)
-{
-    const double avogadro_ang3 = 0.602214076; /* atoms/mol in cm^3/angstrom^3 */
-    return density_g_cm3 * avogadro_ang3 / bragg_composition_weight(composition);
-}
-
 static bragg_status read_numbers(const bragg_yaml *map, bragg_pdf_options *o, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;

@@ -148,7 +148,6 @@ double bragg_pdf_packed_distance(const bragg_composition *c, double number_densi
 
 double bragg_pdf_attenuation(const bragg_composition *c, const bragg_pdf_options *o)
 {
-    const double avogadro = 0.602214076; /* g/mol per cubic angstrom in g/cm^3 is its inverse */
     double mass = 0, sum = 0;
     if (o->neutron || !(o->wavelength_ang > 0) || !(o->number_density > 0))
         return 0;
@@ -156,5 +155,5 @@ double bragg_pdf_attenuation(const bragg_composition *c, const bragg_pdf_options
         mass += c->count[k] * c->scatterer[k].weight;
         sum += c->count[k] * c->scatterer[k].weight * CS_Total(c->scatterer[k].z, BRAGG_HC_KEV_ANG / o->wavelength_ang, NULL);
     }
-    return o->number_density * bragg_composition_weight(c) / avogadro * sum / mass / 10;
+    return o->number_density * bragg_composition_weight(c) / BRAGG_AVOGADRO_1E24 * sum / mass / 10;
 }

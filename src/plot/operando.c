@@ -204,7 +204,6 @@ static double column_at(const passed *p, const double *y, double t)
 /* False where the log has no current, or none flows. */
 static bool charge_passed(book *b, passed *p)
 {
-    enum { FARADAY_C_MOL = 96485 };
     const bragg_series *s = b->s;
     const double *current = NULL;
     *p = (passed){ 0 };
@@ -223,7 +222,7 @@ static bool charge_passed(book *b, passed *p)
             most = fabs(s->step[k].log.charge_c);
             per_c = s->step[k].log.capacity_mah_g / most;
         }
-    double unit = isfinite(per_c) ? per_c : 1 / 3.6, per_electron = s->molar_mass > 0 && per_c > 0 ? 3.6 * per_c * s->molar_mass / FARADAY_C_MOL : NAN;
+    double unit = isfinite(per_c) ? per_c : 1 / 3.6, per_electron = s->molar_mass > 0 && per_c > 0 ? 3.6 * per_c * s->molar_mass / BRAGG_FARADAY_C_MOL : NAN;
     p->label = isfinite(per_c) ? "Capacity passed (mAh g<sup>\xe2\x88\x92""1</sup>)" : "Charge passed (mAh)";
     p->q[0] = p->x[0] = 0;
     for (size_t i = 1; i < p->n; i++) {

@@ -6,14 +6,13 @@
 #include <bragg/number.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
+#include <bragg/units.h>
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-static const double faraday_c_mol = 96485.33212; /* CODATA 2018, exact in the SI */
 
 /* ----------------------------------------------------------------- read */
 
@@ -48,7 +47,7 @@ static bragg_status read_step(const bragg_truth *t, const bragg_yaml *map, truth
     }
     s->current_a = current_ma / 1000;
     s->electrons = electrons;
-    s->duration_s = electrons * faraday_c_mol * l->mass_kg * 1000 / l->molar_mass / fabs(s->current_a);
+    s->duration_s = electrons * BRAGG_FARADAY_C_MOL * l->mass_kg * 1000 / l->molar_mass / fabs(s->current_a);
     if (!(s->duration_s > 0 && s->duration_s < 1e9))
         return bragg_yaml_fail(map, err, "protocol: expected rest_s, or current_ma and positive electrons");
     return BRAGG_OK;
