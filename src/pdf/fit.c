@@ -181,8 +181,10 @@ bragg_status bragg_pdf_study_add_phase(bragg_pdf_study *s, const char *name, con
     phase *p = &s->phase[s->n_phases];
     p->name = bragg_arena_strdup(s->arena, name);
     p->structure = bragg_structure_copy(structure);
-    if (!p->name || !p->structure)
+    if (!p->name || !p->structure) {
+        bragg_structure_free(p->structure);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    }
     s->n_phases++;
     st = bragg_structure_check(p->structure, err);
     for (size_t a = 0; a < p->structure->n_atoms; a++)

@@ -59,9 +59,9 @@ void bragg_refine_fill_background(histogram *h)
         if (h->n_functions)
             function_row(h, h->x[i], row);
         for (size_t k = 0; k < h->n_functions; k++)
-            h->chebyshev[k * h->n + i] = row[k];
+            h->background_at[k * h->n + i] = row[k];
         if (h->n_container)
-            h->chebyshev[h->n_functions * h->n + i] = container_at(h, h->x[i]);
+            h->background_at[h->n_functions * h->n + i] = container_at(h, h->x[i]);
     }
 }
 

@@ -178,7 +178,7 @@ double bragg_refine_background(const bragg_model *model, const histogram *h, siz
 {
     double y = 0;
     for (size_t k = 0; k < h->n_background; k++)
-        y += model->params.at[h->background_row + k].value * h->chebyshev[k * h->n + i];
+        y += model->params.at[h->background_row + k].value * h->background_at[k * h->n + i];
     return h->n_debye + h->n_humps ? y + bragg_refine_own_terms(model, h, i) : y;
 }
 
@@ -188,7 +188,7 @@ static void background_block(const bragg_model *model, const histogram *h, size_
     for (size_t i = 0; i < n; i++)
         y[i] = h->n_debye + h->n_humps ? bragg_refine_own_terms(model, h, first + i) : 0;
     for (size_t k = 0; k < h->n_background; k++)
-        bragg_shape_add_scaled(y, h->chebyshev + k * h->n + first, n, model->params.at[h->background_row + k].value);
+        bragg_shape_add_scaled(y, h->background_at + k * h->n + first, n, model->params.at[h->background_row + k].value);
 }
 
 static void differentiate_background(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian)
@@ -198,7 +198,7 @@ static void differentiate_background(const bragg_model *model, const histogram *
     for (size_t k = 0; k < h->n_background; k++)
         if (l->column[h->background_row + k] >= 0)
             bragg_shape_add_scaled(jacobian + (size_t)l->column[h->background_row + k] * BRAGG_LSQ_BLOCK,
-                       h->chebyshev + k * h->n + first, n, l->weight[h->background_row + k]);
+                       h->background_at + k * h->n + first, n, l->weight[h->background_row + k]);
 }
 
 /* ------------------------------------------------------------------ cells */

@@ -49,7 +49,7 @@ static void keep_points(const histogram *h, double *to)
     memcpy(to, h->x, h->n * sizeof *to);
     memcpy(to + h->n, h->y, h->n * sizeof *to);
     memcpy(to + 2 * h->n, h->weight, h->n * sizeof *to);
-    memcpy(to + 3 * h->n, h->chebyshev, h->n_background * h->n * sizeof *to);
+    memcpy(to + 3 * h->n, h->background_at, h->n_background * h->n * sizeof *to);
 }
 
 bragg_status bragg_refine_coarsen(bragg_model *m, double bins_a_width, fine_points **out, bragg_error *err)
@@ -89,7 +89,7 @@ void bragg_refine_restore_points(bragg_model *m, fine_points *f)
         memcpy(h->x, f[k].points, h->n * sizeof *h->x);
         memcpy(h->y, f[k].points + h->n, h->n * sizeof *h->x);
         memcpy(h->weight, f[k].points + 2 * h->n, h->n * sizeof *h->x);
-        memcpy(h->chebyshev, f[k].points + 3 * h->n, h->n_background * h->n * sizeof *h->x);
+        memcpy(h->background_at, f[k].points + 3 * h->n, h->n_background * h->n * sizeof *h->x);
         h->variance_floor = f[k].variance_floor;
         free(f[k].points);
     }

@@ -175,9 +175,9 @@ static bragg_status fill_histogram(bragg_model *m, histogram *h, const bragg_pat
     h->first_rad = o->first_rad;
     h->last_rad = o->last_rad;
     h->n_blocks = (h->n + BRAGG_LSQ_BLOCK - 1) / BRAGG_LSQ_BLOCK;
-    h->chebyshev = bragg_arena_alloc(m->arena, p->n * h->n_background + 1, sizeof *v);
+    h->background_at = bragg_arena_alloc(m->arena, p->n * h->n_background + 1, sizeof *v);
     h->block_start = bragg_arena_alloc(m->arena, p->n / BRAGG_LSQ_BLOCK + 3, sizeof *h->block_start);
-    if (!h->chebyshev || !h->block_start)
+    if (!h->background_at || !h->block_start)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", p->n);
     bragg_refine_scale_points(h);
     return BRAGG_OK;
@@ -207,21 +207,34 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
     return st;
 }
 
+/* A phase of that name behind the others, which takes the structure; freed when it is none. */
+static bragg_status new_phase(bragg_model *m, const char *name, bragg_structure *structure, phase **out, bragg_error *err)
+{
+    bragg_status st = structure ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    if (st == BRAGG_OK && bragg_refine_phase(m, name))
+        st = bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
+    if (st == BRAGG_OK)
+        st = one_more((void **)&m->phase, m->n_phases, sizeof *m->phase, err);
+    const char *kept = st == BRAGG_OK ? bragg_arena_strdup(m->arena, name) : NULL;
+    if (st == BRAGG_OK && !kept)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
+    if (st < 0) {
+        bragg_structure_free(structure);
+        return st;
+    }
+    *out = &m->phase[m->n_phases++];
+    (*out)->name = kept;
+    (*out)->structure = structure;
+    return BRAGG_OK;
+}
+
 bragg_status bragg_model_add_phase(bragg_model *m, const char *name, const bragg_structure *structure,
                                    const int march_hkl[3], bragg_error *err)
 {
-    for (size_t i = 0; i < m->n_phases; i++)
-        if (!strcmp(m->phase[i].name, name))
-            return bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
-    bragg_status st = one_more((void **)&m->phase, m->n_phases, sizeof *m->phase, err);
+    phase *p = NULL;
+    bragg_status st = new_phase(m, name, bragg_structure_copy(structure), &p, err);
     if (st < 0)
         return st;
-    phase *p = &m->phase[m->n_phases];
-    p->name = bragg_arena_strdup(m->arena, name);
-    p->structure = bragg_structure_copy(structure);
-    if (!p->name || !p->structure)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
-    m->n_phases++;
     p->n_march = march_hkl != NULL;
     if (march_hkl)
         memcpy(p->march_axis[0], march_hkl, sizeof p->march_axis[0]);
@@ -232,9 +245,6 @@ bragg_status bragg_model_add_phase(bragg_model *m, const char *name, const bragg
 bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_cell *cell, const bragg_symmetry *symmetry,
                                   bragg_error *err)
 {
-    for (size_t i = 0; i < m->n_phases; i++)
-        if (!strcmp(m->phase[i].name, name))
-            return bragg_fail(err, BRAGG_EINVAL, "phase %s: stands in the model already", name);
     bragg_status st = bragg_cell_check(cell, err);
     if (st < 0)
         return bragg_context(err, st, "phase %s", name);
@@ -242,19 +252,14 @@ bragg_status bragg_model_add_cell(bragg_model *m, const char *name, const bragg_
     if (!(misfit < 1e-3))
         return bragg_fail(err, BRAGG_EDATA, "phase %s: expected a cell of the symmetry %s, found one that is off by %.2g", name,
                           symmetry->hm, misfit);
-    st = one_more((void **)&m->phase, m->n_phases, sizeof *m->phase, err);
+    phase *p = NULL;
+    st = new_phase(m, name, bragg_structure_new(0, 0), &p, err);
     if (st < 0)
         return st;
-    phase *p = &m->phase[m->n_phases];
-    p->name = bragg_arena_strdup(m->arena, name);
-    p->structure = bragg_structure_new(0, 0);
-    if (!p->name || !p->structure)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for phase %s", name);
     p->structure->name = p->structure->formula = "";
     p->structure->cell = *cell;
     p->structure->symmetry = *symmetry;
     p->extracted = true;
-    m->n_phases++;
     return BRAGG_OK;
 }
 
@@ -708,7 +713,7 @@ static bragg_status more_points(bragg_model *m, histogram *h, size_t n, bragg_er
     h->x = v;
     h->y = v + n;
     h->weight = v + 2 * n;
-    h->chebyshev = rows;
+    h->background_at = rows;
     h->block_start = start;
     h->room = n;
     return BRAGG_OK;

@@ -7,7 +7,7 @@
 
 /* Inside of the whole-pattern model.
  *
- *   model ─┬─ histogram[] ── points x, y, 1/sigma ── chebyshev rows ── peak[] ── coefficients
+ *   model ─┬─ histogram[] ── points x, y, 1/sigma ── background's rows ── peak[] ── coefficients
  *          ├─ phase[] ────── structure, reflections, rows of its parameters
  *          └─ mix[phase][histogram] ── scale row, f', f'', |F|^2
  */
@@ -91,7 +91,7 @@ typedef struct histogram {
     bragg_background background;
     size_t n_container, n_debye, n_humps, debye_row, hump_row;
     double *container_x, *container_y, *debye_ang, (*hump_deg)[2];
-    double *chebyshev;          /* n_background rows of n */
+    double *background_at;      /* the functions of the background: n_background rows of n */
     size_t background_row, row[N_INSTRUMENT];
     double tabulated, ln_absorption[N_ABSORPTION], slope_absorption[N_ABSORPTION];
     double value[N_INSTRUMENT]; /* inside units, at the last prepare */
