@@ -1075,9 +1075,27 @@ static void add_live(Suite *suite)
 #endif
 }
 
+START_TEST(numbers_of_no_status_and_no_step_are_words_all_the_same)
+{
+    bragg_step step = { .file = "x.xye", .status = (bragg_frame_status)77, .log = { .kind = 1e9 }, .time_s = NAN };
+    bragg_series s = { .n = 1, .step = &step };
+    char *text = NULL;
+    size_t room = 0;
+    ck_assert_int_eq(bragg_series_write_csv(&s, in_folder("absurd.csv"), true, NULL), BRAGG_OK);
+    FILE *f = fopen(in_folder("absurd.csv"), "r");
+    ck_assert(getline(&text, &room, f) > 0 && getline(&text, &room, f) > 0);
+    ck_assert_msg(!strncmp(text, "0,x.xye,0,unknown,,", 19), "%s", text);
+    step.log.kind = -3;
+    ck_assert_int_eq(bragg_series_write_json(&s, in_folder("absurd.json"), true, NULL), BRAGG_OK);
+    fclose(f);
+    free(text);
+}
+END_TEST
+
 static void add_log(Suite *suite)
 {
     TCase *t = add_case(suite, "log", 300);
+    tcase_add_test(t, numbers_of_no_status_and_no_step_are_words_all_the_same);
     tcase_add_test(t, each_frame_gets_the_log_of_its_own_exposure);
     tcase_add_test(t, a_log_that_starts_late_and_ends_early_is_said);
     tcase_add_test(t, a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause);

@@ -9,7 +9,7 @@
 const char *bragg_frame_status_name(bragg_frame_status status)
 {
     static const char *const names[] = { "pending", "ok", "at-bound", "poor", "no-beam", "corrupt", "skipped" };
-    return names[status];
+    return status <= BRAGG_FRAME_SKIPPED ? names[status] : "unknown";
 }
 
 bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err)

@@ -580,7 +580,9 @@ bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEX
     seq_curves c = { room, room ? room + s->points : NULL, room ? room + 2 * s->points : NULL };
     bool good = room && k < s->room && read_part(s, STATUS, k, &status) && status && read_part(s, TABLE, k, row) && read_part(s, MESSAGES, k, message) &&
                 read_part(s, FILES, k, file) && read_part(s, OBSERVED, k, c.observed) && read_part(s, CALCULATED, k, c.calculated) && read_part(s, SIGMA, k, c.sigma) && read_part(s, CHECK, k, &check) &&
-                check == check_of(row, s->columns, file, message, &c, s->points) && status == (uint8_t)row[ROW_STATUS];
+                check == check_of(row, s->columns, file, message, &c, s->points) && status <= BRAGG_FRAME_SKIPPED && row[ROW_STATUS] == status;
+    if (good)
+        message[TEXT - 1] = file[TEXT - 1] = 0;
     free(room);
     return good;
 }
@@ -733,7 +735,8 @@ static bragg_status read_log(hid_t file, bragg_series *s, bragg_error *err)
 static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
 {
     char *text = read_text(file, text_names[3]);
-    for (char *line = text ? strtok(text, "\n") : NULL; line; line = strtok(NULL, "\n"))
+    char *left = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &left) : NULL; line; line = strtok_r(NULL, "\n", &left))
         bragg_join_note(s, "%s", line);
     free(text);
     char *title = read_text(file, text_names[0]);

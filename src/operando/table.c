@@ -13,7 +13,8 @@
 
 static const char *const kinds[] = { "rest", "charge", "discharge" };
 
-static const char *kind_of(const bragg_step *s) { return isfinite(s->log.kind) ? kinds[(int)s->log.kind] : ""; }
+/* A store that is damaged may say anything. */
+static const char *kind_of(const bragg_step *s) { return s->log.kind >= 0 && s->log.kind < 3 ? kinds[(int)s->log.kind] : ""; }
 
 /* ------------------------------------------------------------------ csv */
 
