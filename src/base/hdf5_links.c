@@ -93,6 +93,52 @@ bool bragg_hdf5_exists(const hdf5_links *links, hid_t file, const char *path)
 
 /* ------------------------------------------------------------- data sets */
 
+/* Chunks of up to 64 MB are believed of any file, larger ones when they are packed two
+ * thousandfold at most. */
+static bool chunks_believable(hid_t set, hid_t made, int rank, double item)
+{
+    hsize_t size[H5S_MAX_RANK] = { 0 }, all = 0;
+    hid_t file = H5Iget_file_id(set);
+    int axes = H5Pget_chunk(made, H5S_MAX_RANK, size);
+    double bytes = item;
+    for (int k = 0; k < axes && k < H5S_MAX_RANK; k++)
+        bytes *= (double)size[k];
+    if (file < 0 || H5Fget_filesize(file, &all) < 0)
+        all = 0;
+    if (file >= 0)
+        H5Fclose(file);
+    return axes == rank && (bytes <= 1 << 26 || bytes <= 2000 * (double)all);
+}
+
+static bool is_sound(hid_t set)
+{
+    hid_t made = H5Dget_create_plist(set), type = H5Dget_type(set), space = H5Dget_space(set);
+    hssize_t points = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
+    double item = type >= 0 ? (double)H5Tget_size(type) : 0, stored = (double)H5Dget_storage_size(set);
+    bool good = made >= 0 && points >= 0 && item > 0;
+    H5D_layout_t layout = good ? H5Pget_layout(made) : H5D_LAYOUT_ERROR;
+    if (layout == H5D_COMPACT || (layout == H5D_CONTIGUOUS && H5Pget_external_count(made) == 0 && H5Dget_offset(set) != HADDR_UNDEF))
+        good = stored >= (double)points * item;
+    else if (layout == H5D_CHUNKED)
+        good = chunks_believable(set, made, H5Sget_simple_extent_ndims(space), item);
+    if (made >= 0)
+        H5Pclose(made);
+    if (type >= 0)
+        H5Tclose(type);
+    if (space >= 0)
+        H5Sclose(space);
+    return good;
+}
+
+hid_t bragg_hdf5_open_sound(hid_t file, const char *path, hid_t access)
+{
+    hid_t set = H5Dopen2(file, path, access);
+    if (set < 0 || is_sound(set))
+        return set;
+    H5Dclose(set);
+    return -1;
+}
+
 bool bragg_hdf5_names_inside(hdf5_links *links, hid_t set)
 {
     char own[PATH_MAX] = "", name[1024];
@@ -137,7 +183,7 @@ static bool source_inside(hdf5_links *links, hid_t set, hid_t made, size_t k, in
     hid_t file = here ? H5Iget_file_id(set) : H5Fopen(found, H5F_ACC_RDONLY, access);
     H5Pclose(access);
     hid_t source = file >= 0 ? H5Dopen2(file, path, links->set) : -1; /* what is not there is read as if it were empty */
-    bool good = source < 0 ? !*links->refused : data_inside(links, source, HDF5_WHOLE, steps + 1);
+    bool good = source < 0 ? !*links->refused : !is_sound(source) ? refuse(links, path) : data_inside(links, source, HDF5_WHOLE, steps + 1);
     if (source >= 0)
         H5Dclose(source);
     if (file >= 0)
@@ -174,7 +220,7 @@ bool bragg_hdf5_row_inside(hdf5_links *links, hid_t set, hsize_t row) { return d
 
 hid_t bragg_hdf5_open_set(hdf5_links *links, hid_t file, const char *path)
 {
-    hid_t set = bragg_hdf5_exists(links, file, path) ? H5Dopen2(file, path, links->set) : -1;
+    hid_t set = bragg_hdf5_exists(links, file, path) ? bragg_hdf5_open_sound(file, path, links->set) : -1;
     if (set >= 0 && !bragg_hdf5_row_inside(links, set, HDF5_WHOLE)) {
         H5Dclose(set);
         return -1;

@@ -23,6 +23,9 @@ bragg_status bragg_hdf5_links_open(const char *path, hdf5_links *links, bragg_er
 void bragg_hdf5_links_close(hdf5_links *links);
 /* Is there something under each part of the path? */
 bool bragg_hdf5_exists(const hdf5_links *links, hid_t file, const char *path);
+/* A data set whose layout can hold what it says it holds; negative else.  HDF5 itself believes a
+ * damaged one, and copies from where nothing is, or makes room for chunks of any size. */
+hid_t bragg_hdf5_open_sound(hid_t file, const char *path, hid_t access);
 /* A data set to read, or a group, to be closed; negative when there is none inside. */
 hid_t bragg_hdf5_open_set(hdf5_links *links, hid_t file, const char *path);
 hid_t bragg_hdf5_open_group(const hdf5_links *links, hid_t file, const char *path);

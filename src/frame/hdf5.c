@@ -100,7 +100,7 @@ static bragg_status parse_place(const char *spec, place *p, bragg_error *err)
 static hsize_t frames_of(hdf5_links *links, hid_t file, const char *name, hsize_t dims[3])
 {
     hsize_t frames = 0;
-    hid_t set = H5Dopen2(file, name, links->set), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set = bragg_hdf5_open_sound(file, name, links->set), space = set >= 0 ? H5Dget_space(set) : -1, type = set >= 0 ? H5Dget_type(set) : -1;
     int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : 0;
     H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
     if ((rank == 2 || rank == 3) && (class == H5T_INTEGER || class == H5T_FLOAT) && bragg_hdf5_names_inside(links, set)) {

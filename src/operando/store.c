@@ -116,6 +116,7 @@ bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_tota
 
 #else
 
+#include "base/hdf5_links.h"
 #include "base/hdf5_put.h"
 
 #include <bragg/csv.h>
@@ -334,7 +335,7 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
 /* The n values of a data set that has n of them; false, and nothing read, of any other. */
 static bool get_set(hid_t file, const char *name, hid_t type, size_t n, void *to)
 {
-    hid_t set = H5Lexists(file, name, H5P_DEFAULT) > 0 ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    hid_t set = H5Lexists(file, name, H5P_DEFAULT) > 0 ? bragg_hdf5_open_sound(file, name, H5P_DEFAULT) : -1;
     if (set < 0)
         return false;
     hid_t space = H5Dget_space(set);
@@ -363,7 +364,7 @@ static bragg_status find_parts(seq_store *s, const char *path, bragg_error *err)
     bragg_status st = check_format(file, path, err);
     bool good = st == BRAGG_OK;
     for (int k = 0; k < PARTS && good; k++) {
-        hid_t set = H5Dopen2(file, part_names[k], H5P_DEFAULT);
+        hid_t set = bragg_hdf5_open_sound(file, part_names[k], H5P_DEFAULT);
         haddr_t at = set >= 0 ? H5Dget_offset(set) : HADDR_UNDEF;
         good = at != HADDR_UNDEF;
         s->offset[k] = (off_t)at;
@@ -417,7 +418,7 @@ static bragg_status take_lock(seq_store *s, bragg_error *err)
 
 static char *read_text(hid_t file, const char *name)
 {
-    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
+    hid_t set = bragg_hdf5_open_sound(file, name, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
     size_t n = type >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 ? H5Tget_size(type) : 0;
     char *text = n ? calloc(n + 1, 1) : NULL;
     if (text && !get_set(file, name, type, 1, text))
@@ -431,7 +432,7 @@ static char *read_text(hid_t file, const char *name)
 
 static size_t extent(hid_t file, const char *name, int axis)
 {
-    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
+    hid_t set = bragg_hdf5_open_sound(file, name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
     hsize_t dims[H5S_MAX_RANK] = { 0 };
     int rank = space >= 0 ? H5Sget_simple_extent_dims(space, dims, NULL) : 0;
     if (space >= 0)
@@ -1135,7 +1136,7 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
 /* How many bytes of a data set are in the file: what its extents promise may be absurd. */
 static size_t bytes_of(hid_t file, const char *path)
 {
-    hid_t set = H5Lexists(file, path, H5P_DEFAULT) > 0 ? H5Dopen2(file, path, H5P_DEFAULT) : -1;
+    hid_t set = H5Lexists(file, path, H5P_DEFAULT) > 0 ? bragg_hdf5_open_sound(file, path, H5P_DEFAULT) : -1;
     size_t bytes = set >= 0 ? H5Dget_storage_size(set) : 0;
     if (set >= 0)
         H5Dclose(set);
