@@ -33,6 +33,13 @@ for page in "$top"/man/*.[0-9]; do
     [ "$page" = "$top/man/bragg.1" ] || grep -q "Xr $(basename "$page" | sed 's/\.\([0-9]\)$/ \1/;s/-cards-.*/-cards 1/')" "$top/man/bragg.1" ||
         { echo "$page: not named in man/bragg.1"; bad=1; }
 done
+# each key that an experiment may have stands in its page
+keys=$(cat "$top"/src/refine/*.c "$top"/src/pdf/*.c "$top"/src/operando/*.c "$top"/src/log/options.c | tr '\n' ' ' |
+    grep -oE 'const char \*const (keys|known)\[\] = \{[^}]*\}' | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u)
+[ "$(echo "$keys" | wc -l)" -gt 100 ] || { echo "expected a hundred keys of experiments at least, found $(echo "$keys" | wc -l)"; bad=1; }
+for key in $keys; do
+    grep -qw -- "$key" "$top/man/bragg-experiment.5" || { echo "man/bragg-experiment.5 does not tell of the key $key"; bad=1; }
+done
 if command -v mandoc >/dev/null 2>&1; then
     mandoc -T lint -W warning "$top"/man/*.[0-9] || bad=1
 fi

@@ -1554,7 +1554,7 @@ START_TEST(standards_calibrate_without_a_hint)
         printf("%-24s distance %.6f m (published %.6f), centre off by %+.2f %+.2f pixel, %zu rings, rms %.2f pixel\n", cases[k].frame,
                c->geometry.distance_m, cases[k].distance_m, slow - s0, fast - f0, c->n_rings, c->rms_px);
         fflush(stdout);
-        assert_close(c->geometry.distance_m, cases[k].distance_m, 1e-3);
+        assert_close(c->geometry.distance_m, cases[k].distance_m, 1e-4);
         if (cases[k].poni)
             ck_assert(fabs(slow - s0) < 0.3 && fabs(fast - f0) < 0.3);
         bragg_calibration_free(c);

@@ -112,7 +112,7 @@ bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_p
 /* ------------------------------------------------------------ frame times */
 
 typedef struct timing {
-    enum { FROM_HEADER, FROM_FILES, FROM_START, FROM_ROWS, FROM_COLUMN } from;
+    enum { FROM_HEADER, FROM_FILES, FROM_START, FROM_ROWS } from;
     double start_s, every_s, exposure_s;
     bool absolute;       /* start is a time of day */
     const char *column, *file;
@@ -135,8 +135,8 @@ static bragg_status read_start(const bragg_yaml *node, const bragg_log_options *
 
 static bragg_status read_timing(const bragg_experiment *x, bragg_arena *arena, timing *t, bragg_error *err)
 {
-    static const char *const keys[] = { "start", "every_s", "exposure_s", "from", "column", "file" };
-    static const char *const names[] = { "header", "files", "start", "rows", "column" };
+    static const char *const keys[] = { "start", "every_s", "exposure_s", "from" };
+    static const char *const names[] = { "header", "files", "start", "rows" };
     const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *map = bragg_yaml_get(log, "frames"), *node;
     const char *text = NULL;
     bragg_log_options o;
@@ -163,7 +163,7 @@ static bragg_status read_timing(const bragg_experiment *x, bragg_arena *arena, t
         return bragg_yaml_fail(map, err, "frames: expected every_s beside start, found none");
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "exposure_s")))
         st = bragg_yaml_number(node, &t->exposure_s, err);
-    for (int k = 0; st == BRAGG_OK && text && k < 5; k++)
+    for (int k = 0; st == BRAGG_OK && text && k < 4; k++)
         if (!strcmp(text, names[k])) {
             t->from = k;
             return BRAGG_OK;
