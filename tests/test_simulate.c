@@ -3,6 +3,7 @@
 #include "close.h"
 #include "suite.h"
 
+#include <bragg/detector.h>
 #include <bragg/frame.h>
 #include <bragg/log.h>
 #include <bragg/path.h>
@@ -277,6 +278,26 @@ START_TEST(frames_are_the_same_on_any_number_of_threads_and_have_holes)
 }
 END_TEST
 
+/* The first Eiger's modules are larger than the second's, and nearer. */
+START_TEST(gaps_are_those_of_the_detector)
+{
+    bragg_frame *f;
+    ck_assert_msg(bragg_simulate(write_truth("radiation: {wavelength: 0.1839}\ndetector: {name: Eiger1M, distance_m: 0.31, poni1_m: 0.031, poni2_m: 0.043, gaps: true}\n"
+                                             "frames: [{name: one, counts: 90, phases: [{card: NaCl}]}]\n"), folder, false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_int_eq(bragg_frame_read(in_folder("one.tif"), 0, &f, &error), BRAGG_OK);
+    uint8_t *mask = calloc(f->width * f->height, 1);
+    ck_assert_int_eq(bragg_mask_gaps("Eiger1M", f->height, f->width, mask, &error), BRAGG_OK);
+    size_t wrong = 0, gaps = 0;
+    for (size_t i = 0; i < f->width * f->height; i++) {
+        wrong += (((const int32_t *)f->data)[i] == -1) != (mask[i] != 0);
+        gaps += mask[i] != 0;
+    }
+    ck_assert_msg(wrong == 0 && gaps > 10000, "%zu of %zu", wrong, gaps);
+    free(mask);
+    bragg_frame_free(f);
+}
+END_TEST
+
 static void assert_refused(const char *text, const char *with)
 {
     bragg_error err = BRAGG_ERROR_INIT;
@@ -398,6 +419,7 @@ int main(void)
     tcase_add_test(c, a_pattern_has_the_counts_time_and_place_the_truth_gives);
     tcase_add_test(c, the_truths_displacement_takes_the_place_of_tensors);
     tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
+    tcase_add_test(c, gaps_are_those_of_the_detector);
     tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
     tcase_add_test(c, total_scattering_transforms_to_the_distances_of_the_structure);
     tcase_add_test(c, a_reduction_that_chooses_all_itself_has_the_g_of_the_structure);

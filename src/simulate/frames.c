@@ -27,6 +27,7 @@ typedef struct camera {
     const bragg_truth *t;
     size_t n;                    /* steps of the ideal pattern */
     view *view;                  /* rows x columns */
+    uint8_t *gap;                /* what lies between modules */
     double *ideal, *windows, *counts;
     const double *ring_counts, *flat_counts; /* what shines through grains, and what does not */
     double *grain;               /* relative intensity, [ring][sector] */
@@ -86,16 +87,6 @@ static double expected_counts(const camera *c, const view *v)
     return (ring * c->grain[(size_t)v->ring * SECTORS + v->sector] + flat) * v->factor;
 }
 
-/* Modules and what lies between them: Pilatus 195 x 487 with 17 and 7 pixels,
- * Eiger2 512 x 1028 with 38 and 12 (Dectris data sheets). */
-static bool in_gap(const bragg_truth *t, size_t i, size_t j)
-{
-    if (!t->gaps)
-        return false;
-    bool eiger = !strncmp(t->geometry.detector, "Eiger", 5);
-    return eiger ? i % 550 >= 512 || j % 1040 >= 1028 : i % 212 >= 195 || j % 494 >= 487;
-}
-
 static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const camera *c = payload;
@@ -107,7 +98,7 @@ static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_
         int32_t *row = (int32_t *)c->frame->data + i * c->frame->width;
         const view *v = c->view + i * c->frame->width;
         for (size_t j = 0; j < c->frame->width; j++)
-            row[j] = in_gap(c->t, i, j) ? -1 : (int32_t)gsl_ran_poisson(rng, fmax(expected_counts(c, &v[j]), 0));
+            row[j] = c->gap[i * c->frame->width + j] ? -1 : (int32_t)gsl_ran_poisson(rng, fmax(expected_counts(c, &v[j]), 0));
     }
     gsl_rng_free(rng);
     return BRAGG_OK;
@@ -169,13 +160,16 @@ static bragg_status set_up(camera *c, bragg_error *err)
     double pixel = fmin(g->pixel_slow_m, g->pixel_fast_m) / g->distance_m;
     c->n = (size_t)fmin(GRID_MOST, ceil((c->t->last_rad - c->t->first_rad) / pixel * GRID_PER_PIXEL) + 2);
     c->view = malloc(g->rows * g->columns * sizeof *c->view);
+    c->gap = calloc(g->rows * g->columns, 1);
     c->ideal = malloc((4 * c->n + (size_t)RINGS * SECTORS) * sizeof *c->ideal);
-    if (!c->view || !c->ideal)
+    if (!c->view || !c->gap || !c->ideal)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a frame of %zu x %zu", g->columns, g->rows);
     c->windows = c->ideal + c->n;
     c->counts = c->ideal + 2 * c->n;
     c->grain = c->ideal + 4 * c->n;
-    bragg_status st = bragg_frame_new(g->columns, g->rows, BRAGG_I32, &c->frame, err);
+    bragg_status st = c->t->gaps ? bragg_mask_gaps(g->detector, g->rows, g->columns, c->gap, err) : BRAGG_OK;
+    if (st == BRAGG_OK)
+        st = bragg_frame_new(g->columns, g->rows, BRAGG_I32, &c->frame, err);
     if (st == BRAGG_OK)
         st = bragg_parallel_for(g->rows, ROWS, look_rows, c, err);
     return st == BRAGG_OK ? bragg_truth_ideal(c->t, &c->t->shot[0], true, c->n, c->windows, err) : st;
@@ -196,6 +190,7 @@ bragg_status bragg_truth_write_frames(const bragg_truth *t, const char *dir, boo
         st = bragg_progress(observer, c.shot, t->n_shots) ? take(&c, dir, scale, force, rng, err) : BRAGG_STOPPED;
     bragg_frame_free(c.frame);
     free(c.view);
+    free(c.gap);
     free(c.ideal);
     if (rng)
         gsl_rng_free(rng);
