@@ -10,8 +10,8 @@
 #include "pdf_tables.h"
 
 /* Incoherent scattering (xraylib: J. H. Hubbell et al., J. Phys. Chem. Ref. Data 4 (1975)
- * 471) with the Breit-Dirac recoil factor squared (as a detector
- * counts photons; R. J. Temkin, V. E. Henrich & D. Turnbull, J. Phys. F 5 (1975)),
+ * 471) with the recoil factor of G. Breit, Phys. Rev. 27 (1926) 362, and P. A. M. Dirac, Proc.
+ * R. Soc. A111 (1926) 405, squared as a detector counts photons (cubed it is of energy),
  * through an energy window of integral width b: exp(-pi (dlambda / b)^2), Ruland 1964.
  * Without a wavelength recoil is left out. */
 static double compton_of(const bragg_scatterer *s, const bragg_pdf_options *o, double q)

@@ -67,7 +67,7 @@ void bragg_refine_fill_background(histogram *h)
 
 /* ------------------------------------------------- terms of their own */
 
-/* P. Debye, Ann. Phys. 46 (1915) 809: a sin(QR)/(QR) exp(-U Q^2 / 2), with slopes. */
+/* P. Debye, Ann. Phys. 351 (1915) 809: a sin(QR)/(QR) exp(-U Q^2 / 2), with slopes. */
 static double debye(const bragg_param *p, double q, double slope[3])
 {
     double a = p[0].value, r = p[1].value, damp = exp(-p[2].value * q * q / 2), z = q * r;
