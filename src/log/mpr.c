@@ -48,7 +48,7 @@ static bool next_module(const log_source *s, size_t *at, module *m)
     if (*at > s->length || s->length - *at < OLD_HEADER || memcmp(s->bytes + *at, "MODULE", 6))
         return false;
     const unsigned char *p = s->bytes + *at;
-    bool fresh = le32(p + 41) == 0xFFFFFFFFu && s->length - *at >= NEW_HEADER;
+    bool fresh = bragg_le32(p + 41) == 0xFFFFFFFFu && s->length - *at >= NEW_HEADER;
     size_t header = fresh ? NEW_HEADER : OLD_HEADER, rest = s->length - *at - header;
     memcpy(m->name, p + 6, 10);
     m->name[10] = '\0';
@@ -57,8 +57,8 @@ static bool next_module(const log_source *s, size_t *at, module *m)
     for (int i = 0; m->name[i]; i++)
         if (m->name[i] < ' ' || m->name[i] > '~')
             m->name[i] = '?';
-    m->claimed = le32(p + (fresh ? 45 : 41));
-    m->version = fresh ? le32(p + 53) : le32(p + 45);
+    m->claimed = bragg_le32(p + (fresh ? 45 : 41));
+    m->version = fresh ? bragg_le32(p + 53) : bragg_le32(p + 45);
     m->data = p + header;
     m->length = m->claimed < rest ? m->claimed : rest;
     *at += header + m->length;
@@ -80,7 +80,7 @@ static bragg_status find_layout(const module *m, layout *l, bragg_error *err)
     case 0: l->id_bytes = 1; l->records = 100; break;
     case 2: l->records = 405; break;
     case 3: l->records = 406; break;
-    case 10: case 11: l->ids = 6; l->records = 1007; l->n_columns = le16(m->data + 4); break;
+    case 10: case 11: l->ids = 6; l->records = 1007; l->n_columns = bragg_le16(m->data + 4); break;
     default:
         return bragg_fail(err, BRAGG_ENOSUPPORT, "data module: version %u is unknown (known: 0, 2, 3, 10, 11); export the run as .mpt",
                           m->version);
@@ -107,7 +107,7 @@ static bragg_status plan_record(const module *m, const layout *l, record *r, bra
     *r = (record){ 0 };
     for (unsigned i = 0; i < l->n_columns; i++) {
         const unsigned char *p = m->data + l->ids + i * l->id_bytes;
-        unsigned id = l->id_bytes == 1 ? *p : le16(p);
+        unsigned id = l->id_bytes == 1 ? *p : bragg_le16(p);
         const struct column_kind *kind = find_kind(id);
         if (!kind) {
             unknown_id = id;
@@ -145,8 +145,8 @@ static double field(const unsigned char *record_start, const struct column_kind 
     if (k->kind == 'b')
         return (double)((*p & k->mask) >> __builtin_ctz(k->mask));
     if (k->kind == 'f')
-        return k->bytes == 8 ? le_double(p) : le_float(p);
-    return k->bytes == 1 ? *p : k->bytes == 2 ? le16(p) : le32(p);
+        return k->bytes == 8 ? bragg_le_double(p) : bragg_le_float(p);
+    return k->bytes == 1 ? *p : k->bytes == 2 ? bragg_le16(p) : bragg_le32(p);
 }
 
 static bragg_status read_records(const module *m, const layout *l, const record *r, size_t n_points, log_grid *g,
@@ -203,16 +203,16 @@ static bragg_status derive_current(log_grid *g, const record *r, bragg_error *er
 /* The active mass, float in mg; 0.001 where nobody entered one. */
 static double settings_mass(const module *m)
 {
-    double mass = m->length >= 0x10B ? le_float(m->data + 0x107) : NAN;
+    double mass = m->length >= 0x10B ? bragg_le_float(m->data + 0x107) : NAN;
     if (!(mass > 0) || mass > 1e9 || fabs(mass - 0.001) < 1e-8)
-        mass = m->length >= 0x250 ? le_float(m->data + 0x24C) : NAN;
+        mass = m->length >= 0x250 ? bragg_le_float(m->data + 0x24C) : NAN;
     return mass > 0 && mass < 1e9 && fabs(mass - 0.001) > 1e-8 ? mass * 1e-6 : NAN;
 }
 
 /* Days since 1899-12-30 at the start of the acquisition, local time. */
 static double log_start(const module *m, double utc_offset_s)
 {
-    double days = m->length >= OLE_OFFSET + 8 ? le_double(m->data + OLE_OFFSET) : NAN;
+    double days = m->length >= OLE_OFFSET + 8 ? bragg_le_double(m->data + OLE_OFFSET) : NAN;
     if (!(days > 20000 && days < 80000))
         return NAN;
     /* EC-Lab's clock has milliseconds; a double of days keeps a microsecond */
@@ -225,7 +225,7 @@ static bragg_status read_data(const module *m, bragg_log_table *t, const log_sou
     record *r = malloc(sizeof *r);
     log_grid g = { 0 };
     bragg_status st = r ? find_layout(m, &l, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a record");
-    size_t n_points = st == BRAGG_OK ? le32(m->data) : 0;
+    size_t n_points = st == BRAGG_OK ? bragg_le32(m->data) : 0;
     if (st == BRAGG_OK)
         st = plan_record(m, &l, r, t, n_points, err);
     if (st == BRAGG_OK)

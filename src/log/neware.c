@@ -108,29 +108,29 @@ enum { NDA_RECORD = 86, NDA_MASS = 152, NDA_VERSION = 14 };
  *  70 year u2, month, day, h, m, s u1 | 77 - | 78 range i4 | 82 zeros */
 static bool is_record(const unsigned char *p)
 {
-    return p[0] == 0x55 && p[1] == 0 && le32(p + 82) == 0 && le32(p + 2) != 0 && p[12] != 0;
+    return p[0] == 0x55 && p[1] == 0 && bragg_le32(p + 82) == 0 && bragg_le32(p + 2) != 0 && p[12] != 0;
 }
 
 static bragg_status read_record(const unsigned char *p, double utc_offset_s, double *row, bragg_error *err)
 {
     char date[40];
     double k;
-    long code = (int32_t)le32(p + 78);
+    long code = (int32_t)bragg_le32(p + 78);
     if (!range_factor(code, &k))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "record %u: range code %ld of the current is unknown", le32(p + 2), code);
-    row[INDEX] = le32(p + 2);
-    row[CYCLE] = (double)le32(p + 6) + 1;
-    row[STEP] = le16(p + 10);
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "record %u: range code %ld of the current is unknown", bragg_le32(p + 2), code);
+    row[INDEX] = bragg_le32(p + 2);
+    row[CYCLE] = (double)bragg_le32(p + 6) + 1;
+    row[STEP] = bragg_le16(p + 10);
     row[STATUS] = p[12];
     row[MODE] = mode_of(p[12]);
-    row[STEP_TIME] = (double)le64(p + 14) / 1000;
-    row[VOLTAGE] = (int32_t)le32(p + 22) / 1e4;
-    row[CURRENT] = (int32_t)le32(p + 26) * k;
-    row[CHARGE_IN] = (double)(int64_t)le64(p + 38) * k / 3600;
-    row[CHARGE_OUT] = (double)(int64_t)le64(p + 46) * k / 3600;
-    row[ENERGY_IN] = (double)(int64_t)le64(p + 54) * k / 3600;
-    row[ENERGY_OUT] = (double)(int64_t)le64(p + 62) * k / 3600;
-    snprintf(date, sizeof date, "%04u-%02u-%02u %02u:%02u:%02u", le16(p + 70), p[72], p[73], p[74], p[75], p[76]);
+    row[STEP_TIME] = (double)bragg_le64(p + 14) / 1000;
+    row[VOLTAGE] = (int32_t)bragg_le32(p + 22) / 1e4;
+    row[CURRENT] = (int32_t)bragg_le32(p + 26) * k;
+    row[CHARGE_IN] = (double)(int64_t)bragg_le64(p + 38) * k / 3600;
+    row[CHARGE_OUT] = (double)(int64_t)bragg_le64(p + 46) * k / 3600;
+    row[ENERGY_IN] = (double)(int64_t)bragg_le64(p + 54) * k / 3600;
+    row[ENERGY_OUT] = (double)(int64_t)bragg_le64(p + 62) * k / 3600;
+    snprintf(date, sizeof date, "%04u-%02u-%02u %02u:%02u:%02u", bragg_le16(p + 70), p[72], p[73], p[74], p[75], p[76]);
     bragg_time_parse(date, BRAGG_DATE_YMD, utc_offset_s, &row[WALL]);
     return BRAGG_OK;
 }
@@ -209,7 +209,7 @@ bragg_status bragg_log_nda(const log_source *s, bragg_log_table **out, bragg_err
         count_steps(&g);
         total_time(&g);
         /* micrograms; 1 mg is what nobody has entered */
-        uint32_t mass = le32(s->bytes + NDA_MASS);
+        uint32_t mass = bragg_le32(s->bytes + NDA_MASS);
         t->mass_kg = mass && mass != 1000 ? mass * 1e-9 : NAN;
         st = bragg_table_finish(t, &g, s, err);
     }
@@ -256,7 +256,7 @@ static const unsigned char *next_record(const ndc *f, size_t *block, size_t *i)
     size_t room = (BLOCK - 4 - BLOCK_RECORDS) / f->record;
     for (; f->bytes && (*block + 2) * BLOCK <= f->n; (*block)++, *i = 0) {
         const unsigned char *b = f->bytes + (*block + 1) * BLOCK;
-        size_t count = le16(b + 2);
+        size_t count = bragg_le16(b + 2);
         if (*i < count && *i < room)
             return b + BLOCK_RECORDS + f->record * (*i)++;
     }
@@ -316,13 +316,13 @@ static void close_ndax(ndax *x)
 
 static void take_info(double *row, const unsigned char *p)
 {
-    row[STEP_TIME] = (int32_t)le32(p) / 1000.0;
-    row[CHARGE_IN] = le_float(p + 5) * 1000;
-    row[CHARGE_OUT] = le_float(p + 9) * 1000;
-    row[ENERGY_IN] = le_float(p + 13) * 1000;
-    row[ENERGY_OUT] = le_float(p + 17) * 1000;
-    row[WALL] = le32(p + 33);
-    row[STEP] = le32(p + 37);
+    row[STEP_TIME] = (int32_t)bragg_le32(p) / 1000.0;
+    row[CHARGE_IN] = bragg_le_float(p + 5) * 1000;
+    row[CHARGE_OUT] = bragg_le_float(p + 9) * 1000;
+    row[ENERGY_IN] = bragg_le_float(p + 13) * 1000;
+    row[ENERGY_OUT] = bragg_le_float(p + 17) * 1000;
+    row[WALL] = bragg_le32(p + 33);
+    row[STEP] = bragg_le32(p + 37);
 }
 
 /* Run info stands at some records only, and twice where a step begins: the
@@ -334,20 +334,20 @@ static bragg_status read_rows(const ndax *x, log_grid *g, bragg_error *err)
     while ((p = next_record(&x->data, &block, &i))) {
         index++;
         bool again = false;
-        while (info && le32(info + 41) < index)
+        while (info && bragg_le32(info + 41) < index)
             info = next_record(&x->info, &info_block, &info_i);
         do {
             double *row = bragg_grid_row(g);
             if (!row)
                 return bragg_fail(err, BRAGG_ENOMEM, "no room for more records");
             row[INDEX] = (double)index;
-            row[VOLTAGE] = le_float(p);
-            row[CURRENT] = le_float(p + 4) * 1000;
-            if (info && le32(info + 41) == index) {
+            row[VOLTAGE] = bragg_le_float(p);
+            row[CURRENT] = bragg_le_float(p + 4) * 1000;
+            if (info && bragg_le32(info + 41) == index) {
                 take_info(row, info);
                 info = next_record(&x->info, &info_block, &info_i);
             }
-            again = info && le32(info + 41) == index;
+            again = info && bragg_le32(info + 41) == index;
         } while (again);
     }
     return g->n ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "member 'data.ndc': no records");
@@ -405,7 +405,7 @@ static bragg_status join_rows(const ndax *x, log_grid *g, bragg_log_table *t, br
         size_t k = (size_t)row[STEP];
         if (!(row[STEP] >= 1) || k > n_steps)
             continue;
-        row[CYCLE] = (double)(int32_t)le32(step[k - 1]) + 1;
+        row[CYCLE] = (double)(int32_t)bragg_le32(step[k - 1]) + 1;
         row[STATUS] = step[k - 1][24];
         row[MODE] = mode_of(step[k - 1][24]);
     }
@@ -419,7 +419,7 @@ static bragg_status join_rows(const ndax *x, log_grid *g, bragg_log_table *t, br
             if (row[INDEX] != last)
                 p = next_record(&x->aux[a], &block, &i);
             last = row[INDEX];
-            row[N_COLUMNS + a] = p ? le_float(p) : NAN;
+            row[N_COLUMNS + a] = p ? bragg_le_float(p) : NAN;
         }
     }
     if (count_records(&x->info) < g->n)

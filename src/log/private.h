@@ -86,10 +86,5 @@ bragg_status bragg_log_xlsx(const log_source *source, bragg_log_table **out, bra
 
 #pragma GCC visibility pop
 
-#define le16 bragg_le16
-#define le32 bragg_le32
-#define le64 bragg_le64
-#define le_float bragg_le_float
-#define le_double bragg_le_double
 
 #endif

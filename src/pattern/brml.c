@@ -13,17 +13,17 @@
 
 static bool is_raw_data(const bragg_zip *z)
 {
-    return find_text(z->name, z->name_length, "RawData") && z->name_length > 4 &&
-           !memcmp(z->name + z->name_length - 4, ".xml", 4) && !find_text(z->name, z->name_length, "Container");
+    return bragg_pattern_find_text(z->name, z->name_length, "RawData") && z->name_length > 4 &&
+           !memcmp(z->name + z->name_length - 4, ".xml", 4) && !bragg_pattern_find_text(z->name, z->name_length, "Container");
 }
 
-bool probe_brml(const source *src)
+bool bragg_pattern_probe_brml(const source *src)
 {
     bragg_zip z;
     if (!bragg_zip_open(src->bytes, src->size, &z))
         return false;
     while (bragg_zip_next(&z))
-        if (is_raw_data(&z) || find_text(z.name, z.name_length, "experimentCollection.xml"))
+        if (is_raw_data(&z) || bragg_pattern_find_text(z.name, z.name_length, "experimentCollection.xml"))
             return true;
     return false;
 }
@@ -39,21 +39,21 @@ typedef struct views {
 static views read_views(const xmlNode *route)
 {
     views v = { -1, -1, -1, -1, true };
-    for (xmlNode *d = xml_child(xml_child(route, "DataViews"), "RawDataView"); d; d = xml_again(d)) {
-        double start = xml_attribute_number(d, "Start");
+    for (xmlNode *d = bragg_xml_child(bragg_xml_child(route, "DataViews"), "RawDataView"); d; d = bragg_xml_again(d)) {
+        double start = bragg_xml_attribute_number(d, "Start");
         int at = start >= 0 && start < 1000 ? (int)start : -1, i = 0;
-        if (xml_is(d, "LogicName", "MeasuredTime"))
+        if (bragg_xml_is(d, "LogicName", "MeasuredTime"))
             v.time = at;
-        if (xml_is(d, "LogicName", "AbsorptionFactor"))
+        if (bragg_xml_is(d, "LogicName", "AbsorptionFactor"))
             v.factor = at;
-        for (xmlNode *f = xml_child(xml_child(d, "Varying"), "FieldDefinitions"); f; f = xml_again(f), i++)
-            if (at >= 0 && v.angle < 0 && (xml_is(f, "AxisId", "TwoTheta") || xml_is(f, "FieldName", "TwoTheta")))
+        for (xmlNode *f = bragg_xml_child(bragg_xml_child(d, "Varying"), "FieldDefinitions"); f; f = bragg_xml_again(f), i++)
+            if (at >= 0 && v.angle < 0 && (bragg_xml_is(f, "AxisId", "TwoTheta") || bragg_xml_is(f, "FieldName", "TwoTheta")))
                 v.angle = at + i;
-        xmlNode *recording = xml_child(d, "Recording");
+        xmlNode *recording = bragg_xml_child(d, "Recording");
         if (recording && v.counts < 0) {
             v.counts = at;
-            xmlNode *unit = xml_child(recording, "Unit");
-            v.is_counts = !unit || xml_is(unit, "Base", "Counts");
+            xmlNode *unit = bragg_xml_child(recording, "Unit");
+            v.is_counts = !unit || bragg_xml_is(unit, "Base", "Counts");
         }
     }
     return v;
@@ -62,9 +62,9 @@ static views read_views(const xmlNode *route)
 /* The scan axis of 2theta when the rows do not list it. */
 static xmlNode *scan_axis(const xmlNode *route)
 {
-    xmlNode *axes = xml_child(xml_child(route, "ScanInformation"), "ScanAxes");
-    for (xmlNode *a = xml_child(axes, "ScanAxisInfo"); a; a = xml_again(a))
-        if (xml_is(a, "AxisId", "TwoTheta"))
+    xmlNode *axes = bragg_xml_child(bragg_xml_child(route, "ScanInformation"), "ScanAxes");
+    for (xmlNode *a = bragg_xml_child(axes, "ScanAxisInfo"); a; a = bragg_xml_again(a))
+        if (bragg_xml_is(a, "AxisId", "TwoTheta"))
             return a;
     return NULL;
 }
@@ -75,8 +75,8 @@ static bragg_status read_row(const xmlNode *row, const views *v, bragg_pattern *
                              bragg_error *err)
 {
     double value[DATUM_COLUMNS];
-    char *text = xml_text(row);
-    int n = text ? (int)numbers_of(text, strlen(text), value, DATUM_COLUMNS) : 0;
+    char *text = bragg_xml_text(row);
+    int n = text ? (int)bragg_pattern_numbers_of(text, strlen(text), value, DATUM_COLUMNS) : 0;
     bragg_status st = BRAGG_OK;
     if (v->counts >= n || v->angle >= n || v->time >= n || v->factor >= n)
         st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected a row with %d columns, found '%.40s'",
@@ -98,11 +98,11 @@ static bragg_status read_rows(const xmlNode *route, const views *v, bragg_patter
     bragg_status st = BRAGG_OK;
     bool absorbed = false, whole = true;
     size_t i = 0;
-    for (xmlNode *row = xml_child(route, "Datum"); st == BRAGG_OK && row && i < p->n; row = xml_again(row), i++) {
+    for (xmlNode *row = bragg_xml_child(route, "Datum"); st == BRAGG_OK && row && i < p->n; row = bragg_xml_again(row), i++) {
         st = read_row(row, v, p, i, &absorbed, err);
         whole &= p->y[i] >= 0 && p->y[i] == floor(p->y[i]);
     }
-    double start = xml_number(scan_axis(route), "Start"), step = xml_number(scan_axis(route), "Increment");
+    double start = bragg_xml_number(scan_axis(route), "Start"), step = bragg_xml_number(scan_axis(route), "Increment");
     for (i = 0; st == BRAGG_OK && v->angle < 0 && i < p->n; i++)
         p->x[i] = (start + (double)i * step) * BRAGG_DEG;
     p->counts = whole && v->is_counts && !absorbed;
@@ -111,23 +111,23 @@ static bragg_status read_rows(const xmlNode *route, const views *v, bragg_patter
 
 static void read_tube(xmlNode *root, bragg_pattern *p)
 {
-    double one = xml_attribute_number(xml_below(root, "WaveLengthAlpha1"), "Value");
-    double two = xml_attribute_number(xml_below(root, "WaveLengthAlpha2"), "Value");
-    double ratio = xml_attribute_number(xml_below(root, "WaveLengthRatio"), "Value");
-    char *start = xml_text(xml_child(root, "TimeStampStarted"));
+    double one = bragg_xml_attribute_number(bragg_xml_below(root, "WaveLengthAlpha1"), "Value");
+    double two = bragg_xml_attribute_number(bragg_xml_below(root, "WaveLengthAlpha2"), "Value");
+    double ratio = bragg_xml_attribute_number(bragg_xml_below(root, "WaveLengthRatio"), "Value");
+    char *start = bragg_xml_text(bragg_xml_child(root, "TimeStampStarted"));
     p->wavelength_ang = one > 0 ? one : NAN;
     p->wavelength2_ang = two > 0 ? two : NAN;
     p->ratio2 = ratio >= 0 ? ratio : NAN;
-    p->time_s = start ? clock_iso(start) : NAN;
+    p->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
     xmlFree(start);
 }
 
 static void read_name(xmlNode *root, bragg_pattern *p)
 {
-    for (xmlNode *item = xml_below(root, "InfoItem"); item; item = xml_again(item))
-        if (xml_is(item, "Name", "SampleName")) {
-            char *name = xml_attribute(item, "Value");
-            pattern_title(p, name ? name : "", name ? strlen(name) : 0);
+    for (xmlNode *item = bragg_xml_below(root, "InfoItem"); item; item = bragg_xml_again(item))
+        if (bragg_xml_is(item, "Name", "SampleName")) {
+            char *name = bragg_xml_attribute(item, "Value");
+            bragg_pattern_title(p, name ? name : "", name ? strlen(name) : 0);
             xmlFree(name);
         }
 }
@@ -137,13 +137,13 @@ static bragg_status read_route(xmlNode *root, const xmlNode *route, pattern_list
     views v = read_views(route);
     size_t n = 0;
     bragg_pattern *p;
-    for (xmlNode *row = xml_child(route, "Datum"); row; row = xml_again(row))
+    for (xmlNode *row = bragg_xml_child(route, "Datum"); row; row = bragg_xml_again(row))
         n++;
     if (!n || (v.angle < 0 && !scan_axis(route)))
         return BRAGG_OK;
     if (v.counts < 0)
         return bragg_fail(err, BRAGG_EDATA, "line %ld: expected a view of recorded data", xmlGetLineNo(route));
-    bragg_status st = pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
     st = read_rows(route, &v, p, err);
@@ -153,20 +153,20 @@ static bragg_status read_route(xmlNode *root, const xmlNode *route, pattern_list
     }
     read_tube(root, p);
     read_name(root, p);
-    return pattern_list_take(list, p, err);
+    return bragg_pattern_list_take(list, p, err);
 }
 
 /* Routes are the data as measured and what was made of them; the measured ones
  * count where there are any. */
 static bragg_status read_raw_data(xmlNode *root, pattern_list *list, bragg_error *err)
 {
-    xmlNode *routes = xml_child(root, "DataRoutes");
+    xmlNode *routes = bragg_xml_child(root, "DataRoutes");
     bool measured = false;
     bragg_status st = BRAGG_OK;
-    for (xmlNode *r = xml_child(routes, "DataRoute"); r; r = xml_again(r))
-        measured |= xml_is(r, "RouteFlag", "Measured");
-    for (xmlNode *r = xml_child(routes, "DataRoute"); st == BRAGG_OK && r; r = xml_again(r))
-        if (!measured || xml_is(r, "RouteFlag", "Measured"))
+    for (xmlNode *r = bragg_xml_child(routes, "DataRoute"); r; r = bragg_xml_again(r))
+        measured |= bragg_xml_is(r, "RouteFlag", "Measured");
+    for (xmlNode *r = bragg_xml_child(routes, "DataRoute"); st == BRAGG_OK && r; r = bragg_xml_again(r))
+        if (!measured || bragg_xml_is(r, "RouteFlag", "Measured"))
             st = read_route(root, r, list, err);
     return st;
 }
@@ -178,7 +178,7 @@ static bragg_status read_member(const bragg_zip *z, pattern_list *list, bragg_er
     xmlDoc *doc = NULL;
     bragg_status st = bragg_zip_extract(z, &bytes, &size, err);
     if (st == BRAGG_OK)
-        st = xml_parse(bytes, size, &doc, err);
+        st = bragg_xml_parse(bytes, size, &doc, err);
     if (st == BRAGG_OK)
         st = read_raw_data(xmlDocGetRootElement(doc), list, err);
     xmlFreeDoc(doc);
@@ -195,7 +195,7 @@ static int by_name(const void *a, const void *b)
     return memcmp(p->name, q->name, p->name_length);
 }
 
-bragg_status read_brml(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_brml(const source *src, pattern_list *list, bragg_error *err)
 {
     bragg_zip z;
     size_t n = 0;

@@ -21,7 +21,7 @@ typedef struct range {
     double n, start_deg, step_deg, counting_s;
 } range;
 
-bool probe_bruker(const source *src)
+bool bragg_pattern_probe_bruker(const source *src)
 {
     return src->size > 8 && (!memcmp(src->bytes, "RAW1.01", 7) || !memcmp(src->bytes, "RAW4.00", 7) ||
                              !memcmp(src->bytes, "RAW2", 4) || !memcmp(src->bytes, "RAW ", 4));
@@ -64,12 +64,12 @@ static bragg_status take_range(const source *src, const range *r, const tube *t,
         return bragg_fail(err, BRAGG_EDATA,
                           "range %zu: expected a scan of 2theta, found a start of %g with steps of %g deg",
                           list->n + 1, r->start_deg, r->step_deg);
-    bragg_status st = pattern_make(r->n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make(r->n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
     for (size_t i = 0; i < p->n; i++) {
         p->x[i] = (r->start_deg + (double)i * r->step_deg) * BRAGG_DEG;
-        p->y[i] = le_float(src->bytes + r->at + i * r->stride);
+        p->y[i] = bragg_le_float(src->bytes + r->at + i * r->stride);
     }
     p->counts = whole_counts(p);
     p->wavelength_ang = positive(t->alpha1);
@@ -77,8 +77,8 @@ static bragg_status take_range(const source *src, const range *r, const tube *t,
     p->ratio2 = t->ratio >= 0 && t->ratio <= 2 ? t->ratio : NAN;
     p->counting_s = r->counting_s > 0 ? r->counting_s : NAN;
     p->time_s = t->time_s;
-    pattern_title(p, t->title, t->title_length);
-    return pattern_list_take(list, p, err);
+    bragg_pattern_title(p, t->title, t->title_length);
+    return bragg_pattern_list_take(list, p, err);
 }
 
 /* Digits at p; -1 when they are none. */
@@ -114,10 +114,10 @@ static bragg_status read_v1(const source *src, pattern_list *list, bragg_error *
             return truncated(src, at, err);
         if (memcmp(h, "RAW ", 4))
             return bragg_fail(err, BRAGG_EDATA, "byte %zu: expected a range 'RAW '", at);
-        tube t = { le_float(h + 72), le_float(h + 76), NAN, NAN, (const char *)h + 40, 32 };
-        range r = { at + 156, 4, le32(h + 4), decimal(le_float(h + 24)), decimal(le_float(h + 12)),
-                    le_float(h + 8) };
-        bool more = le32(h + 152) > 0;
+        tube t = { bragg_le_float(h + 72), bragg_le_float(h + 76), NAN, NAN, (const char *)h + 40, 32 };
+        range r = { at + 156, 4, bragg_le32(h + 4), decimal(bragg_le_float(h + 24)), decimal(bragg_le_float(h + 12)),
+                    bragg_le_float(h + 8) };
+        bool more = bragg_le32(h + 152) > 0;
         st = take_range(src, &r, &t, list, err);
         if (!more)
             break;
@@ -132,18 +132,18 @@ static bragg_status read_v2(const source *src, pattern_list *list, bragg_error *
     const unsigned char *f = src->bytes;
     if (src->size < 256)
         return truncated(src, 0, err);
-    tube t = { le_float(f + 190), le_float(f + 194), le_float(f + 198), NAN, (const char *)f + 8, 32 };
+    tube t = { bragg_le_float(f + 190), bragg_le_float(f + 194), bragg_le_float(f + 198), NAN, (const char *)f + 8, 32 };
     int day = two(f + 168), month = two(f + 171), hour = two(f + 178), minute = two(f + 181);
     if (two(f + 174) > 0 && day > 0 && month > 0 && hour >= 0 && minute >= 0)
         t.time_s = bragg_time_civil(100 * two(f + 174) + two(f + 176), month, day, 3600.0 * hour + 60 * minute);
     bragg_status st = BRAGG_OK;
-    size_t at = 256, ranges = le16(f + 4);
+    size_t at = 256, ranges = bragg_le16(f + 4);
     for (size_t i = 0; st == BRAGG_OK && i < ranges; i++) {
         const unsigned char *h = f + at;
-        if (at > src->size || src->size - at < 24 || le16(h) < 24)
+        if (at > src->size || src->size - at < 24 || bragg_le16(h) < 24)
             return truncated(src, at, err);
-        range r = { at + le16(h), 4, le16(h + 2), decimal(le_float(h + 16)), decimal(le_float(h + 12)),
-                    le_float(h + 8) };
+        range r = { at + bragg_le16(h), 4, bragg_le16(h + 2), decimal(bragg_le_float(h + 16)), decimal(bragg_le_float(h + 12)),
+                    bragg_le_float(h + 8) };
         st = take_range(src, &r, &t, list, err);
         at = r.at + (size_t)r.n * 4;
     }
@@ -165,20 +165,20 @@ static bragg_status read_v3(const source *src, pattern_list *list, bragg_error *
     bragg_status st = BRAGG_OK;
     if (src->size < 712)
         return truncated(src, 0, err);
-    tube t = { le_double(f + 624), le_double(f + 632), le_double(f + 648), american_clock(f + 16, f + 26),
+    tube t = { bragg_le_double(f + 624), bragg_le_double(f + 632), bragg_le_double(f + 648), american_clock(f + 16, f + 26),
                (const char *)f + 326, 60 };
-    size_t at = 712, ranges = le32(f + 12);
+    size_t at = 712, ranges = bragg_le32(f + 12);
     for (size_t i = 0; st == BRAGG_OK && i < ranges; i++) {
         const unsigned char *h = f + at;
-        if (at > src->size || src->size - at < 304 || le32(h) < 260)
+        if (at > src->size || src->size - at < 304 || bragg_le32(h) < 260)
             return truncated(src, at, err);
-        size_t record = le32(h + 252), extra = le32(h + 256), n = le32(h + 4);
-        range r = { at + le32(h) + extra, record,           (double)n, le_double(h + 16),
-                    le_double(h + 176),   le_float(h + 192) };
+        size_t record = bragg_le32(h + 252), extra = bragg_le32(h + 256), n = bragg_le32(h + 4);
+        range r = { at + bragg_le32(h) + extra, record,           (double)n, bragg_le_double(h + 16),
+                    bragg_le_double(h + 176),   bragg_le_float(h + 192) };
         if (record < 4 || record > 512)
             return bragg_fail(err, BRAGG_EDATA, "range %zu: expected records of 4 to 512 bytes, found %zu", i + 1,
                               record);
-        if (n && !still(le32(h + 196)))
+        if (n && !still(bragg_le32(h + 196)))
             st = take_range(src, &r, &t, list, err);
         at = r.at + n * record;
     }
@@ -187,7 +187,7 @@ static bragg_status read_v3(const source *src, pattern_list *list, bragg_error *
 
 static bool says(const unsigned char *field, size_t length, const char *word)
 {
-    return find_text((const char *)field, strnlen((const char *)field, length), word) != NULL;
+    return bragg_pattern_find_text((const char *)field, strnlen((const char *)field, length), word) != NULL;
 }
 
 /* Version 4: 61 bytes, then segments of a type and a length.
@@ -201,8 +201,8 @@ static bragg_status read_v4_range(const source *src, size_t *at, const tube *t, 
     const unsigned char *h = src->bytes + *at;
     if (src->size - *at < 160)
         return truncated(src, *at, err);
-    size_t record = le32(h + 136), extra = le32(h + 140), n = le32(h + 88);
-    range r = { *at + 160 + extra, record, (double)n, le_double(h + 72), le_double(h + 80), le_float(h + 92) };
+    size_t record = bragg_le32(h + 136), extra = bragg_le32(h + 140), n = bragg_le32(h + 88);
+    range r = { *at + 160 + extra, record, (double)n, bragg_le_double(h + 72), bragg_le_double(h + 80), bragg_le_float(h + 92) };
     if (record < 4 || record > 512)
         return bragg_fail(err, BRAGG_EDATA, "byte %zu: expected records of 4 to 512 bytes, found %zu", *at, record);
     bool moves = says(h + 32, 24, "coupled") || says(h + 32, 24, "detector") || says(h + 32, 24, "2theta") ||
@@ -220,7 +220,7 @@ static bragg_status read_v4(const source *src, pattern_list *list, bragg_error *
     bragg_status st = BRAGG_OK;
     for (size_t at = 61; st == BRAGG_OK && at < src->size && src->size - at >= 8;) {
         const unsigned char *s = f + at;
-        uint32_t type = le32(s), length = le32(s + 4);
+        uint32_t type = bragg_le32(s), length = bragg_le32(s + 4);
         if (type == 0 || type == 160) {
             st = read_v4_range(src, &at, &t, list, err);
             continue;
@@ -232,16 +232,16 @@ static bragg_status read_v4(const source *src, pattern_list *list, bragg_error *
             t.title = (const char *)s + 36;
             t.title_length = length - 36;
         } else if (type == 30 && length >= 112) {
-            t.alpha1 = le_double(s + 80);
-            t.alpha2 = le_double(s + 88);
-            t.ratio = le_double(s + 104);
+            t.alpha1 = bragg_le_double(s + 80);
+            t.alpha2 = bragg_le_double(s + 88);
+            t.ratio = bragg_le_double(s + 104);
         }
         at += length;
     }
     return st;
 }
 
-bragg_status read_bruker(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_bruker(const source *src, pattern_list *list, bragg_error *err)
 {
     const unsigned char *f = src->bytes;
     bragg_status st = f[3] == ' ' ? read_v1(src, list, err)

@@ -82,7 +82,7 @@ static void axis_fact(columns *c, const char *text, size_t length)
         { "Q (Inverse Nanomet", BRAGG_AXIS_QNM }, { "2-Theta Angle (Degrees)", BRAGG_AXIS_TTH }, { "#L Q(A", BRAGG_AXIS_Q },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (find_text(text, length, known[i].name)) {
+        if (bragg_pattern_find_text(text, length, known[i].name)) {
             c->axis = known[i].axis;
             return;
         }
@@ -91,9 +91,9 @@ static void axis_fact(columns *c, const char *text, size_t length)
 /* Our own headers bind: "unit: q_A^-1" and "wavelength_ang: 0.4066"; others inform. */
 static bragg_status read_comment(columns *c, const lines *l, bragg_error *err)
 {
-    const char *end = l->text + l->length, *unit = find_text(l->text, l->length, "unit:");
-    const char *wave = find_text(l->text, l->length, "wavelength_ang:");
-    if (unit && (unit == l->text || !find_text(unit - 1, 1, "s"))) {
+    const char *end = l->text + l->length, *unit = bragg_pattern_find_text(l->text, l->length, "unit:");
+    const char *wave = bragg_pattern_find_text(l->text, l->length, "wavelength_ang:");
+    if (unit && (unit == l->text || !bragg_pattern_find_text(unit - 1, 1, "s"))) {
         char name[24] = "";
         for (unit += 5; unit < end && (*unit == ' ' || *unit == '\t'); unit++)
             ;
@@ -102,14 +102,14 @@ static bragg_status read_comment(columns *c, const lines *l, bragg_error *err)
         if (!bragg_axis_parse(name, &c->axis))
             return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a unit such as 2th_deg or q_A^-1, found '%.20s'",
                               l->number, name);
-    } else if (wave && (!numbers_of(wave + 15, (size_t)(end - wave) - 15, &c->facts.wavelength_ang, 1) ||
+    } else if (wave && (!bragg_pattern_numbers_of(wave + 15, (size_t)(end - wave) - 15, &c->facts.wavelength_ang, 1) ||
                         !(c->facts.wavelength_ang > 0))) {
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a positive wavelength, found '%.*s'", l->number,
                           end - wave - 15 > 20 ? 20 : (int)(end - wave - 15), wave + 15);
     }
     if (!unit)
         axis_fact(c, l->text, l->length);
-    header_fact(&c->facts, l->text, l->length);
+    bragg_pattern_header_fact(&c->facts, l->text, l->length);
     return BRAGG_OK;
 }
 
@@ -117,7 +117,7 @@ static void note_title(columns *c, const char *text, size_t length)
 {
     while (length > 1 && (strchr("#!';*\" \t", *text) || (*text == '/' && text[1] == '*')))
         text++, length--;
-    if (c->title || !length || find_text(text, length, "unit:") || find_text(text, length, "columns:"))
+    if (c->title || !length || bragg_pattern_find_text(text, length, "unit:") || bragg_pattern_find_text(text, length, "columns:"))
         return;
     c->title = text;
     c->title_length = length;
@@ -135,7 +135,7 @@ static void read_names(columns *c, const char *text, size_t length)
         while (stop < end && !(comma ? strchr(",;\t", *stop) != NULL : *stop == ' '))
             stop++;
         for (size_t i = 0; column >= 2 && i < sizeof names / sizeof *names; i++)
-            if (find_text(p, (size_t)(stop - p), names[i]) && !c->named) {
+            if (bragg_pattern_find_text(p, (size_t)(stop - p), names[i]) && !c->named) {
                 c->named = true;
                 c->sigma = column;
             }
@@ -149,11 +149,11 @@ static void read_header(columns *c, const char *text, size_t length)
     double value;
     c->header++;
     axis_fact(c, text, length);
-    if (!strncmp(text, "TEMP", 4) && numbers_of(text + 4, length - 4, &value, 1))
+    if (!strncmp(text, "TEMP", 4) && bragg_pattern_numbers_of(text + 4, length - 4, &value, 1))
         c->facts.temperature_k = value;
-    if (find_text(text, length, "integrationspace") && find_text(text, length, "qspace"))
+    if (bragg_pattern_find_text(text, length, "integrationspace") && bragg_pattern_find_text(text, length, "qspace"))
         c->axis = BRAGG_AXIS_Q;   /* SrXplanar */
-    header_fact(&c->facts, text, length);
+    bragg_pattern_header_fact(&c->facts, text, length);
     read_names(c, text, length);
     if (c->header == 1)
         note_title(c, text, length);
@@ -164,8 +164,8 @@ static void read_header(columns *c, const char *text, size_t length)
 static bragg_status refuse_gr(const source *src, bragg_error *err)
 {
     size_t head = src->size < 65536 ? src->size : 65536;
-    if (strcmp(src->extension, "gr") && !find_text((const char *)src->bytes, head, "PDF from PDFget") &&
-        !find_text((const char *)src->bytes, head, "outputtype = gr"))
+    if (strcmp(src->extension, "gr") && !bragg_pattern_find_text((const char *)src->bytes, head, "PDF from PDFget") &&
+        !bragg_pattern_find_text((const char *)src->bytes, head, "outputtype = gr"))
         return BRAGG_OK;
     return bragg_fail(err, BRAGG_EDATA, "expected a powder pattern, found a pair distribution function G(r)");
 }
@@ -223,11 +223,11 @@ static bragg_status read_line(columns *c, const lines *l, bragg_error *err)
     size_t length = (size_t)(end - start);
     if (!length)
         return BRAGG_OK;
-    if (c->marked && find_text(start, length, "#### start data"))
+    if (c->marked && bragg_pattern_find_text(start, length, "#### start data"))
         c->marked = false;
     bool opens = length > 1 && start[0] == '/' && start[1] == '*', inside = c->comment || opens;
     if (inside)
-        c->comment = !find_text(start + 2 * opens, length - 2 * (size_t)opens, "*/");
+        c->comment = !bragg_pattern_find_text(start + 2 * opens, length - 2 * (size_t)opens, "*/");
     if (inside || strchr("#!';/*\"", *start)) {
         if (*start == '"')
             read_names(c, start, length);
@@ -266,7 +266,7 @@ static bragg_status to_pattern(const columns *c, bragg_pattern **out, bragg_erro
     *out = NULL;
     if (c->n < 2)
         return bragg_fail(err, BRAGG_EDATA, "expected at least 2 points, found %zu", c->n);
-    bragg_status st = pattern_make((double)c->n, c->axis, &p, err);
+    bragg_status st = bragg_pattern_make((double)c->n, c->axis, &p, err);
     if (st < 0)
         return st;
     for (size_t i = 0; i < c->n; i++) {
@@ -276,9 +276,9 @@ static bragg_status to_pattern(const columns *c, bragg_pattern **out, bragg_erro
     }
     drop_bad_sigmas(p);
     p->counts = all_counts(p);
-    header_copy(p, &c->facts);
+    bragg_pattern_header_copy(p, &c->facts);
     if (c->title)
-        pattern_title(p, c->title, c->title_length);
+        bragg_pattern_title(p, c->title, c->title_length);
     *out = p;
     return BRAGG_OK;
 }
@@ -295,14 +295,14 @@ static bragg_status check_angles(const columns *c, bragg_error *err)
     return BRAGG_OK;
 }
 
-bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *err)
+bragg_status bragg_pattern_columns_read(const source *src, bragg_pattern **out, bragg_error *err)
 {
-    columns c = { .axis = BRAGG_AXIS_TTH, .facts = no_facts() };
-    lines l = lines_of(src);
+    columns c = { .axis = BRAGG_AXIS_TTH, .facts = bragg_pattern_no_facts() };
+    lines l = bragg_pattern_lines_of(src);
     *out = NULL;
-    c.marked = find_text((const char *)src->bytes, src->size < 65536 ? src->size : 65536, "#### start data");
+    c.marked = bragg_pattern_find_text((const char *)src->bytes, src->size < 65536 ? src->size : 65536, "#### start data");
     bragg_status st = refuse_gr(src, err);
-    while (st == BRAGG_OK && lines_next(&l))
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l))
         st = read_line(&c, &l, err);
     if (st == BRAGG_OK && !src->unit_known)
         st = check_angles(&c, err);

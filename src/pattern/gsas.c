@@ -23,12 +23,12 @@ static bool is_bank(const lines *l)
     return l->length > 5 && !strncmp(l->text, "BANK", 4) && (l->text[4] == ' ' || l->text[4] == '\t');
 }
 
-bool probe_gsas(const source *src)
+bool bragg_pattern_probe_gsas(const source *src)
 {
-    lines l = lines_of(src);
-    for (int i = 0; i < 200 && lines_next(&l); i++) {
+    lines l = bragg_pattern_lines_of(src);
+    for (int i = 0; i < 200 && bragg_pattern_lines_next(&l); i++) {
         double n[3];
-        if (is_bank(&l) && numbers_of(l.text + 4, l.length - 4, n, 3) == 3)
+        if (is_bank(&l) && bragg_pattern_numbers_of(l.text + 4, l.length - 4, n, 3) == 3)
             return true;
     }
     return false;
@@ -83,7 +83,7 @@ static bragg_status parse_bank(const lines *l, bank *b, bragg_error *err)
     const char *kind;
     memset(b, 0, sizeof *b);
     b->line = l->number;
-    if (numbers_of(l->text + 4, l->length - 4, v, 3) < 3 || !(v[1] >= 1 && v[1] <= MAX_POINTS))
+    if (bragg_pattern_numbers_of(l->text + 4, l->length - 4, v, 3) < 3 || !(v[1] >= 1 && v[1] <= MAX_POINTS))
         return bragg_fail(err, BRAGG_EDATA,
                           "line %zu: expected BANK with its number, points and records, found '%.*s'", l->number,
                           l->length > 40 ? 40 : (int)l->length, l->text);
@@ -98,7 +98,7 @@ static bragg_status parse_bank(const lines *l, bank *b, bragg_error *err)
     if (!is(kind, n, "CONST") && !is(kind, n, "CONS"))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected binning CONST, found '%.*s'", l->number,
                           n > 20 ? 20 : (int)n, kind);
-    numbers_of(kind + n, (size_t)(l->text + l->length - kind) - n, b->coefficient, 4);
+    bragg_pattern_numbers_of(kind + n, (size_t)(l->text + l->length - kind) - n, b->coefficient, 4);
     return parse_type(l, b, err);
 }
 
@@ -144,7 +144,7 @@ static bool parse_free(const bank *b, const lines *l, bragg_pattern *p, size_t *
 {
     double v[3];
     size_t need = b->type == FXYE ? 3 : 2;
-    if (numbers_of(l->text, l->length, v, need) < need)
+    if (bragg_pattern_numbers_of(l->text, l->length, v, need) < need)
         return false;
     p->x[*i] = v[0] / 100 * BRAGG_DEG;
     p->y[*i] = v[1];
@@ -170,7 +170,7 @@ static bragg_status read_bank(lines *l, const bank *b, bragg_pattern *p, bragg_e
 {
     size_t i = 0;
     bool averaged = false;
-    while (i < p->n && lines_next(l)) {
+    while (i < p->n && bragg_pattern_lines_next(l)) {
         if (!l->length || l->text[0] == '#')
             continue;
         if (is_bank(l) ||
@@ -196,7 +196,7 @@ static bragg_status take_bank(lines *l, const char *title, size_t length, const 
     if (b.n > (double)(l->end - l->next))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %.0f points, found %zu bytes", l->number, b.n,
                           (size_t)(l->end - l->next));
-    st = pattern_make(b.n, BRAGG_AXIS_TTH, &p, err);
+    st = bragg_pattern_make(b.n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
     st = read_bank(l, &b, p, err);
@@ -204,26 +204,26 @@ static bragg_status take_bank(lines *l, const char *title, size_t length, const 
         bragg_pattern_free(p);
         return st;
     }
-    pattern_title(p, title, length);
-    header_copy(p, facts);
-    return pattern_list_take(list, p, err);
+    bragg_pattern_title(p, title, length);
+    bragg_pattern_header_copy(p, facts);
+    return bragg_pattern_list_take(list, p, err);
 }
 
-bragg_status read_gsas(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_gsas(const source *src, pattern_list *list, bragg_error *err)
 {
-    lines l = lines_of(src);
-    bragg_pattern facts = no_facts();
+    lines l = bragg_pattern_lines_of(src);
+    bragg_pattern facts = bragg_pattern_no_facts();
     const char *title = NULL;
     size_t length = 0;
     bragg_status st = BRAGG_OK;
-    while (st == BRAGG_OK && lines_next(&l)) {
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l)) {
         if (is_bank(&l)) {
             st = take_bank(&l, title ? title : "", length, &facts, list, err);
         } else if (!title) {
             title = l.text;
             length = l.length;
         } else {
-            header_fact(&facts, l.text, l.length);
+            bragg_pattern_header_fact(&facts, l.text, l.length);
         }
     }
     return st;

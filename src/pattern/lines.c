@@ -9,12 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
-lines lines_of(const source *src)
+lines bragg_pattern_lines_of(const source *src)
 {
     return (lines){ .next = (const char *)src->bytes, .end = (const char *)src->bytes + src->size };
 }
 
-bool lines_next(lines *l)
+bool bragg_pattern_lines_next(lines *l)
 {
     if (l->next >= l->end)
         return false;
@@ -41,7 +41,7 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == ',' || c == ';' || c == '\r';
 }
 
-size_t numbers_of(const char *text, size_t length, double *values, size_t most)
+size_t bragg_pattern_numbers_of(const char *text, size_t length, double *values, size_t most)
 {
     const char *end = text + length;
     size_t n = 0;
@@ -59,7 +59,7 @@ size_t numbers_of(const char *text, size_t length, double *values, size_t most)
     return n;
 }
 
-const char *find_text(const char *text, size_t length, const char *word)
+const char *bragg_pattern_find_text(const char *text, size_t length, const char *word)
 {
     size_t n = strlen(word);
     for (size_t i = 0; i + n <= length; i++)
@@ -71,14 +71,14 @@ const char *find_text(const char *text, size_t length, const char *word)
 /* The number behind the '=' or ':' that follows word; NAN when none. */
 static double fact(const char *text, size_t length, const char *word)
 {
-    const char *at = find_text(text, length, word), *end = text + length;
+    const char *at = bragg_pattern_find_text(text, length, word), *end = text + length;
     double value;
     if (!at)
         return NAN;
     at += strlen(word);
     while (at < end && *at != '=' && *at != ':')
         at++;
-    return at < end && numbers_of(at + 1, (size_t)(end - at - 1), &value, 1) ? value : NAN;
+    return at < end && bragg_pattern_numbers_of(at + 1, (size_t)(end - at - 1), &value, 1) ? value : NAN;
 }
 
 static void set(double *to, double value)
@@ -96,7 +96,7 @@ static int month_of(const char *text)
     return 0;
 }
 
-double clock_iso(const char *text)
+double bragg_pattern_clock_iso(const char *text)
 {
     double unix_s;
     text += strspn(text, " \t\r\n");
@@ -106,7 +106,7 @@ double clock_iso(const char *text)
 /* 11-BM writes "Scan time = NOV 29, 2012 18:07:11.025644" (local time). */
 static double scan_time(const char *text, size_t length)
 {
-    const char *at = find_text(text, length, "scan time ");
+    const char *at = bragg_pattern_find_text(text, length, "scan time ");
     double v[3];
     if (!at || !(at = memchr(at, '=', length - (size_t)(at - text))))
         return NAN;
@@ -116,7 +116,7 @@ static double scan_time(const char *text, size_t length)
     if (end - at < 12 || !month_of(at))
         return NAN;
     int month = month_of(at);
-    size_t n = numbers_of(at + 3, (size_t)(end - at - 3), v, 2);
+    size_t n = bragg_pattern_numbers_of(at + 3, (size_t)(end - at - 3), v, 2);
     const char *colon = memchr(at, ':', (size_t)(end - at));
     if (n < 2 || !colon || colon - at < 2)
         return NAN;
@@ -125,7 +125,7 @@ static double scan_time(const char *text, size_t length)
     if (!bragg_number_parse_n(colon - 2, 2, &hour) || end - colon < 3 || !bragg_number_parse_n(colon + 1, 2, &minute))
         return NAN;
     if (colon2)
-        numbers_of(colon2 + 1, (size_t)(end - colon2 - 1), &second, 1);
+        bragg_pattern_numbers_of(colon2 + 1, (size_t)(end - colon2 - 1), &second, 1);
     if (!(fabs(v[0]) < 100 && fabs(v[1]) < 10000))
         return NAN;
     return bragg_time_civil((int)v[1], month, (int)v[0], 3600 * hour + 60 * minute + second);
@@ -135,13 +135,13 @@ static double scan_time(const char *text, size_t length)
 static double own_time(const char *text, size_t length)
 {
     char copy[40];
-    const char *at = find_text(text, length, "time: ");
+    const char *at = bragg_pattern_find_text(text, length, "time: ");
     size_t n = at ? length - (size_t)(at - text) - 6 : 0;
     if (!at || n >= sizeof copy)
         return NAN;
     memcpy(copy, at + 6, n);
     copy[n] = 0;
-    return clock_iso(copy);
+    return bragg_pattern_clock_iso(copy);
 }
 
 /* No bin or pixel is as wide as ten degrees. */
@@ -150,7 +150,7 @@ static double width_rad(double deg)
     return deg > 0 && deg < 10 ? deg * BRAGG_DEG : NAN;
 }
 
-void header_fact(bragg_pattern *facts, const char *text, size_t length)
+void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t length)
 {
     double wavelength = fact(text, length, "wavelength");
     if (wavelength > 1e-12 && wavelength < 1e-8)   /* pyFAI writes metres */
@@ -174,13 +174,13 @@ void header_fact(bragg_pattern *facts, const char *text, size_t length)
     }
 }
 
-bragg_pattern no_facts(void)
+bragg_pattern bragg_pattern_no_facts(void)
 {
     return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN,
                             .time_s = NAN, .counting_s = NAN, .monitor = NAN, .bin_rad = NAN, .pixel_rad = NAN };
 }
 
-void header_copy(bragg_pattern *to, const bragg_pattern *facts)
+void bragg_pattern_header_copy(bragg_pattern *to, const bragg_pattern *facts)
 {
     set(&to->wavelength_ang, facts->wavelength_ang);
     set(&to->wavelength2_ang, facts->wavelength2_ang);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err)
+bragg_status bragg_pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err)
 {
     *out = NULL;
     if (!(n >= 1 && n <= MAX_POINTS))
@@ -28,7 +28,7 @@ static void swap(double *a, double *b)
     *b = t;
 }
 
-void pattern_upwards(bragg_pattern *p)
+void bragg_pattern_upwards(bragg_pattern *p)
 {
     if (p->n < 2 || !(p->x[0] > p->x[p->n - 1]))
         return;
@@ -39,7 +39,7 @@ void pattern_upwards(bragg_pattern *p)
     }
 }
 
-bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
+bragg_status bragg_pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
 {
     bragg_status st = bragg_array_grow(&list->at, &list->room, list->n + 1, sizeof *list->at, err);
     if (st < 0)
@@ -49,17 +49,17 @@ bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_
     return st;
 }
 
-bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
+bragg_status bragg_pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err)
 {
-    bragg_status st = pattern_list_add(list, pattern, err);
+    bragg_status st = bragg_pattern_list_add(list, pattern, err);
     if (st < 0)
         return st;
-    pattern_upwards(pattern);
+    bragg_pattern_upwards(pattern);
     st = bragg_pattern_check(pattern, err);
     return st < 0 && list->n > 1 ? bragg_context(err, st, "pattern %zu", list->n - 1) : st;
 }
 
-void pattern_title(bragg_pattern *pattern, const char *text, size_t length)
+void bragg_pattern_title(bragg_pattern *pattern, const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + strnlen(text, length);
     while (p < end && *p <= ' ')

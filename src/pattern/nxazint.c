@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-bool nxazint_is(const char *spec)
+bool bragg_pattern_nxazint_is(const char *spec)
 {
     char path[4096];
     unsigned char head[8] = { 0 };
@@ -56,7 +56,7 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
     (void)header, (void)n, (void)last;
 }
 
-bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
 {
     return no_hdf5(spec, err);
     (void)list;
@@ -465,7 +465,7 @@ static bragg_status parse_spec(const char *spec, wanted *w, bragg_error *err)
     const char *group, *slice;
     size_t length = bragg_path_split(spec, &group, &slice);
     w->frame = -1;
-    snprintf(w->file, sizeof w->file, "%.*s", (int)length, spec); /* nxazint_is() has seen how long it is */
+    snprintf(w->file, sizeof w->file, "%.*s", (int)length, spec); /* bragg_pattern_nxazint_is() has seen how long it is */
     snprintf(w->group, sizeof w->group, "%.*s", (int)(slice - group), group);
     size_t n = strlen(w->group);
     if (n > 2 && !strcmp(w->group + n - 2, "/I"))
@@ -618,7 +618,7 @@ static void drop_empty(bragg_pattern *p)
 static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, pattern_list *list, bragg_error *err)
 {
     bragg_pattern *p;
-    bragg_status st = pattern_make((double)s->rings, s->axis, &p, err);
+    bragg_status st = bragg_pattern_make((double)s->rings, s->axis, &p, err);
     if (st < 0)
         return st;
     for (size_t k = 0; k < s->rings; k++)
@@ -635,10 +635,10 @@ static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, 
     p->time_s = s->time ? s->time[frame] : NAN;
     p->monitor = s->monitor ? s->monitor[frame] : NAN;
     p->temperature_k = s->temperature ? s->temperature[frame] : NAN;
-    return p->n ? pattern_list_take(list, p, err) : pattern_list_add(list, p, err);
+    return p->n ? bragg_pattern_list_take(list, p, err) : bragg_pattern_list_add(list, p, err);
 }
 
-bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
 {
     wanted w;
     bragg_status st = parse_spec(spec, &w, err);

@@ -51,11 +51,11 @@ typedef struct block {
     bragg_status status;
 } block;
 
-bool probe_pdcif(const source *src)
+bool bragg_pattern_probe_pdcif(const source *src)
 {
-    lines l = lines_of(src);
+    lines l = bragg_pattern_lines_of(src);
     bool cif = !strcmp(src->extension, "cif");
-    while (lines_next(&l)) {
+    while (bragg_pattern_lines_next(&l)) {
         while (l.length && (*l.text == ' ' || *l.text == '\t'))
             l.text++, l.length--;
         if (!l.length || *l.text == '#')
@@ -202,7 +202,7 @@ static void facts(const block *b, bragg_pattern *p)
     p->temperature_k = first(b, KELVIN) > 0 ? first(b, KELVIN) : NAN;
     p->counting_s = first(b, COUNTING) > 0 ? first(b, COUNTING) : NAN;
     p->monitor = first(b, MONITOR) > 0 && b->columns[MONITOR].n == 1 ? first(b, MONITOR) : NAN;
-    pattern_title(p, b->title, strlen(b->title));
+    bragg_pattern_title(p, b->title, strlen(b->title));
 }
 
 static bragg_status take_block(block *b)
@@ -221,12 +221,12 @@ static bragg_status take_block(block *b)
     double claimed = first(b, MEAS_N);
     if (!x && claimed > 0 && claimed != (double)y->n)
         return bragg_fail(b->err, BRAGG_EDATA, "block '%s': expected %g points, found %zu", b->title, claimed, y->n);
-    bragg_status st = pattern_make((double)y->n, axis_of(b, x), &p, b->err);
+    bragg_status st = bragg_pattern_make((double)y->n, axis_of(b, x), &p, b->err);
     if (st < 0)
         return st;
     fill(b, x, y, p);
     facts(b, p);
-    return pattern_list_take(b->list, p, b->err);
+    return bragg_pattern_list_take(b->list, p, b->err);
 }
 
 static void empty(block *b)
@@ -298,7 +298,7 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
                           : bragg_fail(err, BRAGG_EDATA, "expected a CIF, cif_api gave up with error %d", code);
 }
 
-bragg_status read_pdcif(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bragg_error *err)
 {
     block *b = calloc(1, sizeof *b);
     if (!b)

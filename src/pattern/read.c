@@ -20,8 +20,8 @@ static bool probe_any(const source *src)
 static bragg_status read_columns(const source *src, pattern_list *list, bragg_error *err)
 {
     bragg_pattern *p;
-    bragg_status st = columns_read(src, &p, err);
-    return st < 0 ? st : pattern_list_take(list, p, err);
+    bragg_status st = bragg_pattern_columns_read(src, &p, err);
+    return st < 0 ? st : bragg_pattern_list_take(list, p, err);
 }
 
 static bool probe_archive(const source *src)
@@ -33,25 +33,25 @@ static bool probe_archive(const source *src)
 static bragg_status read_archive(const source *src, pattern_list *list, bragg_error *err);
 
 static bool probe_nxazint(const source *src) { return src->size > 8 && !memcmp(src->bytes, "\x89HDF\r\n\x1a\n", 8); }
-static bragg_status read_nxazint(const source *src, pattern_list *list, bragg_error *err) { return nxazint_read(src->path, list, err); }
+static bragg_status read_nxazint(const source *src, pattern_list *list, bragg_error *err) { return bragg_pattern_nxazint_read(src->path, list, err); }
 
 /* The first whose probe says yes reads; columns of text take what is left. */
 static const pattern_reader readers[] = {
     { "nxazint", "integrated frames in HDF5 (NXazint1d, NXazint2d), FILE:/path[frame] for one", probe_nxazint, read_nxazint, true },
-    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", probe_gsas, read_gsas, false },
-    { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", probe_xrdml, read_xrdml, false },
-    { "brml", "Bruker BRML, all scans", probe_brml, read_brml, false },
-    { "ras", "Rigaku RAS, all scans", probe_ras, read_ras, false },
-    { "rasx", "Rigaku RASX, all profiles", probe_rasx, read_rasx, false },
-    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", probe_bruker, read_bruker, false },
-    { "stoe", "STOE WinXPOW raw data", probe_stoe, read_stoe, false },
-    { "uxd", "Bruker UXD, all ranges", probe_uxd, read_uxd, false },
-    { "udf", "Philips UDF", probe_udf, read_udf, false },
-    { "xylib", "Philips RD, by xylib", probe_xylib, read_xylib, true },
-    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", probe_rigaku_text, read_rigaku_text, false },
-    { "rigaku_binary", "Rigaku binary: refused with advice", probe_rigaku_binary, read_rigaku_binary, false },
-    { "pdcif", "powder CIF, all data blocks", probe_pdcif, read_pdcif, false },
-    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", probe_steps, read_steps, false },
+    { "gsas", "GSAS histogram: constant-wavelength banks STD, ESD, FXY, FXYE", bragg_pattern_probe_gsas, bragg_pattern_read_gsas, false },
+    { "xrdml", "PANalytical XRDML, schema 1 and 2, all scans", bragg_pattern_probe_xrdml, bragg_pattern_read_xrdml, false },
+    { "brml", "Bruker BRML, all scans", bragg_pattern_probe_brml, bragg_pattern_read_brml, false },
+    { "ras", "Rigaku RAS, all scans", bragg_pattern_probe_ras, bragg_pattern_read_ras, false },
+    { "rasx", "Rigaku RASX, all profiles", bragg_pattern_probe_rasx, bragg_pattern_read_rasx, false },
+    { "bruker", "Siemens and Bruker RAW, versions 1 to 4, all ranges", bragg_pattern_probe_bruker, bragg_pattern_read_bruker, false },
+    { "stoe", "STOE WinXPOW raw data", bragg_pattern_probe_stoe, bragg_pattern_read_stoe, false },
+    { "uxd", "Bruker UXD, all ranges", bragg_pattern_probe_uxd, bragg_pattern_read_uxd, false },
+    { "udf", "Philips UDF", bragg_pattern_probe_udf, bragg_pattern_read_udf, false },
+    { "xylib", "Philips RD, by xylib", bragg_pattern_probe_xylib, bragg_pattern_read_xylib, true },
+    { "rigaku_text", "Rigaku text of older programs (.dat, .asc), all scans", bragg_pattern_probe_rigaku_text, bragg_pattern_read_rigaku_text, false },
+    { "rigaku_binary", "Rigaku binary: refused with advice", bragg_pattern_probe_rigaku_binary, bragg_pattern_read_rigaku_binary, false },
+    { "pdcif", "powder CIF, all data blocks", bragg_pattern_probe_pdcif, bragg_pattern_read_pdcif, false },
+    { "steps", "start, step, end and intensities: D1A5, PSI, FullProf free format", bragg_pattern_probe_steps, bragg_pattern_read_steps, false },
     { "zip", "zip archive of pattern files, in its order", probe_archive, read_archive, false },
     { "columns", "columns of text: .xy .xye .dat .csv .prn .chi and their headers", probe_any, read_columns, false },
 };
@@ -179,8 +179,8 @@ static bragg_status read_archived(const bragg_zip *z, pattern_list *list, bragg_
     source member = { bytes, size, name, extension, false };
     const pattern_reader *reader = reader_for(&member);
     const char *text = (const char *)bytes;
-    bool structure = !strcmp(reader->name, "pdcif") && !find_text(text, size, "_pd_meas_") &&
-                     !find_text(text, size, "_pd_proc_intensity");
+    bool structure = !strcmp(reader->name, "pdcif") && !bragg_pattern_find_text(text, size, "_pd_meas_") &&
+                     !bragg_pattern_find_text(text, size, "_pd_proc_intensity");
     if (reader->by_path)
         st = bragg_fail(err, BRAGG_ENOSUPPORT, "%s within an archive is not read: unpack it", reader->name);
     else if (reader->read != read_archive && !structure && (reader->read != read_columns || text_pattern(extension)))
@@ -213,9 +213,9 @@ static bragg_status read_list(const char *path, bool unit_known, pattern_list *l
     char extension[16];
     *list = (pattern_list){ 0 };
     extension_of(path, extension);
-    if (nxazint_is(path)) { /* may be longer than memory */
+    if (bragg_pattern_nxazint_is(path)) { /* may be longer than memory */
         *reader = &readers[0];
-        bragg_status read = nxazint_read(path, list, err);
+        bragg_status read = bragg_pattern_nxazint_read(path, list, err);
         if (read == BRAGG_OK && !list->n)
             read = bragg_fail(err, BRAGG_EDATA, "'%s': no frame in it yet", path);
         if (read < 0)
@@ -306,9 +306,9 @@ bragg_status bragg_pattern_read_text(const char *path, bragg_pattern **out, brag
         free(bytes);
         return st;
     }
-    st = columns_read(&(source){ .bytes = bytes, .size = size, .path = path, .extension = "" }, out, err);
+    st = bragg_pattern_columns_read(&(source){ .bytes = bytes, .size = size, .path = path, .extension = "" }, out, err);
     if (st == BRAGG_OK) {
-        pattern_upwards(*out);
+        bragg_pattern_upwards(*out);
         st = bragg_pattern_check(*out, err);
     }
     free(bytes);
@@ -337,7 +337,7 @@ bragg_status bragg_pattern_format(const char *path, const char **name, bragg_err
     size_t size;
     char extension[16];
     extension_of(path, extension);
-    if (nxazint_is(path)) {
+    if (bragg_pattern_nxazint_is(path)) {
         *name = readers[0].name;
         return BRAGG_OK;
     }

@@ -8,55 +8,6 @@
 #include <bragg/pattern.h>
 #include <stdint.h>
 
-/* Short names in these files, one name space in the linker. */
-#define pattern_list_add bragg_pattern_list_add
-#define pattern_list_take bragg_pattern_list_take
-#define pattern_make bragg_pattern_make
-#define pattern_upwards bragg_pattern_upwards
-#define pattern_title bragg_pattern_title
-#define clock_iso bragg_pattern_clock_iso
-#define lines_of bragg_pattern_lines_of
-#define lines_next bragg_pattern_lines_next
-#define numbers_of bragg_pattern_numbers_of
-#define find_text bragg_pattern_find_text
-#define header_fact bragg_pattern_header_fact
-#define header_copy bragg_pattern_header_copy
-#define le16 bragg_le16
-#define le32 bragg_le32
-#define le_float bragg_le_float
-#define le_double bragg_le_double
-#define columns_read bragg_pattern_columns_read
-#define no_facts bragg_pattern_no_facts
-#define probe_gsas bragg_pattern_probe_gsas
-#define read_gsas bragg_pattern_read_gsas
-#define probe_xrdml bragg_pattern_probe_xrdml
-#define read_xrdml bragg_pattern_read_xrdml
-#define probe_bruker bragg_pattern_probe_bruker
-#define read_bruker bragg_pattern_read_bruker
-#define probe_stoe bragg_pattern_probe_stoe
-#define read_stoe bragg_pattern_read_stoe
-#define probe_uxd bragg_pattern_probe_uxd
-#define read_uxd bragg_pattern_read_uxd
-#define probe_steps bragg_pattern_probe_steps
-#define read_steps bragg_pattern_read_steps
-#define probe_brml bragg_pattern_probe_brml
-#define read_brml bragg_pattern_read_brml
-#define probe_ras bragg_pattern_probe_ras
-#define read_ras bragg_pattern_read_ras
-#define probe_rasx bragg_pattern_probe_rasx
-#define read_rasx bragg_pattern_read_rasx
-#define probe_pdcif bragg_pattern_probe_pdcif
-#define read_pdcif bragg_pattern_read_pdcif
-#define probe_rigaku_text bragg_pattern_probe_rigaku_text
-#define read_rigaku_text bragg_pattern_read_rigaku_text
-#define probe_rigaku_binary bragg_pattern_probe_rigaku_binary
-#define read_rigaku_binary bragg_pattern_read_rigaku_binary
-#define probe_udf bragg_pattern_probe_udf
-#define read_udf bragg_pattern_read_udf
-#define nxazint_is bragg_pattern_nxazint_is
-#define nxazint_read bragg_pattern_nxazint_read
-#define probe_xylib bragg_pattern_probe_xylib
-#define read_xylib bragg_pattern_read_xylib
 #pragma GCC visibility push(hidden)
 
 /* A whole file in memory; bytes[size] is a NUL, so text readers may scan. */
@@ -85,14 +36,14 @@ enum { MAX_POINTS = 1 << 26 };   /* no 1D pattern is longer; a bound on what hea
 
 /* make.c: append a pattern, one of no points too, or after its check; the list owns it,
  * also on failure. */
-bragg_status pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
-bragg_status pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
+bragg_status bragg_pattern_list_add(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
+bragg_status bragg_pattern_list_take(pattern_list *list, bragg_pattern *pattern, bragg_error *err);
 /* New 2theta pattern of n points, or a message; n of 0 or above MAX_POINTS is EDATA. */
-bragg_status pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err);
+bragg_status bragg_pattern_make(double n, bragg_axis axis, bragg_pattern **out, bragg_error *err);
 /* Points that run downwards (a scan driven backwards) turned round. */
-void pattern_upwards(bragg_pattern *pattern);
+void bragg_pattern_upwards(bragg_pattern *pattern);
 /* Title from the first length bytes of text, trimmed; UTF-8 or Latin-1 in, UTF-8 out. */
-void pattern_title(bragg_pattern *pattern, const char *text, size_t length);
+void bragg_pattern_title(bragg_pattern *pattern, const char *text, size_t length);
 
 /* lines.c: the next line without its end; false behind the last.  A NUL byte
  * in a line is its end. */
@@ -101,56 +52,56 @@ typedef struct lines {
     const char *text;        /* the current line */
     size_t length, number;
 } lines;
-lines lines_of(const source *src);
-bool lines_next(lines *l);
+lines bragg_pattern_lines_of(const source *src);
+bool bragg_pattern_lines_next(lines *l);
 /* Numbers at the start of text up to `most`; the count. */
-size_t numbers_of(const char *text, size_t length, double *values, size_t most);
+size_t bragg_pattern_numbers_of(const char *text, size_t length, double *values, size_t most);
 /* Case-blind search in the first length bytes; NULL when absent. */
-const char *find_text(const char *text, size_t length, const char *word);
+const char *bragg_pattern_find_text(const char *text, size_t length, const char *word);
 /* "2022-03-04T16:49:48.25+01:00" and no other way to write a time; NAN when it is none. */
-double clock_iso(const char *text);
+double bragg_pattern_clock_iso(const char *text);
 /* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
-void header_fact(bragg_pattern *facts, const char *text, size_t length);
+void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t length);
 /* Facts all unknown, to begin with. */
-bragg_pattern no_facts(void);
-/* Copy what header_fact found. */
-void header_copy(bragg_pattern *to, const bragg_pattern *facts);
+bragg_pattern bragg_pattern_no_facts(void);
+/* Copy what bragg_pattern_header_fact found. */
+void bragg_pattern_header_copy(bragg_pattern *to, const bragg_pattern *facts);
 
 /* columns.c */
-bragg_status columns_read(const source *src, bragg_pattern **out, bragg_error *err);
+bragg_status bragg_pattern_columns_read(const source *src, bragg_pattern **out, bragg_error *err);
 
 /* the rows of the table in read.c */
-bool probe_gsas(const source *src);
-bragg_status read_gsas(const source *src, pattern_list *list, bragg_error *err);
-bool probe_xrdml(const source *src);
-bragg_status read_xrdml(const source *src, pattern_list *list, bragg_error *err);
-bool probe_bruker(const source *src);
-bragg_status read_bruker(const source *src, pattern_list *list, bragg_error *err);
-bool probe_stoe(const source *src);
-bragg_status read_stoe(const source *src, pattern_list *list, bragg_error *err);
-bool probe_uxd(const source *src);
-bragg_status read_uxd(const source *src, pattern_list *list, bragg_error *err);
-bool probe_steps(const source *src);
-bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err);
-bool probe_brml(const source *src);
-bragg_status read_brml(const source *src, pattern_list *list, bragg_error *err);
-bool probe_ras(const source *src);
-bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err);
-bool probe_rasx(const source *src);
-bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err);
-bool probe_pdcif(const source *src);
-bragg_status read_pdcif(const source *src, pattern_list *list, bragg_error *err);
-bool probe_rigaku_text(const source *src);
-bragg_status read_rigaku_text(const source *src, pattern_list *list, bragg_error *err);
-bool probe_rigaku_binary(const source *src);
-bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err);
-bool probe_udf(const source *src);
-bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_gsas(const source *src);
+bragg_status bragg_pattern_read_gsas(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_xrdml(const source *src);
+bragg_status bragg_pattern_read_xrdml(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_bruker(const source *src);
+bragg_status bragg_pattern_read_bruker(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_stoe(const source *src);
+bragg_status bragg_pattern_read_stoe(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_uxd(const source *src);
+bragg_status bragg_pattern_read_uxd(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_steps(const source *src);
+bragg_status bragg_pattern_read_steps(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_brml(const source *src);
+bragg_status bragg_pattern_read_brml(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_ras(const source *src);
+bragg_status bragg_pattern_read_ras(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_rasx(const source *src);
+bragg_status bragg_pattern_read_rasx(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_pdcif(const source *src);
+bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_rigaku_text(const source *src);
+bragg_status bragg_pattern_read_rigaku_text(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_rigaku_binary(const source *src);
+bragg_status bragg_pattern_read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_udf(const source *src);
+bragg_status bragg_pattern_read_udf(const source *src, pattern_list *list, bragg_error *err);
 /* nxazint.c: HDF5 is read where it lies, FILE or FILE:/path[frame]. */
-bool nxazint_is(const char *spec);
-bragg_status nxazint_read(const char *spec, pattern_list *list, bragg_error *err);
-bool probe_xylib(const source *src);
-bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err);
+bool bragg_pattern_nxazint_is(const char *spec);
+bragg_status bragg_pattern_nxazint_read(const char *spec, pattern_list *list, bragg_error *err);
+bool bragg_pattern_probe_xylib(const source *src);
+bragg_status bragg_pattern_read_xylib(const source *src, pattern_list *list, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif

@@ -26,7 +26,7 @@ typedef struct profile {
 static bragg_status add(profile *f, const lines *l, bragg_error *err)
 {
     double v[3] = { 0, 0, 1 };
-    if (numbers_of(l->text, l->length, v, 3) < 2 || !(v[2] > 0))
+    if (bragg_pattern_numbers_of(l->text, l->length, v, 3) < 2 || !(v[2] > 0))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected angle, intensity and factor, found '%.*s'", l->number,
                           l->length > 40 ? 40 : (int)l->length, l->text);
     bragg_status st = bragg_array_grow(&f->at, &f->room, f->n + 1, sizeof v, err);
@@ -40,7 +40,7 @@ static bragg_status finish(const profile *f, bragg_pattern **out, bragg_error *e
 {
     bragg_pattern *p;
     bool whole = true, attenuated = false;
-    bragg_status st = pattern_make((double)f->n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make((double)f->n, BRAGG_AXIS_TTH, &p, err);
     *out = p;
     if (st < 0)
         return st;
@@ -61,9 +61,9 @@ static bragg_status finish(const profile *f, bragg_pattern **out, bragg_error *e
 /* Axes along which 2theta moves; "2θ" is Shift-JIS in Japanese files. */
 static bool moves(const char *axis, size_t length)
 {
-    return !length || find_text(axis, length, "twotheta") || find_text(axis, length, "2-theta") ||
-           find_text(axis, length, "2theta") || find_text(axis, length, "2\xce\xb8") ||
-           find_text(axis, length, "2\x83\xc6");
+    return !length || bragg_pattern_find_text(axis, length, "twotheta") || bragg_pattern_find_text(axis, length, "2-theta") ||
+           bragg_pattern_find_text(axis, length, "2theta") || bragg_pattern_find_text(axis, length, "2\xce\xb8") ||
+           bragg_pattern_find_text(axis, length, "2\x83\xc6");
 }
 
 /* "*KEY "value"" */
@@ -100,7 +100,7 @@ static double ras_clock(const char *p, size_t n)
                          3600 * v[3] + 60 * v[4] + v[5]);
 }
 
-bool probe_ras(const source *src)
+bool bragg_pattern_probe_ras(const source *src)
 {
     return src->size > 15 && !memcmp(src->bytes, "*RAS_DATA_START", 15);
 }
@@ -131,7 +131,7 @@ static void ras_key(ras *r, const lines *l)
     if ((p = value_of(l, "*FILE_SAMPLE", &n)))
         r->title = p, r->title_length = n;
     if ((p = value_of(l, "*MEAS_SCAN_UNIT_Y", &n)))
-        r->points.rates = find_text(p, n, "cps") != NULL;
+        r->points.rates = bragg_pattern_find_text(p, n, "cps") != NULL;
     if ((p = value_of(l, "*MEAS_SCAN_AXIS_X_INTERNAL", &n)) || (p = value_of(l, "*MEAS_SCAN_AXIS_X", &n)))
         r->skip = !moves(p, n);
     if ((p = value_of(l, "*MEAS_SCAN_START_TIME", &n)))
@@ -142,7 +142,7 @@ static void ras_reset(ras *r)
 {
     double *at = r->points.at;
     size_t room = r->points.room;
-    *r = (ras){ .facts = no_facts(), .speed = NAN, .step = NAN, .expected = NAN,
+    *r = (ras){ .facts = bragg_pattern_no_facts(), .speed = NAN, .step = NAN, .expected = NAN,
                 .points = { .at = at, .room = room, .counting_s = NAN } };
 }
 
@@ -159,9 +159,9 @@ static bragg_status ras_scan(ras *r, pattern_list *list, bragg_error *err)
     bragg_status st = finish(&r->points, &p, err);
     if (st < 0)
         return st;
-    header_copy(p, &r->facts);
-    pattern_title(p, r->title ? r->title : "", r->title_length);
-    return pattern_list_take(list, p, err);
+    bragg_pattern_header_copy(p, &r->facts);
+    bragg_pattern_title(p, r->title ? r->title : "", r->title_length);
+    return bragg_pattern_list_take(list, p, err);
 }
 
 static bool starts(const lines *l, const char *word)
@@ -169,13 +169,13 @@ static bool starts(const lines *l, const char *word)
     return l->length >= strlen(word) && !strncmp(l->text, word, strlen(word));
 }
 
-bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_ras(const source *src, pattern_list *list, bragg_error *err)
 {
     ras r = { 0 };
-    lines l = lines_of(src);
+    lines l = bragg_pattern_lines_of(src);
     bragg_status st = BRAGG_OK;
     ras_reset(&r);
-    while (st == BRAGG_OK && lines_next(&l)) {
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l)) {
         if (starts(&l, "*RAS_HEADER_START"))
             ras_reset(&r);
         else if (starts(&l, "*RAS_INT_START"))
@@ -195,13 +195,13 @@ bragg_status read_ras(const source *src, pattern_list *list, bragg_error *err)
     return st;
 }
 
-bool probe_rasx(const source *src)
+bool bragg_pattern_probe_rasx(const source *src)
 {
     bragg_zip z;
     if (!bragg_zip_open(src->bytes, src->size, &z))
         return false;
     while (bragg_zip_next(&z))
-        if (find_text(z.name, z.name_length, "/Profile"))
+        if (bragg_pattern_find_text(z.name, z.name_length, "/Profile"))
             return true;
     return false;
 }
@@ -214,10 +214,10 @@ static bragg_status read_profile(const bragg_zip *z, profile *f, bragg_error *er
     if (st < 0)
         return st;
     source text = { .bytes = bytes, .size = size, .path = "", .extension = "" };
-    lines l = lines_of(&text);
+    lines l = bragg_pattern_lines_of(&text);
     if (size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3))
         l.next += 3;
-    while (st == BRAGG_OK && lines_next(&l))
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l))
         if (l.length)
             st = add(f, &l, err);
     free(bytes);
@@ -227,18 +227,18 @@ static bragg_status read_profile(const bragg_zip *z, profile *f, bragg_error *er
 /* True when the profile is one of 2theta; the facts go to where they belong. */
 static bool read_conditions(xmlNode *root, bragg_pattern *facts, profile *f, char **sample)
 {
-    xmlNode *scan = xml_child(root, "ScanInformation"), *tube = xml_below(root, "XrayGenerator");
-    char *axis = xml_text(xml_child(scan, "AxisName")), *unit = xml_text(xml_child(scan, "IntensityUnit"));
-    char *start = xml_text(xml_child(scan, "StartTime")), *rate = xml_text(xml_child(scan, "SpeedUnit"));
-    double speed = xml_number(scan, "Speed"), step = xml_number(scan, "Step");
+    xmlNode *scan = bragg_xml_child(root, "ScanInformation"), *tube = bragg_xml_below(root, "XrayGenerator");
+    char *axis = bragg_xml_text(bragg_xml_child(scan, "AxisName")), *unit = bragg_xml_text(bragg_xml_child(scan, "IntensityUnit"));
+    char *start = bragg_xml_text(bragg_xml_child(scan, "StartTime")), *rate = bragg_xml_text(bragg_xml_child(scan, "SpeedUnit"));
+    double speed = bragg_xml_number(scan, "Speed"), step = bragg_xml_number(scan, "Step");
     bool is_pattern = !axis || moves(axis, strlen(axis));
-    f->rates = unit && find_text(unit, strlen(unit), "cps");
+    f->rates = unit && bragg_pattern_find_text(unit, strlen(unit), "cps");
     if (rate && !strcmp(rate, "deg/min") && speed > 0 && step > 0)
         f->counting_s = step / speed * 60;
-    facts->wavelength_ang = xml_number(tube, "WavelengthKalpha1");
-    facts->wavelength2_ang = xml_number(tube, "WavelengthKalpha2");
-    facts->time_s = start ? clock_iso(start) : NAN;
-    *sample = xml_text(xml_below(root, "SampleName"));
+    facts->wavelength_ang = bragg_xml_number(tube, "WavelengthKalpha1");
+    facts->wavelength2_ang = bragg_xml_number(tube, "WavelengthKalpha2");
+    facts->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
+    *sample = bragg_xml_text(bragg_xml_below(root, "SampleName"));
     xmlFree(axis);
     xmlFree(unit);
     xmlFree(start);
@@ -250,7 +250,7 @@ static bool read_conditions(xmlNode *root, bragg_pattern *facts, profile *f, cha
 static bragg_status conditions_of(const source *src, const bragg_zip *z, xmlDoc **doc, bragg_error *err)
 {
     char name[256];
-    const char *at = find_text(z->name, z->name_length, "Profile");
+    const char *at = bragg_pattern_find_text(z->name, z->name_length, "Profile");
     size_t folder = (size_t)(at - z->name), number = z->name_length - folder - 7;
     bragg_zip c;
     unsigned char *bytes;
@@ -263,7 +263,7 @@ static bragg_status conditions_of(const source *src, const bragg_zip *z, xmlDoc 
         return BRAGG_OK;
     bragg_status st = bragg_zip_extract(&c, &bytes, &size, err);
     if (st == BRAGG_OK)
-        st = xml_parse(bytes, size, doc, err);
+        st = bragg_xml_parse(bytes, size, doc, err);
     free(bytes);
     return st < 0 ? bragg_context(err, st, "'%s'", name) : st;
 }
@@ -271,7 +271,7 @@ static bragg_status conditions_of(const source *src, const bragg_zip *z, xmlDoc 
 static bragg_status read_data(const source *src, const bragg_zip *z, pattern_list *list, bragg_error *err)
 {
     profile f = { .counting_s = NAN };
-    bragg_pattern facts = no_facts(), *p = NULL;
+    bragg_pattern facts = bragg_pattern_no_facts(), *p = NULL;
     xmlDoc *doc;
     char *sample = NULL;
     bragg_status st = conditions_of(src, z, &doc, err);
@@ -281,9 +281,9 @@ static bragg_status read_data(const source *src, const bragg_zip *z, pattern_lis
     if (wanted && st == BRAGG_OK)
         st = finish(&f, &p, err);
     if (wanted && st == BRAGG_OK) {
-        header_copy(p, &facts);
-        pattern_title(p, sample ? sample : "", sample ? strlen(sample) : 0);
-        st = pattern_list_take(list, p, err);
+        bragg_pattern_header_copy(p, &facts);
+        bragg_pattern_title(p, sample ? sample : "", sample ? strlen(sample) : 0);
+        st = bragg_pattern_list_take(list, p, err);
     }
     xmlFree(sample);
     xmlFreeDoc(doc);
@@ -291,13 +291,13 @@ static bragg_status read_data(const source *src, const bragg_zip *z, pattern_lis
     return st;
 }
 
-bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_rasx(const source *src, pattern_list *list, bragg_error *err)
 {
     bragg_zip z;
     bragg_status st = BRAGG_OK;
     bragg_zip_open(src->bytes, src->size, &z);
     while (st == BRAGG_OK && bragg_zip_next(&z))
-        if (find_text(z.name, z.name_length, "/Profile"))
+        if (bragg_pattern_find_text(z.name, z.name_length, "/Profile"))
             st = read_data(src, &z, list, err);
     if (st == BRAGG_OK && !list->n)
         st = bragg_fail(err, BRAGG_EDATA, "none of its profiles moves 2theta");
@@ -306,12 +306,12 @@ bragg_status read_rasx(const source *src, pattern_list *list, bragg_error *err)
 
 /* Rigaku text of older programs (.dat, .asc): "*KEY = value", then intensities
  * separated by commas or blanks, from *BEGIN or behind *COUNT to *END. */
-bool probe_rigaku_text(const source *src)
+bool bragg_pattern_probe_rigaku_text(const source *src)
 {
     size_t head = src->size < 8192 ? src->size : 8192;
     const char *text = (const char *)src->bytes;
     return src->size > 5 && (!strncmp(text, "*TYPE", 5) || !strncmp(text, "*CLASS", 6)) &&
-           find_text(text, head, "*START") && find_text(text, head, "*STEP");
+           bragg_pattern_find_text(text, head, "*START") && bragg_pattern_find_text(text, head, "*STEP");
 }
 
 typedef struct rigaku_text {
@@ -333,7 +333,7 @@ static double key_number(const lines *l, const char *key, double old)
         return old;
     while (p < end && strchr(" \t=", *p))
         p++;
-    return numbers_of(p, (size_t)(end - p), &value, 1) ? value : old;
+    return bragg_pattern_numbers_of(p, (size_t)(end - p), &value, 1) ? value : old;
 }
 
 static void rigaku_key(rigaku_text *t, const lines *l)
@@ -344,7 +344,7 @@ static void rigaku_key(rigaku_text *t, const lines *l)
     t->facts.wavelength_ang = key_number(l, "*WAVE_LENGTH1", key_number(l, "*WAVELENGTH", t->facts.wavelength_ang));
     t->facts.wavelength2_ang = key_number(l, "*WAVE_LENGTH2", t->facts.wavelength2_ang);
     if (starts(l, "*YUNIT"))
-        t->rates = find_text(l->text, l->length, "cps") != NULL;
+        t->rates = bragg_pattern_find_text(l->text, l->length, "cps") != NULL;
     if (starts(l, "*SAMPLE") && memchr(l->text, '=', l->length)) {
         t->title = (const char *)memchr(l->text, '=', l->length) + 1;
         t->title_length = (size_t)(l->text + l->length - t->title);
@@ -354,7 +354,7 @@ static void rigaku_key(rigaku_text *t, const lines *l)
 static bragg_status rigaku_numbers(rigaku_text *t, const source *src, const lines *l, bragg_error *err)
 {
     double v[64];
-    size_t n = numbers_of(l->text, l->length, v, 64);
+    size_t n = bragg_pattern_numbers_of(l->text, l->length, v, 64);
     if (!n)
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected intensities, found '%.*s'", l->number,
                           l->length > 40 ? 40 : (int)l->length, l->text);
@@ -362,7 +362,7 @@ static bragg_status rigaku_numbers(rigaku_text *t, const source *src, const line
         if (!(t->step > 0) || !isfinite(t->start) || !(t->count >= 2 && t->count <= (double)src->size))
             return bragg_fail(err, BRAGG_EDATA, "line %zu: expected *START, *STEP and *COUNT before the intensities",
                               l->number);
-        bragg_status st = pattern_make(t->count, BRAGG_AXIS_TTH, &t->open, err);
+        bragg_status st = bragg_pattern_make(t->count, BRAGG_AXIS_TTH, &t->open, err);
         if (st < 0)
             return st;
         t->n = 0;
@@ -385,18 +385,18 @@ static bragg_status rigaku_close(rigaku_text *t, pattern_list *list, bragg_error
         whole &= p->y[i] >= 0 && p->y[i] == floor(p->y[i]);
     }
     p->counts = whole;
-    header_copy(p, &t->facts);
-    pattern_title(p, t->title ? t->title : "", t->title_length);
+    bragg_pattern_header_copy(p, &t->facts);
+    bragg_pattern_title(p, t->title ? t->title : "", t->title_length);
     t->open = NULL;
-    return pattern_list_take(list, p, err);
+    return bragg_pattern_list_take(list, p, err);
 }
 
-bragg_status read_rigaku_text(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_rigaku_text(const source *src, pattern_list *list, bragg_error *err)
 {
-    rigaku_text t = { .facts = no_facts(), .start = NAN, .step = NAN, .count = NAN };
-    lines l = lines_of(src);
+    rigaku_text t = { .facts = bragg_pattern_no_facts(), .start = NAN, .step = NAN, .count = NAN };
+    lines l = bragg_pattern_lines_of(src);
     bragg_status st = BRAGG_OK;
-    while (st == BRAGG_OK && lines_next(&l)) {
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l)) {
         if (!l.length || *l.text == '#')
             continue;
         if (*l.text != '*') {
@@ -415,12 +415,12 @@ bragg_status read_rigaku_text(const source *src, pattern_list *list, bragg_error
 
 /* SmartLab's binary .raw: its layout is not public and no two descriptions of
  * it agree. */
-bool probe_rigaku_binary(const source *src)
+bool bragg_pattern_probe_rigaku_binary(const source *src)
 {
     return src->size > 64 && !memcmp(src->bytes, "FI\0\0", 4);
 }
 
-bragg_status read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_rigaku_binary(const source *src, pattern_list *list, bragg_error *err)
 {
     (void)src;
     (void)list;

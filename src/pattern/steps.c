@@ -34,7 +34,7 @@ static bool grid_of(const double v[3], grid *g)
 static bool is_number_line(const lines *l)
 {
     double v[64];
-    size_t n = numbers_of(l->text, l->length, v, 64);
+    size_t n = bragg_pattern_numbers_of(l->text, l->length, v, 64);
     const char *end = l->text + l->length, *p = l->text;
     for (size_t i = 0; i < n; i++) {
         while (p < end && strchr(" \t,;", *p))
@@ -52,12 +52,12 @@ static size_t numbers_follow(lines l, size_t enough)
     double v[64];
     size_t n = 0;
     bool wide = false;
-    while (n < enough && lines_next(&l)) {
+    while (n < enough && bragg_pattern_lines_next(&l)) {
         if (!l.length)
             continue;
         if (memchr(l.text, '\0', l.length) || !is_number_line(&l))
             break;
-        size_t k = numbers_of(l.text, l.length, v, 64);
+        size_t k = bragg_pattern_numbers_of(l.text, l.length, v, 64);
         wide |= k > 3;
         n += k;
     }
@@ -66,11 +66,11 @@ static size_t numbers_follow(lines l, size_t enough)
 
 static bool find_grid(const source *src, grid *g)
 {
-    lines l = lines_of(src);
-    for (size_t i = 0; i < STEP_HEADER && lines_next(&l); i++) {
+    lines l = bragg_pattern_lines_of(src);
+    for (size_t i = 0; i < STEP_HEADER && bragg_pattern_lines_next(&l); i++) {
         double v[4];
         /* The line of three may go on with text or, at PSI, with the monitor. */
-        if (l.length && numbers_of(l.text, l.length, v, 3) == 3 && grid_of(v, g) && numbers_follow(l, g->n) >= g->n) {
+        if (l.length && bragg_pattern_numbers_of(l.text, l.length, v, 3) == 3 && grid_of(v, g) && numbers_follow(l, g->n) >= g->n) {
             g->header = l.number;
             return true;
         }
@@ -78,7 +78,7 @@ static bool find_grid(const source *src, grid *g)
     return false;
 }
 
-bool probe_steps(const source *src)
+bool bragg_pattern_probe_steps(const source *src)
 {
     grid g;
     return find_grid(src, &g);
@@ -88,10 +88,10 @@ bool probe_steps(const source *src)
 static size_t read_values(lines *l, double *to, size_t n)
 {
     size_t i = 0;
-    while (i < n && lines_next(l)) {
+    while (i < n && bragg_pattern_lines_next(l)) {
         if (!l->length)
             continue;
-        size_t k = numbers_of(l->text, l->length, to + i, n - i);
+        size_t k = bragg_pattern_numbers_of(l->text, l->length, to + i, n - i);
         if (!k)
             break;
         i += k;
@@ -118,7 +118,7 @@ static bool paired_line(const lines *l, double counters[10], double counts[10])
 static bool paired(lines l)
 {
     double counters[10], counts[10];
-    return lines_next(&l) && paired_line(&l, counters, counts);
+    return bragg_pattern_lines_next(&l) && paired_line(&l, counters, counts);
 }
 
 /* The last line of pairs may be short. */
@@ -126,11 +126,11 @@ static size_t read_pairs(lines *l, bragg_pattern *p)
 {
     double v[64];
     size_t i = 0;
-    while (i < p->n && lines_next(l)) {
+    while (i < p->n && bragg_pattern_lines_next(l)) {
         double counters[10], counts[10];
         size_t n = 10;
         if (!paired_line(l, counters, counts)) {
-            n = numbers_of(l->text, l->length, v, 20) / 2;
+            n = bragg_pattern_numbers_of(l->text, l->length, v, 20) / 2;
             for (size_t k = 0; k < n; k++)
                 counters[k] = v[2 * k], counts[k] = v[2 * k + 1];
         }
@@ -149,11 +149,11 @@ static size_t read_pairs(lines *l, bragg_pattern *p)
 static double after(const lines *l, const char *word)
 {
     double value;
-    const char *at = find_text(l->text, l->length, word);
+    const char *at = bragg_pattern_find_text(l->text, l->length, word);
     if (!at)
         return NAN;
     at += strlen(word);
-    return numbers_of(at, (size_t)(l->text + l->length - at), &value, 1) ? value : NAN;
+    return bragg_pattern_numbers_of(at, (size_t)(l->text + l->length - at), &value, 1) ? value : NAN;
 }
 
 /* "1.9114 A  LaNi2Mn3Dx 13.9.01": D1A writes the wavelength first. */
@@ -161,7 +161,7 @@ static double leading_wavelength(const lines *l)
 {
     double value;
     const char *end = l->text + l->length, *p = l->text;
-    if (!numbers_of(p, l->length, &value, 1))
+    if (!bragg_pattern_numbers_of(p, l->length, &value, 1))
         return NAN;
     while (p < end && *p == ' ')
         p++;
@@ -176,31 +176,31 @@ static void header_line(const lines *l, const grid *g, bragg_pattern *p)
 {
     double wavelength = after(l, "lambda="), kelvin = after(l, " T="), v[8];
     if (l->number == 1)
-        pattern_title(p, l->text, l->length);
+        bragg_pattern_title(p, l->text, l->length);
     if (isnan(wavelength))
         wavelength = leading_wavelength(l);
     if (wavelength > 0.1 && wavelength < 20)
         p->wavelength_ang = wavelength;
     if (kelvin > 0)
         p->temperature_k = kelvin;
-    size_t n = numbers_of(l->text, l->length, v, 8);
+    size_t n = bragg_pattern_numbers_of(l->text, l->length, v, 8);
     if (l->number == g->header && n == 4 && v[3] > 0)   /* PSI: start step end monitor */
         p->monitor = v[3];
     if (l->number + 1 == g->header && n == 6 && v[0] == (double)g->n && v[4] > 0)
         p->monitor = v[4];                              /* D1A5: n, two temperatures, ., monitor, . */
 }
 
-bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_steps(const source *src, pattern_list *list, bragg_error *err)
 {
     grid g;
     bragg_pattern *p;
     if (!find_grid(src, &g))
         return bragg_fail(err, BRAGG_EDATA, "expected start, step and end, then as many intensities");
-    bragg_status st = pattern_make((double)g.n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make((double)g.n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
-    lines l = lines_of(src);
-    while (l.number < g.header && lines_next(&l))
+    lines l = bragg_pattern_lines_of(src);
+    while (l.number < g.header && bragg_pattern_lines_next(&l))
         header_line(&l, &g, p);
     bool pairs = paired(l);
     size_t n = pairs ? read_pairs(&l, p) : read_values(&l, p->y, g.n);
@@ -214,7 +214,7 @@ bragg_status read_steps(const source *src, pattern_list *list, bragg_error *err)
     }
     p->counts = whole;
     if (n == g.n)
-        return pattern_list_take(list, p, err);
+        return bragg_pattern_list_take(list, p, err);
     bragg_pattern_free(p);
     return bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu intensities, found %zu", g.header, g.n, n);
 }

@@ -6,11 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-bool probe_udf(const source *src)
+bool bragg_pattern_probe_udf(const source *src)
 {
     const char *text = (const char *)src->bytes;
     size_t head = src->size < 4096 ? src->size : 4096;
-    return src->size > 12 && !strncmp(text, "SampleIdent,", 12) && find_text(text, head, "DataAngleRange");
+    return src->size > 12 && !strncmp(text, "SampleIdent,", 12) && bragg_pattern_find_text(text, head, "DataAngleRange");
 }
 
 /* Up to most numbers behind "Key,". */
@@ -18,7 +18,7 @@ static size_t key(const lines *l, const char *name, double *to, size_t most)
 {
     size_t n = strlen(name);
     return l->length > n && !strncmp(l->text, name, n) && l->text[n] == ','
-               ? numbers_of(l->text + n + 1, l->length - n - 1, to, most) : 0;
+               ? bragg_pattern_numbers_of(l->text + n + 1, l->length - n - 1, to, most) : 0;
 }
 
 typedef struct udf {
@@ -49,10 +49,10 @@ static void header(udf *u, const lines *l)
 static bragg_status intensities(lines *l, bragg_pattern *p, bragg_error *err)
 {
     size_t i = 0;
-    while (i < p->n && lines_next(l)) {
+    while (i < p->n && bragg_pattern_lines_next(l)) {
         if (l->length && l->text[l->length - 1] == '/')   /* ends the list, "7700, 7600/" */
             l->length--;
-        size_t n = numbers_of(l->text, l->length, p->y + i, p->n - i);
+        size_t n = bragg_pattern_numbers_of(l->text, l->length, p->y + i, p->n - i);
         i += n;
         if (l->length && !n)
             break;
@@ -62,20 +62,20 @@ static bragg_status intensities(lines *l, bragg_pattern *p, bragg_error *err)
                : bragg_fail(err, BRAGG_EDATA, "line %zu: expected %zu intensities, found %zu", l->number, p->n, i);
 }
 
-bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_udf(const source *src, pattern_list *list, bragg_error *err)
 {
-    udf u = { .facts = no_facts(), .range = { NAN, NAN }, .step = NAN };
-    lines l = lines_of(src);
+    udf u = { .facts = bragg_pattern_no_facts(), .range = { NAN, NAN }, .step = NAN };
+    lines l = bragg_pattern_lines_of(src);
     bragg_pattern *p;
     bool found = false;
-    while (!found && lines_next(&l)) {
+    while (!found && bragg_pattern_lines_next(&l)) {
         header(&u, &l);
-        found = find_text(l.text, l.length < 7 ? l.length : 7, "RawScan") != NULL;
+        found = bragg_pattern_find_text(l.text, l.length < 7 ? l.length : 7, "RawScan") != NULL;
     }
     double n = round((u.range[1] - u.range[0]) / u.step) + 1;
     if (!found || !(u.step > 0) || !(n >= 2 && n <= (double)src->size))
         return bragg_fail(err, BRAGG_EDATA, "expected DataAngleRange, ScanStepSize and RawScan of Philips UDF");
-    bragg_status st = pattern_make(n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make(n, BRAGG_AXIS_TTH, &p, err);
     if (st == BRAGG_OK)
         st = intensities(&l, p, err);
     if (st < 0) {
@@ -87,7 +87,7 @@ bragg_status read_udf(const source *src, pattern_list *list, bragg_error *err)
         p->x[i] = (u.range[0] + (double)i * u.step) * BRAGG_DEG;
         p->counts &= p->y[i] >= 0 && p->y[i] == floor(p->y[i]);
     }
-    header_copy(p, &u.facts);
-    pattern_title(p, u.title ? u.title : "", u.title_length);
-    return pattern_list_take(list, p, err);
+    bragg_pattern_header_copy(p, &u.facts);
+    bragg_pattern_title(p, u.title ? u.title : "", u.title_length);
+    return bragg_pattern_list_take(list, p, err);
 }

@@ -21,12 +21,12 @@ typedef struct uxd {
     size_t n, room;
 } uxd;
 
-bool probe_uxd(const source *src)
+bool bragg_pattern_probe_uxd(const source *src)
 {
     size_t head = src->size < 8192 ? src->size : 8192;
-    return find_text((const char *)src->bytes, head, "_FILEVERSION") &&
-           (find_text((const char *)src->bytes, head, "_SAMPLE") ||
-            find_text((const char *)src->bytes, head, "_DRIVE"));
+    return bragg_pattern_find_text((const char *)src->bytes, head, "_FILEVERSION") &&
+           (bragg_pattern_find_text((const char *)src->bytes, head, "_SAMPLE") ||
+            bragg_pattern_find_text((const char *)src->bytes, head, "_DRIVE"));
 }
 
 /* The value of KEY on this line; NULL when it is another. */
@@ -53,7 +53,7 @@ static void key_number(const lines *l, const char *key, double *to)
     size_t n;
     double value;
     const char *p = value_of(l, key, &n);
-    if (p && numbers_of(p, n, &value, 1))
+    if (p && bragg_pattern_numbers_of(p, n, &value, 1))
         *to = value;
 }
 
@@ -71,7 +71,7 @@ static void read_key(uxd *u, const lines *l)
     if ((p = value_of(l, "_SAMPLE", &n)))
         u->title = p, u->title_length = n;
     if ((p = value_of(l, "_DRIVE", &n)))
-        u->other = !find_text(p, n, "COUPLED") && !find_text(p, n, "2THETA") && !find_text(p, n, "DETECTOR");
+        u->other = !bragg_pattern_find_text(p, n, "COUPLED") && !bragg_pattern_find_text(p, n, "2THETA") && !bragg_pattern_find_text(p, n, "DETECTOR");
 }
 
 /* True when the line opens a list of points. */
@@ -110,7 +110,7 @@ static bragg_status close_range(uxd *u, pattern_list *list, bragg_error *err)
         u->n = 0;
         return BRAGG_OK;
     }
-    bragg_status st = pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
     set_angles(u, p);
@@ -119,16 +119,16 @@ static bragg_status close_range(uxd *u, pattern_list *list, bragg_error *err)
     p->counts = !u->rates;
     for (size_t i = 0; u->rates && i < n && u->facts.counting_s > 0; i++)
         p->sigma[i] = sqrt(fmax(p->y[i] * u->facts.counting_s, 1)) / u->facts.counting_s;
-    header_copy(p, &u->facts);
-    pattern_title(p, u->title ? u->title : "", u->title_length);
+    bragg_pattern_header_copy(p, &u->facts);
+    bragg_pattern_title(p, u->title ? u->title : "", u->title_length);
     u->n = 0;
-    return pattern_list_take(list, p, err);
+    return bragg_pattern_list_take(list, p, err);
 }
 
 static bragg_status add_numbers(uxd *u, const lines *l, bragg_error *err)
 {
     double v[64];
-    size_t n = numbers_of(l->text, l->length, v, 64);
+    size_t n = bragg_pattern_numbers_of(l->text, l->length, v, 64);
     if (!n || (u->angles && n < 2))
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected points, found '%.*s'", l->number,
                           l->length > 40 ? 40 : (int)l->length, l->text);
@@ -142,12 +142,12 @@ static bragg_status add_numbers(uxd *u, const lines *l, bragg_error *err)
     return BRAGG_OK;
 }
 
-bragg_status read_uxd(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_uxd(const source *src, pattern_list *list, bragg_error *err)
 {
-    uxd u = { .start = NAN, .step = NAN, .facts = no_facts() };
-    lines l = lines_of(src);
+    uxd u = { .start = NAN, .step = NAN, .facts = bragg_pattern_no_facts() };
+    lines l = bragg_pattern_lines_of(src);
     bragg_status st = BRAGG_OK;
-    while (st == BRAGG_OK && lines_next(&l)) {
+    while (st == BRAGG_OK && bragg_pattern_lines_next(&l)) {
         if (!l.length || *l.text == ';')
             continue;
         if (*l.text != '_') {

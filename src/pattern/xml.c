@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-bragg_status xml_parse(const void *bytes, size_t size, xmlDoc **doc, bragg_error *err)
+bragg_status bragg_xml_parse(const void *bytes, size_t size, xmlDoc **doc, bragg_error *err)
 {
     *doc = NULL;
     if (size > INT_MAX)
@@ -48,18 +48,18 @@ static xmlNode *first_named(xmlNode *node, const char *name)
     return node;
 }
 
-xmlNode *xml_child(const xmlNode *node, const char *name)
+xmlNode *bragg_xml_child(const xmlNode *node, const char *name)
 {
     return node ? first_named(node->children, name) : NULL;
 }
 
-xmlNode *xml_again(const xmlNode *node)
+xmlNode *bragg_xml_again(const xmlNode *node)
 {
     return first_named(node->next, (const char *)node->name);
 }
 
 /* Walks the tree without recursion: depth is the file's to choose. */
-xmlNode *xml_below(xmlNode *root, const char *name)
+xmlNode *bragg_xml_below(xmlNode *root, const char *name)
 {
     xmlNode *node = root;
     while (node) {
@@ -78,19 +78,19 @@ xmlNode *xml_below(xmlNode *root, const char *name)
     return NULL;
 }
 
-char *xml_text(const xmlNode *node)
+char *bragg_xml_text(const xmlNode *node)
 {
     return node ? (char *)xmlNodeGetContent(node) : NULL;
 }
 
-char *xml_attribute(const xmlNode *node, const char *name)
+char *bragg_xml_attribute(const xmlNode *node, const char *name)
 {
     return node ? (char *)xmlGetNoNsProp(node, (const xmlChar *)name) : NULL;
 }
 
-bool xml_is(const xmlNode *node, const char *attribute, const char *value)
+bool bragg_xml_is(const xmlNode *node, const char *attribute, const char *value)
 {
-    char *text = xml_attribute(node, attribute);
+    char *text = bragg_xml_attribute(node, attribute);
     bool same = text && !strcmp(text, value);
     xmlFree(text);
     return same;
@@ -105,17 +105,17 @@ static double number(char *text)
     return value;
 }
 
-double xml_value(const xmlNode *node)
+double bragg_xml_value(const xmlNode *node)
 {
-    return number(xml_text(node));
+    return number(bragg_xml_text(node));
 }
 
-double xml_number(const xmlNode *node, const char *child)
+double bragg_xml_number(const xmlNode *node, const char *child)
 {
-    return number(xml_text(xml_child(node, child)));
+    return number(bragg_xml_text(bragg_xml_child(node, child)));
 }
 
-double xml_attribute_number(const xmlNode *node, const char *name)
+double bragg_xml_attribute_number(const xmlNode *node, const char *name)
 {
-    return number(xml_attribute(node, name));
+    return number(bragg_xml_attribute(node, name));
 }

@@ -9,16 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool probe_xrdml(const source *src)
+bool bragg_pattern_probe_xrdml(const source *src)
 {
     size_t head = src->size < 4096 ? src->size : 4096;
-    return find_text((const char *)src->bytes, head, "<xrdMeasurements") != NULL;
+    return bragg_pattern_find_text((const char *)src->bytes, head, "<xrdMeasurements") != NULL;
 }
 
 /* Blank-separated numbers of an element. */
 static bragg_status number_list(const xmlNode *node, double **values, size_t *n, bragg_error *err)
 {
-    char *text = xml_text(node);
+    char *text = bragg_xml_text(node);
     size_t room = text ? strlen(text) / 2 + 1 : 1;
     const char *p = text ? text : "";
     *n = 0;
@@ -42,16 +42,16 @@ static bragg_status number_list(const xmlNode *node, double **values, size_t *n,
 /* <positions axis="2Theta">; unit deg unless it says otherwise. */
 static xmlNode *positions(const xmlNode *points, const char *axis)
 {
-    for (xmlNode *p = xml_child(points, "positions"); p; p = xml_again(p))
-        if (xml_is(p, "axis", axis))
+    for (xmlNode *p = bragg_xml_child(points, "positions"); p; p = bragg_xml_again(p))
+        if (bragg_xml_is(p, "axis", axis))
             return p;
     return NULL;
 }
 
 static bragg_status read_positions(const xmlNode *where, bragg_pattern *p, bragg_error *err)
 {
-    double unit = xml_is(where, "unit", "rad") ? 1 : BRAGG_DEG;
-    xmlNode *list = xml_child(where, "listPositions");
+    double unit = bragg_xml_is(where, "unit", "rad") ? 1 : BRAGG_DEG;
+    xmlNode *list = bragg_xml_child(where, "listPositions");
     if (list) {
         double *at;
         size_t n;
@@ -63,7 +63,7 @@ static bragg_status read_positions(const xmlNode *where, bragg_pattern *p, bragg
         free(at);
         return st;
     }
-    double start = xml_number(where, "startPosition"), end = xml_number(where, "endPosition");
+    double start = bragg_xml_number(where, "startPosition"), end = bragg_xml_number(where, "endPosition");
     if (!isfinite(start) || !isfinite(end))
         return bragg_fail(err, BRAGG_EDATA, "line %ld: expected a start and an end of 2theta", xmlGetLineNo(where));
     double step = p->n > 1 ? (end - start) / (double)(p->n - 1) : 0;
@@ -77,9 +77,9 @@ static bragg_status read_positions(const xmlNode *where, bragg_pattern *p, bragg
 static bragg_status scale_counts(const xmlNode *points, const char *common, const char *each, bragg_pattern *p,
                                  bragg_error *err)
 {
-    double factor = xml_number(points, common), *list = NULL;
+    double factor = bragg_xml_number(points, common), *list = NULL;
     size_t n = 0;
-    xmlNode *node = xml_child(points, each);
+    xmlNode *node = bragg_xml_child(points, each);
     bragg_status st = node ? number_list(node, &list, &n, err) : BRAGG_OK;
     if (st == BRAGG_OK && node && n != p->n)
         st = bragg_fail(err, BRAGG_EDATA, "%s: expected %zu factors, found %zu", each, p->n, n);
@@ -100,7 +100,7 @@ static bragg_status attenuated_sigma(const xmlNode *points, bragg_pattern *p, br
 {
     double *list;
     size_t n;
-    xmlNode *node = xml_child(points, "beamAttenuationFactors");
+    xmlNode *node = bragg_xml_child(points, "beamAttenuationFactors");
     bragg_status st = node ? number_list(node, &list, &n, err) : BRAGG_OK;
     if (st < 0 || !node)
         return st;
@@ -134,9 +134,9 @@ static void rate_sigma(bragg_pattern *p)
 
 static double counting_time(const xmlNode *points)
 {
-    double time = xml_number(points, "commonCountingTime"), *list;
+    double time = bragg_xml_number(points, "commonCountingTime"), *list;
     size_t n;
-    xmlNode *each = xml_child(points, "countingTimes");
+    xmlNode *each = bragg_xml_child(points, "countingTimes");
     if (isfinite(time) || !each || number_list(each, &list, &n, NULL) < 0)
         return time;
     bool same = n > 0;
@@ -149,7 +149,7 @@ static double counting_time(const xmlNode *points)
 
 static bragg_status read_intensities(const xmlNode *points, bragg_pattern **out, bragg_error *err)
 {
-    xmlNode *raw = xml_child(points, "counts"), *node = raw ? raw : xml_child(points, "intensities");
+    xmlNode *raw = bragg_xml_child(points, "counts"), *node = raw ? raw : bragg_xml_child(points, "intensities");
     double *values;
     size_t n;
     bragg_pattern *p = NULL;
@@ -159,11 +159,11 @@ static bragg_status read_intensities(const xmlNode *points, bragg_pattern **out,
                           xmlGetLineNo(points));
     bragg_status st = number_list(node, &values, &n, err);
     if (st == BRAGG_OK)
-        st = pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
+        st = bragg_pattern_make((double)n, BRAGG_AXIS_TTH, &p, err);
     if (st == BRAGG_OK) {
         memcpy(p->y, values, n * sizeof *values);
         p->counting_s = counting_time(points);
-        bool counts = xml_is(node, "unit", "counts");
+        bool counts = bragg_xml_is(node, "unit", "counts");
         if (!counts)
             rate_sigma(p);
         else if (raw)
@@ -187,11 +187,11 @@ static bragg_status read_intensities(const xmlNode *points, bragg_pattern **out,
  * does not say for sure; the doublet is handed on and the model decides. */
 static void read_wavelength(const xmlNode *measurement, bragg_pattern *p)
 {
-    xmlNode *used = xml_child(measurement, "usedWavelength");
-    double one = xml_number(used, "kAlpha1"), two = xml_number(used, "kAlpha2");
-    double ratio = xml_number(used, "ratioKAlpha2KAlpha1");
-    if (xml_is(used, "intended", "K-Beta")) {
-        one = xml_number(used, "kBeta");
+    xmlNode *used = bragg_xml_child(measurement, "usedWavelength");
+    double one = bragg_xml_number(used, "kAlpha1"), two = bragg_xml_number(used, "kAlpha2");
+    double ratio = bragg_xml_number(used, "ratioKAlpha2KAlpha1");
+    if (bragg_xml_is(used, "intended", "K-Beta")) {
+        one = bragg_xml_number(used, "kBeta");
         two = ratio = NAN;
     }
     p->wavelength_ang = one > 0 ? one : NAN;
@@ -202,10 +202,10 @@ static void read_wavelength(const xmlNode *measurement, bragg_pattern *p)
 /* Non-ambient scans state the temperature in kelvin or degrees Celsius. */
 static void read_ambient(const xmlNode *scan, bragg_pattern *p)
 {
-    for (xmlNode *v = xml_child(xml_child(scan, "nonAmbientPoints"), "nonAmbientValues"); v; v = xml_again(v)) {
-        if (!xml_is(v, "type", "Temperature"))
+    for (xmlNode *v = bragg_xml_child(bragg_xml_child(scan, "nonAmbientPoints"), "nonAmbientValues"); v; v = bragg_xml_again(v)) {
+        if (!bragg_xml_is(v, "type", "Temperature"))
             continue;
-        xmlNode *list = xml_child(v, "listValues");
+        xmlNode *list = bragg_xml_child(v, "listValues");
         double mean = 0, *values;
         size_t n;
         if (number_list(list ? list : v, &values, &n, NULL) < 0)
@@ -214,22 +214,22 @@ static void read_ambient(const xmlNode *scan, bragg_pattern *p)
             mean += values[i] / (double)n;
         free(values);
         if (n)
-            p->temperature_k = mean + (xml_is(v, "unit", "degC") || xml_is(v, "unit", "Celsius") ? 273.15 : 0);
+            p->temperature_k = mean + (bragg_xml_is(v, "unit", "degC") || bragg_xml_is(v, "unit", "Celsius") ? 273.15 : 0);
     }
 }
 
 static void read_facts(const xmlNode *root, const xmlNode *measurement, const xmlNode *scan, bragg_pattern *p)
 {
-    xmlNode *sample = xml_child(root, "sample");
-    char *start = xml_text(xml_child(xml_child(scan, "header"), "startTimeStamp"));
-    char *name = xml_text(xml_child(sample, "name")), *id = xml_text(xml_child(sample, "id"));
-    p->time_s = start ? clock_iso(start) : NAN;
+    xmlNode *sample = bragg_xml_child(root, "sample");
+    char *start = bragg_xml_text(bragg_xml_child(bragg_xml_child(scan, "header"), "startTimeStamp"));
+    char *name = bragg_xml_text(bragg_xml_child(sample, "name")), *id = bragg_xml_text(bragg_xml_child(sample, "id"));
+    p->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
     read_wavelength(measurement, p);
     read_ambient(scan, p);
     if (id)
-        pattern_title(p, id, strlen(id));
+        bragg_pattern_title(p, id, strlen(id));
     if (name)
-        pattern_title(p, name, strlen(name));
+        bragg_pattern_title(p, name, strlen(name));
     xmlFree(start);
     xmlFree(name);
     xmlFree(id);
@@ -239,13 +239,13 @@ static void read_facts(const xmlNode *root, const xmlNode *measurement, const xm
 static bool is_pattern(const xmlNode *points)
 {
     xmlNode *where = positions(points, "2Theta");
-    return xml_child(where, "startPosition") || xml_child(where, "listPositions");
+    return bragg_xml_child(where, "startPosition") || bragg_xml_child(where, "listPositions");
 }
 
 static bragg_status read_scan(const xmlNode *root, const xmlNode *measurement, const xmlNode *scan,
                               pattern_list *list, bragg_error *err)
 {
-    xmlNode *points = xml_child(scan, "dataPoints");
+    xmlNode *points = bragg_xml_child(scan, "dataPoints");
     bragg_pattern *p;
     if (!points || !is_pattern(points))
         return BRAGG_OK;
@@ -258,19 +258,19 @@ static bragg_status read_scan(const xmlNode *root, const xmlNode *measurement, c
         return st;
     }
     read_facts(root, measurement, scan, p);
-    return pattern_list_take(list, p, err);
+    return bragg_pattern_list_take(list, p, err);
 }
 
-bragg_status read_xrdml(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_xrdml(const source *src, pattern_list *list, bragg_error *err)
 {
     xmlDoc *doc;
-    bragg_status st = xml_parse(src->bytes, src->size, &doc, err);
+    bragg_status st = bragg_xml_parse(src->bytes, src->size, &doc, err);
     if (st < 0)
         return st;
     const xmlNode *root = xmlDocGetRootElement(doc);
     size_t scans = 0;
-    for (const xmlNode *m = xml_child(root, "xrdMeasurement"); st == BRAGG_OK && m; m = xml_again(m))
-        for (const xmlNode *s = xml_child(m, "scan"); st == BRAGG_OK && s; s = xml_again(s), scans++)
+    for (const xmlNode *m = bragg_xml_child(root, "xrdMeasurement"); st == BRAGG_OK && m; m = bragg_xml_again(m))
+        for (const xmlNode *s = bragg_xml_child(m, "scan"); st == BRAGG_OK && s; s = bragg_xml_again(s), scans++)
             st = read_scan(root, m, s, list, err);
     if (st == BRAGG_OK && !list->n)
         st = bragg_fail(err, BRAGG_EDATA, "none of its %zu scans moves 2theta", scans);

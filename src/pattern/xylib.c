@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool probe_xylib(const source *src)
+bool bragg_pattern_probe_xylib(const source *src)
 {
     return src->size > 4 && (!memcmp(src->bytes, "V3RD", 4) || !memcmp(src->bytes, "V5RD", 4));
 }
@@ -19,17 +19,17 @@ static bragg_status take(void *set, pattern_list *list, bragg_error *err)
     void *block = xylib_get_block(set, 0);
     int n = block && xylib_count_columns(block) >= 2 ? xylib_count_rows(block, 2) : 0;
     bragg_pattern *p;
-    bragg_status st = pattern_make(n, BRAGG_AXIS_TTH, &p, err);
+    bragg_status st = bragg_pattern_make(n, BRAGG_AXIS_TTH, &p, err);
     if (st < 0)
         return st;
     for (int i = 0; i < n; i++) {
         p->x[i] = xylib_get_data(block, 1, i) * BRAGG_DEG;
         p->y[i] = xylib_get_data(block, 2, i);
     }
-    return pattern_list_take(list, p, err);
+    return bragg_pattern_list_take(list, p, err);
 }
 
-bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_xylib(const source *src, pattern_list *list, bragg_error *err)
 {
     void *set = xylib_load_file(src->path, "philips_rd", NULL);
     if (!set)
@@ -41,7 +41,7 @@ bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err)
 
 #else
 
-bragg_status read_xylib(const source *src, pattern_list *list, bragg_error *err)
+bragg_status bragg_pattern_read_xylib(const source *src, pattern_list *list, bragg_error *err)
 {
     (void)src;
     (void)list;
