@@ -19,6 +19,8 @@ typedef struct bragg_cell {
 /** EDATA unless all edges are positive and the angles make a cell. */
 bragg_status bragg_cell_check(const bragg_cell *cell, bragg_error *err);
 double bragg_cell_volume(const bragg_cell *cell);
+/** Metric: the products of the axes with each other, square angstrom. */
+void bragg_cell_metric(const bragg_cell *cell, double g[3][3]);
 
 /** Reciprocal metric g = { g11, g22, g33, g23, g13, g12 } in inverse square
  *  angstrom, so that 1/d^2 = bragg_cell_invd2(g, h, k, l). */
@@ -26,6 +28,8 @@ void bragg_cell_reciprocal(const bragg_cell *cell, double g[6]);
 /** d g[i] / d (a, b, c, alpha, beta, gamma)[j]. */
 void bragg_cell_reciprocal_derivatives(const bragg_cell *cell, double d[6][6]);
 double bragg_cell_invd2(const double g[6], int h, int k, int l);
+/** The way back; EDATA for no cell. */
+bragg_status bragg_cell_from_reciprocal(const double g[6], bragg_cell *out, bragg_error *err);
 
 /** Fractional to Cartesian (a along x, b in the xy plane), angstrom. */
 void bragg_cell_cartesian(const bragg_cell *cell, double m[3][3]);
@@ -42,9 +46,9 @@ typedef enum bragg_system {
     BRAGG_TRICLINIC, BRAGG_MONOCLINIC, BRAGG_ORTHORHOMBIC, BRAGG_TETRAGONAL, BRAGG_TRIGONAL,
     BRAGG_HEXAGONAL, BRAGG_CUBIC
 } bragg_system;
+/** Of a space group's number in International Tables. */
+bragg_system bragg_system_of(int number);
 
-/** The cell whose reciprocal metric (as above) is g; EDATA for no cell. */
-bragg_status bragg_cell_from_reciprocal(const double g[6], bragg_cell *out, bragg_error *err);
 /** The Niggli-reduced cell (I. Krivy & B. Gruber, Acta Cryst. A32 (1976) 297; spglib's). */
 bragg_status bragg_cell_niggli(const bragg_cell *cell, bragg_cell *out, bragg_error *err);
 /** New axes, one a row, in terms of the old ones. */

@@ -31,6 +31,15 @@ double bragg_cell_volume(const bragg_cell *c)
     return c->a * c->b * c->c * sqrt(unit_volume2(c));
 }
 
+void bragg_cell_metric(const bragg_cell *c, double g[3][3])
+{
+    const double e[3] = { c->a, c->b, c->c }, k[3][3] = { { 1, cos(c->gamma), cos(c->beta) },
+        { cos(c->gamma), 1, cos(c->alpha) }, { cos(c->beta), cos(c->alpha), 1 } };
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            g[i][j] = e[i] * e[j] * k[i][j];
+}
+
 /* International Tables B, ch. 1.1: g* from the direct cell; the six cofactors of
  * the direct metric over its determinant. */
 void bragg_cell_reciprocal(const bragg_cell *x, double g[6])

@@ -79,12 +79,6 @@ bragg_status bragg_cell_primitive(const bragg_cell *cell, char centring, bragg_c
     return bragg_fail(err, BRAGG_EINVAL, "centring: expected one of PIFABCR, found '%c'", centring);
 }
 
-static bragg_system holohedry(int number)
-{
-    return number >= 195 ? BRAGG_CUBIC : number >= 168 ? BRAGG_HEXAGONAL : number >= 143 ? BRAGG_TRIGONAL : number >= 75 ? BRAGG_TETRAGONAL
-        : number >= 16 ? BRAGG_ORTHORHOMBIC : number >= 3 ? BRAGG_MONOCLINIC : BRAGG_TRICLINIC;
-}
-
 /* Body-centred axes of a C-centred monoclinic lattice where they meet less obliquely:
  * a' = -a - c, c' = c. */
 static void prefer_body_centring(bragg_lattice *l)
@@ -112,7 +106,7 @@ bragg_status bragg_cell_bravais(const bragg_cell *cell, double tolerance_ang, br
         spg_free_dataset(d);
         return bragg_fail(err, BRAGG_EDATA, "cell %g %g %g: no Bravais lattice within %g angstrom", cell->a, cell->b, cell->c, tolerance_ang);
     }
-    *out = (bragg_lattice){ cell_of_axes(d->std_lattice), holohedry(d->spacegroup_number), d->international_symbol[0] };
+    *out = (bragg_lattice){ cell_of_axes(d->std_lattice), bragg_system_of(d->spacegroup_number), d->international_symbol[0] };
     spg_free_dataset(d);
     prefer_body_centring(out);
     return bragg_cell_check(&out->cell, err);
@@ -122,32 +116,17 @@ bragg_status bragg_cell_bravais(const bragg_cell *cell, double tolerance_ang, br
 
 enum { REACH = 5, MOST_VECTORS = 48 };
 
-typedef struct metric {
-    double g[3][3];
-} metric;
-
-static metric metric_of(const bragg_cell *c)
-{
-    double m[3][3];
-    metric out;
-    bragg_cell_cartesian(c, m);
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            out.g[i][j] = m[0][i] * m[0][j] + m[1][i] * m[1][j] + m[2][i] * m[2][j];
-    return out;
-}
-
-static double product(const metric *m, const int u[3], const int v[3])
+static double product(const double g[3][3], const int u[3], const int v[3])
 {
     double sum = 0;
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
-            sum += u[i] * m->g[i][j] * v[j];
+            sum += u[i] * g[i][j] * v[j];
     return sum;
 }
 
 /* Vectors of the fine lattice as long as an axis of the coarse one. */
-static size_t vectors_like(const metric *fine, double length2, double tolerance, int out[MOST_VECTORS][3])
+static size_t vectors_like(const double fine[3][3], double length2, double tolerance, int out[MOST_VECTORS][3])
 {
     size_t n = 0;
     for (int h = -REACH; h <= REACH; h++)
@@ -162,24 +141,26 @@ static size_t vectors_like(const metric *fine, double length2, double tolerance,
 
 int bragg_cell_sublattice(const bragg_cell *fine, const bragg_cell *coarse, double tolerance, int most)
 {
-    metric f = metric_of(fine), c = metric_of(coarse);
+    double f[3][3], c[3][3];
     int v[3][MOST_VECTORS][3];
     size_t n[3];
     double ratio = bragg_cell_volume(coarse) / bragg_cell_volume(fine);
     if (fabs(ratio - round(ratio)) > 4 * tolerance * ratio || ratio < 0.5 || round(ratio) > most)
         return 0;
+    bragg_cell_metric(fine, f);
+    bragg_cell_metric(coarse, c);
     for (int i = 0; i < 3; i++)
-        n[i] = vectors_like(&f, c.g[i][i], tolerance, v[i]);
+        n[i] = vectors_like((const double(*)[3])f, c[i][i], tolerance, v[i]);
     for (size_t a = 0; a < n[0]; a++)
         for (size_t b = 0; b < n[1]; b++) {
             const int *x = v[0][a], *y = v[1][b];
-            if (fabs(product(&f, x, y) - c.g[0][1]) > 2 * tolerance * sqrt(c.g[0][0] * c.g[1][1]))
+            if (fabs(product((const double(*)[3])f, x, y) - c[0][1]) > 2 * tolerance * sqrt(c[0][0] * c[1][1]))
                 continue;
             for (size_t k = 0; k < n[2]; k++) {
                 const int *z = v[2][k];
                 int det = x[0] * (y[1] * z[2] - y[2] * z[1]) - x[1] * (y[0] * z[2] - y[2] * z[0]) + x[2] * (y[0] * z[1] - y[1] * z[0]);
-                if (det && fabs(product(&f, x, z) - c.g[0][2]) <= 2 * tolerance * sqrt(c.g[0][0] * c.g[2][2]) &&
-                    fabs(product(&f, y, z) - c.g[1][2]) <= 2 * tolerance * sqrt(c.g[1][1] * c.g[2][2]))
+                if (det && fabs(product((const double(*)[3])f, x, z) - c[0][2]) <= 2 * tolerance * sqrt(c[0][0] * c[2][2]) &&
+                    fabs(product((const double(*)[3])f, y, z) - c[1][2]) <= 2 * tolerance * sqrt(c[1][1] * c[2][2]))
                     return det < 0 ? -det : det;
             }
         }

@@ -9,15 +9,6 @@
 
 /* ------------------------------------------------------------------ cell */
 
-static void metric_of(const bragg_cell *c, double g[3][3])
-{
-    const double e[3] = { c->a, c->b, c->c }, k[3][3] = { { 1, cos(c->gamma), cos(c->beta) },
-        { cos(c->gamma), 1, cos(c->alpha) }, { cos(c->beta), cos(c->alpha), 1 } };
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            g[i][j] = e[i] * e[j] * k[i][j];
-}
-
 /* Mean of R' G R over the group: the nearest metric with its symmetry. */
 static void average_metric(const bragg_symmetry *s, const double g[3][3], double out[3][3])
 {
@@ -47,7 +38,7 @@ void bragg_symmetry_cell_ties(const bragg_symmetry *s, int tie[6])
     double v[2][6];
     for (int k = 0; k < 2; k++) {
         double g[3][3], mean[3][3];
-        metric_of(&odd[k], g);
+        bragg_cell_metric(&odd[k], g);
         average_metric(s, (const double(*)[3])g, mean);
         cell_of((const double(*)[3])mean, v[k]);
     }
@@ -62,7 +53,7 @@ void bragg_symmetry_cell_ties(const bragg_symmetry *s, int tie[6])
 double bragg_symmetry_cell_misfit(const bragg_symmetry *s, const bragg_cell *cell)
 {
     double g[3][3], mean[3][3], worst = 0;
-    metric_of(cell, g);
+    bragg_cell_metric(cell, g);
     average_metric(s, (const double(*)[3])g, mean);
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)
