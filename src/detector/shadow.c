@@ -253,7 +253,7 @@ bragg_status bragg_mask_beam_stop(const bragg_frame *f, const bragg_geometry *ge
     if (!bragg_geometry_point(&g, 0, 0, &slow, &fast) || !(slow >= 0 && slow < (double)f->height && fast >= 0 && fast < (double)f->width))
         return BRAGG_OK;
     scene s = { .rows = f->height, .columns = f->width, .mask = mask, .value = malloc(pixels * sizeof *s.value), .radius = malloc(pixels * sizeof *s.radius),
-                .level = malloc(MOST_RINGS * sizeof *s.level), .count = calloc(2 * image, sizeof *s.count), .dark = calloc(pixels, 1) };
+                .level = malloc((MOST_RINGS + 1) * sizeof *s.level) /* a float may round up to it */, .count = calloc(2 * image, sizeof *s.count), .dark = calloc(pixels, 1) };
     s.sum = s.count ? s.count + image : NULL;
     bragg_status st = BRAGG_OK;
     if (!s.value || !s.radius || !s.level || !s.count || !s.dark)
