@@ -298,6 +298,28 @@ START_TEST(gaps_are_those_of_the_detector)
 }
 END_TEST
 
+START_TEST(frames_of_a_run_can_be_written_smaller)
+{
+    static const char usual[] = FURNACE;
+    char text[4000];
+    bragg_frame *f, *g;
+    const char *run = strstr(usual, "run: {");
+    snprintf(text, sizeof text, "%.*srun: {format: cbf, %s", (int)(run - usual), usual, run + strlen("run: {"));
+    ck_assert_msg(bragg_simulate(write_truth(usual), in_folder("wide"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_msg(bragg_simulate(write_truth(text), in_folder("small"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert_int_eq(bragg_frame_read(in_folder("wide/00002.tif"), 0, &f, &error), BRAGG_OK);
+    ck_assert_msg(bragg_frame_read(in_folder("small/00002.cbf"), 0, &g, &error) == BRAGG_OK, "%s", error.text);
+    ck_assert(f->type == g->type && f->width == g->width && f->height == g->height);
+    ck_assert(!memcmp(f->data, g->data, f->width * f->height * sizeof(int32_t)));
+    bragg_frame_free(f);
+    bragg_frame_free(g);
+    size_t n, m;
+    free(slurp(in_folder("wide/00002.tif"), &n));
+    free(slurp(in_folder("small/00002.cbf"), &m));
+    ck_assert_uint_lt(3 * m, n);
+}
+END_TEST
+
 static void assert_refused(const char *text, const char *with)
 {
     bragg_error err = BRAGG_ERROR_INIT;
@@ -399,6 +421,7 @@ START_TEST(a_wrong_truth_file_is_named_with_its_line)
     assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [20, 10]}\n", "rising angles");
     assert_refused("radiation: {wavelength: -1}\npatterns: {range: [10, 20]}\n", "positive");
     assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 0}\n", "positive frames");
+    assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {format: jpeg}\n", "expected tif");
     assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {over: electrons}\nphases: []\n", "protocol");
     assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 2}\nphases: [{card: Bi, weight: [[1, 2], [0, 1]]}]\n", "rising x");
     assert_refused("radiation: {wavelength: 1.5}\npatterns: {range: [10, 20]}\nrun: {frames: 2}\nphases: [{card: Bi, wieght: 1}]\n", "weight");
@@ -421,6 +444,7 @@ int main(void)
     tcase_add_test(c, a_furnace_stretches_the_cell_and_writes_its_log);
     tcase_add_test(c, gaps_are_those_of_the_detector);
     tcase_add_test(c, frames_are_the_same_on_any_number_of_threads_and_have_holes);
+    tcase_add_test(c, frames_of_a_run_can_be_written_smaller);
     tcase_add_test(c, total_scattering_transforms_to_the_distances_of_the_structure);
     tcase_add_test(c, a_reduction_that_chooses_all_itself_has_the_g_of_the_structure);
     tcase_add_test(c, a_wrong_truth_file_is_named_with_its_line);

@@ -138,6 +138,17 @@ static bragg_status make_tables(camera *c, double scale, bragg_error *err)
     return st;
 }
 
+static bragg_status write(const camera *c, const char *path, bool force, bragg_error *err)
+{
+    bragg_frame_stack *to;
+    bragg_status st = bragg_frame_stack_open(path, 1, force, &to, err);
+    if (st == BRAGG_OK && (st = bragg_frame_stack_add(to, c->frame, err)) < 0) {
+        bragg_frame_stack_abandon(to);
+        return st;
+    }
+    return st < 0 ? st : bragg_frame_stack_commit(to, err);
+}
+
 static bragg_status take(camera *c, const char *dir, double scale, bool force, gsl_rng *rng, bragg_error *err)
 {
     const truth_shot *s = &c->t->shot[c->shot];
@@ -150,8 +161,8 @@ static bragg_status take(camera *c, const char *dir, double scale, bool force, g
     make_grain(c, s->graininess, rng);
     st = bragg_parallel_for(c->frame->height, ROWS, expose_rows, c, err);
     kill_pixels(c, rng);
-    snprintf(file, sizeof file, "%.250s.tif", s->name);
-    return st == BRAGG_OK ? bragg_frame_write_tiff(c->frame, bragg_path_join(c->t->arena, dir, file), force, err) : st;
+    snprintf(file, sizeof file, "%.250s.%.30s", s->name, !s->own_scale && c->t->format ? c->t->format : "tif");
+    return st == BRAGG_OK ? write(c, bragg_path_join(c->t->arena, dir, file), force, err) : st;
 }
 
 static bragg_status set_up(camera *c, bragg_error *err)

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "truth.h"
 
+#include <bragg/frame.h>
 #include <bragg/log.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
@@ -347,10 +348,21 @@ static bragg_status read_states(bragg_truth *t, const bragg_yaml *list, bragg_er
     return st;
 }
 
+/* What the frames of a run end in: .tif without it, of which a thousand of a megapixel are 4 GB. */
+static bragg_status read_format(const bragg_yaml *node, const char **format, bragg_error *err)
+{
+    char name[40];
+    bragg_status st = bragg_yaml_text(node, format, err);
+    if (st < 0)
+        return st;
+    snprintf(name, sizeof name, "x.%.30s", *format);
+    return bragg_frame_writable(name) ? BRAGG_OK : bragg_yaml_fail(node, err, "format: expected tif, edf, cbf, npy, fits or h5, found '%s'", *format);
+}
+
 static bragg_status read_run_numbers(bragg_truth *t, const bragg_yaml *map, long long *n, double *every_s, truth_shot *s, bragg_error *err)
 {
     static const char *const keys[] = { "frames", "every_s", "exposure_s", "counts", "graininess", "ripple", "temperature_k", "start", "folder",
-                                        "over", "monitor", "background" };
+                                        "over", "monitor", "background", "format" };
     double *const values[] = { every_s, &s->exposure_s, &s->counts, &s->graininess, &t->ripple, &t->temperature_k };
     const bragg_yaml *node;
     const char *text;
@@ -364,6 +376,8 @@ static bragg_status read_run_numbers(bragg_truth *t, const bragg_yaml *map, long
         return bragg_yaml_fail(node, err, "start: expected a date such as 2024-05-01T10:00:00, found '%s'", text);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "folder")))
         st = bragg_yaml_text(node, &t->folder, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "format")))
+        st = read_format(node, &t->format, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "over")) && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK) {
         if (strcmp(text, "electrons") && strcmp(text, "seconds"))
             return bragg_yaml_fail(node, err, "over: expected electrons or seconds, found '%s'", text);

@@ -91,6 +91,7 @@ struct bragg_truth {
     double instrument[TRUTH_INSTRUMENT];
     double start_unix_s;              /* NAN: no clock */
     const char *folder;               /* of the frames, below the output */
+    const char *format;               /* what the run's frames end in; NULL: tif */
     bool by_charge;                   /* curves run over electrons, not seconds */
     truth_curve monitor;
     double ripple, temperature_k;
