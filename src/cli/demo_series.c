@@ -204,8 +204,8 @@ static void compare_onset(const rows *r, size_t phase)
         snprintf(worst, sizeof worst, "%.2f instead of %.2f", found.value, truth.value);
     demo_count(r->d, name, seen && fabs(found.value - truth.value) <= 1, 1, 1, seen ? worst : "none seen, or there from the start");
     double v = voltage_at(r, truth.value, true), w = seen ? voltage_at(r, found.value, false) : NAN;
-    /* as far as the voltage moves in a frame */
-    double step = fabs(voltage_at(r, truth.value + 1, true) - voltage_at(r, truth.value - 1, true)) / 2;
+    /* as far as the voltage moves in a frame, to the side on which it was found */
+    double step = fabs(voltage_at(r, truth.value + (found.value < truth.value ? -1 : 1), true) - v);
     snprintf(name, sizeof name, "%.60s.onset voltage within one frame", p);
     snprintf(worst, sizeof worst, "%.4f V instead of %.4f V", w, v);
     if (isfinite(v) && isfinite(w))

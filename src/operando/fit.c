@@ -325,6 +325,15 @@ static bool is_expected(const seq_worker *w, size_t k)
     return i != SIZE_MAX && w->level[i] > 0 && (w->kind[k] > w->level[i] || is_loose(w, k)) && w->doubt[k] > 0;
 }
 
+/* Earlier frames have told its cell. */
+static bool was_seen(const seq_worker *w, size_t phase)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && w->kind[k] == KIND_CELL && w->doubt[k] > 0)
+            return true;
+    return false;
+}
+
 /* How far it may wander in a frame: lattices by a ten thousandth, widths by a twentieth.
  * Faster ones are those of phases that react, and are strong. */
 static double wanders(const seq_worker *w, size_t k, double value)
@@ -1172,22 +1181,42 @@ static bool at_bound(const seq_worker *w)
  * and profiles that are not quite right move cells by more than counts do. */
 static double widening_of(const bragg_fit *f) { return fmax(f->gof, 1) * fmax(f->serial_factor, 1); }
 
+/* What stands below detection: the weight of what was seen before as it would be, of all the
+ * doubt.  In the scales' units. */
+static void weigh_hidden(const seq_worker *w, const absent *out, double *weight, double *doubt)
+{
+    double variance = 0;
+    *weight = 0;
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        double guess = fmax(out[i].scale, 0) * w->mass[i], sigma = out[i].sigma * w->mass[i];
+        if (w->level[i] || !may_go(w, i) || !isfinite(guess) || !(sigma > 0))
+            continue;
+        *weight += was_seen(w, i) ? guess : 0;
+        variance += sigma * sigma + (was_seen(w, i) ? 0 : guess * guess);
+    }
+    *doubt = sqrt(variance);
+}
+
 static void fill_phases(const seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
-    double sum = 0;
+    double sum = 0, hidden, hidden_doubt;
+    weigh_hidden(w, out, &hidden, &hidden_doubt);
     for (size_t i = 0; i < s->n_phases; i++)
         sum += w->level[i] && isfinite(w->mass[i]) && w->scale_of[i] < s->n_params ? param(w, w->scale_of[i])->value * w->mass[i] : 0;
+    double share = sum > 0 ? sum / (sum + hidden) : 1, share_esd = sum > 0 ? share * hidden_doubt / (sum + hidden) : 0;
     for (size_t i = 0; i < s->n_phases; i++) {
         double guess = out[i].scale * w->mass[i], doubt = out[i].sigma * w->mass[i], more = fmax(guess, 0) + 1.645 * doubt;
         bool there = w->level[i] > 0;
-        row[seq_phase(s, PHASE_FRACTION, i)] = there ? f->phase[i].weight_fraction.value : 0;
-        row[seq_phase(s, PHASE_FRACTION_ESD, i)] = there ? f->phase[i].weight_fraction.esd * widening_of(f) : NAN;
+        double all = there ? sum + hidden : sum + hidden + (was_seen(w, i) ? 0 : fmax(guess, 0));
+        bragg_quantity q = there ? f->phase[i].weight_fraction : (bragg_quantity){ 0, NAN };
+        row[seq_phase(s, PHASE_FRACTION, i)] = q.value * share;
+        row[seq_phase(s, PHASE_FRACTION_ESD, i)] = share_esd > 0 && there ? hypot(isfinite(q.esd) ? q.esd * widening_of(f) * share : 0, q.value * share_esd) : q.esd * widening_of(f);
         row[seq_phase(s, PHASE_VOLUME, i)] = there ? f->phase[i].volume_ang3.value : NAN;
         row[seq_phase(s, PHASE_VOLUME_ESD, i)] = there && f->phase[i].volume_ang3.esd > 0 ? f->phase[i].volume_ang3.esd * widening_of(f) : NAN;
         row[seq_phase(s, PHASE_LIMIT, i)] = there || !(sum + more > 0) ? NAN : more / (sum + more);
-        row[seq_phase(s, PHASE_GUESS, i)] = there ? NAN : guess / (sum + fmax(guess, 0));
-        row[seq_phase(s, PHASE_GUESS_ESD, i)] = there ? NAN : doubt / (sum + fmax(guess, 0));
+        row[seq_phase(s, PHASE_GUESS, i)] = there ? NAN : guess / all;
+        row[seq_phase(s, PHASE_GUESS_ESD, i)] = there ? NAN : doubt / all;
         row[seq_phase(s, PHASE_EVIDENCE, i)] = there ? w->strength[i] : 0;
         row[seq_phase(s, PHASE_LEVEL, i)] = there && has_scale(w, i) ? fmax(next_level(w->level[i], row[seq_phase(s, PHASE_EVIDENCE, i)]), 1) : w->level[i];
     }
@@ -1224,6 +1253,37 @@ static void fill_row(seq_worker *w, const bragg_fit *f, const absent *out, doubl
     fill_phases(w, f, out, row);
     find_unknown(w, row + seq_unknown(s));
     fill_correlations(w, f, row);
+}
+
+/* The score of a phase at nothing takes cells, widths and extracted intensities of the others for
+ * certain, which have taken over what they could of it.  Of those that were seen before, whose
+ * lines are known, a fit with their scales in tells what they would have. */
+static bragg_status weigh_absent(seq_worker *w, absent *out, bragg_error *err)
+{
+    bragg_fit *with = NULL;
+    size_t n = 0;
+    save_state(w);
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        w->tried[i] = !w->level[i] && may_go(w, i) && was_seen(w, i);
+        for (size_t k = 0; k < w->shape.n_params && w->tried[i]; k++)
+            if (w->phase_of[k] == i && w->doubt[k] > 0)
+                set_value(w, k, w->known[k]), w->doubt[k] = NAN; /* held: a width that may move finds a hump of the background */
+        if (w->tried[i])
+            w->level[i] = 1, set_value(w, w->scale_of[i], fmax(out[i].scale, 0.1 * out[i].sigma)), n++;
+    }
+    if (!n)
+        return BRAGG_OK;
+    apply_levels(w);
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    bragg_status st = refine(w, false, &with, &ignored);
+    for (size_t i = 0; i < w->shape.n_phases && st == BRAGG_OK; i++) {
+        double value = w->tried[i] ? param(w, w->scale_of[i])->value : NAN, esd = w->tried[i] ? param(w, w->scale_of[i])->esd * widening_of(with) : NAN;
+        if (isfinite(value) && esd > 0 && isfinite(esd))
+            out[i] = (absent){ value, esd };
+    }
+    bragg_fit_free(with);
+    restore_state(w);
+    return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
 }
 
 static void blank_row(const seq_shape *s, double *row)
@@ -1289,6 +1349,8 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
     }
     if (st == BRAGG_OK)
         st = calculate(w, &cause);
+    if (st == BRAGG_OK && w->plan.appear)
+        st = weigh_absent(w, w->absent, &cause);
     if (st == BRAGG_OK) {
         fill_row(w, f, w->absent, row);
         bool poor = !f->converged || f->gof > 2 * good;

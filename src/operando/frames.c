@@ -30,6 +30,7 @@ struct bragg_frames {
     bragg_geometry geometry;
     bragg_plan_options options;
     bragg_plan *plan;                /* made for the shape of the first frame that can be read */
+    double correlation[BRAGG_PATTERN_LAGS]; /* of neighbouring bins, the same for all frames */
     size_t rows, columns;
     const char *flip, *mask[MOST_MASKS];
     size_t n_masks;
@@ -314,6 +315,8 @@ static bragg_status make_plan(bragg_frames *f, const char *path, const bragg_fra
     bragg_status st = bragg_mask_read(f->mask, f->n_masks, f->flip, &f->geometry, path, frame, &mask, err);
     if (st == BRAGG_OK)
         st = bragg_plan_new(&f->geometry, frame->height, frame->width, mask, &f->options, &f->plan, err);
+    if (st == BRAGG_OK)
+        st = bragg_plan_correlation(f->plan, f->correlation, err);
     f->rows = frame->height;
     f->columns = frame->width;
     free(mask);
@@ -370,6 +373,7 @@ static bragg_status integrate(const bragg_frames *f, size_t k, bragg_pattern **o
     if (st == BRAGG_OK) {
         (*out)->time_s = frame->time_s;
         (*out)->temperature_k = frame->temperature_k;
+        memcpy((*out)->correlation, f->correlation, sizeof f->correlation);
     }
     bragg_frame_free(frame);
     return st;

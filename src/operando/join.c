@@ -300,7 +300,7 @@ static double *what_drives(const bragg_series *s)
 static bragg_quantity signal_of(const bragg_series *s, const bragg_step *step, size_t phase, bool fractions)
 {
     bragg_quantity q = fractions ? step->fraction[phase] : step->volume[phase];
-    double hidden = 0, doubt2 = 0;
+    double hidden = 0, doubt2 = 0, seen = 0;
     if (step->status != BRAGG_FRAME_OK && step->status != BRAGG_FRAME_AT_BOUND)
         return (bragg_quantity){ NAN, NAN };
     if (!fractions)
@@ -310,7 +310,9 @@ static bragg_quantity signal_of(const bragg_series *s, const bragg_step *step, s
             hidden += step->guess[i], doubt2 += step->guess_esd[i] * step->guess_esd[i];
     if (!(step->level[phase] > 0))
         return (bragg_quantity){ step->guess[phase], step->guess_esd[phase] };
-    return (bragg_quantity){ q.value * (1 - hidden), hypot(isfinite(q.esd) ? q.esd : 0, q.value * sqrt(doubt2)) };
+    for (size_t i = 0; i < s->n_phases; i++)
+        seen += step->level[i] > 0 && step->fraction[i].value > 0 ? step->fraction[i].value : 0;
+    return (bragg_quantity){ q.value / seen * (1 - hidden), hypot(isfinite(q.esd) ? q.esd : 0, q.value * sqrt(doubt2)) };
 }
 
 typedef struct gathered {
