@@ -22,9 +22,9 @@ static bragg_series *made_series(size_t n, size_t n_phases, course (*truth)(doub
     bragg_series *s = bragg_arena_alloc(arena, 1, sizeof *s);
     unsigned seed = 40471u;
     *s = (bragg_series){ .arena = arena, .n = n, .n_phases = n_phases, .phase = names };
-    s->step = bragg_arena_alloc(arena, n, sizeof *s->step);
+    s->by_hand = bragg_arena_alloc(arena, n, sizeof *s->by_hand);
     for (size_t k = 0; k < n; k++) {
-        bragg_step *t = &s->step[k];
+        bragg_step *t = &s->by_hand[k];
         course c = truth((double)k / (double)(n - 1));
         double *row = bragg_arena_alloc(arena, 12, sizeof *row);
         *t = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .serial = 1, .log = { .kind = NAN } };
@@ -461,7 +461,7 @@ static bragg_series *wandering(unsigned seed, double *truth)
     bragg_arena *arena = bragg_arena_new();
     bragg_series *s = bragg_arena_alloc(arena, 1, sizeof *s);
     *s = (bragg_series){ .arena = arena, .n = WALK, .n_params = 2, .n_phases = 1, .name = names, .unit = units, .phase = phases, .n_pairs = 1, .pair = pair };
-    s->step = bragg_arena_alloc(arena, WALK, sizeof *s->step);
+    s->by_hand = bragg_arena_alloc(arena, WALK, sizeof *s->by_hand);
     double a = 6.1357, b = 37.1;
     for (size_t k = 0; k < WALK; k++) {
         double *row = bragg_arena_alloc(arena, 8, sizeof *row), u = noise(&seed), v = together * u + sqrt(1 - together * together) * noise(&seed);
@@ -471,7 +471,7 @@ static bragg_series *wandering(unsigned seed, double *truth)
         row[0] = a + wide * seen_a * u, row[1] = b + wide * seen_b * v;
         row[2] = k % 5 == 4 || (k >= WEAK + 5 && k < WEAK + 9) ? NAN : wide * seen_a, row[3] = wide * seen_b;
         row[4] = together, row[5] = 3;
-        s->step[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .value = row, .esd = row + 2, .correlation = row + 4, .level = row + 5 };
+        s->by_hand[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .value = row, .esd = row + 2, .correlation = row + 4, .level = row + 5 };
     }
     return s;
 }
@@ -492,8 +492,8 @@ START_TEST(a_smoothed_series_has_honest_esds_smaller_than_the_fits)
                 double pull = (m->value[2 * k + p] - truth[2 * k + p]) / m->esd[2 * k + p];
                 ck_assert(m->esd[2 * k + p] > 0);
                 pulls += pull * pull, mean += pull, n++;
-                if (!p && s->step[k].esd[0] > 0)
-                    gain = fmax(gain, m->esd[2 * k] / s->step[k].esd[0]);
+                if (!p && s->by_hand[k].esd[0] > 0)
+                    gain = fmax(gain, m->esd[2 * k] / s->by_hand[k].esd[0]);
                 if (!p && k >= WEAK && k < STRONG)
                     weak += fabs(m->value[2 * k] - truth[2 * k]) / (12.0 * (STRONG - WEAK));
             }

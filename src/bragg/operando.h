@@ -105,6 +105,16 @@ typedef struct bragg_step {
     const double *correlation; /**< of each of the series' pairs; NAN where either was held */
 } bragg_step;
 
+/** What is known of a frame without its fit. */
+typedef struct bragg_series_frame {
+    const char *file, *error; /**< error NULL when it was fitted */
+    size_t index;             /**< within the file */
+    bragg_frame_status status;
+    bool done, whole;         /**< fitted; its row stands in the table */
+    double time_s, exposure_s, temperature_k;
+    bragg_step_log log;
+} bragg_series_frame;
+
 /** A stretch of frames in which peaks stand that no phase explains. */
 typedef struct bragg_alarm {
     size_t first, last;
@@ -120,8 +130,9 @@ typedef struct bragg_series {
     const char *const *name, *const *unit; /**< of the parameters that are refined in any frame */
     bool *refined;            /**< in at least one step */
     const char *const *phase;
-    bragg_step *step;
-    double *rows;             /**< what the steps point into */
+    bragg_series_frame *frame; /**< a frame each */
+    struct bragg_series_rows *rows; /**< what was fitted: in the run's store, or in memory without one */
+    bragg_step *by_hand;      /**< the steps of a series that was made by hand and has neither frame nor rows; else NULL */
     double points;            /**< of a pattern */
     bragg_log_table *log;     /**< may be NULL */
     size_t n_log_steps;
@@ -187,6 +198,15 @@ bragg_status bragg_series_run(const bragg_experiment *experiment, const char *co
                               const bragg_observer *observer, bragg_series **out, bragg_error *err);
 void bragg_series_free(bragg_series *series);
 
+/** Frame k and what was fitted to it, fetched with its neighbours from where it stands, so that
+ *  a long run needs hardly more room than a short one.  Borrowed: good until four others have
+ *  been asked for.  From one thread at a time. */
+const bragg_step *bragg_series_step(const bragg_series *series, size_t k);
+/** EIO when a frame that was asked for could not be fetched: it came without a fit. */
+bragg_status bragg_series_whole(const bragg_series *series, bragg_error *err);
+/** What the log has of frame k. */
+const bragg_step_log *bragg_series_log(const bragg_series *series, size_t k);
+
 /** A row a frame: file, status, time, log, R factors, every refined parameter,
  *  volume and weight fraction with its esd. */
 bragg_status bragg_series_write_csv(const bragg_series *series, const char *path, bool force, bragg_error *err);
@@ -237,7 +257,7 @@ void bragg_store_view_free(bragg_store_view *view);
 bool bragg_store_view_replaced(const bragg_store_view *view);
 /** A number a frame, state[room], another one when its row is another; 0: not there yet. */
 bool bragg_store_view_states(const bragg_store_view *view, uint64_t *state);
-/** Frame k into series.step[0], and what is not NULL of its curves [n]; false when it is not
+/** Frame k into the series' step 0, and what is not NULL of its curves [n]; false when it is not
  *  there, or not whole yet. */
 bool bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, float *calculated, float *sigma);
 

@@ -4,6 +4,9 @@
 #include "cli.h"
 
 #include <bragg/analysis.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -61,10 +64,10 @@ static void talk(void *payload, int level, const char *text)
 static void print_place(const bragg_series *s, size_t k)
 {
     printf("%zu", k);
-    if (isfinite(s->step[k].log.voltage_v))
-        printf(" (%.3f V)", s->step[k].log.voltage_v);
-    else if (isfinite(s->step[k].temperature_k))
-        printf(" (%.1f K)", s->step[k].temperature_k);
+    if (isfinite(bragg_series_step(s, k)->log.voltage_v))
+        printf(" (%.3f V)", bragg_series_step(s, k)->log.voltage_v);
+    else if (isfinite(bragg_series_step(s, k)->temperature_k))
+        printf(" (%.1f K)", bragg_series_step(s, k)->temperature_k);
 }
 
 /* What the run did, interval by interval. */
@@ -92,7 +95,7 @@ static bragg_status print_series(const bragg_series *s, bragg_error *err)
     char text[BRAGG_NUMBER_TEXT];
     printf("%-24s %8s %8s %9s %6s  %s\n", "file", "U/V", "T/K", "Rwp/%", "GOF", "volumes/angstrom^3, weight fractions");
     for (size_t k = 0; k < s->n; k++) {
-        const bragg_step *step = &s->step[k];
+        const bragg_step *step = bragg_series_step(s, k);
         const char *base = strrchr(step->file, '/') ? strrchr(step->file, '/') + 1 : step->file;
         if (!step->done) {
             printf("%-24s %s: %s\n", base, bragg_frame_status_name(step->status), step->error);
@@ -117,7 +120,8 @@ static bragg_status print_series(const bragg_series *s, bragg_error *err)
             printf(", perhaps %s (%.2f)", a->cards, a->score);
         printf("\n");
     }
-    return print_account(s, err);
+    bragg_status st = print_account(s, err);
+    return st == BRAGG_OK ? bragg_series_whole(s, err) : st;
 }
 
 /* "0,12,40": each as frame-00012.cif; s NULL: only looked at. */
@@ -151,6 +155,15 @@ static bragg_status read_wanted(const bragg_experiment *x, const char *path, bra
     return st == BRAGG_OK && to->section ? bragg_pdf_recipe_read(to->section, path, arena, &to->recipe, err) : st;
 }
 
+/* What the work before has freed goes back to the system, so that the largest of several pieces
+ * of work is what the run needs and not their sum. */
+static void give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 /* A G(r) that cannot be made is said, and costs nothing else. */
 static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
                                   const wanted *want, bragg_error *err)
@@ -159,6 +172,7 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
     bragg_store_curves c;
     bragg_analysis a = { 0 };
     bragg_status total = BRAGG_OK;
+    give_back();
     bragg_status st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
     if (st == BRAGG_OK)
         st = bragg_series_name_alarms(s, &c, x, err);
@@ -168,6 +182,7 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), force, err);
     if (st == BRAGG_OK)
         st = bragg_series_analyse(s, &c, &want->analysis, s->arena, &a, err);
+    give_back();
     if (st == BRAGG_OK && want->section)
         total = bragg_series_total(s, f, x, &want->recipe, 1200, s->arena, &a.total, err);
     if (st == BRAGG_OK)
@@ -188,6 +203,8 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_plot_total(a.total, s, w->out, force, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_whole(s, err);
     bragg_store_curves_free(&c);
     return st == BRAGG_OK ? total : st;
 }

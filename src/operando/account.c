@@ -45,7 +45,7 @@ static bool counts(const bragg_step *s) { return s->done && s->status != BRAGG_F
 
 static void add_frame(const courses *c, const bragg_series *s, size_t k, double *to)
 {
-    const bragg_step *step = &s->step[k];
+    const bragg_step *step = bragg_series_step(s, k);
     for (size_t i = 0; counts(step) && i < c->n_phases; i++) {
         double t = (double)k;
         bragg_quantity f = step->fraction[i], v = step->volume[i];
@@ -59,11 +59,11 @@ static void add_frame(const courses *c, const bragg_series *s, size_t k, double 
 /* The step of the log a frame belongs to, when it lasts. */
 static double lasting_kind(const bragg_series *s, size_t k)
 {
-    double kind = s->step[k].log.kind;
+    double kind = bragg_series_log(s, k)->kind;
     size_t from = k, to = k;
-    while (from > 0 && s->step[from - 1].log.kind == kind)
+    while (from > 0 && bragg_series_log(s, from - 1)->kind == kind)
         from--;
-    while (to + 1 < s->n && s->step[to + 1].log.kind == kind)
+    while (to + 1 < s->n && bragg_series_log(s, to + 1)->kind == kind)
         to++;
     return isfinite(kind) && to - from + 1 >= SHORTEST ? kind : NAN;
 }

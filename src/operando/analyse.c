@@ -2,6 +2,7 @@
 /* All that is asked of a run beyond its fits, and how it is told: text, CSV, JSON. */
 #include "config.h"
 #include "analysis.h"
+#include "operando.h"
 
 #include <bragg/csv.h>
 #include <bragg/json.h>
@@ -83,13 +84,13 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
     bragg_status st = BRAGG_OK;
     bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
     *out = (bragg_analysis){ 0 };
-    if (o->peaks && patterns)
-        st = bragg_series_track(c, o, arena, &out->tracks, err);
-    if (st == BRAGG_OK && o->components && patterns)
+    if (o->components && patterns) /* it needs most room while it works, and keeps least */
         st = bragg_series_factor(c, o, arena, &out->factors, err);
+    if (st == BRAGG_OK && o->peaks && patterns)
+        st = bragg_series_track(c, o, arena, &out->tracks, err);
     if (st == BRAGG_OK && o->smooth)
         st = bragg_series_smooth(s, arena, &out->smooth, err);
-    return st;
+    return st == BRAGG_OK ? bragg_series_whole(s, err) : st;
 }
 
 /* ----------------------------------------------------------------- places */
@@ -104,8 +105,8 @@ static double between(const bragg_series *s, double frame, double (*of)(const br
     return of(s, k) + (at - (double)k) * (of(s, next) - of(s, k));
 }
 
-static double voltage_of(const bragg_series *s, size_t k) { return s->step[k].log.voltage_v; }
-static double temperature_of(const bragg_series *s, size_t k) { return s->step[k].temperature_k; }
+static double voltage_of(const bragg_series *s, size_t k) { return bragg_series_log(s, k)->voltage_v; }
+static double temperature_of(const bragg_series *s, size_t k) { return bragg_series_step(s, k)->temperature_k; }
 
 /* ------------------------------------------------------------------- csv */
 
@@ -343,7 +344,7 @@ bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s
         if (st < 0)
             break;
         put_table(bragg_output_stream(out), a, s, k);
-        st = bragg_output_commit(out, err);
+        st = bragg_series_commit(s, out, err);
     }
     if (st == BRAGG_OK)
         st = bragg_json_write_take(analysis_json(a, s), bragg_path_join(arena, folder, "analysis.json"), force, err);
@@ -373,6 +374,8 @@ bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a
     }
     json_t *root = analysis_json(a, s);
     char *json = root ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
+    if (st == BRAGG_OK)
+        st = bragg_series_whole(s, err);
     if (json && st == BRAGG_OK)
         st = bragg_store_add_tables(store, names, table, n, json, err);
     else if (st == BRAGG_OK)

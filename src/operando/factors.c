@@ -115,13 +115,14 @@ static bragg_status decompose(matrix *m, bragg_error *err)
     return st;
 }
 
-static bragg_status make_matrix(const bragg_store_curves *c, bragg_arena *arena, matrix *m, bragg_error *err)
+/* The numbers themselves are in `scratch`: nobody wants them once the components are told. */
+static bragg_status make_matrix(const bragg_store_curves *c, bragg_arena *arena, bragg_arena *scratch, matrix *m, bragg_error *err)
 {
     size_t each_row = (c->rows + MOST_ROWS - 1) / MOST_ROWS, each_point = (c->n + MOST_POINTS - 1) / MOST_POINTS;
     *m = (matrix){ .rows = (c->rows + each_row - 1) / each_row, .points = c->n / each_point };
     size_t all = m->rows * m->points, wide = m->rows < m->points ? m->rows : m->points;
     m->row = bragg_arena_alloc(arena, m->rows + 1, sizeof *m->row);
-    m->y = bragg_arena_alloc(arena, 2 * all + 1, sizeof(double));
+    m->y = bragg_arena_alloc(scratch, 2 * all + 1, sizeof(double));
     m->x_rad = bragg_arena_alloc(arena, (KEPT + 2) * (m->points + m->rows) + wide + 1, sizeof(double));
     double *room = m->row && m->y && m->x_rad ? malloc((2 * c->n + 1) * sizeof *room) : NULL;
     if (!room)
@@ -368,11 +369,11 @@ static bragg_status report(const matrix *m, const factors *f, bragg_arena *arena
     return BRAGG_OK;
 }
 
-bragg_status bragg_series_factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_factors **out, bragg_error *err)
+static bragg_status factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_arena *scratch, bragg_factors **out, bragg_error *err)
 {
     matrix m;
     factors f[MOST];
-    bragg_status st = make_matrix(c, arena, &m, err);
+    bragg_status st = make_matrix(c, arena, scratch, &m, err);
     *out = st == BRAGG_OK ? bragg_arena_alloc(arena, 1, sizeof **out) : NULL;
     if (st == BRAGG_OK && !*out)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for components");
@@ -392,7 +393,7 @@ bragg_status bragg_series_factor(const bragg_store_curves *c, const bragg_analys
     st = to->bic ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for components");
     to->chi2_reduced = to->bic ? to->bic + most : NULL;
     for (size_t k = 0; k < most && st == BRAGG_OK; k++) {
-        f[k].amount = bragg_arena_alloc(arena, MOST * (m.rows + m.points) + 1, sizeof(double));
+        f[k].amount = bragg_arena_alloc(scratch, MOST * (m.rows + m.points) + 1, sizeof(double));
         f[k].spectrum = f[k].amount ? f[k].amount + MOST * m.rows : NULL;
         st = f[k].amount ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for components");
     }
@@ -402,5 +403,14 @@ bragg_status bragg_series_factor(const bragg_store_curves *c, const bragg_analys
         size_t n = choose(&m, f, most, to);
         st = report(&m, &f[o->n_components ? most - 1 : n - 1], arena, to, err);
     }
+    return st;
+}
+
+bragg_status bragg_series_factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_factors **out, bragg_error *err)
+{
+    bragg_arena *scratch = bragg_arena_new();
+    *out = NULL;
+    bragg_status st = scratch ? factor(c, o, arena, scratch, out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for components");
+    bragg_arena_free(scratch);
     return st;
 }

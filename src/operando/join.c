@@ -198,9 +198,9 @@ static void times_from_start(const bragg_frames *f, const timing *t, bragg_serie
         double at = step > 0 ? (bragg_frames_item(f, k)->number - first) / step : (double)k;
         gaps += at > before + 1.5;
         before = at;
-        s->step[k].time_s = t->start_s + at * t->every_s;
-        if (!isfinite(s->step[k].exposure_s))
-            s->step[k].exposure_s = t->every_s;
+        s->frame[k].time_s = t->start_s + at * t->every_s;
+        if (!isfinite(s->frame[k].exposure_s))
+            s->frame[k].exposure_s = t->every_s;
     }
     if (gaps)
         bragg_join_note(s, "frames: %zu gaps in the numbers of the files are gaps in time", gaps);
@@ -209,7 +209,7 @@ static void times_from_start(const bragg_frames *f, const timing *t, bragg_serie
 static void times_from_rows(const timing *t, bragg_series *s)
 {
     for (size_t k = 0; k < s->n; k++)
-        s->step[k].time_s = s->log && k < s->log->n ? s->log->channel[BRAGG_CHANNEL_TIME][k] : NAN;
+        s->frame[k].time_s = s->log && k < s->log->n ? s->log->channel[BRAGG_CHANNEL_TIME][k] : NAN;
     if (s->log && s->log->n != s->n)
         bragg_join_note(s, "log: %zu rows for %zu frames; row k is taken for frame k", s->log->n, s->n);
     (void)t;
@@ -219,7 +219,7 @@ static void times_from_files(bragg_series *s)
 {
     struct stat info;
     for (size_t k = 0; k < s->n; k++)
-        s->step[k].time_s = stat(s->step[k].file, &info) == 0 ? (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec : NAN;
+        s->frame[k].time_s = stat(s->frame[k].file, &info) == 0 ? (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec : NAN;
 }
 
 /* Patterns of a step scan say how long each point was counted: as many times that as
@@ -229,8 +229,8 @@ static void scale_exposures(const bragg_frames *f, bragg_series *s)
     if (bragg_frames_raw(f))
         return;
     for (size_t k = 0; k < s->n; k++) {
-        bragg_step *a = &s->step[k];
-        double gap = k + 1 < s->n ? s->step[k + 1].time_s - a->time_s : k ? a->time_s - s->step[k - 1].time_s : NAN, all = a->exposure_s * s->points;
+        bragg_series_frame *a = &s->frame[k];
+        double gap = k + 1 < s->n ? s->frame[k + 1].time_s - a->time_s : k ? a->time_s - s->frame[k - 1].time_s : NAN, all = a->exposure_s * s->points;
         if (a->exposure_s > 0 && gap > 0 && all < 1.02 * gap)
             a->exposure_s = all;
     }
@@ -244,7 +244,7 @@ bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, 
         return st;
     for (size_t k = 0; k < s->n; k++)
         if (isfinite(t.exposure_s))
-            s->step[k].exposure_s = t.exposure_s;
+            s->frame[k].exposure_s = t.exposure_s;
     if (t.from == FROM_START)
         times_from_start(f, &t, s);
     else if (t.from == FROM_ROWS)
@@ -257,8 +257,8 @@ bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, 
     s->logged = s->log != NULL;
     double first = INFINITY;
     for (size_t k = 0; k < s->n; k++)
-        if (isfinite(s->step[k].time_s))
-            first = fmin(first, s->step[k].time_s);
+        if (isfinite(s->frame[k].time_s))
+            first = fmin(first, s->frame[k].time_s);
     if (!s->log)
         return BRAGG_OK;
     if (!isfinite(first)) {
@@ -324,7 +324,7 @@ typedef struct gathered {
 static void put_group(const bragg_series *s, const size_t *phase, bool fractions, size_t first, size_t each, size_t room, gathered *g)
 {
     size_t last = first + each < s->n ? first + each : s->n;
-    double from = s->step[first].time_s, to = s->step[last - 1].time_s + fmax(0, s->step[last - 1].exposure_s);
+    double from = s->frame[first].time_s, to = s->frame[last - 1].time_s + fmax(0, s->frame[last - 1].exposure_s);
     if (!isfinite(from) || (g->n && !(bragg_clock_to_log(&s->clock, from) > g->start[g->n - 1])))
         return;
     g->start[g->n] = bragg_clock_to_log(&s->clock, from);
@@ -332,8 +332,8 @@ static void put_group(const bragg_series *s, const size_t *phase, bool fractions
     for (size_t j = 0; j < g->n_signals; j++) {
         double w = 0, sum = 0;
         for (size_t k = first; k < last; k++) {
-            bragg_quantity q = signal_of(s, &s->step[k], phase[j], fractions);
-            if (s->step[k].done && isfinite(q.value) && q.esd > 0 && isfinite(q.esd))
+            bragg_quantity q = signal_of(s, bragg_series_step(s, k), phase[j], fractions);
+            if (s->frame[k].done && isfinite(q.value) && q.esd > 0 && isfinite(q.esd))
                 w += 1 / (q.esd * q.esd), sum += q.value / (q.esd * q.esd);
         }
         g->value[j * room + g->n] = w > 0 ? sum / w : NAN;
@@ -350,7 +350,7 @@ static size_t telling_phases(const bragg_series *s, bool fractions, size_t *phas
         double low = INFINITY, high = -INFINITY, esd = 0;
         size_t n = 0;
         for (size_t k = 0; k < s->n; k++) {
-            bragg_quantity q = s->step[k].done ? signal_of(s, &s->step[k], i, fractions) : (bragg_quantity){ NAN, NAN };
+            bragg_quantity q = s->frame[k].done ? signal_of(s, bragg_series_step(s, k), i, fractions) : (bragg_quantity){ NAN, NAN };
             if (!isfinite(q.value) || !(q.esd > 0))
                 continue;
             low = fmin(low, q.value), high = fmax(high, q.value), esd += q.esd, n++;
@@ -478,7 +478,7 @@ static double mean(const bragg_series *s, const double *v, double range, double 
     return isfinite(value) && covered >= 0.5 ? value : NAN;
 }
 
-static void join_one(const bragg_series *s, const usual *u, bragg_step *step)
+static void join_one(const bragg_series *s, const usual *u, bragg_series_frame *step)
 {
     const bragg_log_table *t = s->log;
     step->log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
@@ -515,15 +515,15 @@ static void note_uncovered(bragg_series *s)
     if (!s->log->n || !time)
         return;
     for (size_t k = 0; k < s->n; k++) {
-        double at = s->step[k].log.time_s;
+        double at = s->frame[k].log.time_s;
         untimed += isnan(at);
         before += at < time[0];
         after += at > time[s->log->n - 1];
-        inside += at >= time[0] && at <= time[s->log->n - 1] && isnan(s->step[k].log.voltage_v) && isnan(s->step[k].log.temperature_k);
+        inside += at >= time[0] && at <= time[s->log->n - 1] && isnan(s->frame[k].log.voltage_v) && isnan(s->frame[k].log.temperature_k);
     }
     if (before + after == s->n && s->n)
         bragg_join_note(s, "log: it covers none of the frames: the frames run from %.0f to %.0f s of its clock, the log from %.0f to %.0f s; is the clock right (utc_offset_h, clock: {offset_s: …})?",
-                        s->step[0].log.time_s, s->step[s->n - 1].log.time_s, time[0], time[s->log->n - 1]);
+                        s->frame[0].log.time_s, s->frame[s->n - 1].log.time_s, time[0], time[s->log->n - 1]);
     else {
         if (before)
             bragg_join_note(s, "log: %zu of %zu frames lie before it begins", before, s->n);
@@ -541,10 +541,10 @@ static void bridge_times(bragg_series *s)
 {
     size_t last = SIZE_MAX;
     for (size_t k = 0; k < s->n; k++) {
-        if (!isfinite(s->step[k].time_s))
+        if (!isfinite(s->frame[k].time_s))
             continue;
         for (size_t j = last + 1; last != SIZE_MAX && j < k; j++)
-            s->step[j].time_s = s->step[last].time_s + (s->step[k].time_s - s->step[last].time_s) * (double)(j - last) / (double)(k - last);
+            s->frame[j].time_s = s->frame[last].time_s + (s->frame[k].time_s - s->frame[last].time_s) * (double)(j - last) / (double)(k - last);
         last = k;
     }
 }
@@ -554,9 +554,9 @@ void bragg_join_log(bragg_series *s)
     usual u = s->logged ? look_at_log(s->log) : (usual){ NAN, 0, 0, 0 };
     bridge_times(s);
     for (size_t k = 0; k < s->n; k++) {
-        join_one(s, &u, &s->step[k]);
-        if (isfinite(s->step[k].log.temperature_k))
-            s->step[k].temperature_k = s->step[k].log.temperature_k;
+        join_one(s, &u, &s->frame[k]);
+        if (isfinite(s->frame[k].log.temperature_k))
+            s->frame[k].temperature_k = s->frame[k].log.temperature_k;
     }
     bragg_join_settle(s);
     if (s->logged)
@@ -567,11 +567,15 @@ void bragg_join_settle(bragg_series *s)
 {
     s->timed = s->n > 0;
     for (size_t k = 0; k < s->n; k++)
-        s->timed = s->timed && isfinite(s->step[k].time_s) && (!k || s->step[k].time_s > s->step[k - 1].time_s);
+        s->timed = s->timed && isfinite(s->frame[k].time_s) && (!k || s->frame[k].time_s > s->frame[k - 1].time_s);
 }
 
 double bragg_series_time(const bragg_series *s, size_t k)
 {
-    double exposure = s->step[k].exposure_s > 0 ? s->step[k].exposure_s : 0;
-    return !s->timed ? NAN : s->logged ? s->step[k].log.time_s : s->step[k].time_s + exposure / 2 - s->step[0].time_s;
+    if (!s->timed)
+        return NAN;
+    if (s->logged)
+        return bragg_series_log(s, k)->time_s;
+    const bragg_series_frame *f = &s->frame[k];
+    return f->time_s + (f->exposure_s > 0 ? f->exposure_s : 0) / 2 - s->frame[0].time_s;
 }

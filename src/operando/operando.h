@@ -4,6 +4,7 @@
 #define OPERANDO_PRIVATE_H
 
 #include <bragg/operando.h>
+#include <bragg/output.h>
 #include <math.h>
 
 #pragma GCC visibility push(hidden)
@@ -93,9 +94,28 @@ void bragg_join_settle(bragg_series *s); /* timed or not */
 void bragg_join_note(bragg_series *s, const char *format, ...) BRAGG_PRINTF(2, 3);
 
 /* rows.c */
-/* Names, and room for n steps. */
+/* Names, and room for n frames. */
 bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err);
-bragg_status bragg_series_set_row(bragg_series *s, const seq_shape *shape, size_t k, double *row, const char *message, bragg_error *err);
+/* What the row has of frame k; an error is in its arena. */
+bragg_status bragg_series_set_frame(bragg_series *s, size_t k, const double *row, const char *message, bragg_error *err);
+/* The step points into the row. */
+void bragg_step_set(const seq_shape *shape, const bragg_series_frame *frame, double *row, bragg_step *step);
+/* Where the rows of a series stand: n in memory, of which it takes possession, or (rows NULL) in
+ * a file, whose descriptor it doubles; move: the same rows in another file. */
+typedef struct seq_place {
+    double *rows;
+    int fd;
+    int64_t offset;
+} seq_place;
+bragg_status bragg_series_take_rows(bragg_series *s, const seq_shape *shape, const seq_place *place, bragg_error *err);
+bragg_status bragg_series_move_rows(bragg_series *s, seq_place place, bragg_error *err);
+/* Frames have changed since they were fetched with their rows. */
+void bragg_series_forget(bragg_series *s);
+/* All rows are there: which parameters were refined. */
+void bragg_series_find_refined(bragg_series *s);
+
+/* table.c: only if all that was asked for was there */
+bragg_status bragg_series_commit(const bragg_series *s, bragg_output *out, bragg_error *err);
 
 /* store.c */
 typedef struct seq_store seq_store;
@@ -116,9 +136,13 @@ typedef struct seq_curves {
 } seq_curves;
 bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *curves,
                              bragg_error *err);
+/* The numbers of row k, which was put or found whole. */
+bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, bragg_error *err);
+seq_place bragg_store_place(const seq_store *s);
 bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
-/* series NULL: as it stands; else with its log, in a file of its size. */
-bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err);
+/* series NULL: as it stands; else with its log, in a file of its size, from which the series has
+ * its rows then. */
+bragg_status bragg_store_close(seq_store *s, bragg_series *series, bragg_error *err);
 
 /* share.c: processes that share a run */
 bool bragg_peers_several(const bragg_peers *p);

@@ -24,7 +24,8 @@ typedef struct run {
     double usual;
     size_t n_blocks, first_block; /* first: of this process */
     size_t *anchor;              /* a block each: its first fitted position, or SIZE_MAX */
-    double *rows;                /* a frame each; status pending: to be done; of room frames */
+    struct mark { uint8_t status; bool done; uint8_t mended; } *mark; /* a frame each; status pending: to be done; of room frames */
+    double *rows;                /* a frame each; NULL when they stand in the store and nowhere else */
     size_t room;
     char **message;              /* of the frames that have one, else NULL */
     bool fresh;                  /* extracted intensities: a block depends on more than its rows */
@@ -40,9 +41,56 @@ typedef struct run {
 
 /* Position in the sequence to number of the frame. */
 static size_t frame_at(const run *r, size_t position) { return r->plan.backward ? r->n - 1 - position : position; }
-static double *row_at(const run *r, size_t position) { return r->rows + frame_at(r, position) * r->shape->columns; }
+static const struct mark *mark_at(const run *r, size_t position) { return &r->mark[frame_at(r, position)]; }
 static bool is_good(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_OK || row[ROW_STATUS] == BRAGG_FRAME_AT_BOUND; }
-static bool is_pending(const double *row) { return row[ROW_STATUS] == BRAGG_FRAME_PENDING; }
+static bool is_pending(const struct mark *m) { return m->status == BRAGG_FRAME_PENDING; }
+
+/* ---------------------------------------------------------------- rows */
+
+/* Another frame's row, from which one starts.  frame SIZE_MAX: of one that is beside it. */
+typedef struct seq_held {
+    double *row;                 /* NULL: none */
+    size_t frame;
+} seq_held;
+
+static bragg_status fetch(const run *r, size_t frame, double *row, bragg_error *err)
+{
+    if (!r->rows && !is_pending(&r->mark[frame]))
+        return bragg_store_numbers(r->store, frame, row, err);
+    if (r->rows)
+        memcpy(row, r->rows + frame * r->shape->columns, r->shape->columns * sizeof *row);
+    else
+        memset(row, 0, r->shape->columns * sizeof *row);
+    return BRAGG_OK;
+}
+
+static const seq_held nothing;
+
+/* Into room of its own; frame SIZE_MAX: nothing. */
+static bragg_status hold_frame(const run *r, size_t frame, double *room, seq_held *to, bragg_error *err)
+{
+    *to = frame == SIZE_MAX ? nothing : (seq_held){ room, frame };
+    return frame == SIZE_MAX ? BRAGG_OK : fetch(r, frame, room, err);
+}
+
+static bragg_status hold(const run *r, size_t position, double *room, seq_held *to, bragg_error *err)
+{
+    return hold_frame(r, frame_at(r, position), room, to, err);
+}
+
+static void hold_also(const run *r, const seq_held *from, double *room, seq_held *to)
+{
+    memcpy(room, from->row, r->shape->columns * sizeof *room);
+    *to = (seq_held){ room, from->frame };
+}
+
+static double *make_rows(const run *r, size_t n, bragg_error *err)
+{
+    double *rows = malloc(n * r->shape->columns * sizeof *rows);
+    if (!rows)
+        bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    return rows;
+}
 
 /* ------------------------------------------------------------- workers */
 
@@ -114,13 +162,21 @@ static bragg_status keep_message(run *r, size_t k, const char *message, bragg_er
     return r->message[k] || !*message ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a message");
 }
 
+static struct mark mark_of(const double *row)
+{
+    return (struct mark){ (uint8_t)row[ROW_STATUS], seq_is_done(row), (uint8_t)row[ROW_MENDED] };
+}
+
 static bragg_status keep(run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
 {
-    memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
     bragg_status st = keep_message(r, k, message, err);
-    if (st < 0)
-        return st;
-    return r->store ? bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err) : BRAGG_OK;
+    if (st == BRAGG_OK && r->rows)
+        memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
+    if (st == BRAGG_OK && r->store)
+        st = bragg_store_put(r->store, k, bragg_frames_item(r->frames, k)->file, row, message, c, err);
+    if (st == BRAGG_OK)
+        r->mark[k] = mark_of(row);
+    return st;
 }
 
 static bragg_status take(run *r, size_t k, const double *row, const char *message, const seq_curves *c, bragg_error *err)
@@ -191,22 +247,16 @@ static void corrupt_row(const run *r, double *row, char *message, const bragg_er
     snprintf(message, 256, "%.250s", cause->text);
 }
 
-/* Frames between a row and a place; rows that stand elsewhere are those of neighbours. */
-static size_t apart(const run *r, const double *row, size_t frame)
+static size_t apart(const seq_held *h, size_t frame)
 {
-    uintptr_t at = (uintptr_t)row, first = (uintptr_t)r->rows;
-    size_t one = r->shape->columns * sizeof *row;
-    if (!row || at < first || at >= first + r->n * one)
-        return 1;
-    size_t other = (at - first) / one;
-    return other > frame ? other - frame : frame - other;
+    return !h->row || h->frame == SIZE_MAX ? 1 : h->frame > frame ? h->frame - frame : frame - h->frame;
 }
 
-static bragg_status compute(run *r, seq_worker *w, size_t position, const double *from, const double *last, const double *hint,
+static bragg_status compute(run *r, seq_worker *w, size_t position, seq_held from, seq_held last, seq_held hint,
                             double *row, char message[256], seq_curves *c, bragg_error *err)
 {
     size_t frame = frame_at(r, position);
-    const seq_start start = { from, last, hint, apart(r, from, frame), apart(r, hint, frame) };
+    const seq_start start = { from.row, last.row, hint.row, apart(&from, frame), apart(&hint, frame) };
     bragg_pattern *p = NULL;
     double exposure;
     bragg_error cause = BRAGG_ERROR_INIT;
@@ -246,29 +296,31 @@ static size_t block_end(const run *r, size_t b)
 /* The first frame of each block that can be fitted, one after the other, each from the last good one. */
 static bragg_status run_anchors(run *r, bragg_error *err)
 {
-    double *row = malloc(r->shape->columns * sizeof *row);
-    const double *good = NULL, *last = NULL;
+    size_t columns = r->shape->columns;
+    double *row = make_rows(r, 3, err);
+    seq_held good = nothing, last = nothing;
     char message[256];
     seq_worker *w = NULL;
     seq_curves c;
-    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    bragg_status st = row ? make_curves(r, &c, err) : BRAGG_ENOMEM;
     for (size_t b = 0; b < r->n_blocks && st == BRAGG_OK && !r->stop; b++) {
         r->anchor[b] = SIZE_MAX;
         if (!w)
             st = borrow_worker(r, &w, err);
         for (size_t p = b * r->plan.block; p < block_end(r, b) && r->anchor[b] == SIZE_MAX && st == BRAGG_OK; p++) {
-            if (is_pending(row_at(r, p))) {
-                const double *from = r->plan.propagate ? good ? good : last : NULL;
-                st = compute(r, w, p, from, last, NULL, row, message, &c, err);
+            if (is_pending(mark_at(r, p))) {
+                seq_held from = r->plan.propagate ? good.row ? good : last : nothing;
+                st = compute(r, w, p, from, last, nothing, row, message, &c, err);
                 if (st == BRAGG_OK)
                     st = commit(r, p, row, message, &c, err);
             }
-            if (st == BRAGG_OK && seq_is_done(row_at(r, p)))
+            if (st == BRAGG_OK && mark_at(r, p)->done)
                 r->anchor[b] = p;
         }
-        if (r->anchor[b] != SIZE_MAX) {
-            last = row_at(r, r->anchor[b]);
-            good = is_good(last) ? last : good;
+        if (st == BRAGG_OK && r->anchor[b] != SIZE_MAX) {
+            st = hold(r, r->anchor[b], row + columns, &last, err);
+            if (st == BRAGG_OK && is_good(last.row))
+                hold_also(r, &last, row + 2 * columns, &good);
         }
         if (r->fresh && w) { /* it remembers what it extracted */
             return_worker(r, w);
@@ -283,24 +335,34 @@ static bragg_status run_anchors(run *r, bragg_error *err)
     return st;
 }
 
-/* From left to right; rows that are known already are stepped over. */
-static bragg_status forward(run *r, seq_worker *w, size_t b, seq_curves *c, double *row, bragg_error *err)
+/* The next block's anchor, where there is one. */
+static bragg_status hold_next(const run *r, size_t b, double *room, seq_held *to, bragg_error *err)
 {
-    const double *last = row_at(r, r->anchor[b]), *good = last, *hint = NULL;
-    if (b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX)
-        hint = row_at(r, r->anchor[b + 1]);
-    bragg_status st = BRAGG_OK;
+    *to = nothing;
+    return b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX ? hold(r, r->anchor[b + 1], room, to, err) : BRAGG_OK;
+}
+
+/* From left to right; rows that are known already are stepped over.  Room for four rows. */
+static bragg_status forward(run *r, seq_worker *w, size_t b, seq_curves *c, double *room, bragg_error *err)
+{
+    size_t columns = r->shape->columns;
+    seq_held last, good, hint;
     char message[256];
+    bragg_status st = hold(r, r->anchor[b], room + columns, &last, err);
+    if (st == BRAGG_OK)
+        st = hold_next(r, b, room + 3 * columns, &hint, err);
+    if (st == BRAGG_OK)
+        hold_also(r, &last, room + 2 * columns, &good);
     for (size_t p = r->anchor[b] + 1; p < block_end(r, b) && st == BRAGG_OK && !r->stop; p++) {
-        double *own = row_at(r, p);
-        if (is_pending(own)) {
-            st = compute(r, w, p, r->plan.propagate ? good : NULL, last, hint, row, message, c, err);
+        if (is_pending(mark_at(r, p))) {
+            st = compute(r, w, p, r->plan.propagate ? good : nothing, last, hint, room, message, c, err);
             if (st == BRAGG_OK)
-                st = commit(r, p, row, message, c, err);
+                st = commit(r, p, room, message, c, err);
         }
-        if (st == BRAGG_OK && seq_is_done(own)) {
-            last = own;
-            good = is_good(own) ? own : good;
+        if (st == BRAGG_OK && mark_at(r, p)->done) {
+            st = hold(r, p, room + columns, &last, err);
+            if (st == BRAGG_OK && is_good(last.row))
+                hold_also(r, &last, room + 2 * columns, &good);
         }
     }
     return st;
@@ -334,7 +396,7 @@ static bool better(const seq_shape *s, const double *a, const double *b, size_t 
 }
 
 typedef struct both_ways {
-    double *rows;             /* to and fro, a position of the block each */
+    double *rows;             /* to and fro, a position of the block each; and two of anchors */
     char (*message)[256];
     seq_curves *c;
 } both_ways;
@@ -350,7 +412,7 @@ static void free_both(both_ways *t, size_t n)
 
 static bragg_status make_both(const run *r, both_ways *t, size_t n, bragg_error *err)
 {
-    *t = (both_ways){ malloc((2 * n * r->shape->columns + 1) * sizeof(double)), calloc(2 * n + 1, sizeof *t->message), calloc(2 * n + 1, sizeof *t->c) };
+    *t = (both_ways){ malloc(((2 * n + 2) * r->shape->columns + 1) * sizeof(double)), calloc(2 * n + 1, sizeof *t->message), calloc(2 * n + 1, sizeof *t->c) };
     bragg_status st = t->rows && t->message && t->c ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a block");
     for (size_t k = 0; k < 2 * n && st == BRAGG_OK; k++)
         st = make_curves(r, &t->c[k], err);
@@ -364,21 +426,24 @@ static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err
     size_t first = r->anchor[b] + 1, n = block_end(r, b) - first, columns = r->shape->columns;
     both_ways t;
     bragg_status st = make_both(r, &t, n, err);
-    const double *start = row_at(r, r->anchor[b]);
-    bool next = b + 1 < r->n_blocks && r->anchor[b + 1] != SIZE_MAX;
-    const double *end = next ? row_at(r, r->anchor[b + 1]) : NULL;
+    seq_held start = nothing, next = nothing, end;
+    if (st == BRAGG_OK)
+        st = hold(r, r->anchor[b], t.rows + 2 * n * columns, &start, err);
+    if (st == BRAGG_OK)
+        st = hold_next(r, b, t.rows + (2 * n + 1) * columns, &next, err);
+    end = next;
     for (int way = 0; way < 2; way++) {
-        const double *good = way ? end ? end : start : start, *last = good;
+        seq_held good = way ? end.row ? end : start : start, last = good;
         for (size_t j = 0; j < n && st == BRAGG_OK && !r->stop; j++) {
             size_t k = way ? n - 1 - j : j, at = (size_t)way * n + k;
             double *row = t.rows + at * columns;
-            st = compute(r, w, first + k, good, last, way ? start : next ? row_at(r, r->anchor[b + 1]) : NULL, row, t.message[at], &t.c[at], err);
+            st = compute(r, w, first + k, good, last, way ? start : next, row, t.message[at], &t.c[at], err);
             if (st == BRAGG_OK && seq_is_done(row)) {
-                last = row;
-                good = is_good(row) ? row : good;
+                last = (seq_held){ row, SIZE_MAX };
+                good = is_good(row) ? last : good;
             }
         }
-        if (!way && !end)
+        if (!way && !end.row)
             end = last;
     }
     for (size_t k = 0; k < n && st == BRAGG_OK && !r->stop; k++) {
@@ -386,7 +451,7 @@ static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err
         double path = seq_is_done(out) && seq_is_done(back) ? disagreement(r->shape, out, back) : NAN;
         size_t at = better(r->shape, back, out, r->n_grid) ? n + k : k;
         t.rows[at * columns + ROW_PATH] = path;
-        if (is_pending(row_at(r, first + k)))
+        if (is_pending(mark_at(r, first + k)))
             st = commit(r, first + k, t.rows + at * columns, t.message[at], &t.c[at], err);
     }
     free_both(&t, n);
@@ -396,7 +461,7 @@ static bragg_status to_and_fro(run *r, seq_worker *w, size_t b, bragg_error *err
 static bool block_is_whole(const run *r, size_t b)
 {
     for (size_t p = b * r->plan.block; p < block_end(r, b); p++)
-        if (is_pending(row_at(r, p)))
+        if (is_pending(mark_at(r, p)))
             return false;
     return true;
 }
@@ -410,8 +475,8 @@ static bragg_status run_block(run *r, size_t b, bragg_error *err)
     bragg_status st = borrow_worker(r, &w, err);
     if (st < 0)
         return st;
-    double *row = malloc(r->shape->columns * sizeof *row);
-    st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    double *row = make_rows(r, 4, err);
+    st = row ? make_curves(r, &c, err) : BRAGG_ENOMEM;
     if (st == BRAGG_OK)
         st = r->plan.both && r->plan.propagate ? to_and_fro(r, w, b, err) : forward(r, w, b, &c, row, err);
     if (row)
@@ -448,8 +513,10 @@ static bragg_status share_anchors(run *r, bragg_status st, bragg_error *err)
     p->apart = st >= 0;
     for (size_t b = 0; st >= 0 && p->rank && b < r->n_blocks; b++) {
         r->anchor[b] = SIZE_MAX;
-        for (size_t k = b * r->plan.block; k < block_end(r, b) && r->anchor[b] == SIZE_MAX && !is_pending(row_at(r, k)); k++)
-            if (seq_is_done(row_at(r, k)))
+        for (size_t k = b * r->plan.block; k < block_end(r, b); k++)
+            r->mark[frame_at(r, k)] = mark_of(r->rows + frame_at(r, k) * r->shape->columns);
+        for (size_t k = b * r->plan.block; k < block_end(r, b) && r->anchor[b] == SIZE_MAX && !is_pending(mark_at(r, k)); k++)
+            if (mark_at(r, k)->done)
                 r->anchor[b] = k;
     }
     return st;
@@ -504,39 +571,47 @@ static bool lost(const run *r, const double *own, const double *beside)
     return (own[ROW_GOF] > (1 + more) * beside[ROW_GOF] && disagreement(r->shape, own, beside) > 10) || leaps(r->shape, own, beside);
 }
 
-static bragg_status mend_one(run *r, size_t p, size_t from, int pass, seq_curves *c, double *row, bragg_error *err)
+/* Room for a row. */
+static bragg_status mend_one(run *r, size_t p, seq_held own, seq_held from, int pass, seq_curves *c, double *row, bragg_error *err)
 {
-    double *own = row_at(r, p), keep_restarted = own[ROW_RESTARTED];
+    double keep_restarted = own.row[ROW_RESTARTED];
     char message[256];
     seq_worker *w;
     bragg_status st = borrow_worker(r, &w, err);
     if (st < 0)
         return st;
-    own[ROW_RESTARTED] = 2; /* a start from nothing was tried the first time */
-    st = compute(r, w, p, row_at(r, from), own, NULL, row, message, c, err);
-    own[ROW_RESTARTED] = keep_restarted;
+    own.row[ROW_RESTARTED] = 2; /* a start from nothing was tried the first time */
+    st = compute(r, w, p, from, own, nothing, row, message, c, err);
+    own.row[ROW_RESTARTED] = keep_restarted;
     return_worker(r, w);
-    if (st < 0 || !seq_is_done(row) || !better(r->shape, row, own, r->n_grid))
+    if (st < 0 || !seq_is_done(row) || !better(r->shape, row, own.row, r->n_grid))
         return st;
-    row[ROW_PATH] = own[ROW_PATH];
+    row[ROW_PATH] = own.row[ROW_PATH];
     row[ROW_MENDED] = pass;
     return keep(r, frame_at(r, p), row, message, c, err);
 }
 
 static bragg_status mend(run *r, bragg_error *err)
 {
-    double *row = malloc(r->shape->columns * sizeof *row);
+    size_t columns = r->shape->columns;
+    double *row = make_rows(r, 3, err);
     bool returned = false;
     seq_curves c;
-    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    seq_held own, from;
+    bragg_status st = row ? make_curves(r, &c, err) : BRAGG_ENOMEM;
     for (size_t p = 0; p < r->n; p++)
-        returned |= row_at(r, p)[ROW_MENDED] == BACKWARD;
+        returned |= mark_at(r, p)->mended == BACKWARD;
     for (int pass = returned ? BACKWARD : FORWARD; pass <= BACKWARD; pass++)
         for (size_t j = 1; j < r->n && st == BRAGG_OK && !r->stop; j++) {
-            size_t p = pass == FORWARD ? j : r->n - 1 - j, from = pass == FORWARD ? p - 1 : p + 1;
-            if (row_at(r, p)[ROW_MENDED] == pass || !lost(r, row_at(r, p), row_at(r, from)))
+            size_t p = pass == FORWARD ? j : r->n - 1 - j, beside = pass == FORWARD ? p - 1 : p + 1;
+            if (mark_at(r, p)->mended == pass)
                 continue;
-            st = mend_one(r, p, from, pass, &c, row, err);
+            st = hold(r, p, row + columns, &own, err);
+            if (st == BRAGG_OK)
+                st = hold(r, beside, row + 2 * columns, &from, err);
+            if (st < 0 || !lost(r, own.row, from.row))
+                continue;
+            st = mend_one(r, p, own, from, pass, &c, row, err);
             r->stop = r->stop || !bragg_progress(r->o->observer, r->done, r->n);
         }
     if (row)
@@ -590,13 +665,18 @@ static bragg_status grow(run *r, size_t n, bragg_error *err)
     size_t columns = r->shape->columns, room = n > r->room ? n > 2 * r->room ? n : 2 * r->room : r->room;
     bragg_status st = BRAGG_OK;
     if (room > r->room) {
-        double *rows = realloc(r->rows, (room * columns + 1) * sizeof *rows);
+        bool here = !r->o->store || bragg_peers_several(r->o->peers); /* others have no store */
+        double *rows = here ? realloc(r->rows, (room * columns + 1) * sizeof *rows) : NULL;
         r->rows = rows ? rows : r->rows;
-        char **message = rows ? realloc(r->message, (room + 1) * sizeof *message) : NULL;
+        struct mark *mark = rows || !here ? realloc(r->mark, (room + 1) * sizeof *mark) : NULL;
+        r->mark = mark ? mark : r->mark;
+        char **message = mark ? realloc(r->message, (room + 1) * sizeof *message) : NULL;
         r->message = message ? message : r->message;
         if (!message)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a series of %zu frames", n);
-        memset(rows + r->room * columns, 0, (room - r->room) * columns * sizeof *rows);
+        if (here)
+            memset(rows + r->room * columns, 0, (room - r->room) * columns * sizeof *rows);
+        memset(mark + r->room, 0, (room - r->room) * sizeof *mark);
         memset(message + r->room, 0, (room - r->room) * sizeof *message);
         r->room = room;
     }
@@ -659,6 +739,38 @@ static bool same_frame(const char *a, const char *b)
     return !strcmp(a + m, b + n);
 }
 
+/* What stands in the store of an earlier run. */
+static bragg_status take_up(run *r, bragg_error *err)
+{
+    char file[256], message[256];
+    double *row = make_rows(r, 1, err);
+    bragg_status st = row ? BRAGG_OK : BRAGG_ENOMEM;
+    for (size_t k = 0; st == BRAGG_OK && k < r->n; k++) {
+        const char *own = bragg_frames_item(r->frames, k)->file;
+        if (!bragg_store_row(r->store, k, row, message, file))
+            continue;
+        if (!same_frame(file, own)) {
+            st = bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", r->o->store, k, own, file);
+            break;
+        }
+        if (r->rows)
+            memcpy(r->rows + k * r->shape->columns, row, r->shape->columns * sizeof *row);
+        r->mark[k] = mark_of(row);
+        r->done++;
+        message[sizeof message - 1] = 0;
+        st = keep_message(r, k, message, err);
+    }
+    free(row);
+    return st;
+}
+
+static void begin_again(run *r, size_t frame)
+{
+    r->mark[frame].status = BRAGG_FRAME_PENDING;
+    if (r->rows)
+        r->rows[frame * r->shape->columns + ROW_STATUS] = BRAGG_FRAME_PENDING;
+}
+
 static bragg_status open_store(run *r, const char *experiment_path, bragg_error *err)
 {
     const bragg_series_options *o = r->o;
@@ -671,22 +783,11 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
     if (st == BRAGG_OK)
         st = bragg_store_open(&start, &r->store, err);
     free(text);
-    char file[256], message[256];
-    for (size_t k = 0; st == BRAGG_OK && o->resume && k < r->n; k++) {
-        double *row = r->rows + k * r->shape->columns;
-        if (!bragg_store_row(r->store, k, row, message, file)) {
-            memset(row, 0, r->shape->columns * sizeof *row);
-            continue;
-        }
-        if (!same_frame(file, bragg_frames_item(r->frames, k)->file))
-            return bragg_fail(err, BRAGG_EDATA, "'%s': expected frame %zu to be '%s', found '%s'; the list of frames has changed", o->store, k, bragg_frames_item(r->frames, k)->file, file);
-        r->done++;
-        message[sizeof message - 1] = 0;
-        st = keep_message(r, k, message, err);
-    }
+    if (st == BRAGG_OK && o->resume)
+        st = take_up(r, err);
     for (size_t b = 0; st == BRAGG_OK && r->fresh && b < r->n_blocks; b++) /* those count only whole */
         for (size_t p = b * r->plan.block; !block_is_whole(r, b) && p < block_end(r, b); p++)
-            row_at(r, p)[ROW_STATUS] = BRAGG_FRAME_PENDING;
+            begin_again(r, frame_at(r, p));
     return st;
 }
 
@@ -707,15 +808,15 @@ static bragg_status make_grid(run *r, bragg_error *err)
 
 /* -------------------------------------------------------------- following */
 
-/* The nearest frame that is done, good ones only if asked, below k or above. */
-static const double *neighbour(const run *r, size_t k, bool good, bool above)
+/* The nearest frame that is done, good ones only if asked, below k or above; SIZE_MAX: none. */
+static size_t neighbour(const run *r, size_t k, bool good, bool above)
 {
     for (size_t j = above ? k + 1 : k; above ? j < r->n : j-- > 0; j += above) {
-        const double *row = r->rows + j * r->shape->columns;
-        if (!is_pending(row) && seq_is_done(row) && (!good || is_good(row)))
-            return row;
+        const struct mark *m = &r->mark[j];
+        if (!is_pending(m) && m->done && (!good || m->status == BRAGG_FRAME_OK || m->status == BRAGG_FRAME_AT_BOUND))
+            return j;
     }
-    return NULL;
+    return SIZE_MAX;
 }
 
 typedef struct queue {
@@ -727,7 +828,7 @@ typedef struct queue {
 /* Frames behind `next` were passed over; they are returned to when nothing is new. */
 static size_t choose(const run *r, queue *q, size_t *behind)
 {
-    while (q->next < r->n && !is_pending(r->rows + q->next * r->shape->columns))
+    while (q->next < r->n && !is_pending(&r->mark[q->next]))
         q->next++;
     *behind = r->n - q->next;
     for (q->stride = 1; *behind / q->stride > 8; q->stride *= 2)
@@ -737,7 +838,7 @@ static size_t choose(const run *r, queue *q, size_t *behind)
         return k < r->n ? k : r->n - 1;
     }
     for (size_t k = 0; k < r->n; k++)
-        if (is_pending(r->rows + k * r->shape->columns))
+        if (is_pending(&r->mark[k]))
             return k;
     return SIZE_MAX;
 }
@@ -746,21 +847,30 @@ static size_t choose(const run *r, queue *q, size_t *behind)
 typedef struct batch {
     run *r;
     size_t n, room;
-    struct batched { size_t k; bragg_pattern *p; double exposure; bragg_error cause; const double *good, *last, *hint; } *at;
+    struct batched { size_t k; bragg_pattern *p; double exposure; bragg_error cause; size_t good, last, hint; } *at; /* frames, SIZE_MAX: none */
 } batch;
 
 static bragg_status follow_one(run *r, seq_worker *w, const struct batched *b, bragg_error *err)
 {
     char message[256] = "";
-    seq_curves c;
-    double *row = malloc(r->shape->columns * sizeof *row);
-    bragg_status st = row ? make_curves(r, &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    seq_curves c = { NULL, NULL, NULL };
+    size_t columns = r->shape->columns;
+    double *row = make_rows(r, 4, err);
+    seq_held good = nothing, last = nothing, hint = nothing;
+    bragg_status st = row ? make_curves(r, &c, err) : BRAGG_ENOMEM;
+    if (st == BRAGG_OK)
+        st = hold_frame(r, b->good, row + columns, &good, err);
+    if (st == BRAGG_OK)
+        st = hold_frame(r, b->last, row + 2 * columns, &last, err);
+    if (st == BRAGG_OK)
+        st = hold_frame(r, b->hint, row + 3 * columns, &hint, err);
     if (st < 0) {
+        free(c.observed);
         free(row);
         return st;
     }
-    const double *from = b->good ? b->good : b->last ? b->last : b->hint;
-    const seq_start start = { from, b->last, b->hint, apart(r, from, b->k), apart(r, b->hint, b->k) };
+    seq_held from = good.row ? good : last.row ? last : hint;
+    const seq_start start = { from.row, last.row, hint.row, apart(&from, b->k), apart(&hint, b->k) };
     if (!b->p)
         corrupt_row(r, row, message, &b->cause);
     else
@@ -906,8 +1016,9 @@ static bragg_status find_alarms(run *r, bragg_error *err)
                 st = note_alarm(r->s, &t[j], err);
             t[j] = t[--n];
         }
-        for (int u = 0; k < r->s->n && r->s->step[k].done && u < BRAGG_STEP_UNKNOWN_PEAKS; u++) {
-            double x = r->s->step[k].unknown[2 * u], z = r->s->step[k].unknown[2 * u + 1];
+        for (int u = 0; k < r->s->n && r->s->frame[k].done && u < BRAGG_STEP_UNKNOWN_PEAKS; u++) {
+            const double *unknown = bragg_series_step(r->s, k)->unknown;
+            double x = unknown[2 * u], z = unknown[2 * u + 1];
             size_t j = 0;
             while (j < n && fabs(t[j].x - x) > near)
                 j++;
@@ -925,30 +1036,41 @@ static bragg_status finish(run *r, const char *experiment_path, bragg_error *err
 {
     bragg_series *s = r->s;
     bragg_status st = bragg_series_attach(s, r->shape, r->n, err);
-    s->rows = r->rows;
+    double *row = make_rows(r, 1, err);
     s->points = (double)r->n_grid;
-    r->rows = NULL;
-    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
+    for (size_t k = 0; k < s->n && row && st == BRAGG_OK; k++) {
         const bragg_frame_item *item = bragg_frames_item(r->frames, k);
-        s->step[k].index = item->index;
-        if (!(s->step[k].file = bragg_arena_strdup(s->arena, item->file)))
+        s->frame[k].index = item->index;
+        st = fetch(r, k, row, err);
+        if (st == BRAGG_OK && !(s->frame[k].file = bragg_arena_strdup(s->arena, item->file)))
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
+        if (st == BRAGG_OK)
+            st = bragg_series_set_frame(s, k, row, r->message[k] ? r->message[k] : "", err);
+        if (r->o->follow && s->frame[k].status == BRAGG_FRAME_PENDING)
+            s->frame[k].status = BRAGG_FRAME_SKIPPED; /* the store keeps it pending, for --resume */
     }
-    for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
-        st = bragg_series_set_row(s, r->shape, k, s->rows + k * r->shape->columns, r->message[k] ? r->message[k] : "", err);
-        if (r->o->follow && s->step[k].status == BRAGG_FRAME_PENDING)
-            s->step[k].status = BRAGG_FRAME_SKIPPED; /* the store keeps it pending, for --resume */
+    st = row ? st : BRAGG_ENOMEM;
+    free(row);
+    if (st == BRAGG_OK) {
+        seq_place place = r->rows ? (seq_place){ r->rows, -1, 0 } : bragg_store_place(r->store);
+        r->rows = NULL;
+        st = bragg_series_take_rows(s, r->shape, &place, err);
     }
+    if (st == BRAGG_OK)
+        bragg_series_find_refined(s);
     if (st == BRAGG_OK)
         st = bragg_join_read(r->x, experiment_path, s, r->o->observer, err);
     if (st == BRAGG_OK)
         st = bragg_join_times(r->x, r->frames, s, err);
     if (st == BRAGG_OK && s->clock_estimated && s->logged)
         st = bragg_join_estimate(r->x, s, err);
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK) {
         bragg_join_log(s);
-    if (st == BRAGG_OK)
+        bragg_series_forget(s);
         st = find_alarms(r, err);
+    }
+    if (st == BRAGG_OK)
+        st = bragg_series_whole(s, err);
     for (size_t k = 0; k < s->n_notes; k++)
         bragg_log(r->o->observer, BRAGG_LOG_WARNING, "%s", s->note[k]);
     return st;
@@ -965,6 +1087,7 @@ static void tidy(run *r)
         free(r->message[k]);
     free(r->message);
     free(r->rows);
+    free(r->mark);
     free(r->grid);
 }
 
@@ -1031,9 +1154,9 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
     st = st < 0 ? st : closed;
     size_t good = 0;
     for (size_t k = 0; st == BRAGG_OK && k < r.s->n; k++)
-        good += r.s->step[k].done;
+        good += r.s->frame[k].done;
     if (st == BRAGG_OK && !good && !r.stop)
-        st = bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", r.s->n, r.s->step[0].error);
+        st = bragg_fail(err, BRAGG_EDATA, "series: none of %zu patterns could be fitted; the first says: %s", r.s->n, r.s->frame[0].error);
     tidy(&r);
     if (st < 0)
         bragg_series_free(r.s);

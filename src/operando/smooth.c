@@ -22,28 +22,39 @@ typedef struct walk {
     const bragg_series *s;
     size_t n, m;              /* frames, parameters */
     size_t param[MOST];
-    double *gap;              /* to the frame before, in usual gaps */
+    const double *gap;        /* to the frame before, in usual gaps */
+    double *value, *esd;      /* of one parameter, a frame each; NAN where it was not seen */
     double q[MOST], s2[MOST]; /* spread of a step, and scale of R */
 } walk;
 
-static bool seen(const bragg_series *s, size_t k, size_t p)
+static bool seen(const bragg_step *t, size_t p)
 {
-    const bragg_step *t = &s->step[k];
     return t->done && t->status != BRAGG_FRAME_POOR && t->esd[p] > 0 && isfinite(t->value[p]);
 }
 
 /* --------------------------------------------------------- one parameter */
 
+/* Looked at hundreds of times: a column of the table at a time is here, all of it nowhere. */
+static void take_column(const walk *w, size_t p)
+{
+    for (size_t k = 0; k < w->n; k++) {
+        const bragg_step *t = bragg_series_step(w->s, k);
+        bool there = seen(t, p);
+        w->value[k] = there ? t->value[p] : NAN;
+        w->esd[k] = there ? t->esd[p] : NAN;
+    }
+}
+
 /* -2 ln of the likelihood of one course by its innovations (F. C. Schweppe, IEEE Trans.
  * Inf. Theory 11 (1965) 61); the first value is where it starts. */
-static double misfit_of(const walk *w, size_t p, double q, double s2)
+static double misfit_of(const walk *w, double q, double s2)
 {
     double x = NAN, variance = 0, sum = 0;
     for (size_t k = 0; k < w->n; k++) {
         variance += q * q * w->gap[k];
-        if (!seen(w->s, k, p))
+        double y = w->value[k], r = s2 * pow(w->esd[k], 2);
+        if (isnan(y))
             continue;
-        double y = w->s->step[k].value[p], r = s2 * pow(w->s->step[k].esd[p], 2);
         if (isfinite(x)) {
             double all = variance + r, off = y - x;
             sum += log(all) + off * off / all;
@@ -64,15 +75,16 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
     size_t n = 0;
     if (!esd)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu esds", w->n);
+    take_column(w, p);
     for (size_t k = 0; k < w->n; k++)
-        if (seen(w->s, k, p))
-            esd[n++] = w->s->step[k].esd[p];
+        if (!isnan(w->value[k]))
+            esd[n++] = w->esd[k];
     qsort(esd, n, sizeof *esd, bragg_by_value);
     double usual = n ? esd[n / 2] : 1, log_q = 0, log_s = 0;
     free(esd);
     for (int i = -28; i <= 24; i++)
         for (int j = 0; j <= 10; j++) {
-            double left = misfit_of(w, p, usual * exp(0.4 * i), exp(0.4 * j));
+            double left = misfit_of(w, usual * exp(0.4 * i), exp(0.4 * j));
             if (left < least)
                 least = left, log_q = 0.4 * i, log_s = 0.4 * j;
         }
@@ -80,7 +92,7 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
         for (int turn = 0; turn < 3; turn++)
             for (int way = 0; way < 4; way++) {
                 double a = log_q + (way == 0 ? step : way == 1 ? -step : 0), b = fmax(log_s + (way == 2 ? step : way == 3 ? -step : 0), 0);
-                double left = misfit_of(w, p, usual * exp(a), exp(b));
+                double left = misfit_of(w, usual * exp(a), exp(b));
                 if (left < least)
                     least = left, log_q = a, log_s = b;
             }
@@ -94,10 +106,10 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
 /* What the fit of frame k saw: which parameters, where, and their covariance. */
 static size_t look(const walk *w, size_t k, size_t *which, double *y, double *r)
 {
-    const bragg_step *t = &w->s->step[k];
+    const bragg_step *t = bragg_series_step(w->s, k);
     size_t n = 0;
     for (size_t i = 0; i < w->m; i++)
-        if (seen(w->s, k, w->param[i]))
+        if (seen(t, w->param[i]))
             which[n++] = i;
     for (size_t a = 0; a < n; a++) {
         y[a] = t->value[w->param[which[a]]];
@@ -164,30 +176,34 @@ static void update(const walk *w, size_t k, double *x, double *p)
 /* Wide open where nothing is known yet, but not so wide that numbers are lost. */
 static void begin(const walk *w, double *x, double *p)
 {
+    double low[MOST], high[MOST], most[MOST];
     memset(p, 0, w->m * w->m * sizeof *p);
-    for (size_t i = 0; i < w->m; i++) {
-        double low = INFINITY, high = -INFINITY, most = 0;
-        for (size_t k = 0; k < w->n; k++)
-            if (seen(w->s, k, w->param[i])) {
-                low = fmin(low, w->s->step[k].value[w->param[i]]), high = fmax(high, w->s->step[k].value[w->param[i]]);
-                most = fmax(most, w->s->step[k].esd[w->param[i]]);
+    for (size_t i = 0; i < w->m; i++)
+        low[i] = INFINITY, high[i] = -INFINITY, most[i] = 0;
+    for (size_t k = 0; k < w->n; k++) {
+        const bragg_step *t = bragg_series_step(w->s, k);
+        for (size_t i = 0; i < w->m; i++)
+            if (seen(t, w->param[i])) {
+                low[i] = fmin(low[i], t->value[w->param[i]]), high[i] = fmax(high[i], t->value[w->param[i]]);
+                most[i] = fmax(most[i], t->esd[w->param[i]]);
             }
-        x[i] = (low + high) / 2;
-        p[i * w->m + i] = pow(10 * (high - low) + 100 * most, 2);
+    }
+    for (size_t i = 0; i < w->m; i++) {
+        x[i] = (low[i] + high[i]) / 2;
+        p[i * w->m + i] = pow(10 * (high[i] - low[i]) + 100 * most[i], 2);
     }
 }
 
-static void forward(const walk *w, double *x, double *p)
+/* From the state before frame `first` to that after each of frames first ... last - 1. */
+static void forward(const walk *w, size_t first, size_t last, double *state, double *variance, double *x, double *p)
 {
     size_t m = w->m;
-    double state[MOST], variance[MOST * MOST];
-    begin(w, state, variance);
-    for (size_t k = 0; k < w->n; k++) {
+    for (size_t k = first; k < last; k++) {
         for (size_t i = 0; i < m; i++)
             variance[i * m + i] += w->q[i] * w->q[i] * w->gap[k];
         update(w, k, state, variance);
-        memcpy(x + k * m, state, m * sizeof *x);
-        memcpy(p + k * m * m, variance, m * m * sizeof *p);
+        memcpy(x + (k - first) * m, state, m * sizeof *x);
+        memcpy(p + (k - first) * m * m, variance, m * m * sizeof *p);
     }
 }
 
@@ -224,24 +240,49 @@ static void step_back(const walk *w, size_t k, double *x, double *p, const doubl
         }
 }
 
-static bragg_status smooth_phase(const walk *w, size_t phase, size_t column, bragg_smooth *out, bragg_error *err)
+/* The way back needs what the way out knew of every frame.  It is kept before every PIECE-th
+ * only, and what lies between is gone through once more: so little stands in memory of a
+ * long run, and the numbers are the same. */
+enum { PIECE = 128 };
+
+static void smooth_piece(const walk *w, size_t phase, size_t column, size_t first, size_t last, double *x, double *p, double *later, bragg_smooth *out)
 {
     size_t m = w->m;
-    double *x = malloc((w->n * m + 1) * sizeof *x), *p = malloc((w->n * m * m + 1) * sizeof *p);
-    bragg_status st = x && p ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to smooth %zu frames", w->n);
-    if (st == BRAGG_OK)
-        forward(w, x, p);
-    for (size_t k = w->n; st == BRAGG_OK && k-- > 0;) {
+    for (size_t k = last; k-- > first;) {
+        double *now = x + (k - first) * m, *now_p = p + (k - first) * m * m;
+        const bragg_step *t = bragg_series_step(w->s, k);
         if (k + 1 < w->n)
-            step_back(w, k, x + k * m, p + k * m * m, x + (k + 1) * m, p + (k + 1) * m * m);
-        for (size_t i = 0; i < m && w->s->step[k].done && w->s->step[k].level[phase] > 0; i++) {
-            out->value[k * out->n_params + column + i] = x[k * m + i];
-            out->esd[k * out->n_params + column + i] = sqrt(fmax(p[k * m * m + i * m + i], 0));
+            step_back(w, k, now, now_p, k + 1 < last ? now + m : later, k + 1 < last ? now_p + m * m : later + m);
+        for (size_t i = 0; i < m && t->done && t->level[phase] > 0; i++) {
+            out->value[k * out->n_params + column + i] = now[i];
+            out->esd[k * out->n_params + column + i] = sqrt(fmax(now_p[i * m + i], 0));
         }
     }
+    memcpy(later, x, m * sizeof *x);
+    memcpy(later + m, p, m * m * sizeof *p);
+}
+
+static bragg_status smooth_phase(const walk *w, size_t phase, size_t column, bragg_smooth *out, bragg_error *err)
+{
+    size_t m = w->m, one = m + m * m, pieces = (w->n + PIECE - 1) / PIECE;
+    double *x = malloc((PIECE + pieces + 1) * one * sizeof *x), *p = x + PIECE * m, *kept = x + PIECE * one, *later = kept + pieces * one;
+    double state[MOST], variance[MOST * MOST];
+    if (!x)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to smooth %zu frames", w->n);
+    begin(w, state, variance);
+    for (size_t b = 0; b < pieces; b++) {
+        memcpy(kept + b * one, state, m * sizeof *x);
+        memcpy(kept + b * one + m, variance, m * m * sizeof *x);
+        forward(w, b * PIECE, (b + 1) * PIECE < w->n ? (b + 1) * PIECE : w->n, state, variance, x, p);
+    }
+    for (size_t b = pieces; b-- > 0;) {
+        size_t first = b * PIECE, last = first + PIECE < w->n ? first + PIECE : w->n;
+        if (b + 1 < pieces) /* else it stands there still */
+            forward(w, first, last, kept + b * one, kept + b * one + m, x, p);
+        smooth_piece(w, phase, column, first, last, x, p, later, out);
+    }
     free(x);
-    free(p);
-    return st;
+    return BRAGG_OK;
 }
 
 /* ------------------------------------------------------------------ all */
@@ -254,7 +295,7 @@ static size_t list_params(const bragg_series *s, size_t phase, size_t *param)
     for (size_t p = 0; p < s->n_params && n < MOST; p++) {
         size_t times = 0;
         for (size_t k = 0; k < s->n && times < FEWEST; k++)
-            times += seen(s, k, p);
+            times += seen(bragg_series_step(s, k), p);
         if (times == FEWEST && !strncmp(s->name[p], prefix, (size_t)length) && strcmp(s->name[p] + length, "scale"))
             param[n++] = p;
     }
@@ -298,13 +339,13 @@ bragg_status bragg_series_smooth(const bragg_series *s, bragg_arena *arena, brag
     *out = NULL;
     for (size_t i = 0; i < s->n_phases; i++)
         total += list_params(s, i, ignored);
-    double *gap = malloc((s->n + 1) * sizeof *gap);
+    double *gap = malloc(3 * (s->n + 1) * sizeof *gap);
     bragg_smooth *to = bragg_arena_alloc(arena, 1, sizeof *to);
     bragg_status st = gap && to ? allot(s, arena, total, to, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for the smoothed series");
     if (st == BRAGG_OK && total)
         st = find_gaps(s, gap, err);
     for (size_t i = 0; i < s->n_phases && st == BRAGG_OK && total; i++) {
-        walk w = { .s = s, .n = s->n, .gap = gap };
+        walk w = { .s = s, .n = s->n, .gap = gap, .value = gap + s->n + 1, .esd = gap + 2 * (s->n + 1) };
         w.m = list_params(s, i, w.param);
         for (size_t k = 0; k < w.m && st == BRAGG_OK; k++) {
             st = learn(&w, w.param[k], &w.q[k], &w.s2[k], err);

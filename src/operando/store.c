@@ -46,7 +46,19 @@ bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
     (void)s, (void)frames, (void)err;
 }
 
-bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_EINTERNAL, "row %zu: this build has no HDF5", k);
+    (void)s, (void)row;
+}
+
+seq_place bragg_store_place(const seq_store *s)
+{
+    return (seq_place){ NULL, -1, 0 };
+    (void)s;
+}
+
+bragg_status bragg_store_close(seq_store *s, bragg_series *series, bragg_error *err)
 {
     return BRAGG_OK;
     (void)s, (void)series, (void)err;
@@ -588,6 +600,14 @@ bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEX
     return good;
 }
 
+bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, bragg_error *err)
+{
+    errno = 0;
+    return read_part(s, TABLE, k, row) ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", s->path, k, strerror(errno ? errno : EIO));
+}
+
+seq_place bragg_store_place(const seq_store *s) { return (seq_place){ NULL, s->fd, (int64_t)s->offset[TABLE] }; }
+
 /* Log and frames are joined at the end of a run; before that there is a hole. */
 static void read_joined(const seq_store *s, size_t k, bragg_step_log *log)
 {
@@ -641,7 +661,7 @@ static bool put_joined(const seq_store *s, const bragg_series *series)
 {
     bool good = true;
     for (size_t i = 0; good && series && i < series->n && i < s->room; i++)
-        good = write_part(s, LOG, i, &series->step[i].log);
+        good = write_part(s, LOG, i, &series->frame[i].log);
     return good;
 }
 
@@ -680,13 +700,15 @@ static bragg_status make_room(seq_store *s, size_t frames, bragg_error *err)
     return move_to(s, frames > 2 * s->room ? frames : 2 * s->room, NULL, err);
 }
 
-static bragg_status close_store(seq_store *s, const bragg_series *series, bragg_error *err)
+static bragg_status close_store(seq_store *s, bragg_series *series, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     if (series) {
         free(s->texts[3]);
         s->texts[3] = notes_of(series);
         st = move_to(s, series->n ? series->n : 1, series, err);
+        if (st == BRAGG_OK && series->rows)
+            st = bragg_series_move_rows(series, bragg_store_place(s), err);
     } else if (fsync(s->fd)) {
         st = bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
     }
@@ -814,11 +836,15 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     }
     seq_shape shape = { .n_params = view.n_params, .n_phases = view.n_phases, .name = view.name, .unit = view.unit, .phase = view.phase };
     bragg_seq_complete(&shape, NULL);
-    double *rows = bragg_arena_alloc(arena, view.room * view.columns + 1, sizeof *rows);
-    st = rows ? bragg_series_attach(s, &shape, view.room, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
+    st = bragg_series_attach(s, &shape, view.room, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_take_rows(s, &shape, &(seq_place){ NULL, view.fd, (int64_t)view.offset[TABLE] }, err);
+    double *row = malloc((view.columns + 1) * sizeof *row);
+    if (!row && st == BRAGG_OK)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
     char message[TEXT], name[TEXT];
     for (size_t k = 0; st == BRAGG_OK && k < view.room; k++) {
-        double *row = rows + k * view.columns;
+        bragg_series_frame *frame = &s->frame[k];
         *message = *name = 0;
         errno = 0;
         bool whole = bragg_store_row(&view, k, row, message, name);
@@ -828,13 +854,19 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
         }
         if (!whole)
             memset(row, 0, view.columns * sizeof *row);
-        read_joined(&view, k, &s->step[k].log);
-        s->step[k].file = bragg_arena_strdup(arena, whole ? name : "");
-        st = bragg_series_set_row(s, &shape, k, row, whole ? message : "not reached", err);
-        s->step[k].path = row[ROW_PATH];
-        if (isfinite(s->step[k].log.temperature_k) && whole)
-            s->step[k].temperature_k = s->step[k].log.temperature_k;
+        read_joined(&view, k, &frame->log);
+        if (!(frame->file = bragg_arena_strdup(arena, whole ? name : "")))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
+        if (st == BRAGG_OK)
+            st = bragg_series_set_frame(s, k, row, whole ? message : "not reached", err);
+        if (isfinite(frame->log.temperature_k) && whole)
+            frame->temperature_k = frame->log.temperature_k;
     }
+    free(row);
+    if (st == BRAGG_OK)
+        bragg_series_find_refined(s);
+    if (st == BRAGG_OK)
+        st = bragg_series_whole(s, err);
     if (st == BRAGG_OK)
         st = read_log(file, s, err);
     if (st == BRAGG_OK)
@@ -846,7 +878,7 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     close_view(&view);
     H5Fclose(file);
     if (st < 0)
-        bragg_arena_free(arena);
+        bragg_series_free(s);
     else
         *out = s;
     return st;
@@ -922,14 +954,15 @@ bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, f
     v->seen = bragg_arena_new();
     if (!v->seen || !bragg_store_row(&v->store, k, v->row, message, name))
         return false;
-    series->arena = v->seen; /* set_row keeps the message there */
-    bragg_status st = bragg_series_set_row(series, &v->shape, 0, v->row, message, NULL);
-    series->arena = own;
-    bragg_step *step = series->step;
+    series->arena = v->seen; /* set_frame keeps the message there */
     name[TEXT - 1] = 0;
-    step->file = bragg_arena_strdup(v->seen, name);
-    read_joined(&v->store, k, &step->log);
-    return st == BRAGG_OK && step->file && (!observed || read_part(&v->store, OBSERVED, k, observed)) &&
+    bragg_series_frame *frame = series->frame;
+    frame->file = bragg_arena_strdup(v->seen, name);
+    read_joined(&v->store, k, &frame->log);
+    bragg_status st = bragg_series_set_frame(series, 0, v->row, message, NULL);
+    series->arena = own;
+    bragg_step_set(&v->shape, frame, v->row, series->by_hand);
+    return st == BRAGG_OK && frame->file && (!observed || read_part(&v->store, OBSERVED, k, observed)) &&
            (!calculated || read_part(&v->store, CALCULATED, k, calculated)) && (!sigma || read_part(&v->store, SIGMA, k, sigma));
 }
 
@@ -1223,7 +1256,7 @@ bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err)
     return bragg_hdf5_end_whole(turn, make_room(s, frames, err), s->path, err);
 }
 
-bragg_status bragg_store_close(seq_store *s, const bragg_series *series, bragg_error *err)
+bragg_status bragg_store_close(seq_store *s, bragg_series *series, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = close_store(s, series, err);
@@ -1256,7 +1289,8 @@ static bragg_status look(const char *path, bragg_store_view **out, bragg_error *
     v->open.n = s->points;
     v->open.x_rad = bragg_arena_alloc(arena, s->points + 1, sizeof *v->open.x_rad);
     v->open.wavelength_ang = read_wavelength(file);
-    st = v->path && v->row && v->open.x_rad && (v->seen = bragg_arena_new()) ? bragg_series_attach(&v->open.series, &v->shape, 1, err)
+    v->open.series.by_hand = bragg_arena_alloc(arena, 1, sizeof(bragg_step));
+    st = v->path && v->row && v->open.x_rad && v->open.series.by_hand && (v->seen = bragg_arena_new()) ? bragg_series_attach(&v->open.series, &v->shape, 1, err)
                                                                             : bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
     if (st == BRAGG_OK)
         read_positions(file, v->open.x_rad, s->points);

@@ -56,7 +56,7 @@ static void print_head(FILE *to, const bragg_series *s)
 
 static void print_row(FILE *to, const bragg_series *s, size_t i)
 {
-    const bragg_step *t = &s->step[i];
+    const bragg_step *t = bragg_series_step(s, i);
     fprintf(to, "%zu", i);
     print_text(to, t->file);
     fprintf(to, ",%zu,%s", t->index, bragg_frame_status_name(t->status));
@@ -86,6 +86,15 @@ static void print_row(FILE *to, const bragg_series *s, size_t i)
     fputc('\n', to);
 }
 
+bragg_status bragg_series_commit(const bragg_series *s, bragg_output *out, bragg_error *err)
+{
+    bragg_status st = bragg_series_whole(s, err);
+    if (st == BRAGG_OK)
+        return bragg_output_commit(out, err);
+    bragg_output_abandon(out);
+    return st;
+}
+
 bragg_status bragg_series_write_csv(const bragg_series *s, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
@@ -96,7 +105,7 @@ bragg_status bragg_series_write_csv(const bragg_series *s, const char *path, boo
     print_head(to, s);
     for (size_t i = 0; i < s->n; i++)
         print_row(to, s, i);
-    return bragg_output_commit(out, err);
+    return bragg_series_commit(s, out, err);
 }
 
 /* ----------------------------------------------------------------- json */
@@ -115,7 +124,7 @@ static json_t *phase_json(const bragg_series *s, const bragg_step *t, size_t k)
 
 static json_t *step_json(const bragg_series *s, size_t i)
 {
-    const bragg_step *t = &s->step[i];
+    const bragg_step *t = bragg_series_step(s, i);
     json_t *row = json_object(), *params = json_object(), *phases = json_array();
     json_object_set_new(row, "frame", json_integer((json_int_t)i));
     json_object_set_new(row, "file", json_string(t->file));
@@ -213,7 +222,7 @@ static void print_json(FILE *to, const bragg_series *s)
 bragg_status bragg_series_print_json(const bragg_series *s, bragg_error *err)
 {
     print_json(stdout, s);
-    return fflush(stdout) || ferror(stdout) ? bragg_fail(err, BRAGG_EIO, "standard output: cannot be written") : BRAGG_OK;
+    return fflush(stdout) || ferror(stdout) ? bragg_fail(err, BRAGG_EIO, "standard output: cannot be written") : bragg_series_whole(s, err);
 }
 
 bragg_status bragg_series_write_json(const bragg_series *s, const char *path, bool force, bragg_error *err)
@@ -223,5 +232,5 @@ bragg_status bragg_series_write_json(const bragg_series *s, const char *path, bo
     if (st < 0)
         return st;
     print_json(bragg_output_stream(out), s);
-    return bragg_output_commit(out, err);
+    return bragg_series_commit(s, out, err);
 }

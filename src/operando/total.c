@@ -18,7 +18,7 @@ typedef struct job {
     bragg_total *t;
 } job;
 
-static bool usable(const bragg_step *step)
+static bool usable(const bragg_series_frame *step)
 {
     return step->status == BRAGG_FRAME_OK || step->status == BRAGG_FRAME_AT_BOUND || step->status == BRAGG_FRAME_POOR;
 }
@@ -29,7 +29,7 @@ static bragg_status read_frame(const job *j, size_t k, bragg_pattern **out, brag
     double exposure;
     bragg_error own = BRAGG_ERROR_INIT;
     *out = NULL;
-    bragg_status st = usable(&j->s->step[k]) ? bragg_frames_read(j->f, k, out, &exposure, &own) : BRAGG_OK;
+    bragg_status st = usable(&j->s->frame[k]) ? bragg_frames_read(j->f, k, out, &exposure, &own) : BRAGG_OK;
     if (st == BRAGG_ENOMEM)
         return bragg_fail(err, st, "%.900s", own.text);
     bragg_pattern *p = *out;

@@ -110,7 +110,7 @@ static bragg_status smooth_panel(const sheet *b, const bragg_smooth *m, size_t k
     if (st == BRAGG_OK)
         st = empty_curve(b, m->n, "fits", &u, &v, &w, &curves[1], err);
     for (size_t i = 0; st == BRAGG_OK && i < m->n; i++) {
-        const bragg_step *t = &b->s->step[i];
+        const bragg_step *t = bragg_series_step(b->s, i);
         bool fitted = t->done && t->esd[p] > 0;
         x[i] = u[i] = b->axis.x[i];
         y[i] = m->value[i * m->n_params + k], e[i] = m->esd[i * m->n_params + k];

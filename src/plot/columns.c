@@ -62,7 +62,7 @@ static bool any_finite(const bragg_series *s, bragg_report_taker take)
 {
     for (size_t k = 0; k < s->n; k++) {
         double v, e;
-        take(&s->step[k], 0, &v, &e);
+        take(bragg_series_step(s, k), 0, &v, &e);
         if (isfinite(v))
             return true;
     }

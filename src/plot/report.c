@@ -20,7 +20,7 @@
 /* "frame 12, 3.4 h, 0.61 V": where a frame stands. */
 static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
 {
-    const bragg_step *t = &s->step[k];
+    const bragg_step *t = bragg_series_step(s, k);
     fprintf(to, "frame %zu", k);
     if (isfinite(a->unit_s))
         fprintf(to, ", %.4g %s", a->x[k], a->unit_s == 3600 ? "h" : a->unit_s == 60 ? "min" : "s");
@@ -37,13 +37,13 @@ static void tell_growth(FILE *to, const bragg_series *s, size_t phase, size_t fi
     char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT];
     size_t from = SIZE_MAX, until = SIZE_MAX;
     for (size_t k = first; k <= last; k++)
-        if (s->step[k].done && s->step[k].level[phase] > 0 && s->step[k].volume[phase].esd > 0) {
+        if (bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[phase] > 0 && bragg_series_step(s, k)->volume[phase].esd > 0) {
             from = from == SIZE_MAX ? k : from;
             until = k;
         }
     if (from == SIZE_MAX || from == until)
         return;
-    bragg_quantity v = s->step[from].volume[phase], w = s->step[until].volume[phase];
+    bragg_quantity v = bragg_series_step(s, from)->volume[phase], w = bragg_series_step(s, until)->volume[phase];
     double change = 100 * (w.value / v.value - 1), esd = 100 * hypot(v.esd, w.esd) / v.value;
     fprintf(to, " Its cell volume goes from %s to %s \xc3\x85\xc2\xb3", bragg_number_print_esd(a, v.value, v.esd), bragg_number_print_esd(b, w.value, w.esd));
     if (fabs(change) > 3 * esd)
@@ -61,17 +61,17 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
     bragg_page_escape(to, s->phase[p]);
     fputs("</b>: ", to);
     for (size_t k = 0; k <= s->n; k++) {
-        bool there = k < s->n && s->step[k].done && s->step[k].level[p] > 0;
-        if (k < s->n && !s->step[k].done)
+        bool there = k < s->n && bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[p] > 0;
+        if (k < s->n && !bragg_series_step(s, k)->done)
             continue;
         if (there) {
             if (!seen++)
                 first = most = k;
             last = k;
-            most = s->step[k].fraction[p].value > s->step[most].fraction[p].value ? k : most;
+            most = bragg_series_step(s, k)->fraction[p].value > bragg_series_step(s, most)->fraction[p].value ? k : most;
             continue;
         }
-        if (!seen || (k < s->n && k + 1 < s->n && s->step[k + 1].done && s->step[k + 1].level[p] > 0))
+        if (!seen || (k < s->n && k + 1 < s->n && bragg_series_step(s, k + 1)->done && bragg_series_step(s, k + 1)->level[p] > 0))
             continue;
         stays++;
         fputs(stays > 1 ? " Again " : "there ", to);
@@ -87,7 +87,7 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
             place(to, s, a, last);
         }
         char text[BRAGG_NUMBER_TEXT];
-        bragg_quantity f = s->step[most].fraction[p];
+        bragg_quantity f = bragg_series_step(s, most)->fraction[p];
         if (s->n_phases > 1 && isfinite(f.value)) {
             fprintf(to, ", %s%s wt%%", first == last ? "" : "at most ", bragg_number_print_esd(text, 100 * f.value, 100 * f.esd));
             if (first != last) {
@@ -111,8 +111,8 @@ static void tell_cycles(FILE *to, const bragg_series *s)
         bragg_quantity before = { NAN, NAN };
         double cycle = NAN;
         for (size_t k = 0; k < s->n; k++) {
-            const bragg_step *t = &s->step[k];
-            bool end = k + 1 == s->n || s->step[k + 1].log.cycle > t->log.cycle;
+            const bragg_step *t = bragg_series_step(s, k);
+            bool end = k + 1 == s->n || bragg_series_step(s, k + 1)->log.cycle > t->log.cycle;
             if (!end || !t->done || !(t->level[p] > 0) || !(t->volume[p].esd > 0) || !isfinite(t->log.cycle))
                 continue;
             if (isfinite(cycle)) {
@@ -134,7 +134,7 @@ static void tell_account(FILE *to, const bragg_series *s, const bragg_report_axi
 {
     size_t count[BRAGG_FRAME_SKIPPED + 1] = { 0 };
     for (size_t k = 0; k < s->n; k++)
-        count[s->step[k].status]++;
+        count[bragg_series_step(s, k)->status]++;
     fprintf(to, "<h2>What happened</h2>\n<p>%zu frames:", s->n);
     const char *between = "";
     for (size_t k = 0; k <= BRAGG_FRAME_SKIPPED; k++)
@@ -174,7 +174,7 @@ static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_ax
         place(to, s, a, e[k].last);
         fputs("</td><td>", to);
         for (size_t p = 0, some = 0; p < s->n_phases; p++)
-            if (s->step[e[k].first].level[p] > 0) {
+            if (bragg_series_step(s, e[k].first)->level[p] > 0) {
                 fputs(some++ ? ", " : "", to);
                 bragg_page_escape(to, s->phase[p]);
             }
@@ -189,7 +189,7 @@ static void tell_failures(FILE *to, const bragg_series *s)
 {
     size_t told = 0;
     for (size_t k = 0; k < s->n && told < 100; k++) {
-        const bragg_step *t = &s->step[k];
+        const bragg_step *t = bragg_series_step(s, k);
         if (t->status == BRAGG_FRAME_OK || t->status == BRAGG_FRAME_AT_BOUND)
             continue;
         fputs(told++ ? "" : "<h2>Frames to look at</h2>\n<div class=\"wide\"><table><tr><th>frame</th><th>file</th><th>status</th><th>why</th></tr>\n", to);
@@ -310,21 +310,21 @@ static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_
         return;
     for (size_t k = 0; k < s->n; k++) {
         time[k] = bragg_series_time(s, k);
-        state[k] = (uint8_t)s->step[k].status;
+        state[k] = (uint8_t)bragg_series_step(s, k)->status;
     }
     bragg_pack_put(p, "time", "f64", time, s->n);
     bragg_pack_put(p, "status", "u8", state, s->n);
     for (size_t i = 0; i < s->n_phases; i++) {
         for (size_t k = 0; k < s->n; k++)
-            state[k] = s->step[k].done && s->step[k].level[i] > 0;
+            state[k] = bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[i] > 0;
         snprintf(name, sizeof name, "level%zu", i);
         bragg_pack_put(p, name, "u8", state, s->n);
     }
     for (size_t c = 0; c < n_columns; c++) {
         for (size_t k = 0; k < s->n; k++) {
             double value = NAN, esd = NAN;
-            if (s->step[k].done || !strcmp(columns[c].group, "log"))
-                columns[c].take(&s->step[k], columns[c].which, &value, &esd);
+            if (bragg_series_step(s, k)->done || !strcmp(columns[c].group, "log"))
+                columns[c].take(bragg_series_step(s, k), columns[c].which, &value, &esd);
             v[k] = (float)value;
             e[k] = (float)esd;
         }
@@ -368,7 +368,7 @@ static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_
         return st;
     }
     for (size_t k = 0; k < s->n; k++)
-        json_array_append_new(files, bragg_report_file(&s->step[k]));
+        json_array_append_new(files, bragg_report_file(bragg_series_step(s, k)));
     *about = bragg_report_describe(s, columns, n);
     json_object_set_new(*about, "arrays", arrays);
     json_object_set_new(*about, "files", files);
@@ -435,7 +435,7 @@ static bragg_status fill_page(FILE *to, const bragg_series *s, const bragg_store
     tell_settings(to, s);
     bragg_page_tail(to, about);
     json_decref(about);
-    return st;
+    return st == BRAGG_OK ? bragg_series_whole(s, err) : st;
 }
 
 static bragg_status write_page(const bragg_series *s, const bragg_store_curves *c, const char *folder, const char *path, bool force, bragg_error *err)
