@@ -22,6 +22,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -396,27 +397,66 @@ static size_t slurp(const char *path, unsigned char *to)
     return n;
 }
 
+enum { AT_A_TIME = 40 };
+
+/* Copies AT_A_TIME * round … of a sample, until `end` or `count`; those that were readable. */
+static unsigned long read_copies(const target *t, const unsigned char *original, size_t size, unsigned char *bytes, unsigned long round, time_t end, unsigned long count, unsigned long *trials)
+{
+    unsigned long readable = 0;
+    for (unsigned long k = AT_A_TIME * round; k < AT_A_TIME * (round + 1) && (end ? time(NULL) < end : k < count); k++, ++*trials) {
+        unsigned long state = 0x9e3779b97f4a7c15ul * (k + 1) + size;
+        bragg_error err = BRAGG_ERROR_INIT;
+        memcpy(bytes, original, size);
+        readable += read_bytes(t, bytes, damage(bytes, size, &state), &err) >= 0;
+    }
+    return readable;
+}
+
+/* The same in a process of its own: where a library that is not ours dies, its file is
+ * kept, and the others go on. */
+static unsigned long read_apart(const target *t, const unsigned char *original, size_t size, unsigned char *bytes, unsigned long round, time_t end, unsigned long *trials, unsigned long *died)
+{
+    unsigned long said[2] = { 0, 0 };
+    int way[2], status = 0;
+    if (pipe(way))
+        exit(1);
+    pid_t child = fork();
+    if (child == 0) {
+        said[1] = read_copies(t, original, size, bytes, round, end, 0, &said[0]);
+        exit(write(way[1], said, sizeof said) != sizeof said);
+    }
+    close(way[1]);
+    if (child < 0 || read(way[0], said, sizeof said) < 0 || waitpid(child, &status, 0) != child)
+        exit(1);
+    close(way[0]);
+    *trials += said[0];
+    if (status) {
+        char kept[4200];
+        snprintf(kept, sizeof kept, "fuzz-%s.died-%lu.%s", t->name, ++*died, t->extension);
+        rename(copy_path, kept);
+    }
+    return said[1];
+}
+
 /* Damaged copies of each sample in turn, 40 at a time, until there are enough. */
 static void mutate(const target *t, const samples *s, double seconds, unsigned long count)
 {
     unsigned char *original = malloc(MOST_BYTES), *bytes = malloc(MOST_BYTES);
     time_t end = time(NULL) + (time_t)seconds;
-    unsigned long trials = 0, readable = 0;
+    unsigned long trials = 0, readable = 0, died = 0;
     snprintf(copy_path, sizeof copy_path, "fuzz-%s.tmp.%s", t->name, t->extension);
-    for (unsigned long round = 0; original && bytes && s->n && (seconds > 0 ? time(NULL) < end : 40 * round < count); round++)
+    for (unsigned long round = 0; original && bytes && s->n && (seconds > 0 ? time(NULL) < end : AT_A_TIME * round < count); round++)
         for (size_t i = 0; i < s->n; i++) {
             size_t size = slurp(s->path[i], original);
-            for (unsigned long k = 40 * round; k < 40 * (round + 1) && (seconds > 0 ? time(NULL) < end : k < count); k++, trials++) {
-                unsigned long state = 0x9e3779b97f4a7c15ul * (k + 1) + size;
-                bragg_error err = BRAGG_ERROR_INIT;
-                memcpy(bytes, original, size);
-                readable += read_bytes(t, bytes, damage(bytes, size, &state), &err) >= 0;
-            }
+            readable += t->others ? read_apart(t, original, size, bytes, round, end, &trials, &died)
+                                  : read_copies(t, original, size, bytes, round, seconds > 0 ? end : 0, count, &trials);
         }
     unlink(copy_path);
     free(original);
     free(bytes);
     printf("%s: %lu damaged copies of %zu samples, %lu of them readable\n", t->name, trials, s->n, readable);
+    if (died)
+        printf("%s: died %lu times, of what is in fuzz-%s.died-*; the copies of that turn are not counted\n", t->name, died, t->name);
 }
 
 static void replay(const target *t, const samples *s, bool talk)
