@@ -1558,6 +1558,11 @@ START_TEST(standards_calibrate_without_a_hint)
         if (cases[k].poni)
             ck_assert(fabs(slow - s0) < 0.3 && fabs(fast - f0) < 0.3);
         bragg_calibration_free(c);
+        g.wavelength_ang *= 0.87; /* fits, at another distance, but worse than a longer one */
+        if (k == 3) {
+            ck_assert_int_eq(bragg_calibrate(f, mask, &g, d, strength, n, &o, &c, &err), BRAGG_ENOCONV);
+            ck_assert_msg(strstr(err.text, "check the wavelength"), "%s", err.text);
+        }
         free(mask);
         bragg_frame_free(f);
     }

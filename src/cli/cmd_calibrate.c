@@ -224,6 +224,7 @@ static bragg_status find_geometry(const wish *w, shot *s, const lines *l, bool a
     bragg_error problem = BRAGG_ERROR_INIT;
     memcpy(o.fixed, w->fixed, sizeof o.fixed);
     o.fit_wavelength = alone && w->fit_wavelength;
+    o.fixed[BRAGG_CALIBRATE_WAVELENGTH] = w->fixed[BRAGG_CALIBRATE_WAVELENGTH] || (w->fit_wavelength && !alone); /* which all frames tell together */
     o.distance_m = w->fixed[BRAGG_CALIBRATE_DISTANCE] ? s->g.distance_m : w->distance_mm / 1000;
     bool given = o.distance_m > 0;
     if (!given && s->f->distance_m > 0.01 && s->f->distance_m < 10)

@@ -419,6 +419,72 @@ static bragg_status check_wavelength(const work *w, bragg_error *err)
                      p->value, p->esd, w->g.distance_m);
 }
 
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Half of the points are nearer to their rings, whatever crosses these; NAN without memory. */
+static double median_miss_px(const work *w)
+{
+    double *miss = malloc((w->n_points + 1) * sizeof *miss), median = NAN;
+    for (size_t k = 0; miss && k < w->n_points; k++)
+        miss[k] = fabs(miss_px(w, &w->point[k]));
+    if (miss && w->n_points) {
+        qsort(miss, w->n_points, sizeof *miss, by_size);
+        median = miss[w->n_points / 2];
+    }
+    free(miss);
+    return median;
+}
+
+/* How far the rings are missed at the wavelength times a factor, the distance by as much
+ * shorter and the beam where it is; NAN when they are not found there. */
+static double miss_at(work *w, const bragg_geometry *from, double factor)
+{
+    static const double windows[] = { 8, 5 };
+    bragg_geometry g = *from;
+    g.wavelength_ang *= factor;
+    g.distance_m /= factor;
+    double nearer = from->distance_m - g.distance_m;
+    g.poni1_m += nearer * tan(g.rot2_rad) / cos(g.rot1_rad);
+    g.poni2_m -= nearer * tan(g.rot1_rad);
+    w->g = g;
+    for (size_t k = 0; k < 2; k++) {
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        collect_points(w, MOST_RINGS, windows[k]);
+        if (w->n_points < 30 || (fit(w, true, false, &ignored) < 0 && ignored.status != BRAGG_ENOCONV))
+            return NAN;
+    }
+    return median_miss_px(w);
+}
+
+/* Were the wavelength an eighth shorter or longer.  Far from the beam that fits no rings;
+ * near it any does almost, and only one that is clearly worse than another is known to be wrong. */
+static const double neighbours[2] = { 1 / 1.13, 1.13 };
+
+static void try_neighbours(work *w, double miss_px_at[2])
+{
+    const bool *fixed = w->o->fixed;
+    bragg_geometry here = w->g;
+    bool held = w->any_wavelength || w->o->fit_wavelength || fixed[BRAGG_CALIBRATE_WAVELENGTH] || fixed[BRAGG_CALIBRATE_DISTANCE];
+    for (int k = 0; k < 2; k++) {
+        miss_px_at[k] = held ? NAN : miss_at(w, &here, neighbours[k]);
+        w->g = here;
+    }
+}
+
+static bragg_status check_given(const work *w, const double miss_px_at[2], bragg_error *err)
+{
+    double here = median_miss_px(w);
+    for (int k = 0; k < 2; k++)
+        if (miss_px_at[k] < 0.7 * here)
+            return bragg_fail(err, BRAGG_ENOCONV, "calibration: at the given wavelength of %.5g angstrom the rings are missed by %.2f pixel (%.4g m), at %.5g angstrom by %.2f: check the wavelength, or keep it with --fix",
+                              w->g.wavelength_ang, here, w->g.distance_m, w->g.wavelength_ang * neighbours[k], miss_px_at[k]);
+    return BRAGG_OK;
+}
+
 /* -------------------------------------------------------------- results */
 
 static bragg_status report(work *w, bragg_calibration **out, bragg_error *err)
@@ -540,10 +606,13 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
         st = bragg_ridges_find(frame, mask, 2, &r, err);
     if (st == BRAGG_OK)
         st = index_rings(&w, &r, o, err);
-    if (st == BRAGG_OK)
+    double missed_px[2];
+    if (st == BRAGG_OK) {
+        try_neighbours(&w, missed_px);
         st = polish(&w, o, err);
-    if (st >= 0 && w.any_wavelength)
-        st = check_wavelength(&w, err);
+    }
+    if (st >= 0)
+        st = w.any_wavelength ? check_wavelength(&w, err) : check_given(&w, missed_px, err);
     if (st >= 0)
         st = report(&w, out, err);
     free(r.at);
