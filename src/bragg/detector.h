@@ -208,7 +208,6 @@ double bragg_plan_azimuth_centre_rad(const bragg_plan *plan, size_t azimuth);
  *  of what a pixel does, which counts over its own width and is shared over it again. */
 double bragg_plan_bin_rad(const bragg_plan *plan);
 double bragg_plan_pixel_rad(const bragg_plan *plan);
-size_t bragg_plan_entries(const bragg_plan *plan);
 /** Covariances of the intensities of bins of one azimuth that share pixels, as a band
  *  matrix: band[d * bins + b] is that of bins b and b + d (rings next to each other), d = 0 …
  *  *width; caller frees.  By counting or of the options' variance; dark and rejection

@@ -51,11 +51,6 @@ const char *bragg_frames_folder(const bragg_frames *frames);
  *  several threads. */
 bragg_status bragg_frames_read(const bragg_frames *frames, size_t k, bragg_pattern **out, double *exposure_s, bragg_error *err);
 
-/** Files that the experiment's data section names, in natural order; they live in
- *  the arena. */
-bragg_status bragg_series_files(const bragg_experiment *experiment, const char *experiment_path, bragg_arena *arena,
-                                const char ***files, size_t *n, bragg_error *err);
-
 /* --------------------------------------------------------------- series */
 
 typedef enum bragg_frame_status {
@@ -193,9 +188,6 @@ typedef struct bragg_series_options {
  *  one process, bit for bit; *out is NULL on ranks other than 0. */
 bragg_status bragg_series_fit(const bragg_experiment *experiment, const char *experiment_path, bragg_frames *frames,
                               const bragg_series_options *options, bragg_series **out, bragg_error *err);
-/** The same for pattern files, without store and log. */
-bragg_status bragg_series_run(const bragg_experiment *experiment, const char *const *files, size_t n,
-                              const bragg_observer *observer, bragg_series **out, bragg_error *err);
 void bragg_series_free(bragg_series *series);
 
 /** Frame k and what was fitted to it, fetched with its neighbours from where it stands, so that

@@ -604,11 +604,6 @@ double bragg_plan_bin_rad(const bragg_plan *p)
     return ends[1] - ends[0];
 }
 
-size_t bragg_plan_entries(const bragg_plan *p)
-{
-    return p->n_entries;
-}
-
 double bragg_plan_norm(const bragg_plan *p, size_t bin)
 {
     return bin < plan_bins(p) ? p->norm[bin].one / FULL : NAN;

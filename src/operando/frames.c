@@ -473,49 +473,6 @@ const char *bragg_frames_folder(const bragg_frames *f)
     return magic ? bragg_arena_strndup(f->arena, text, magic) : ".";
 }
 
-bragg_status bragg_series_files(const bragg_experiment *x, const char *experiment_path, bragg_arena *arena, const char ***files, size_t *n, bragg_error *err)
-{
-    bragg_frames *f;
-    *files = NULL;
-    *n = 0;
-    bragg_status st = bragg_frames_open(x, experiment_path, false, &f, err);
-    if (st < 0)
-        return st;
-    const char **list = bragg_arena_alloc(arena, f->n + 1, sizeof *list);
-    bool good = list != NULL;
-    for (size_t k = 0; good && k < f->n; k++)
-        if (!f->item[k].index)
-            good = (list[(*n)++] = bragg_arena_strdup(arena, f->item[k].file)) != NULL;
-    bragg_frames_free(f);
-    *files = list;
-    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a list of files");
-}
-
-/* A list of pattern files given by name. */
-bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err)
-{
-    static const bragg_yaml none = { .kind = BRAGG_YAML_SEQUENCE };
-    bragg_arena *arena = bragg_arena_new();
-    bragg_frames *f = arena ? bragg_arena_alloc(arena, 1, sizeof *f) : NULL;
-    *out = NULL;
-    if (!f) {
-        bragg_arena_free(arena);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a list of frames");
-    }
-    *f = (bragg_frames){ .arena = arena, .x = x, .node = &none, .experiment_path = "" };
-    bragg_status st = bragg_array_grow(&f->item, &f->room, n + 1, sizeof *f->item, err);
-    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
-        f->item[f->n++] = (bragg_frame_item){ bragg_arena_strdup(arena, files[k]), 0, last_number(files[k]) };
-        if (!f->item[k].file)
-            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    }
-    if (st < 0)
-        bragg_frames_free(f);
-    else
-        *out = f;
-    return st;
-}
-
 /* ------------------------------------------------------------ all again */
 
 static void put_row(const bragg_pattern *p, const double *y, const bragg_pattern *first, double *row)

@@ -50,8 +50,6 @@ static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(
 static inline bool seq_is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 
 /* frames.c */
-bragg_status bragg_operando_list(const bragg_experiment *x, const char *const *files, size_t n, bragg_frames **out, bragg_error *err);
-
 bool bragg_frames_raw(const bragg_frames *f);
 bool bragg_frames_stack(const char *file); /* HDF5, which may grow */
 

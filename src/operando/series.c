@@ -1164,17 +1164,3 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         *out = r.s;
     return st < 0 ? st : r.stop && !r.o->follow ? BRAGG_STOPPED : BRAGG_OK;
 }
-
-bragg_status bragg_series_run(const bragg_experiment *x, const char *const *files, size_t n, const bragg_observer *observer, bragg_series **out, bragg_error *err)
-{
-    bragg_frames *f;
-    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
-    o.observer = observer;
-    *out = NULL;
-    bragg_status st = bragg_operando_list(x, files, n, &f, err);
-    if (st == BRAGG_OK)
-        st = bragg_series_fit(x, x->root->file, f, &o, out, err);
-    bragg_frames_free(f);
-    return st;
-}
-
