@@ -414,8 +414,10 @@ static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
             continue;
         }
         fprintf(to, "peak at %.3f deg:", one->two_theta_rad / BRAGG_DEG);
+        bool begun = one->n_events && !one->event[0].onset && one->split_from == SIZE_MAX; /* what goes first has been there */
+        fputs(begun ? " there from the start" : "", to);
         for (size_t e = 0; e < one->n_events; e++) {
-            fputs(e ? ", " : " ", to);
+            fputs(e || begun ? ", " : " ", to);
             tell_event(to, &one->event[e], t, s);
         }
         if (one->split_from != SIZE_MAX)

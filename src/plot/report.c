@@ -81,10 +81,12 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
             fputs("only at ", to);
             place(to, s, a, first);
         } else {
-            fputs("from ", to);
-            place(to, s, a, first);
-            fputs(" to ", to);
-            place(to, s, a, last);
+            fputs(first ? "from " : "from the start", to);
+            if (first)
+                place(to, s, a, first);
+            fputs(last + 1 < s->n ? " to " : " to the end", to);
+            if (last + 1 < s->n)
+                place(to, s, a, last);
         }
         char text[BRAGG_NUMBER_TEXT];
         bragg_quantity f = bragg_series_step(s, most)->fraction[p];
