@@ -782,6 +782,7 @@ START_TEST(a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause)
     write_logged("l.yaml", "log: {file: pause.csv, frames: {start: 50, every_s: 90, exposure_s: 60}, clock: {estimate: false}}\n");
     bragg_series *s = fit_well("l.yaml");
     ck_assert(noted(s, "3 frames lie in its gaps"));
+    ck_assert(noted(s, "time went back by 459 s: the rest follows on"));
     for (size_t k = 0; k < s->n; k++) {
         double from = 50 + 90.0 * (double)k, middle = from + 30;
         if (from + 60 < 310 || from > 580)
@@ -791,6 +792,45 @@ START_TEST(a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause)
         ck_assert(bragg_series_step(s, k)->status == BRAGG_FRAME_OK);
     }
     bragg_series_free(s);
+}
+END_TEST
+
+/* A row a second; the wall clock is set by hours after 400 of them. */
+static void write_dated(const char *name, const char *day, int wall_s, int hours, bool test_time)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, test_time ? "DateTime,Test_Time(s),Ecell/V\n" : "DateTime,Ecell/V\n");
+    for (int t = 0; t <= 1000; t++) {
+        int w = wall_s + t + (t >= 400 ? 3600 * hours : 0);
+        fprintf(f, "%s %02d:%02d:%02d,", day, w / 3600, w / 60 % 60, w % 60);
+        if (test_time)
+            fprintf(f, "%d,", t);
+        fprintf(f, "%.4f\n", 2.5 - 1e-3 * t);
+    }
+    fclose(f);
+}
+
+START_TEST(a_wall_clock_that_is_set_costs_no_frame_its_voltage)
+{
+    static const struct { const char *day, *said; int hours; bool test_time; } at[] = {
+        { "2024-03-31", "the wall clock jumped by 3600 s against the test time", 1, true },
+        { "2024-10-27", "the wall clock jumped by -3600 s against the test time", -1, true },
+        { "2024-10-27", "the clock went back by an hour (end of daylight saving?): undone", -1, false },
+    };
+    for (size_t j = 0; j < sizeof at / sizeof *at; j++) {
+        write_dated("dated.csv", at[j].day, 7200 + 3600 * (at[j].hours < 0) - 400, at[j].hours, at[j].test_time);
+        write_logged("l.yaml", "log: {file: dated.csv, frames: {start: 50, every_s: 90, exposure_s: 60}, clock: {estimate: false}}\n");
+        bragg_series *s = fit_well("l.yaml");
+        ck_assert_msg(noted(s, at[j].said), "log %zu: not said", j);
+        ck_assert(!noted(s, "gaps"));
+        for (size_t k = 0; k < s->n; k++) {
+            double middle = 80 + 90.0 * (double)k;
+            assert_close(bragg_series_step(s, k)->log.time_s, middle, 1e-12);
+            assert_close(bragg_series_step(s, k)->log.voltage_v, 2.5 - 1e-3 * middle, 1e-6);
+        }
+        bragg_series_free(s);
+    }
 }
 END_TEST
 
@@ -1115,6 +1155,7 @@ static void add_log(Suite *suite)
     tcase_add_test(t, each_frame_gets_the_log_of_its_own_exposure);
     tcase_add_test(t, a_log_that_starts_late_and_ends_early_is_said);
     tcase_add_test(t, a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause);
+    tcase_add_test(t, a_wall_clock_that_is_set_costs_no_frame_its_voltage);
     tcase_add_test(t, a_log_of_another_day_is_said);
     tcase_add_test(t, missing_files_leave_gaps_in_time);
 }
