@@ -31,6 +31,7 @@ for page in series fit gr; do
     grep -q '<title>' "$work/$page.html" || fail "$page.html has no title"
     grep -Eq '(src|href)="?https?:' "$work/$page.html" && fail "$page.html asks the network"
 done
+sed 's/<[^>]*>//g' "$work/series.html" | grep -q 'wt% at frame 11, 57 min' || fail "the time of a frame is written otherwise"
 grep -q 'copper to &lt;bismuth&gt; &amp; back' "$work/series.html" || fail "the title is not escaped"
 "$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" && fail "an existing page was overwritten"
 [ $bad = 0 ] || exit 1

@@ -187,6 +187,7 @@ typedef struct bragg_plot_panel {
     const bragg_plot_curve *curves;
     bragg_plot_scale scale;
     double y_min, y_max;         /**< NAN: from the data */
+    bool share;                  /**< per cent of a whole: no ticks below 0 or above 100 while no point lies there */
 } bragg_plot_panel;
 
 #define BRAGG_PLOT_PANEL_INIT { .y_min = NAN, .y_max = NAN }

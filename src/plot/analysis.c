@@ -30,6 +30,7 @@ static bragg_status plot_components(const sheet *b, const bragg_factors *f, size
     bragg_plot_panel panel = BRAGG_PLOT_PANEL_INIT;
     bragg_status st = BRAGG_OK;
     panel.y_label = "Share of the intensity (%)";
+    panel.share = true;
     panel.curves = curves;
     for (size_t k = 0; k < f->n && k < MOST_CURVES && st == BRAGG_OK; k++) {
         double *x, *y, *e;
@@ -92,7 +93,7 @@ static bragg_status plot_peaks(const sheet *b, const bragg_tracks *t, bragg_erro
     }
     panels[0].y_label = "Area (counts \xc2\xb0)", panels[0].curves = area, panels[0].n_curves = n;
     panels[1].y_label = "Shift in 2<i>\xce\xb8</i> (\xc2\xb0)", panels[1].curves = shift, panels[1].n_curves = n;
-    panels[2].y_label = "Crystalline (%)", panels[2].curves = &share, panels[2].n_curves = 1;
+    panels[2].y_label = "Crystalline (%)", panels[2].curves = &share, panels[2].n_curves = 1, panels[2].share = true;
     return st == BRAGG_OK && n ? bragg_report_courses(b, panels, 3, "peaks-course", err) : st;
 }
 

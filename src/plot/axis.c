@@ -84,15 +84,20 @@ size_t bragg_fig_nice(double min, double max, double wanted, double *first, doub
     return best.n;
 }
 
+static bool may_tick(const bragg_fig_axis *a, double v)
+{
+    return bragg_fig_inside(a, v) && !(a->share && (v < -1e-9 || v > 100 + 1e-7));
+}
+
 static void add_minor(bragg_fig_axis *a, double v)
 {
-    if (a->n_minor < FIG_MINOR && bragg_fig_inside(a, v))
+    if (a->n_minor < FIG_MINOR && may_tick(a, v))
         a->minor[a->n_minor++] = v;
 }
 
 static bool add_major(bragg_fig_axis *a, double v)
 {
-    if (a->n_major >= FIG_TICKS || !bragg_fig_inside(a, v))
+    if (a->n_major >= FIG_TICKS || !may_tick(a, v))
         return false;
     a->major[a->n_major++] = v;
     return true;

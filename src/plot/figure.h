@@ -33,6 +33,7 @@ typedef struct bragg_fig_axis {
     bool tight;            /* no labels at the very ends, where a neighbour has his */
     bool short_numbers;    /* powers of ten from 10^4 */
     bool whole;            /* whole numbers only: frames, pixels */
+    bool share;            /* no ticks below 0 and above 100, where only a legend may be */
     size_t n_major, n_minor;
     double major[FIG_TICKS], minor[FIG_MINOR];
 } bragg_fig_axis;

@@ -331,6 +331,7 @@ static bragg_status plot_fractions(book *b, bragg_error *err)
     bragg_plot_panel *p = &panels[t.n];
     *p = (bragg_plot_panel)BRAGG_PLOT_PANEL_INIT;
     p->y_label = "Weight fraction (%)";
+    p->share = true;
     for (size_t i = 0; b->s->n_phases > 1 && i < b->s->n_phases && st == BRAGG_OK; i++)
         st = add_curve(b, p, b->s->phase[i], bragg_take_fraction, i, err);
     t.n += p->n_curves > 0;

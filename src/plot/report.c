@@ -17,13 +17,26 @@
 #include <string.h>
 #include <unistd.h>
 
+/* "3.42 h", in a smaller unit where the axis's leaves nothing before the point; as
+ * many decimals as tell two frames apart. */
+static void put_time(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
+{
+    double t_s = a->map_s[k], step_s = (a->map_s[s->n - 1] - a->map_s[0]) / (double)(s->n - 1), unit = a->unit_s;
+    while (unit > 1 && fabs(t_s) < unit)
+        unit /= 60;
+    int decimals = step_s > 0 ? (int)fmin(fmax(ceil(-log10(step_s / unit / 4)), 0), 3) : 0;
+    fprintf(to, "%.*f %s", decimals, t_s / unit, unit > 60 ? "h" : unit > 1 ? "min" : "s");
+}
+
 /* "frame 12, 3.4 h, 0.61 V": where a frame stands. */
 static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
 {
     const bragg_step *t = bragg_series_step(s, k);
     fprintf(to, "frame %zu", k);
-    if (isfinite(a->unit_s))
-        fprintf(to, ", %.4g %s", a->x[k], a->unit_s == 3600 ? "h" : a->unit_s == 60 ? "min" : "s");
+    if (isfinite(a->unit_s) && isfinite(a->map_s[k])) {
+        fputs(", ", to);
+        put_time(to, s, a, k);
+    }
     if (isfinite(t->log.voltage_v))
         fprintf(to, ", %.3f V", t->log.voltage_v);
     if (isfinite(t->temperature_k))

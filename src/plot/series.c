@@ -49,6 +49,7 @@ static void y_range(const stack *s, size_t k)
             if (counts(p, p->curves + j, i) && in_window(s, p->curves[j].x[i]))
                 low = fmin(low, p->curves[j].y[i]), high = fmax(high, p->curves[j].y[i]);
     most = high > low ? high - low : INFINITY;
+    y->share = p->share && !(low < 0) && !(high > 100);
     y->min = low, y->max = high;
     for (size_t j = 0; j < p->n_curves; j++)
         for (size_t i = 0; i < p->curves[j].n; i++) {
@@ -59,6 +60,8 @@ static void y_range(const stack *s, size_t k)
             if (p->scale != BRAGG_PLOT_LOG || v - e > 0)
                 y->min = fmin(y->min, v - e);
         }
+    y->min = y->share ? fmax(y->min, 0) : y->min; /* of a bar only what can be */
+    y->max = y->share ? fmin(y->max, 100) : y->max;
     y->scale = p->scale;
     y->label = p->y_label;
     if (!(y->max >= y->min)) /* an empty panel keeps its place */

@@ -37,6 +37,23 @@ function digits(v, n) {
     return size && (size >= 1e7 || size < 1e-4) ? v.toExponential(n - 1) : String(Number(v.toPrecision(n)));
 }
 
+/* Round numbers about what is shown, of per cent no further than a little beyond 0 and 100. */
+function shareRange(u, low, high) {
+    if (low == null || low < 0 || high > 100)
+        return uPlot.rangeNum(low == null ? 0 : low, low == null ? 100 : high, 0.1, true);
+    const more = 0.06 * (high - low || 1);
+    return [low - more, high + more];
+}
+
+/* "3.42 h", in a smaller unit where this one leaves nothing before the point; as many
+ * decimals as tell two frames apart. */
+function timeText(t, unit, step) {
+    while (unit > 1 && Math.abs(t) < unit)
+        unit /= 60;
+    const decimals = step > 0 ? Math.min(Math.max(Math.ceil(-Math.log10(step / unit / 4)), 0), 3) : 0;
+    return `${(t / unit).toFixed(decimals)} ${unit > 60 ? 'h' : unit > 1 ? 'min' : 's'}`;
+}
+
 /* 4.15691(12): two digits of an esd that begins with 1. */
 function withEsd(v, e) {
     if (!Number.isFinite(v) || !(e > 0))
@@ -884,7 +901,7 @@ class App {
         const run = this.run, parts = [`frame ${k}` + (run.files[k] ? ` (${run.files[k]})` : '')];
         const time = this.alongs.find(a => a.key === 'time');
         if (time)
-            parts.push(`${digits(time.at[k], 4)} ${time.unit}`);
+            parts.push(timeText(time.at[k] * time.per, time.per, this.medianStep(time.at) * time.per));
         for (const [name, places, unit] of [['voltage', 3, 'V'], ['temperature', 1, 'K'], ['capacity', 1, 'mAh/g']]) {
             const c = this.columnNamed(name), v = c >= 0 ? run.a['c' + c][k] : NaN;
             if (Number.isFinite(v))
@@ -1036,7 +1053,7 @@ class App {
         const pick = k => this.select(g.rows ? k * run.each : k);
         entry.plot = new uPlot({
             width: Math.max(host.clientWidth, 200), height: 190, bands, legend: { show: false },
-            scales: { x: { time: false } }, series, cursor: { drag: { x: true, y: false }, sync: { key: 'frames' }, points: { size: 6 } },
+            scales: { x: { time: false }, y: g.key === 'fraction' ? { range: shareRange } : {} }, series, cursor: { drag: { x: true, y: false }, sync: { key: 'frames' }, points: { size: 6 } },
             axes: [axisStyle({ label: this.along.label, labelSize: 18 }), axisStyle({ size: 68, label: g.label, labelSize: 18 })],
             hooks: { setCursor: [u => this.readCourse(u, g)] }
         }, columns, host);
