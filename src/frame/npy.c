@@ -28,7 +28,7 @@ static const struct { const char *name; bragg_pixel type; } names[] = {
 static bool pixel_type(const char *descr, npy *a)
 {
     a->big_endian = *descr == '>';
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+    for (size_t k = 0; *descr && k < sizeof names / sizeof *names; k++)
         if (!strncmp(descr + 1, names[k].name, 2)) {
             a->type = names[k].type;
             return true;
