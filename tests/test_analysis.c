@@ -506,6 +506,44 @@ START_TEST(a_smoothed_series_has_honest_esds_smaller_than_the_fits)
 }
 END_TEST
 
+/* ------------------------------------------------------------------ words */
+
+START_TEST(a_peak_whose_first_event_is_that_it_goes_was_there_from_the_start)
+{
+    bragg_series *s = made_series(41, 1, one_moves);
+    for (size_t k = 0; k < s->n; k++)
+        s->by_hand[k].log.voltage_v = s->by_hand[k].temperature_k = NAN;
+    bragg_track_event goes = { false, { 12.3, 0.5 } }, back[] = { { false, { 12.3, 0.5 } }, { true, { 30.5, 0.25 } } }, comes[] = { { true, { 7, 0.5 } }, { false, { 19, 0.5 } } };
+    bragg_track track[] = {
+        { .two_theta_rad = 7.313 * BRAGG_DEG, .split_from = SIZE_MAX, .merged_into = SIZE_MAX, .n_events = 1, .event = &goes },
+        { .two_theta_rad = 8.25 * BRAGG_DEG, .split_from = SIZE_MAX, .merged_into = SIZE_MAX, .n_events = 2, .event = back },
+        { .two_theta_rad = 9.107 * BRAGG_DEG, .split_from = SIZE_MAX, .merged_into = SIZE_MAX, .n_events = 2, .event = comes },
+        { .two_theta_rad = 9.4 * BRAGG_DEG, .split_from = 2, .merged_into = SIZE_MAX, .n_events = 1, .event = &goes },
+        { .two_theta_rad = 9.7 * BRAGG_DEG, .split_from = SIZE_MAX, .merged_into = 2 },
+    };
+    bragg_tracks tracks = { .n = sizeof track / sizeof *track, .rows = 41, .frames = 1, .track = track };
+    const bragg_analysis a = { .tracks = &tracks };
+    FILE *f = tmpfile();
+    ck_assert_ptr_nonnull(f);
+    bragg_analysis_tell(&a, s, f);
+    rewind(f);
+    static const char *const told[] = {
+        "peak at 7.313 deg: there from the start, goes at frame 12.3(5)\n",
+        "peak at 8.250 deg: there from the start, goes at frame 12.3(5), comes at frame 30.5(3)\n",
+        "peak at 9.107 deg: comes at frame 7.0(5), goes at frame 19.0(5)\n",
+        "peak at 9.400 deg: goes at frame 12.3(5), splits from the one at 9.107 deg\n",
+        "peak at 9.700 deg: joins the one at 9.107 deg\n",
+    };
+    char line[200];
+    for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+        ck_assert_ptr_nonnull(fgets(line, sizeof line, f));
+        ck_assert_str_eq(line, told[k]);
+    }
+    fclose(f);
+    bragg_series_free(s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("analysis");
@@ -516,6 +554,7 @@ int main(void)
     tcase_add_test(verdicts, phases_that_turn_into_each_other_are_two);
     tcase_add_test(verdicts, a_cell_that_moves_is_a_solid_solution);
     tcase_add_test(verdicts, what_stands_is_nothing);
+    tcase_add_test(verdicts, a_peak_whose_first_event_is_that_it_goes_was_there_from_the_start);
     tcase_add_test(verdicts, a_run_is_cut_where_one_way_ends_and_the_other_begins);
     tcase_add_test(verdicts, a_genuine_two_phase_reaction_is_told);
     tcase_add_test(verdicts, a_genuine_solid_solution_is_told);
