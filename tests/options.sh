@@ -40,6 +40,11 @@ done
 run convert one.tif one.npy || fail "convert into NumPy"
 run calibrate one.npy --raw 487x619xint32+128 -c LaB6 -w 0.4133 -d Pilatus300K -o raw.poni --json && near "$(number distance_m)" 0.137 5e-5 || fail "calibrate --raw"
 
+# what the refusal of gaps of no detector advises helps
+run integrate one.tif --poni nameless.poni --mask gaps -n 400 -o nameless.xye && fail "gaps of a detector without a name"
+echo 'gaps: Pilatus300K' >gaps.yaml
+grep -q "YAML with the line 'gaps: " err && run integrate one.tif --poni nameless.poni --mask gaps.yaml -n 400 -o nameless.xye || fail "gaps by the mask's own name: $(cat err)"
+
 one() { name=$1; shift; run integrate one.tif --poni setup.poni --mask gaps -n 400 -o "$name.xye" "$@" || fail "integrate $*"; }
 one base
 one itself --flat one.tif --no-solid-angle --polarization nan

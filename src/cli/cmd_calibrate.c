@@ -523,7 +523,7 @@ static int run(int argc, char **argv)
         { "poni", 'p', CLI_TEXT, &w.poni, "FILE", "or a PONI, .imctrl or Fit2D file to start from (or to judge, with --orient)" },
         { "distance-mm", 0, CLI_NUMBER, &w.distance_mm, "MM", "rough distance, within a third; without it all are tried" },
         { "refine", 0, CLI_TEXT, &w.refine, "NAMES", "refine these, too: wavelength" },
-        { "fix", 0, CLI_TEXT, &w.fix, "NAMES", "keep these of the PONI file: distance, poni1, poni2, rot1, rot2" },
+        { "fix", 0, CLI_TEXT, &w.fix, "NAMES", "keep these of the PONI file: distance, poni1, poni2, rot1, rot2; or the wavelength given: wavelength" },
         { "fit-wavelength", 0, CLI_FLAG, &w.fit_wavelength, NULL, "the same as --refine wavelength" },
         { "moved-mm", 0, CLI_TEXT, &w.moved, "MM,MM…", "of several frames, how far the detector was moved away each; frees the wavelength" },
         { "own-tilts", 0, CLI_FLAG, &w.own_tilts, NULL, "of several frames, a tilt for each instead of one for all" },

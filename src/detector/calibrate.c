@@ -480,7 +480,7 @@ static bragg_status check_given(const work *w, const double miss_px_at[2], bragg
     double here = median_miss_px(w);
     for (int k = 0; k < 2; k++)
         if (miss_px_at[k] < 0.7 * here)
-            return bragg_fail(err, BRAGG_ENOCONV, "calibration: at the given wavelength of %.5g angstrom the rings are missed by %.2f pixel (%.4g m), at %.5g angstrom by %.2f: check the wavelength, or keep it with --fix",
+            return bragg_fail(err, BRAGG_ENOCONV, "calibration: at the given wavelength of %.5g angstrom the rings are missed by %.2f pixel (%.4g m), at %.5g angstrom by %.2f: check the wavelength, or keep it with --fix wavelength",
                               w->g.wavelength_ang, here, w->g.distance_m, w->g.wavelength_ang * neighbours[k], miss_px_at[k]);
     return BRAGG_OK;
 }

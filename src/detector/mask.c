@@ -275,13 +275,21 @@ static bragg_status add_own(const char *path, const char *flip, const bragg_fram
     return st < 0 ? bragg_context(err, st, "%s: pixel_mask", path) : st;
 }
 
+/* What helps there: only bragg calibrate goes without a geometry, and has --detector. */
+static bragg_status add_gaps(const bragg_geometry *g, const bragg_frame *f, uint8_t *mask, bragg_error *err)
+{
+    if (!g)
+        return bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected --detector NAME (Pilatus1M …) or a PONI file that names a detector we know, found neither");
+    return *g->detector ? bragg_mask_gaps(g->detector, f->height, f->width, mask, err)
+        : bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected the name of a detector we know in the PONI file ('Detector: Pilatus1M'), found none; a mask file in YAML with the line 'gaps: Pilatus1M' names it, too");
+}
+
 static bragg_status add_one(const char *path, const char *flip, const bragg_geometry *g, const bragg_frame *f, uint8_t *mask, bragg_error *err)
 {
     const char *extension = bragg_path_extension(path);
     bragg_frame *m = NULL;
     if (!strcmp(path, "gaps"))
-        return g && *g->detector ? bragg_mask_gaps(g->detector, f->height, f->width, mask, err)
-            : bragg_fail(err, BRAGG_EINVAL, "mask gaps: expected the name of a detector we know in the PONI file ('Detector: Pilatus1M') or with --detector, found none");
+        return add_gaps(g, f, mask, err);
     if (!strcmp(extension, ".yaml") || !strcmp(extension, ".yml"))
         return bragg_mask_read_yaml(path, g, f, f->height, f->width, mask, err);
     bragg_status st = bragg_frame_read(path, 0, &m, err);
