@@ -10,6 +10,8 @@
 #include <bragg/number.h>
 #include <bragg/plot.h>
 #include <dirent.h>
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -717,6 +719,56 @@ START_TEST(a_table_of_spans_says_what_its_numbers_are)
 }
 END_TEST
 
+/* ---- the report ---- */
+
+/* What the page says of the phase: from its name to the end of that item. */
+static const char *told_of(const char *page, const char *phase)
+{
+    static char out[600];
+    char from[40];
+    snprintf(from, sizeof from, "<li><b>%s</b>: ", phase);
+    const char *at = strstr(page, from);
+    ck_assert_msg(at != NULL, "nothing of %s", phase);
+    snprintf(out, sizeof out, "%.*s", (int)(strstr(at, ".</li>") - at - (ptrdiff_t)strlen(from)), at + strlen(from));
+    return out;
+}
+
+START_TEST(a_report_says_what_was_there_from_the_start_and_to_the_end)
+{
+    enum { STEPS = 9, PHASES = 5, POINTS = 23 };
+    static const char *const names[PHASES] = { "leaves", "arrives", "passes", "stays", "returns" };
+    static const char there[PHASES][STEPS + 1] = { "111110000", "000011111", "001111000", "111111111", "111000111" };
+    bragg_quantity none[PHASES];
+    double level[STEPS][PHASES], nothing[PHASES];
+    bragg_step step[STEPS];
+    for (int p = 0; p < PHASES; p++)
+        none[p] = (bragg_quantity){ NAN, NAN }, nothing[p] = NAN;
+    for (int k = 0; k < STEPS; k++) {
+        for (int p = 0; p < PHASES; p++)
+            level[k][p] = there[p][k] == '1' ? 2 : 0;
+        step[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .serial = 1, .temperature_k = NAN, .level = level[k], .fraction = none, .volume = none, .limit = nothing,
+                                .log = { .voltage_v = NAN, .cycle = NAN, .kind = NAN } };
+    }
+    const bragg_series s = { .n = STEPS, .n_phases = PHASES, .phase = names, .by_hand = step };
+    double angle[POINTS], y[STEPS * POINTS], unknown[STEPS * POINTS];
+    for (int i = 0; i < STEPS * POINTS; i++)
+        angle[i % POINTS] = 0.1 + 0.01 * (i % POINTS), y[i] = 100 + 17 * (i % 7), unknown[i] = NAN;
+    const bragg_store_curves c = { .n = POINTS, .rows = STEPS, .frames = 1, .x_rad = angle, .observed = y, .calculated = unknown, .sigma = unknown };
+    bragg_error err = BRAGG_ERROR_INIT;
+    enter_folder();
+    ck_assert_msg(bragg_report_html(&s, &c, NULL, "r.html", false, &err) == BRAGG_OK, "%s", err.text);
+    size_t n;
+    char *page = (char *)slurp("r.html", &n);
+    ck_assert_str_eq(told_of(page, "leaves"), "there from the start to frame 4");
+    ck_assert_str_eq(told_of(page, "stays"), "there all the time");
+    ck_assert_str_eq(told_of(page, "arrives"), "there from frame 4 to the end");
+    ck_assert_str_eq(told_of(page, "passes"), "there from frame 2 to frame 5");
+    ck_assert_str_eq(told_of(page, "returns"), "there from the start to frame 2. Again from frame 6 to the end");
+    free(page);
+    leave_folder();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plot");
@@ -742,6 +794,7 @@ int main(void)
     tcase_add_test(part, labels_of_a_level_axis_never_touch);
     tcase_add_test(part, colours_grow_lighter_evenly);
     tcase_add_test(part, only_formulas_get_subscripts);
+    tcase_add_test(figure, a_report_says_what_was_there_from_the_start_and_to_the_end);
     suite_add_tcase(suite, figure);
     suite_add_tcase(suite, part);
     return run_suite(suite);
