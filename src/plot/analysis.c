@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What was found without a model, and the smoothed series, as figures. */
 #include "config.h"
+#include "figure.h"
 #include "report.h"
 
 #include <bragg/analysis.h>
@@ -79,8 +80,9 @@ static bragg_status plot_peaks(const sheet *b, const bragg_tracks *t, bragg_erro
         x[r] = bragg_report_middle(b->s, b->axis.x, r, t->frames), y[r] = 100 * t->crystalline[r].value, e[r] = 100 * t->crystalline[r].esd;
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         const bragg_track *one = &t->track[which[k]];
-        char label[32];
-        snprintf(label, sizeof label, "%.3f\xc2\xb0", one->two_theta_rad / BRAGG_DEG);
+        char label[32], angle[24];
+        bragg_fig_fixed(angle, sizeof angle, one->two_theta_rad / BRAGG_DEG, 3);
+        snprintf(label, sizeof label, "%s\xc2\xb0", angle);
         st = empty_curve(b, t->rows, label, &x, &y, &e, &area[k], err);
         if (st == BRAGG_OK)
             st = empty_curve(b, t->rows, NULL, &u, &v, &w, &shift[k], err);

@@ -464,10 +464,11 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         const bragg_step *step = bragg_series_step(b->s, at[k]);
         double *room = doubles(b, b->c->n);
-        char text[160];
+        char text[160], number[60];
         int used = snprintf(text, sizeof text, "%s", roman[k]);
+        bragg_fig_fixed(number, sizeof number, step->log.voltage_v, 2);
         if (isfinite(step->log.voltage_v))
-            used += snprintf(text + used, sizeof text - (size_t)used, "  %.2f V", step->log.voltage_v);
+            used += snprintf(text + used, sizeof text - (size_t)used, "  %s V", number);
         if (isfinite(step->temperature_k))
             snprintf(text + used, sizeof text - (size_t)used, "  %.0f K", step->temperature_k);
         labels[k] = bragg_arena_strdup(b->arena, text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The report of a run: one page that opens anywhere without a network. */
 #include "config.h"
+#include "figure.h"
 #include "page.h"
 
 #include <bragg/json.h>
@@ -17,6 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
+/* ", 3.42 V", with a point whatever the locale of the program is. */
+static void put_fixed(FILE *to, const char *before, double v, int decimals, const char *after)
+{
+    char text[400];
+    bragg_fig_fixed(text, sizeof text, v, decimals);
+    fprintf(to, "%s%s%s", before, text, after);
+}
+
 /* "3.42 h", in a smaller unit where the axis's leaves nothing before the point; as
  * many decimals as tell two frames apart. */
 static void put_time(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
@@ -25,7 +34,7 @@ static void put_time(FILE *to, const bragg_series *s, const bragg_report_axis *a
     while (unit > 1 && fabs(t_s) < unit)
         unit /= 60;
     int decimals = step_s > 0 ? (int)fmin(fmax(ceil(-log10(step_s / unit / 4)), 0), 3) : 0;
-    fprintf(to, "%.*f %s", decimals, t_s / unit, unit > 60 ? "h" : unit > 1 ? "min" : "s");
+    put_fixed(to, ", ", t_s / unit, decimals, unit > 60 ? " h" : unit > 1 ? " min" : " s");
 }
 
 /* "frame 12, 3.4 h, 0.61 V": where a frame stands. */
@@ -33,14 +42,12 @@ static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, s
 {
     const bragg_step *t = bragg_series_step(s, k);
     fprintf(to, "frame %zu", k);
-    if (isfinite(a->unit_s) && isfinite(a->map_s[k])) {
-        fputs(", ", to);
+    if (isfinite(a->unit_s) && isfinite(a->map_s[k]))
         put_time(to, s, a, k);
-    }
     if (isfinite(t->log.voltage_v))
-        fprintf(to, ", %.3f V", t->log.voltage_v);
+        put_fixed(to, ", ", t->log.voltage_v, 3, " V");
     if (isfinite(t->temperature_k))
-        fprintf(to, ", %.1f K", t->temperature_k);
+        put_fixed(to, ", ", t->temperature_k, 1, " K");
 }
 
 /* -------------------------------------------------------------- account */
@@ -161,9 +168,10 @@ static void tell_account(FILE *to, const bragg_series *s, const bragg_report_axi
     for (size_t p = 0; p < s->n_phases; p++)
         tell_phase(to, s, a, p);
     tell_cycles(to, s);
-    for (size_t k = 0; k < s->n_alarms; k++)
-        fprintf(to, "<li class=\"alarm\">A peak at %.3f\xc2\xb0 in frames %zu to %zu belongs to no phase of the list (%.0f sigma).</li>\n",
-                s->alarm[k].two_theta_rad / BRAGG_DEG, s->alarm[k].first, s->alarm[k].last, s->alarm[k].significance);
+    for (size_t k = 0; k < s->n_alarms; k++) {
+        put_fixed(to, "<li class=\"alarm\">A peak at ", s->alarm[k].two_theta_rad / BRAGG_DEG, 3, "\xc2\xb0");
+        fprintf(to, " in frames %zu to %zu belongs to no phase of the list (%.0f sigma).</li>\n", s->alarm[k].first, s->alarm[k].last, s->alarm[k].significance);
+    }
     fputs("</ul>\n", to);
 }
 
@@ -171,12 +179,13 @@ static void tell_account(FILE *to, const bragg_series *s, const bragg_report_axi
 
 static void tell_odds(FILE *to, const bragg_episode *e)
 {
+    char text[BRAGG_NUMBER_TEXT];
     if (e->verdict == BRAGG_VERDICT_UNKNOWN || e->verdict == BRAGG_VERDICT_NOTHING || e->n_phases < 2)
         fputs("<td></td>", to);
     else if (fabs(e->log_odds) > 6.9)
         fprintf(to, "<td>more than 1000 : 1 for %s</td>", e->log_odds > 0 ? "two-phase" : "solid solution");
     else
-        fprintf(to, "<td>%.3g : 1 for %s</td>", exp(fabs(e->log_odds)), e->log_odds > 0 ? "two-phase" : "solid solution");
+        fprintf(to, "<td>%s : 1 for %s</td>", bragg_number_print_digits(text, exp(fabs(e->log_odds)), 3), e->log_odds > 0 ? "two-phase" : "solid solution");
 }
 
 static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_axis *a, const bragg_episode *e, size_t n)
