@@ -746,7 +746,7 @@ START_TEST(a_report_says_what_was_there_from_the_start_and_to_the_end)
     for (int k = 0; k < STEPS; k++) {
         for (int p = 0; p < PHASES; p++)
             level[k][p] = there[p][k] == '1' ? 2 : 0;
-        step[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .serial = 1, .temperature_k = NAN, .level = level[k], .fraction = none, .volume = none, .limit = nothing,
+        step[k] = (bragg_step){ .done = true, .file = "one.xye", .status = BRAGG_FRAME_OK, .serial = 1, .temperature_k = NAN, .level = level[k], .fraction = none, .volume = none, .limit = nothing,
                                 .log = { .voltage_v = NAN, .cycle = NAN, .kind = NAN } };
     }
     const bragg_series s = { .n = STEPS, .n_phases = PHASES, .phase = names, .by_hand = step };
