@@ -343,6 +343,52 @@ START_TEST(a_window_without_lines_keeps_its_cell)
 }
 END_TEST
 
+/* Aluminium so weak that its lines lost are 7 % of the misfit, and a second block that begins 2.6 %
+ * from where the one before it did: its anchor does not find them, the frame beside it has. */
+START_TEST(a_cell_that_leaps_is_tried_from_the_frame_beside_it)
+{
+    enum { N_CREEPING = 18 };
+    char text[3000], name[64];
+    bragg_experiment *x;
+    bragg_error err = BRAGG_ERROR_INIT;
+    const double creep = 0.0026;
+    ck_assert(bragg_path_make_folder(in_folder("leap"), &err) == BRAGG_OK);
+    ck_assert_msg(bragg_experiment_read(in_folder("e.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    for (int k = 0; k < N_CREEPING; k++) {
+        bragg_pattern *p = make_pattern(x, 5);
+        bragg_model *m;
+        unsigned seed = 4211u + 17u * (unsigned)k;
+        ck_assert(bragg_experiment_model(x, p, &m, &err) == BRAGG_OK);
+        set(m, "phase.Bi.scale", 0.031);
+        set(m, "phase.Bi.size", 47);
+        set(m, "phase.K3Bi.scale", 0);
+        set(m, "phase.Al.scale", 0.06);
+        set(m, "phase.Al.cell.a", 4.0496 * (1 + creep * k));
+        set(m, "background.0", 190);
+        bragg_params_apply_ties(bragg_model_params(m));
+        ck_assert(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK);
+        for (int i = 0; i < N; i++) {
+            p->sigma[i] = sqrt(p->y[i]);
+            p->y[i] += p->sigma[i] * noise(&seed);
+        }
+        snprintf(name, sizeof name, "leap/f%03d.xye", k);
+        ck_assert(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK);
+        bragg_model_free(m);
+        bragg_pattern_free(p);
+    }
+    bragg_experiment_free(x);
+    snprintf(text, sizeof text, "cd '%s' && sed '/K3Bi/d; s/run/leap/; s/card: Al, refine: \\[scale\\]/card: Al, method: lebail, refine: [cell]/; $a sequence: {block: 10}' e.yaml >leap.yaml", folder);
+    ck_assert_int_eq(system(text), 0);
+    bragg_series *s = fit_well("leap.yaml");
+    size_t a = column(s, "phase.Al.cell.a");
+    for (size_t k = 0; k < s->n; k++) {
+        double found = bragg_series_step(s, k)->value[a], truth = 4.0496 * (1 + creep * (double)k);
+        ck_assert_msg(fabs(found / truth - 1) < 0.001, "frame %zu: %.4f in place of %.4f angstrom", k, found, truth);
+    }
+    bragg_series_free(s);
+}
+END_TEST
+
 /* The experiment has its cell 1.5 % off, and noise draws a another 1 % away while it is not there:
  * it is sent home from there. */
 START_TEST(a_phase_that_began_as_nothing_is_found_when_it_comes)
@@ -1119,6 +1165,7 @@ static void add_sequence(Suite *suite)
     tcase_add_test(t, a_phase_that_fades_is_weighed_as_broad_as_it_was);
     tcase_add_test(t, a_window_without_lines_keeps_its_cell);
     tcase_add_test(t, a_phase_that_began_as_nothing_is_found_when_it_comes);
+    tcase_add_test(t, a_cell_that_leaps_is_tried_from_the_frame_beside_it);
     tcase_add_test(t, results_are_the_same_on_one_and_three_threads);
     tcase_add_test(t, a_phase_nobody_listed_is_an_alarm);
     tcase_add_test(t, the_card_set_names_what_nobody_listed);
