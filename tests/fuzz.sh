@@ -14,14 +14,14 @@ bad=0
 # as such a one says, which is refused
 { cat "$top/tests/lsan.supp"; echo leak:libhdf5; } >leaks
 for format in ${FORMAT:-$("$fuzz")}; do
+    case $format in
+    hdf5 | nxazint | store) more="env LSAN_OPTIONS=suppressions=$work/leaks:print_suppressions=0 ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=4096" ;;
+    *) more= ;;
+    esac
     if [ -n "$SECONDS_EACH" ]; then
-        case $format in
-        hdf5 | nxazint | store) more="env LSAN_OPTIONS=suppressions=$work/leaks:print_suppressions=0 ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=4096" ;;
-        *) more= ;;
-        esac
         nice -n 10 $more "$fuzz" -s "$SECONDS_EACH" "$format" 2>said
     else
-        "$fuzz" -n "${COUNT:-40}" "$format" >said 2>&1
+        $more "$fuzz" -n "${COUNT:-40}" "$format" >said 2>&1
     fi
     rc=$?
     [ $rc = 0 ] && continue
