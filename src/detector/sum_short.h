@@ -12,6 +12,8 @@
  * doubles.  Two entries go at a time: a pair of digits meets the pixels of both.
  * Tiles with a pixel from 2^15 on, the marker among them, go the long way. */
 
+#include "lanes.h"
+
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
 enum { SHORT_FRAMES = 32, SHORT_EIGHTS = SHORT_FRAMES / LANES, ENTRIES_A_TURN = 64, DIGITS = 5, VECTOR_ENTRIES = 16,

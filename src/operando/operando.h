@@ -46,6 +46,11 @@ static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s)
 static inline size_t seq_known(const seq_shape *s, size_t k) { return seq_correlation(s) + s->n_pairs + k; }
 static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(s, k) + s->n_params; }
 
+/* rows.c: from names and phases: columns, and the pairs (into NULL: only counted). */
+void bragg_seq_complete(seq_shape *s, size_t (*pair)[2]);
+/* The phase that a parameter is of, SIZE_MAX for none; rest, its name within. */
+size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest);
+
 /* Fitted, whatever became of it. */
 static inline bool seq_is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 
@@ -60,10 +65,6 @@ bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *plan, bragg_err
 bragg_status bragg_seq_worker_new(const bragg_experiment *x, const seq_plan *plan, const bragg_pattern *p, seq_worker **out, bragg_error *err);
 void bragg_seq_worker_free(seq_worker *w);
 const seq_shape *bragg_seq_shape(const seq_worker *w);
-/* From names and phases: columns, and the pairs (into NULL: only counted). */
-void bragg_seq_complete(seq_shape *s, size_t (*pair)[2]);
-/* The phase that a parameter is of, SIZE_MAX for none; rest, its name within. */
-size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest);
 /* Rows of other frames.  from NULL: from the experiment's start.  last: the neighbour's
  * row, which may be a poor one that `from` is not.  hint: a later frame's row or NULL, whose cells
  * are tried for phases that are not there yet.  apart: frames from there to here. */

@@ -12,6 +12,7 @@
 #include <bragg/bytes.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,43 @@ const char *bragg_frame_status_name(bragg_frame_status status)
 {
     static const char *const names[] = { "pending", "ok", "at-bound", "poor", "no-beam", "corrupt", "skipped" };
     return status <= BRAGG_FRAME_SKIPPED ? names[status] : "unknown";
+}
+
+/* ---------------------------------------------------------------- shape */
+
+static bool begins(const char *text, const char *with, const char **rest)
+{
+    size_t n = strlen(with);
+    *rest = text + n;
+    return !strncmp(text, with, n);
+}
+
+size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **rest)
+{
+    char prefix[160];
+    for (size_t i = s->n_phases; i-- > 0;) {
+        snprintf(prefix, sizeof prefix, "phase.%.120s.", s->phase[i]);
+        if (begins(name, prefix, rest))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+void bragg_seq_complete(seq_shape *s, size_t (*pair)[2])
+{
+    const char *rest;
+    s->n_pairs = 0;
+    for (size_t a = 0; a < s->n_params; a++) {
+        size_t phase = bragg_seq_phase_of(s, s->name[a], &rest);
+        for (size_t b = a + 1; phase != SIZE_MAX && b < s->n_params; b++) {
+            if (bragg_seq_phase_of(s, s->name[b], &rest) != phase)
+                continue;
+            if (pair)
+                pair[s->n_pairs][0] = a, pair[s->n_pairs][1] = b;
+            s->n_pairs++;
+        }
+    }
+    s->columns = seq_known(s, 2 * s->n_params);
 }
 
 bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t n, bragg_error *err)

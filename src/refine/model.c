@@ -290,14 +290,6 @@ static bragg_status check_axis(const phase *p, const int axis[3], bragg_error *e
     return BRAGG_OK;
 }
 
-phase *bragg_refine_phase(bragg_model *m, const char *name)
-{
-    for (size_t i = 0; i < m->n_phases; i++)
-        if (!strcmp(m->phase[i].name, name))
-            return &m->phase[i];
-    return NULL;
-}
-
 static bragg_status find_phase(bragg_model *m, const char *name, phase **out, bragg_error *err)
 {
     *out = bragg_refine_phase(m, name);

@@ -249,7 +249,7 @@ bragg_status bragg_refine_make_harmonics(bragg_model *model, phase *p, bragg_err
 /* broaden.c */
 void bragg_refine_start_stephens(bragg_params *t, const phase *p, double strain);
 
-/* model.c */
+/* named.c */
 phase *bragg_refine_phase(bragg_model *model, const char *name); /* NULL: not there */
 /* 1/d^2 of a reflection in the present cell (calculate.c), and the mass that its
  * scale stands for */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The patterns of a run that has no store, read once more for its maps. */
+#include "config.h"
+#include "operando.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static void put_row(const bragg_pattern *p, const double *y, const bragg_pattern *first, double *row)
+{
+    for (size_t i = 0, j = 0; i < first->n; i++) {
+        while (j + 1 < p->n && p->x[j + 1] < first->x[i])
+            j++;
+        bool inside = j + 1 < p->n && first->x[i] >= p->x[0] && p->axis == first->axis;
+        double u = inside ? (first->x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
+        row[i] = inside ? (1 - u) * y[j] + u * y[j + 1] : NAN;
+    }
+}
+
+bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *x, size_t rows, bragg_store_curves *out, bragg_error *err)
+{
+    bragg_pattern *first = NULL;
+    double exposure;
+    size_t n_frames = bragg_frames_count(f), each = rows && n_frames > rows ? (n_frames + rows - 1) / rows : 1, n = (n_frames + each - 1) / each;
+    *out = (bragg_store_curves){ 0 };
+    for (size_t k = 0; k < n_frames && !first; k++)
+        if (bragg_frames_read(f, k, &first, &exposure, NULL) == BRAGG_ENOMEM)
+            return bragg_fail(err, BRAGG_ENOMEM, "map: no room for frame %zu", k);
+    if (!first)
+        return bragg_fail(err, BRAGG_EDATA, "map: none of %zu frames can be read", n_frames);
+    double *v = malloc((first->n * (3 * n + 1) + 1) * sizeof *v);
+    if (!v) {
+        bragg_pattern_free(first);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu patterns", n);
+    }
+    *out = (bragg_store_curves){ first->n, n, each, v, v + first->n, v + first->n * (n + 1), v + first->n * (2 * n + 1),
+                                  x->pattern->histogram.radiation.wavelength_ang[0], NULL };
+    for (size_t i = 0; i < first->n; i++)
+        v[i] = bragg_axis_convert(first->x[i], first->axis, BRAGG_AXIS_TTH, x->pattern->histogram.radiation.wavelength_ang[0]);
+    for (size_t k = 0; k < n; k++) {
+        bragg_pattern *p = NULL;
+        double *row = out->observed + k * first->n;
+        for (size_t i = 0; i < first->n; i++)
+            row[i] = out->calculated[k * first->n + i] = out->sigma[k * first->n + i] = NAN;
+        bragg_status st = bragg_frames_read(f, k * each, &p, &exposure, NULL);
+        if (st == BRAGG_ENOMEM) {
+            bragg_pattern_free(first);
+            bragg_store_curves_free(out);
+            return bragg_fail(err, st, "map: no room for frame %zu", k * each);
+        }
+        if (st >= 0) {
+            put_row(p, p->y, first, row);
+            put_row(p, p->sigma, first, out->sigma + k * first->n);
+        }
+        for (size_t i = 0; p && p->counts && i < first->n; i++) {
+            double *sigma = &out->sigma[k * first->n + i];
+            *sigma = isfinite(*sigma) || !isfinite(row[i]) ? *sigma : sqrt(fmax(row[i], 1));
+        }
+        bragg_pattern_free(p);
+    }
+    bragg_pattern_free(first);
+    return BRAGG_OK;
+}
