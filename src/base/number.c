@@ -231,3 +231,5 @@ char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, doubl
     uselocale(before);
     return buffer;
 }
+
+int bragg_number_index(double value) { return value > -1e4 && value < 1e4 ? (int)value : 0; }

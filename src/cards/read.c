@@ -240,7 +240,7 @@ static bragg_status read_jcpds(const cards_source *from, bragg_card *c, bragg_er
         for (; got < 5 && bragg_number_scan(at += strspn(at, " ,\t"), &end, &n[got]); got++)
             at = end;
         if (got >= 2)
-            st = add_line(c, &room, (bragg_card_line){ (int)n[2], (int)n[3], (int)n[4], n[0], n[1] }, err);
+            st = add_line(c, &room, (bragg_card_line){ bragg_number_index(n[2]), bragg_number_index(n[3]), bragg_number_index(n[4]), n[0], n[1] }, err);
     }
     complete_cell(c, v, system);
     /* the comment of such cards starts with the formula or a name; the file is named after it */
@@ -320,7 +320,7 @@ static bool list_row(const char *line, const int column[N_COLUMNS], double wavel
     }
     if (isnan(v[COLUMN_D]) && wavelength > 0)
         v[COLUMN_D] = wavelength / (2 * sin(v[COLUMN_TTH] * BRAGG_DEG / 2));
-    *out = (bragg_card_line){ (int)v[COLUMN_H], (int)v[COLUMN_K], (int)v[COLUMN_L], v[COLUMN_D], v[COLUMN_I] };
+    *out = (bragg_card_line){ bragg_number_index(v[COLUMN_H]), bragg_number_index(v[COLUMN_K]), bragg_number_index(v[COLUMN_L]), v[COLUMN_D], v[COLUMN_I] };
     return out->d_ang > 0 && out->intensity > 0;
 }
 
@@ -486,7 +486,7 @@ static bragg_card_line text_row(const char *line, size_t n)
     numbers_in(line, open ? (size_t)(open - line) : n, v, 3);
     if (open && numbers_in(open + 1, n - (size_t)(open + 1 - line), hkl, 3) != 3)
         memset(hkl, 0, sizeof hkl);
-    return (bragg_card_line){ (int)hkl[0], (int)hkl[1], (int)hkl[2], v[1], v[2] };
+    return (bragg_card_line){ bragg_number_index(hkl[0]), bragg_number_index(hkl[1]), bragg_number_index(hkl[2]), v[1], v[2] };
 }
 
 static bragg_status read_text_card(const cards_source *from, bragg_card *c, bragg_error *err)

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/number.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
 #include <math.h>
@@ -79,7 +80,7 @@ static bragg_status own_lines(const bragg_yaml *list, bragg_card *c, bragg_error
         double v[5] = { 0 };
         size_t n = row->n_children == 2 ? 2 : 5;
         st = bragg_yaml_numbers(row, v, n, err);
-        c->line[c->n_lines++] = (bragg_card_line){ (int)v[2], (int)v[3], (int)v[4], v[0], v[1] };
+        c->line[c->n_lines++] = (bragg_card_line){ bragg_number_index(v[2]), bragg_number_index(v[3]), bragg_number_index(v[4]), v[0], v[1] };
     }
     return st;
 }
