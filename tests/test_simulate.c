@@ -306,7 +306,12 @@ START_TEST(frames_of_a_run_can_be_written_smaller)
     const char *run = strstr(usual, "run: {");
     snprintf(text, sizeof text, "%.*srun: {format: cbf, %s", (int)(run - usual), usual, run + strlen("run: {"));
     ck_assert_msg(bragg_simulate(write_truth(usual), in_folder("wide"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
-    ck_assert_msg(bragg_simulate(write_truth(text), in_folder("small"), false, NULL, &error) == BRAGG_OK, "%s", error.text);
+    bragg_status st = bragg_simulate(write_truth(text), in_folder("small"), false, NULL, &error);
+#ifndef HAVE_CBF
+    ck_assert_int_eq(st, BRAGG_ENOSUPPORT);
+    return;
+#endif
+    ck_assert_msg(st == BRAGG_OK, "%s", error.text);
     ck_assert_int_eq(bragg_frame_read(in_folder("wide/00002.tif"), 0, &f, &error), BRAGG_OK);
     ck_assert_msg(bragg_frame_read(in_folder("small/00002.cbf"), 0, &g, &error) == BRAGG_OK, "%s", error.text);
     ck_assert(f->type == g->type && f->width == g->width && f->height == g->height);
