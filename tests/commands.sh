@@ -2,16 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Commands as a beamline uses them, from frames whose truth is known: a detector moved away
 # twice, eight ways up, cakes, batches, resumed runs, JSON; and what the sets of cards tell.
-top=$(cd "${TOP_SRCDIR:-.}" && pwd) bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg
-work=$(mktemp -d) || exit 99
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 99
-bad=0
-fail() { echo "$*: $(tail -2 err 2>/dev/null)"; bad=1; }
-run() { "$bragg" "$@" >out 2>err; }
-# the number behind "key": in an object of JSON, or its value
-number() { tr -d '\n ' <out | grep -o "\"$1\":\({\"value\":\)\{0,1\}[-0-9.e+]*" | head -1 | sed 's/.*://'; }
-near() { awk -v a="$1" -v b="$2" -v by="$3" 'BEGIN { exit !(a - b < by && b - a < by && a != "") }'; }
+. "${TOP_SRCDIR:-.}/tests/cases.sh"
 
 # ------------------------------------------------------------------ frames
 for mm in 137 197 257; do
@@ -78,5 +69,4 @@ run pdf a.iq b.iq -u q_A^-1 -c Ni --qmax 20 -o grs && [ -s grs/a.gr ] && [ "$(ta
 run pdf a.iq -c Ni --qmax 20 --all -o ni.gr --plot all.pdf --covariance 3 --json && [ -s ni.sq ] && [ -s ni.fq ] && [ -s all.pdf ] || fail "pdf --all"
 run pdf difference grs/a.gr ni.gr -o changed.gr --json && [ -s changed.gr ] || fail "pdf difference"
 run pdf fit ni.gr --card Ni --parameters && grep -q qdamp out || fail "pdf fit --parameters"
-[ $bad = 0 ] && echo "all were as they should be"
-exit $bad
+end

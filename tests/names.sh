@@ -1,13 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Files, folders, cards and titles of any name: blanks, quotes, commas, dots, other scripts.
-top=$(cd "${TOP_SRCDIR:-.}" && pwd) bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg
-work=$(mktemp -d) || exit 99
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 99
-bad=0
-fail() { echo "$*: $(tail -2 err 2>/dev/null)"; bad=1; }
-run() { "$bragg" "$@" >out 2>err; }
+. "${TOP_SRCDIR:-.}/tests/cases.sh"
 
 # an experiment that identify has written is one that refine takes, whatever cards and files are called
 folder='a "b", c'
@@ -45,5 +39,4 @@ run pdf one/s.iq two/s.iq -u q_A^-1 -c Ni --qmax 20 -o grs --force
 mkdir wide && printf 'VERSION: 4\nSYMMETRY: TRICLINIC\nA: 1e60\nB: 1e60\nC: 1e60\nALPHA: 80\nBETA: 70\nGAMMA: 71\nDIHKL: 2.35480, 100.0, 1, 1, 1\n' >wide/x.jcpds
 run cards build wide -o wide.db && run cards list -c wide.db && run cards show x -c wide.db || fail "cards of a wide cell"
 
-[ $bad = 0 ] && echo "all were as they should be"
-exit $bad
+end

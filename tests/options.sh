@@ -2,15 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Options that no other test gives to the command, each by what it must change: a frame
 # divided by itself is one, less itself nothing; a list ends where it was told to.
-top=$(cd "${TOP_SRCDIR:-.}" && pwd) bragg=$(cd "${TOP_BUILDDIR:-.}" && pwd)/bragg
-work=$(mktemp -d) || exit 99
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 99
-bad=0
-fail() { echo "$*: $(tail -2 err 2>/dev/null)"; bad=1; }
-run() { "$bragg" "$@" >out 2>err; }
-number() { tr -d '\n ' <out | grep -o "\"$1\":\({\"value\":\)\{0,1\}[-0-9.e+]*" | head -1 | sed 's/.*://'; }
-near() { awk -v a="$1" -v b="$2" -v by="$3" 'BEGIN { exit !(a - b < by && b - a < by && a != "") }'; }
+. "${TOP_SRCDIR:-.}/tests/cases.sh"
 # the smallest and the largest second column of $1, where it was measured
 extent() { awk '!/^#/ && NF >= 2 && $3 > 0 { if (!n++ || $2 < lo) lo = $2; if (n == 1 || $2 > hi) hi = $2 } END { print lo + 0, hi + 0, n + 0 }' "$1"; }
 first() { awk '!/^#/ && $1 ~ /^[-0-9.]/ { print $1; exit }' "$1"; }
@@ -104,5 +96,4 @@ case $? in 0 | 3) ;; *) fail "pdf with all corrections" ;; esac
 run pdf fit ball.gr -c Ni --refine scale,cell,uiso --rmin 2 --rmax 14 --qmax 25 --uiso 0.004 --qdamp 0 --qbroad 0 --delta1 0 --delta2 0 --spdiameter 30 --cycles 30 --xray -o ball.fgr --json || fail "pdf fit"
 tr -d '\n ' <out | grep -q '"phase.Ni.cell.a":{"value":3\.5' || fail "pdf fit: another cell of nickel"
 same ball.fgr 2 14
-[ $bad = 0 ] && echo "all were as they should be"
-exit $bad
+end
