@@ -37,7 +37,6 @@
 #include <bragg/profile.h>
 #include <bragg/refine.h>
 #include <bragg/simulate.h>
-#include <bragg/sparse.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <bragg/yaml.h>
