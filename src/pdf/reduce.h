@@ -14,7 +14,38 @@ typedef struct curve {
 
 typedef bragg_pdf_weights weights;
 
+enum { PDF_MOST_DEGREE = 60 };
+
+/* The polynomial that was taken off: F' = (1 - B c B'W) F, B orthonormal under W, c 1
+ * but for a last term that counts in part; inner = c B'W V W B c. */
+typedef struct polynomial {
+    size_t degree;
+    double *basis, *w, part[PDF_MOST_DEGREE + 2], inner[PDF_MOST_DEGREE + 2][PDF_MOST_DEGREE + 2];
+} polynomial;
+
 #pragma GCC visibility push(hidden) /* shared by the files of this folder only */
+
+/* curve.c: a pattern on rising Q, without what the detector did not see at its ends (what: "sample" ...) */
+bragg_status bragg_pdf_on_q(const bragg_pattern *p, double wavelength_ang, const char *what, curve *out, bragg_error *err);
+void bragg_pdf_close_curve(curve *c);
+/* Less scale times b on the points of s. */
+bragg_status bragg_pdf_subtract(curve *s, const curve *b, double scale, bragg_error *err);
+
+/* structure.c: S(Q) and F(Q) by either route; of the ad hoc one, what was taken off */
+bragg_status bragg_pdf_structure(bragg_pdf *p, const bragg_composition *c, const weights *w, double low_end, polynomial *of, bragg_error *err);
+void bragg_pdf_close_polynomial(polynomial *of);
+/* V W B, a row a term: the caller frees it. */
+double *bragg_pdf_noisy_basis(const bragg_pdf *p, const polynomial *b);
+/* What the polynomial does to the covariance of points i and j of any linear image of F:
+ * t rows the image of B, u that of V W B. */
+double bragg_pdf_polynomial_covariance(const polynomial *b, const double *t, const double *u, size_t stride, size_t i, size_t j);
+
+/* transform.c: G(r), its errors, what it says below and at the first distance */
+bragg_status bragg_pdf_transform(bragg_pdf *p, const polynomial *of, bragg_error *err);
+bragg_status bragg_pdf_low_r_slope(bragg_pdf *p, const polynomial *of, bragg_error *err);
+bragg_status bragg_pdf_check_distance(const bragg_pdf *p, const bragg_composition *c, bragg_error *err);
+/* G(r) up to here is below the first distance. */
+double bragg_pdf_low_end(const bragg_pdf *p);
 
 /* scatter.c: what atoms scatter */
 /* f' and f'' where asked for and not given. */
@@ -54,9 +85,6 @@ bragg_status bragg_pdf_physical(bragg_pdf *p, const bragg_composition *c, const 
 
 /* What S = 0 below a first Q gives in G(r). */
 double bragg_pdf_unseen(double q0, double r);
-
-/* G(r) up to here is below the first distance. */
-double bragg_pdf_low_end(const bragg_pdf *p);
 
 #pragma GCC visibility pop
 
