@@ -6,6 +6,7 @@
 #include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Noise that is the same everywhere, about normal, unit variance. */
 static double noise(unsigned *seed)
@@ -63,6 +64,47 @@ START_TEST(chebyshev_polynomials_are_cosines_of_multiples)
 }
 END_TEST
 
+START_TEST(eigenvectors_are_turned_into_multiples_of_themselves)
+{
+    enum { N = 9 };
+    double a[N * N], spoilt[N * N], value[N], vector[N * N];
+    unsigned seed = 11;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j <= i; j++)
+            a[i * N + j] = a[j * N + i] = noise(&seed);
+    memcpy(spoilt, a, sizeof a);
+    ck_assert_int_eq(bragg_symmetric_eigen(spoilt, N, value, vector, NULL), BRAGG_OK);
+    for (int k = 0; k < N; k++) {
+        ck_assert(!k || value[k] <= value[k - 1]);
+        for (int i = 0; i < N; i++) {
+            double sum = 0;
+            for (int j = 0; j < N; j++)
+                sum += a[i * N + j] * vector[j * N + k];
+            ck_assert_double_eq_tol(sum, value[k] * vector[i * N + k], 1e-13);
+        }
+    }
+    a[13] = NAN;
+    ck_assert_int_eq(bragg_symmetric_eigen(a, N, value, vector, NULL), BRAGG_EDATA);
+}
+END_TEST
+
+START_TEST(gauss_points_are_exact_for_polynomials_of_twice_their_number)
+{
+    double x[64], w[64];
+    for (size_t n = 1; n <= 64; n++) {
+        bragg_gauss_legendre(n, -0.37, 1.1, x, w);
+        for (size_t power = 0; power < 2 * n; power++) {
+            double sum = 0, p = (double)power + 1;
+            for (size_t k = 0; k < n; k++)
+                sum += w[k] * pow(x[k], (double)power);
+            assert_close(sum, (pow(1.1, p) - pow(-0.37, p)) / p, 3e-14);
+        }
+        for (size_t k = 0; k < n; k++)
+            ck_assert(x[k] > (k ? x[k - 1] : -0.37) && x[k] < 1.1 && w[k] > 0);
+    }
+}
+END_TEST
+
 START_TEST(the_sine_transform_agrees_with_its_sum_on_any_grid)
 {
     enum { N = 700, M = 431 };
@@ -112,6 +154,8 @@ int main(void)
     tcase_add_test(all, arrays_grow_and_refuse_what_does_not_fit);
     tcase_add_test(all, snip_finds_the_background_under_peaks);
     tcase_add_test(all, chebyshev_polynomials_are_cosines_of_multiples);
+    tcase_add_test(all, eigenvectors_are_turned_into_multiples_of_themselves);
+    tcase_add_test(all, gauss_points_are_exact_for_polynomials_of_twice_their_number);
     tcase_add_test(all, the_sine_transform_agrees_with_its_sum_on_any_grid);
     suite_add_tcase(suite, all);
     return run_suite(suite);

@@ -118,7 +118,8 @@ START_TEST(axial_divergence_agrees_with_its_integral)
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         double x = cases[c][0] * BRAGG_DEG, s = cases[c][1], h = cases[c][2], w = cases[c][3] * BRAGG_DEG, top = 0;
         axial_node nodes[MAX_NODES];
-        size_t n = bragg_refine_axial_nodes(x, s, h, w, nodes);
+        gauss_rule rule = { .n = 0 };
+        size_t n = bragg_refine_axial_nodes(x, s, h, w, &rule, nodes);
         enum { N = 200000, AT = 60 };
         double sum = 0, truth[AT] = { 0 }, ours[AT] = { 0 };
         for (int k = 0; k < N; k++) {

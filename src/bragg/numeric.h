@@ -11,6 +11,14 @@
 /** a[n * n] symmetric and positive becomes its inverse; false, and a is spoilt, when it
  *  is not. */
 bool bragg_symmetric_invert(double *a, size_t n);
+/** Eigenvalues of a[n * n] symmetric, n > 0, largest first; vector[i * n + k] is part i of the
+ *  k-th vector.  a is spoilt.  EDATA when it has something that is no number. */
+bragg_status bragg_symmetric_eigen(double *a, size_t n, double *value, double *vector, bragg_error *err);
+
+/* ------------------------------------------------------------ quadrature */
+
+/** Rising points and weights of Gauss and Legendre over [low, high]. */
+void bragg_gauss_legendre(size_t n, double low, double high, double *x, double *weight);
 
 /* ------------------------------------------------------------ background */
 

@@ -4,8 +4,8 @@
 #include "scene.h"
 
 #include <bragg/array.h>
+#include <bragg/numeric.h>
 #include <bragg/units.h>
-#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,11 +247,14 @@ static void pull_strains(const scene *s, trial *t, const strong *set, double rea
     }
     for (size_t i = 0; i < n; i++)
         a[i * n + i] += 0.05;
-    gsl_matrix_view m = gsl_matrix_view_array(a, n, n);
-    gsl_vector_view v = gsl_vector_view_array(b, n);
-    if (gsl_linalg_cholesky_decomp1(&m.matrix) == 0 && gsl_linalg_cholesky_svx(&m.matrix, &v.vector) == 0)
-        for (size_t i = 0; i < n; i++)
-            t->strain[i] = fmin(fmax(t->strain[i] + b[i], -0.035), 0.035);
+    if (!bragg_symmetric_invert(a, n))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        double step = 0;
+        for (size_t j = 0; j < n; j++)
+            step += a[i * n + j] * b[j];
+        t->strain[i] = fmin(fmax(t->strain[i] + step, -0.035), 0.035);
+    }
 }
 
 /* How high what is left stands about a position. */

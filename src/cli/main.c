@@ -4,7 +4,6 @@
 #include "cli.h"
 
 #include <cairo.h>
-#include <gsl/gsl_errno.h>
 #include <gsl/gsl_version.h>
 #include <pango/pango.h>
 #include <sqlite3.h>
@@ -83,7 +82,6 @@ static int unknown_command(const char *name)
 
 int main(int argc, char **argv)
 {
-    gsl_set_error_handler_off(); /* its default aborts the program */
 #ifdef HAVE_HDF5
     H5dont_atexit(); /* we close what we open; after a failed disk its own clean-up goes in circles, aloud */
 #endif

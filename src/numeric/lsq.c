@@ -3,10 +3,9 @@
 #include "config.h"
 #include <bragg/arena.h>
 #include <bragg/lsq.h>
+#include <bragg/numeric.h>
 #include <bragg/thread.h>
 
-#include <gsl/gsl_blas.h>
-#include <gsl/gsl_eigen.h>
 #include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdio.h>
@@ -46,8 +45,7 @@ struct bragg_lsq {
     double widened;           /* covariance over the inverse of A */
     int cycles, crawls;       /* crawls: steps in a row that lowered chi2 by nothing that counts */
     bool evaluated, finished, cut;
-    gsl_matrix *jacobian;     /* DENSE only */
-    gsl_vector *r;
+    double *jacobian, *r;     /* DENSE only: points x m */
     size_t lanes;
     double *lane;             /* lanes x (1 + m + m m) */
 };
@@ -190,9 +188,9 @@ static double apply_loss(const bragg_lsq *l, size_t n, double *r, double *j)
 static void keep_rows(bragg_lsq *l, size_t first, size_t n, const double *r, const double *j)
 {
     for (size_t i = 0; i < n; i++) {
-        gsl_vector_set(l->r, first + i, r[i]);
+        l->r[first + i] = r[i];
         for (size_t k = 0; k < l->m; k++)
-            gsl_matrix_set(l->jacobian, first + i, k, j[k * BRAGG_LSQ_BLOCK + i]);
+            l->jacobian[(first + i) * l->m + k] = j[k * BRAGG_LSQ_BLOCK + i];
     }
 }
 
@@ -286,7 +284,7 @@ CLONES static void add_multiple(double *restrict y, const double *restrict x, si
 }
 
 /* Cholesky in place (lower triangle, row-major) and solution; false when a is
- * not positive definite, which GSL's would report through its aborting handler. */
+ * not positive definite, for which GSL's would abort the program. */
 static bool solve_cholesky(size_t n, double *a, double *b)
 {
     for (size_t i = 0; i < n; i++) {
@@ -327,27 +325,26 @@ static bool solve_normal(bragg_lsq *l, const size_t *at, size_t f)
 /* The same from the Jacobian: least squares of [J D^-1; sqrt(mu)] x = [-r; 0]. */
 static bool solve_dense(bragg_lsq *l, const size_t *at, size_t f)
 {
-    size_t n = l->problem->n;
-    gsl_matrix *a = gsl_matrix_calloc(n + f, f);
-    gsl_vector *b = gsl_vector_calloc(n + f), *x = gsl_vector_alloc(f), *res = gsl_vector_alloc(n + f),
-               *tau = gsl_vector_alloc(f);
-    bool good = a && b && x && res && tau;
-    for (size_t i = 0; good && i < n; i++) {
-        gsl_vector_set(b, i, -gsl_vector_get(l->r, i));
+    size_t n = l->problem->n, rows = n + f;
+    double *a = calloc(rows * f + 2 * rows + 2 * f, sizeof *a);
+    if (!a)
+        return false;
+    double *b = a + rows * f, *left = b + rows, *x = left + rows, *tau = x + f;
+    for (size_t i = 0; i < n; i++) {
+        b[i] = -l->r[i];
         for (size_t k = 0; k < f; k++)
-            gsl_matrix_set(a, i, k, gsl_matrix_get(l->jacobian, i, at[k]) / l->scale[at[k]]);
+            a[i * f + k] = l->jacobian[i * l->m + at[k]] / l->scale[at[k]];
     }
-    for (size_t k = 0; good && k < f; k++)
-        gsl_matrix_set(a, n + k, k, sqrt(l->mu));
-    good = good && gsl_linalg_QR_decomp(a, tau) == 0 && gsl_linalg_QR_lssolve(a, tau, b, x, res) == 0;
-    for (size_t k = 0; good && k < f; k++)
-        l->delta[at[k]] = gsl_vector_get(x, k) / l->scale[at[k]];
-    gsl_matrix_free(a);
-    gsl_vector_free(b);
-    gsl_vector_free(x);
-    gsl_vector_free(res);
-    gsl_vector_free(tau);
-    return good;
+    for (size_t k = 0; k < f; k++)
+        a[(n + k) * f + k] = sqrt(l->mu);
+    gsl_matrix_view m = gsl_matrix_view_array(a, rows, f);
+    gsl_vector_view vb = gsl_vector_view_array(b, rows), vl = gsl_vector_view_array(left, rows), vx = gsl_vector_view_array(x, f), vt = gsl_vector_view_array(tau, f);
+    gsl_linalg_QR_decomp(&m.matrix, &vt.vector);
+    gsl_linalg_QR_lssolve(&m.matrix, &vt.vector, &vb.vector, &vx.vector, &vl.vector);
+    for (size_t k = 0; k < f; k++)
+        l->delta[at[k]] = x[k] / l->scale[at[k]];
+    free(a);
+    return true;
 }
 
 /* How far variable k may still go the way its step points. */
@@ -547,12 +544,12 @@ bragg_status bragg_lsq_step(bragg_lsq *l, bragg_error *err)
 
 /* ---------------------------------------------------------------- finish */
 
-static void describe_direction(bragg_lsq *l, const gsl_matrix *vectors, size_t column)
+static void describe_direction(bragg_lsq *l, const double *vectors, size_t column)
 {
     char *text = bragg_arena_alloc(l->arena, TEXT, 1);
     size_t used = 0;
     for (size_t k = 0; text && k < l->m; k++) {
-        if (fabs(gsl_matrix_get(vectors, k, column)) < 0.2)
+        if (fabs(vectors[k * l->m + column]) < 0.2)
             continue;
         l->undetermined[k] = true;
         if (used < TEXT)
@@ -567,44 +564,33 @@ static void describe_direction(bragg_lsq *l, const gsl_matrix *vectors, size_t c
 static bragg_status invert(bragg_lsq *l, bragg_error *err)
 {
     size_t m = l->m;
-    gsl_matrix *a = gsl_matrix_calloc(m, m), *v = gsl_matrix_alloc(m, m);
-    gsl_vector *lambda = gsl_vector_alloc(m);
-    gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(m);
-    double *d = malloc(2 * m * sizeof *d), *w = d ? d + m : NULL;
-    bool room = a && v && lambda && work && d;
-    for (size_t i = 0; room && i < m; i++) {
+    memset(l->inverse, 0, m * m * sizeof *l->inverse);
+    double *a = malloc((2 * m * m + 3 * m) * sizeof *a);
+    if (!a)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", m);
+    double *v = a + m * m, *lambda = v + m * m, *d = lambda + m, *w = d + m;
+    for (size_t i = 0; i < m; i++) {
         double length = sqrt(l->now.a[i * m + i]);
         d[i] = length > 0 ? length : 1;
-        for (size_t j = 0; j <= i; j++) {
-            double x = l->now.a[i * m + j] / (d[i] * d[j]);
-            gsl_matrix_set(a, i, j, x);
-            gsl_matrix_set(a, j, i, x);
-        }
+        for (size_t j = 0; j <= i; j++)
+            a[i * m + j] = a[j * m + i] = l->now.a[i * m + j] / (d[i] * d[j]);
     }
-    if (room)
-        gsl_eigen_symmv(a, lambda, v, work);
-    memset(l->inverse, 0, m * m * sizeof *l->inverse);
-    for (size_t e = 0; room && e < m; e++) {
-        double value = gsl_vector_get(lambda, e);
-        if (!(value > singular_eigenvalue)) {
+    bragg_status st = bragg_symmetric_eigen(a, m, lambda, v, err);
+    for (size_t e = 0; st == BRAGG_OK && e < m; e++) {
+        if (!(lambda[e] > singular_eigenvalue)) {
             describe_direction(l, v, e);
             continue;
         }
         for (size_t i = 0; i < m; i++)
-            w[i] = gsl_matrix_get(v, i, e) / d[i];
+            w[i] = v[i * m + e] / d[i];
         for (size_t i = 0; i < m; i++)
-            add_multiple(l->inverse + i * m, w, i + 1, w[i] / value);
+            add_multiple(l->inverse + i * m, w, i + 1, w[i] / lambda[e]);
     }
     for (size_t i = 0; i < m; i++)
         for (size_t j = i + 1; j < m; j++)
             l->inverse[i * m + j] = l->inverse[j * m + i];
-    gsl_matrix_free(a);
-    gsl_matrix_free(v);
-    gsl_vector_free(lambda);
-    if (work)
-        gsl_eigen_symmv_free(work);
-    free(d);
-    return room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the covariance of %zu variables", m);
+    free(a);
+    return st;
 }
 
 /* Of one column, what the earlier residuals that hang together with each of a block's
@@ -807,8 +793,8 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
     l->d_variables = v + 5 * m + 3 * m * m;
     l->covariance = v + 6 * m + 3 * m * m;
     if (l->opt.form == BRAGG_LSQ_DENSE && m) {
-        l->jacobian = gsl_matrix_alloc(l->problem->n, m);
-        l->r = gsl_vector_alloc(l->problem->n);
+        l->jacobian = bragg_arena_alloc(l->arena, l->problem->n * m, sizeof *l->jacobian);
+        l->r = bragg_arena_alloc(l->arena, l->problem->n, sizeof *l->r);
         if (!l->jacobian || !l->r)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu derivatives", l->problem->n, m);
     }
@@ -850,10 +836,6 @@ void bragg_lsq_free(bragg_lsq *l)
 {
     if (!l)
         return;
-    if (l->jacobian)
-        gsl_matrix_free(l->jacobian);
-    if (l->r)
-        gsl_vector_free(l->r);
     bragg_arena_free(l->arena);
     free(l);
 }

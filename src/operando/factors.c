@@ -11,7 +11,6 @@
 
 #include <bragg/numeric.h>
 #include <bragg/thread.h>
-#include <gsl/gsl_linalg.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,32 +86,51 @@ static void find_scales(matrix *m)
 
 static double scaled(const matrix *m, size_t i, size_t j) { return m->y[i * m->points + j] / (m->row_scale[i] * m->point_scale[j]); }
 
+/* Singular vectors of the side that has fewer members, `wide` of them, from its products; of the
+ * other side's what the matrix makes of them, so that their product is right even where
+ * the singular value is lost in rounding. */
+static void keep(matrix *m, const double *vector, size_t wide)
+{
+    bool by_row = m->points >= m->rows;
+    double *near = by_row ? m->left : m->right, *far = by_row ? m->right : m->left;
+    size_t n_far = by_row ? m->points : m->rows;
+    for (size_t k = 0; k < m->kept; k++) {
+        double s = m->singular[k];
+        for (size_t i = 0; i < wide; i++)
+            near[i * KEPT + k] = vector[i * wide + k] * (by_row ? s : 1);
+        for (size_t j = 0; j < n_far; j++) {
+            double sum = 0;
+            for (size_t i = 0; i < wide; i++)
+                sum += vector[i * wide + k] * (by_row ? scaled(m, i, j) : scaled(m, j, i));
+            far[j * KEPT + k] = !by_row ? sum : s > 0 ? sum / s : 0;
+        }
+    }
+}
+
 static bragg_status decompose(matrix *m, bragg_error *err)
 {
-    bool upright = m->points >= m->rows;
-    size_t tall = upright ? m->points : m->rows, wide = upright ? m->rows : m->points;
-    gsl_matrix *a = gsl_matrix_alloc(tall, wide), *v = gsl_matrix_alloc(wide, wide);
-    gsl_vector *s = gsl_vector_alloc(wide), *work = gsl_vector_alloc(wide);
-    bragg_status st = a && v && s && work ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to decompose %zu x %zu", m->rows, m->points);
-    for (size_t i = 0; st == BRAGG_OK && i < m->rows; i++)
-        for (size_t j = 0; j < m->points; j++)
-            gsl_matrix_set(a, upright ? j : i, upright ? i : j, scaled(m, i, j));
-    if (st == BRAGG_OK && gsl_linalg_SV_decomp(a, v, s, work))
-        st = bragg_fail(err, BRAGG_ENOCONV, "components: the singular values do not converge");
+    bool by_row = m->points >= m->rows;
+    size_t wide = by_row ? m->rows : m->points, n_far = by_row ? m->points : m->rows;
+    double *product = calloc(2 * wide * wide + wide, sizeof *product);
+    if (!product)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to decompose %zu x %zu", m->rows, m->points);
+    double *vector = product + wide * wide, *member = vector + wide * wide;
+    for (size_t j = 0; j < n_far; j++) {
+        for (size_t i = 0; i < wide; i++)
+            member[i] = by_row ? scaled(m, i, j) : scaled(m, j, i);
+        for (size_t i = 0; i < wide; i++)
+            for (size_t k = 0; k < wide; k++)
+                product[i * wide + k] += member[i] * member[k];
+    }
     m->kept = wide < KEPT ? wide : KEPT;
     m->n_singular = wide;
-    for (size_t k = 0; st == BRAGG_OK && k < wide; k++) {
-        m->singular[k] = gsl_vector_get(s, k);
-        for (size_t i = 0; k < m->kept && i < m->rows; i++)
-            m->left[i * KEPT + k] = m->singular[k] * gsl_matrix_get(upright ? v : a, i, k);
-        for (size_t j = 0; k < m->kept && j < m->points; j++)
-            m->right[j * KEPT + k] = gsl_matrix_get(upright ? a : v, j, k);
-    }
-    gsl_matrix_free(a);
-    gsl_matrix_free(v);
-    gsl_vector_free(s);
-    gsl_vector_free(work);
-    return st;
+    bragg_status st = bragg_symmetric_eigen(product, wide, m->singular, vector, err);
+    for (size_t k = 0; st == BRAGG_OK && k < wide; k++)
+        m->singular[k] = sqrt(fmax(m->singular[k], 0));
+    if (st == BRAGG_OK)
+        keep(m, vector, wide);
+    free(product);
+    return st < 0 ? bragg_context(err, st, "components") : st;
 }
 
 /* The numbers themselves are in `scratch`: nobody wants them once the components are told. */

@@ -5,7 +5,6 @@
 
 #include <bragg/numeric.h>
 #include <bragg/units.h>
-#include <gsl/gsl_integration.h>
 #include <math.h>
 
 enum { RADII = 24, ANGLES = 48 };
@@ -30,12 +29,8 @@ static double cylinder(double mu_r, double two_theta, const double *r, const dou
 double bragg_refine_cylinder(double mu_r, double two_theta, double *mean_path)
 {
     double r[RADII], w[RADII];
-    gsl_integration_glfixed_table *gauss = gsl_integration_glfixed_table_alloc(RADII);
-    for (size_t i = 0; gauss && i < RADII; i++)
-        gsl_integration_glfixed_point(0, 1, i, &r[i], &w[i], gauss);
-    if (gauss)
-        gsl_integration_glfixed_table_free(gauss);
-    return gauss ? cylinder(mu_r, two_theta, r, w, mean_path) : NAN;
+    bragg_gauss_legendre(RADII, 0, 1, r, w);
+    return cylinder(mu_r, two_theta, r, w, mean_path);
 }
 
 /* ln A and its slope with mu R over cos 2theta, as Chebyshev series. */
@@ -43,12 +38,10 @@ static void tabulate_cylinder(histogram *h, double mu_r)
 {
     enum { N = N_ABSORPTION };
     double r[RADII], w[RADII], row[N];
-    gsl_integration_glfixed_table *gauss = gsl_integration_glfixed_table_alloc(RADII);
+    bragg_gauss_legendre(RADII, 0, 1, r, w);
     for (size_t k = 0; k < N; k++)
         h->ln_absorption[k] = h->slope_absorption[k] = 0;
-    for (size_t i = 0; gauss && i < RADII; i++)
-        gsl_integration_glfixed_point(0, 1, i, &r[i], &w[i], gauss);
-    for (int j = 0; gauss && j < N; j++) {
+    for (int j = 0; j < N; j++) {
         double u = cos(BRAGG_PI * (j + 0.5) / N), path, a = cylinder(mu_r, acos(u), r, w, &path);
         bragg_chebyshev_row(u, N, row);
         for (int k = 0; k < N; k++) {
@@ -56,8 +49,6 @@ static void tabulate_cylinder(histogram *h, double mu_r)
             h->slope_absorption[k] -= (k ? 2. : 1.) / N * row[k] * path / a;
         }
     }
-    if (gauss)
-        gsl_integration_glfixed_table_free(gauss);
 }
 
 /* Series, its slope with u. */

@@ -3,7 +3,7 @@
 #include "config.h"
 #include "model.h"
 
-#include <gsl/gsl_integration.h>
+#include <bragg/numeric.h>
 #include <math.h>
 
 /* Finger, Cox & Jephcoat, J. Appl. Cryst. 27 (1994) 892: a peak at 2theta is the
@@ -30,22 +30,26 @@ static place at_height(double x, double h, double w_over_wh)
 }
 
 /* Points enough for the extent of the asymmetry in units of the width. */
-static int points_for(double extent)
+static size_t points_for(double extent)
 {
     return extent < 0.02 ? 1 : extent < 0.5 ? 4 : extent < 2 ? 7 : extent < 6 ? 14 : extent < 12 ? 28 : 48;
+}
+
+/* A rule of n points: kept, for neighbouring peaks mostly want the same. */
+static void use(gauss_rule *rule, size_t n)
+{
+    if (rule->n != n)
+        bragg_gauss_legendre(n, 0, 1, rule->at, rule->weight);
+    rule->n = n;
 }
 
 /* Gauss-Legendre points over h in [low, high], where both ends move with S and H
  * as dlow[] and dhigh[] (S, H); W = top - slope h. */
 static size_t stretch(double x, double low, double high, const double dlow[2], const double dhigh[2],
-                      double top, const double dtop[2], double slope, int n, axial_node *out)
+                      double top, const double dtop[2], double slope, const gauss_rule *rule, axial_node *out)
 {
-    gsl_integration_glfixed_table *t = gsl_integration_glfixed_table_alloc((size_t)n);
-    if (!t)
-        return 0;
-    for (int k = 0; k < n; k++) {
-        double u, w;
-        gsl_integration_glfixed_point(0, 1, (size_t)k, &u, &w, t);
+    for (size_t k = 0; k < rule->n; k++) {
+        double u = rule->at[k], w = rule->weight[k];
         double h = low + u * (high - low), width = top - slope * h;
         place p = at_height(x, h, width);
         axial_node *o = &out[k];
@@ -59,8 +63,7 @@ static size_t stretch(double x, double low, double high, const double dlow[2], c
             o->dweight[1 + d] = o->weight * (p.dlnw_dh * dh + dw + dl);
         }
     }
-    gsl_integration_glfixed_table_free(t);
-    return (size_t)n;
+    return rule->n;
 }
 
 static void normalize(axial_node *out, size_t n)
@@ -78,7 +81,7 @@ static void normalize(axial_node *out, size_t n)
     }
 }
 
-size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, axial_node *out)
+size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, gauss_rule *rule, axial_node *out)
 {
     double least = 1e-6 * fmax(s, h); /* of a point the weight is W / min(S, H) in its limit */
     s = fmax(s, least);
@@ -91,28 +94,27 @@ size_t bragg_refine_axial_nodes(double x, double s, double h, double fwhm_rad, a
         out[0] = (axial_node){ .weight = 1 };
         return 1;
     }
-    int n = points_for(fabs(at_height(x, high, 1).shift) / fwhm_rad);
+    use(rule, points_for(fabs(at_height(x, high, 1).shift) / fwhm_rad));
     const double none[2] = { 0, 0 }, dlow[2] = { sign, -sign }, dhigh[2] = { moves, moves }, dsum[2] = { 1, 1 };
     const double dflat[2] = { s < h ? 2 : 0, s < h ? 0 : 2 };
     size_t made = 0;
     bool equal = low < 1e-9 * high;
     if (!equal)
-        made += stretch(x, 0, low, none, dlow, 2 * fmin(s, h), dflat, 0, n, out);
-    made += stretch(x, equal ? 0 : low, high, equal ? none : dlow, dhigh, s + h, dsum, 1, n, out + made);
+        made += stretch(x, 0, low, none, dlow, 2 * fmin(s, h), dflat, 0, rule, out);
+    made += stretch(x, equal ? 0 : low, high, equal ? none : dlow, dhigh, s + h, dsum, 1, rule, out + made);
     normalize(out, made);
     return made;
 }
 
 /* The bin or pixel sees the mean of the profile over its width: Gauss-Legendre points,
  * more the wider it is.  Two are right to the fourth moment of the box. */
-size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width, double dwidth_dx, double fwhm, axial_node *out)
+size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width, double dwidth_dx, double fwhm, gauss_rule *rule, axial_node *out)
 {
     double r = width / fwhm;
-    size_t points = r < 0.25 ? 2 : r < 0.8 ? 3 : r < 1.6 ? 5 : MAX_BOX, made = 0;
-    gsl_integration_glfixed_table *t = gsl_integration_glfixed_table_alloc(points);
-    for (size_t j = 0; t && j < points; j++) {
-        double u, w;
-        gsl_integration_glfixed_point(-0.5, 0.5, j, &u, &w, t);
+    size_t made = 0;
+    use(rule, r < 0.25 ? 2 : r < 0.8 ? 3 : r < 1.6 ? 5 : MAX_BOX);
+    for (size_t j = 0; j < rule->n; j++) {
+        double u = rule->at[j] - 0.5, w = rule->weight[j];
         for (size_t k = 0; k < n; k++) {
             axial_node o = nodes[k];
             o.shift += u * width;
@@ -124,7 +126,5 @@ size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width, d
             out[made++] = o;
         }
     }
-    if (t)
-        gsl_integration_glfixed_table_free(t);
     return made;
 }

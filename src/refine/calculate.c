@@ -297,18 +297,18 @@ static void sum_nodes(const axial_node *o, size_t n, peak *e)
 
 /* Nodes of the profile, drawn out by axial divergence, bin and pixel: in `one` or, with a
  * box, in `boxed`.  The box's slopes go to e. */
-static const axial_node *spread_peak(const histogram *h, const spot *s, axial_node *one, axial_node *boxed, peak *e)
+static const axial_node *spread_peak(histogram *h, const spot *s, axial_node *one, axial_node *boxed, peak *e)
 {
     double c2 = cos(s->position), pixel = h->value[PIXEL] * c2 * c2, width = hypot(h->value[BOX], pixel);
     one[0] = (axial_node){ .weight = 1 };
     e->n_nodes = 1;
     if (h->value[AXIAL_S] + h->value[AXIAL_H] > 0)
-        e->n_nodes = bragg_refine_axial_nodes(s->position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s->tch.fwhm, one);
+        e->n_nodes = bragg_refine_axial_nodes(s->position, fmax(h->value[AXIAL_S], 0), fmax(h->value[AXIAL_H], 0), s->tch.fwhm, &h->axial_rule, one);
     if (!(width > 0))
         return one;
     e->dwidth[0] = h->value[BOX] / width * BRAGG_DEG;
     e->dwidth[1] = pixel / width * c2 * c2 * BRAGG_DEG;
-    e->n_nodes = bragg_refine_box_nodes(one, e->n_nodes, width, -2 * pixel * pixel / width * tan(s->position), s->tch.fwhm, boxed);
+    e->n_nodes = bragg_refine_box_nodes(one, e->n_nodes, width, -2 * pixel * pixel / width * tan(s->position), s->tch.fwhm, &h->box_rule, boxed);
     return boxed;
 }
 
@@ -363,8 +363,6 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .node = h->n_nodes, .coefficient = h->n_coefficients,
                .phase = (size_t)(p - model->phase), .reflection = refl };
     const axial_node *nodes = spread_peak(h, &s, one, boxed, &e);
-    if (!e.n_nodes)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for the profile of a peak");
     find_points(h, nodes, &e, reach_of(&s.tch));
     if (e.first == e.last)
         return BRAGG_OK;

@@ -11,8 +11,8 @@
  * large x the paper gives. */
 double bragg_refine_extinction(double x, double theta, double *dx, double *dtheta)
 {
-    double sn = sin(theta), s2 = sn * sn, bragg = 1 / sqrt(1 + x), laue = 1, slope = -0.5;
-    if (x > 0) {
+    double sn = sin(theta), s2 = sn * sn, bragg = 1 / sqrt(1 + x), laue = 1 - x / 2, slope = -0.5;
+    if (x > 1e-9) { /* GSL's give up where they underflow */
         double i0 = gsl_sf_bessel_I0_scaled(x), i1 = gsl_sf_bessel_I1_scaled(x);
         laue = i0 + i1;
         slope = -i1 / x;

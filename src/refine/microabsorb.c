@@ -3,8 +3,8 @@
 #include "config.h"
 #include "spot.h"
 
+#include <bragg/numeric.h>
 #include <bragg/units.h>
-#include <gsl/gsl_integration.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +18,12 @@ double bragg_sphere_transmission(double mu_radius, double two_theta_rad)
 {
     enum { SLICES = 10 };
     double z[SLICES], w[SLICES], sum = 0, path;
-    gsl_integration_glfixed_table *gauss = gsl_integration_glfixed_table_alloc(SLICES);
-    for (size_t i = 0; gauss && i < SLICES; i++) {
-        gsl_integration_glfixed_point(0, 1, i, &z[i], &w[i], gauss);
+    bragg_gauss_legendre(SLICES, 0, 1, z, w);
+    for (size_t i = 0; i < SLICES; i++) {
         double radius = sqrt(1 - z[i] * z[i]);
         sum += 1.5 * w[i] * radius * radius * bragg_refine_cylinder(mu_radius * radius, two_theta_rad, &path);
     }
-    if (gauss)
-        gsl_integration_glfixed_table_free(gauss);
-    return gauss ? sum : NAN;
+    return sum;
 }
 
 /* Angle that stands for the phase's lines in the first pattern: tau changes little with it

@@ -32,6 +32,13 @@ typedef struct axial_node {
     double shift, weight, dshift[3], dweight[3], dshift_dwidth; /* of the box */
 } axial_node;
 
+/* Points and weights of Gauss and Legendre over [0, 1]; n is 0 before the first use. */
+enum { MAX_GAUSS = 48 };
+typedef struct gauss_rule {
+    size_t n;
+    double at[MAX_GAUSS], weight[MAX_GAUSS];
+} gauss_rule;
+
 /* One reflection of one line.  Its derivatives stand in the histogram's
  * coefficient array: 4 a full column (P, position, Gaussian and Lorentzian width), 1 an intensity
  * column. */
@@ -99,6 +106,7 @@ typedef struct histogram {
     peak *peak;
     bragg_model_peak *listed;
     axial_node *node;
+    gauss_rule axial_rule, box_rule;
     double *coefficient;
     size_t n_blocks, *block_start, *block_peak, room_block_peaks;
 } histogram;
@@ -256,12 +264,12 @@ phase *bragg_refine_phase(bragg_model *model, const char *name); /* NULL: not th
 double bragg_refine_invd2(const phase *p, size_t reflection);
 double bragg_refine_mass(const phase *p);
 
-/* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES */
-enum { MAX_NODES = 96, MAX_BOX = 9 };
+/* nodes of the axial divergence at 2theta (axial.c); at most MAX_NODES.  The rule is filled as is needed. */
+enum { MAX_NODES = 2 * MAX_GAUSS, MAX_BOX = 9 };
+size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, gauss_rule *rule, axial_node *out);
 /* the nodes, each drawn out to a box of this width (d width / d 2theta given) into
  * out[MAX_NODES * MAX_BOX]; how many */
-size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width_rad, double dwidth_dx, double fwhm_rad, axial_node *out);
-size_t bragg_refine_axial_nodes(double two_theta_rad, double s, double h, double fwhm_rad, axial_node *out);
+size_t bragg_refine_box_nodes(const axial_node *nodes, size_t n, double width_rad, double dwidth_dx, double fwhm_rad, gauss_rule *rule, axial_node *out);
 
 #pragma GCC visibility pop
 

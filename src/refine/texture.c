@@ -3,8 +3,8 @@
 #include "config.h"
 #include "spot.h"
 
+#include <bragg/numeric.h>
 #include <bragg/units.h>
-#include <gsl/gsl_integration.h>
 #include <gsl/gsl_sf_legendre.h>
 #include <math.h>
 #include <stdlib.h>
@@ -91,12 +91,12 @@ static void collect(const bragg_symmetry *s, const double b[3][3], rotations *ou
 static void project(int l, const rotations *g, double p[WIDTH][WIDTH])
 {
     int width = 2 * l + 1;
-    gsl_integration_glfixed_table *table = gsl_integration_glfixed_table_alloc(HEIGHTS);
+    double heights[HEIGHTS], weight[HEIGHTS];
+    bragg_gauss_legendre(HEIGHTS, -1, 1, heights, weight);
     memset(p, 0, WIDTH * WIDTH * sizeof(double));
-    for (int i = 0; table && i < HEIGHTS; i++)
+    for (int i = 0; i < HEIGHTS; i++)
         for (int j = 0; j < TURNS; j++) {
-            double z, w, y[WIDTH], turned[WIDTH], mean[WIDTH] = { 0 }, phi = 2 * BRAGG_PI * (j + 0.37) / TURNS;
-            gsl_integration_glfixed_point(-1, 1, (size_t)i, &z, &w, table);
+            double z = heights[i], w = weight[i], y[WIDTH], turned[WIDTH], mean[WIDTH] = { 0 }, phi = 2 * BRAGG_PI * (j + 0.37) / TURNS;
             const double n[3] = { sqrt(1 - z * z) * cos(phi), sqrt(1 - z * z) * sin(phi), z };
             harmonics(l, n, y);
             for (size_t o = 0; o < g->n; o++) {
@@ -111,8 +111,6 @@ static void project(int l, const rotations *g, double p[WIDTH][WIDTH])
                 for (int c = 0; c < width; c++)
                     p[a][c] += mean[a] * y[c] * w / 2 / TURNS;
         }
-    if (table)
-        gsl_integration_glfixed_table_free(table);
 }
 
 /* Orthonormal rows that span those of p; how many. */

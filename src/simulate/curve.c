@@ -3,6 +3,8 @@
 #include "config.h"
 #include "truth.h"
 
+#include <stdlib.h>
+
 bragg_status bragg_truth_curve(const bragg_yaml *node, bragg_arena *arena, truth_curve *out, bragg_error *err)
 {
     *out = (truth_curve){ 0, NULL, NULL };
@@ -53,4 +55,13 @@ static unsigned long long mix(unsigned long long x)
 unsigned long bragg_truth_seed(long long seed, size_t shot, size_t part)
 {
     return (unsigned long)(mix(mix(mix((unsigned long long)seed) + shot) + part) & 0xffffffffUL);
+}
+
+/* GSL's own would abort the program where there is no room. */
+gsl_rng *bragg_truth_random(void)
+{
+    gsl_rng *rng = malloc(sizeof *rng + gsl_rng_taus2->size);
+    if (rng)
+        *rng = (gsl_rng){ gsl_rng_taus2, rng + 1 };
+    return rng;
 }

@@ -8,9 +8,9 @@
 #include <bragg/path.h>
 #include <bragg/units.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -236,7 +236,7 @@ bragg_status bragg_truth_write_cycler(const bragg_truth *t, const char *dir, boo
     tally sum = { 0 };
     if (!l->n_steps)
         return BRAGG_OK;
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     bragg_status st = rng ? bragg_output_open(bragg_path_join(t->arena, dir, l->file), force, &out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for random numbers");
     if (st == BRAGG_OK) {
         FILE *f = bragg_output_stream(out);
@@ -261,8 +261,7 @@ bragg_status bragg_truth_write_cycler(const bragg_truth *t, const char *dir, boo
         }
         st = bragg_output_commit(out, err);
     }
-    if (rng)
-        gsl_rng_free(rng);
+    free(rng);
     return st < 0 ? bragg_context(err, st, "%s", l->file) : st;
 }
 
@@ -274,7 +273,7 @@ bragg_status bragg_truth_write_furnace(const bragg_truth *t, const char *dir, bo
     if (!l->temperature.n)
         return BRAGG_OK;
     double last = t->shot[t->n_shots - 1].start_s + t->shot[t->n_shots - 1].exposure_s + 10 * l->every_s;
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     bragg_status st = rng ? bragg_output_open(bragg_path_join(t->arena, dir, l->file), force, &out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for random numbers");
     if (st == BRAGG_OK) {
         FILE *f = bragg_output_stream(out);
@@ -292,7 +291,6 @@ bragg_status bragg_truth_write_furnace(const bragg_truth *t, const char *dir, bo
         }
         st = bragg_output_commit(out, err);
     }
-    if (rng)
-        gsl_rng_free(rng);
+    free(rng);
     return st < 0 ? bragg_context(err, st, "%s", l->file) : st;
 }

@@ -8,7 +8,6 @@
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -90,7 +89,7 @@ static double expected_counts(const camera *c, const view *v)
 static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_error *err)
 {
     const camera *c = payload;
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     if (!rng)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for random numbers");
     for (size_t i = first; i < last; i++) {
@@ -100,7 +99,7 @@ static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_
         for (size_t j = 0; j < c->frame->width; j++)
             row[j] = c->gap[i * c->frame->width + j] ? -1 : (int32_t)gsl_ran_poisson(rng, fmax(expected_counts(c, &v[j]), 0));
     }
-    gsl_rng_free(rng);
+    free(rng);
     return BRAGG_OK;
 }
 
@@ -191,7 +190,7 @@ bragg_status bragg_truth_write_frames(const bragg_truth *t, const char *dir, boo
     camera c = { .t = t };
     double scale = 1;
     size_t run = 0;
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     bragg_status st = rng ? set_up(&c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for random numbers");
     while (run + 1 < t->n_shots && t->shot[run].own_scale)
         run++;
@@ -203,7 +202,6 @@ bragg_status bragg_truth_write_frames(const bragg_truth *t, const char *dir, boo
     free(c.view);
     free(c.gap);
     free(c.ideal);
-    if (rng)
-        gsl_rng_free(rng);
+    free(rng);
     return st;
 }

@@ -5,7 +5,6 @@
 
 #include <bragg/units.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,11 +246,11 @@ double bragg_truth_monitor(const bragg_truth *t, size_t shot)
     double v = bragg_truth_at(&t->monitor, time_of(s), 1);
     if (!(t->ripple > 0))
         return v;
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     if (rng) {
         gsl_rng_set(rng, bragg_truth_seed(t->seed, shot, 3));
         v *= 1 + gsl_ran_gaussian(rng, t->ripple);
-        gsl_rng_free(rng);
+        free(rng);
     }
     return v;
 }

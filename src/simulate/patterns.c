@@ -7,7 +7,6 @@
 #include <bragg/pattern.h>
 #include <bragg/thread.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +28,7 @@ static bragg_status fill(const job *j, size_t shot, bragg_pattern *p, double *id
     bragg_status st = s->own_scale ? bragg_truth_scale(t, shot, j->n, &scale, err) : BRAGG_OK;
     if (st == BRAGG_OK)
         st = bragg_truth_ideal(t, s, false, j->n, ideal, err);
-    gsl_rng *rng = st == BRAGG_OK ? gsl_rng_alloc(gsl_rng_taus2) : NULL;
+    gsl_rng *rng = st == BRAGG_OK ? bragg_truth_random() : NULL;
     if (st == BRAGG_OK && !rng)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for random numbers");
     if (st < 0)
@@ -41,7 +40,7 @@ static bragg_status fill(const job *j, size_t shot, bragg_pattern *p, double *id
         p->y[i] = gsl_ran_poisson(rng, fmax(monitor * mean, 0));
         p->sigma[i] = sqrt(fmax(p->y[i], 1));
     }
-    gsl_rng_free(rng);
+    free(rng);
     p->wavelength_ang = t->radiation.wavelength_ang[0];
     p->time_s = t->start_unix_s + s->start_s;
     p->counting_s = s->exposure_s > 0 ? s->exposure_s : NAN;

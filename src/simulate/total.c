@@ -10,7 +10,6 @@
 #include <bragg/thread.h>
 #include <bragg/units.h>
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +156,7 @@ static bragg_status fill_container(const bragg_truth *t, double *out, bragg_erro
 static bragg_status write_one(const bragg_truth *t, size_t shot, const double *mean, const char *path, bool force, bragg_error *err)
 {
     bragg_pattern *p = bragg_pattern_new(t->total.n, BRAGG_AXIS_Q);
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_taus2);
+    gsl_rng *rng = bragg_truth_random();
     bragg_status st = p && rng ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
     if (rng)
         gsl_rng_set(rng, bragg_truth_seed(t->seed, shot, 23));
@@ -171,8 +170,7 @@ static bragg_status write_one(const bragg_truth *t, size_t shot, const double *m
         p->wavelength_ang = t->radiation.wavelength_ang[0];
         st = bragg_pattern_write_text(p, path, force, err);
     }
-    if (rng)
-        gsl_rng_free(rng);
+    free(rng);
     bragg_pattern_free(p);
     return st;
 }

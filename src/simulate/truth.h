@@ -9,6 +9,7 @@
 #include <bragg/refine.h>
 #include <bragg/simulate.h>
 #include <bragg/yaml.h>
+#include <gsl/gsl_rng.h>
 
 /** Straight between its points, level beyond them; n 0 where the file is silent. */
 typedef struct truth_curve {
@@ -120,6 +121,8 @@ bragg_status bragg_truth_read_log(bragg_truth *t, bragg_error *err);
 
 /* A seed that depends on all three, evenly. */
 unsigned long bragg_truth_seed(long long seed, size_t shot, size_t part);
+/* Random numbers, to be set to a seed; the caller frees.  NULL: no room. */
+gsl_rng *bragg_truth_random(void);
 
 /* The ideal pattern of a shot's scene (or of the windows) on n equal steps from
  * first_rad to last_rad: intensity for scale 1. */
