@@ -1028,6 +1028,27 @@ START_TEST(the_store_holds_what_an_electron_a_formula_weighs)
 }
 END_TEST
 
+START_TEST(the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves)
+{
+    bragg_series_options o = BRAGG_SERIES_OPTIONS_INIT;
+    bragg_series *s, *back;
+    bragg_error err = BRAGG_ERROR_INIT;
+    o.store = in_folder("times.h5");
+    write_log("cell.csv", 0, 2000);
+    write_logged("l.yaml", "log: {file: cell.csv, frames: {start: 50, every_s: 90.7, exposure_s: 60}, clock: {offset_s: 7}}\n");
+    ck_assert_msg(fit("l.yaml", &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_store_read(o.store, &back, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(s->timed && back->timed && back->n == s->n);
+    for (size_t k = 0; k < s->n; k++) {
+        assert_close(bragg_series_step(back, k)->time_s, 50 + 90.7 * (double)k, 1e-13);
+        assert_close(bragg_series_step(back, k)->exposure_s, 60, 1e-13);
+        assert_close(bragg_series_time(back, k), bragg_series_time(s, k), 1e-13);
+    }
+    bragg_series_free(back);
+    bragg_series_free(s);
+}
+END_TEST
+
 START_TEST(the_store_holds_what_the_run_returned)
 {
     const char *store = in_folder("whole.h5");

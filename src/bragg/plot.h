@@ -260,9 +260,10 @@ bragg_status bragg_plot_correlations(const bragg_plot_matrix *matrix, const brag
 /** The figures of a run into a folder, each as SVG and PNG: map (square root), map-linear,
  *  map-log, map-capacity (against the charge that has passed, where the log has a current),
  *  difference, waterfall, states (the log with the places of its patterns), fractions,
- *  volumes, cells, widths; time is upright beside the log. */
+ *  volumes, cells, widths; time is upright beside the log.  STOPPED by the observer, who sees
+ *  each figure (may be NULL), with some of them not made. */
 bragg_status bragg_plot_operando(const bragg_series *series, const bragg_store_curves *curves, const char *folder,
-                                 bool force, bragg_error *err);
+                                 bool force, const bragg_observer *observer, bragg_error *err);
 
 /** Figures of an analysis, each as SVG and PNG: peaks-course (areas, shifts, crystalline
  *  share), components-course, smooth-course (cells as fitted and smoothed); frames_a_row
@@ -276,9 +277,10 @@ bragg_status bragg_plot_total(const bragg_total *total, const bragg_series *seri
 
 /** One self-contained page: the account of what happened, the map and the courses to
  *  explore (in a build with uPlot), the figures for print, the table of episodes and of the
- *  frames that failed, and the settings.  total may be NULL. */
+ *  frames that failed, and the settings.  total may be NULL.  EINVAL for rows of no frames;
+ *  STOPPED by the observer, who sees each figure (may be NULL), without a page. */
 bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const bragg_total *total, const char *path,
-                               bool force, bragg_error *err);
+                               bool force, const bragg_observer *observer, bragg_error *err);
 
 /** The same of the folder that bragg refine -o or bragg pdf fit -o has written. */
 bragg_status bragg_report_fit_html(const char *folder, const char *path, bool force, bragg_error *err);

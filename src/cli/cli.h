@@ -50,6 +50,10 @@ typedef struct cli_progress {
     bragg_observer observer;
 } cli_progress;
 const bragg_observer *cli_observer(cli_progress *progress, const char *what);
+/** The same, and the first Ctrl-C or SIGTERM asks the work to stop; the second ends at once. */
+const bragg_observer *cli_observer_to_stop(cli_progress *progress, const char *what);
+/** After the work has cleaned up: end by the signal that was noted, if any. */
+void cli_end_as_asked(void);
 /** "frame 12 of 200, 3.4/s, 55 s left", ten times a second at most. */
 void cli_progress_show(cli_progress *progress, size_t done, size_t total);
 void cli_progress_end(const cli_progress *progress);

@@ -28,30 +28,6 @@ static bool silent(const wish *w) { return w->peers && w->peers->rank; }
 
 /* ----------------------------------------------------------- a clean end */
 
-static volatile sig_atomic_t asked_to_stop;
-
-static void ask_to_stop(int signal)
-{
-    asked_to_stop = 1;
-    (void)signal;
-}
-
-/* The first Ctrl-C or SIGTERM ends after the frame in hand, the second at once. */
-static void catch_signals(void)
-{
-    struct sigaction a = { .sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND };
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of write, not the end */
-}
-
-static bool go_on(void *payload, size_t done, size_t total)
-{
-    cli_progress *p = payload;
-    cli_progress_show(p, done, total);
-    return !asked_to_stop;
-}
-
 static void talk(void *payload, int level, const char *text)
 {
     cli_progress *p = payload;
@@ -164,6 +140,16 @@ static void give_back(void)
 #endif
 }
 
+static bragg_status draw_figures(const char *out, const bragg_series *s, const bragg_store_curves *c, const bragg_analysis *a, bool force, bragg_error *err)
+{
+    cli_progress p;
+    bragg_status st = bragg_plot_operando(s, c, out, force, cli_observer(&p, "figure"), err);
+    cli_progress_end(&p);
+    if (st == BRAGG_OK)
+        st = bragg_plot_analysis(a, s, c->frames, out, force, err);
+    return st == BRAGG_OK && a->total ? bragg_plot_total(a->total, s, out, force, err) : st;
+}
+
 /* A G(r) that cannot be made is said, and costs nothing else. */
 static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
                                   const wanted *want, bragg_error *err)
@@ -196,11 +182,7 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
     if (st == BRAGG_OK && !w->json)
         bragg_analysis_tell(&a, s, stdout);
     if (st == BRAGG_OK && !w->no_plots)
-        st = bragg_plot_operando(s, &c, w->out, force, err);
-    if (st == BRAGG_OK && !w->no_plots)
-        st = bragg_plot_analysis(&a, s, c.frames, w->out, force, err);
-    if (st == BRAGG_OK && !w->no_plots && a.total)
-        st = bragg_plot_total(a.total, s, w->out, force, err);
+        st = draw_figures(w->out, s, &c, &a, force, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
     if (st == BRAGG_OK)
@@ -332,10 +314,9 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         st = make_provenance(w, path, x, arena, &o.provenance, err);
     st = bragg_peers_agree(w->peers, st, err);
     if (st == BRAGG_OK) {
-        catch_signals();
-        cli_observer(&bar, "frame");
+        signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of write, not the end */
+        cli_observer_to_stop(&bar, "frame"); /* after the frame in hand */
         bar.terminal = bar.terminal && !silent(w);
-        bar.observer.progress = go_on;
         bar.observer.log = silent(w) ? NULL : talk;
         o.observer = &bar.observer;
         st = bragg_series_fit(x, path, f, &o, &s, err);

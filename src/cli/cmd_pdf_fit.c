@@ -414,6 +414,8 @@ static bragg_status add_provenance(json_t *root, const bragg_pdf_experiment *x, 
     const char *path;
     for (size_t k = 0; st == BRAGG_OK && (path = bragg_pdf_experiment_input(x, k)); k++)
         st = cli_add_input(inputs, path, err);
+    if (bragg_pdf_experiment_title(x))
+        json_object_set_new(root, "title", json_string(bragg_pdf_experiment_title(x)));
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
     return st;
@@ -429,7 +431,7 @@ static bragg_status fit_experiment(const wish *w, const char *path, bragg_error 
         st = fit_steps(w, x, steps, err);
     size_t n = json_array_size(steps);
     if (n)
-        root = n > 1 ? json_pack("{s:s, s:O}", "title", bragg_pdf_experiment_title(x) ? bragg_pdf_experiment_title(x) : "", "steps", steps)
+        root = n > 1 ? json_pack("{s:O}", "steps", steps)
                      : json_deep_copy(json_array_get(steps, 0));
     if (root && w->out && (st >= 0 || st == BRAGG_ENOCONV)) {
         json_t *file = json_deep_copy(root);

@@ -23,6 +23,8 @@ static bragg_status add_provenance(json_t *root, const bragg_experiment *x, brag
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         if (x->phase[k].path)
             st = cli_add_input(inputs, x->phase[k].path, err);
+    if (x->title)
+        json_object_set_new(root, "title", json_string(x->title));
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
     return st;

@@ -13,13 +13,15 @@ static bragg_status report_series(const char *store, const char *out, bool force
     bragg_series *s = NULL;
     bragg_store_curves c = { 0 };
     bragg_total *total = NULL;
+    cli_progress progress = { 0 };
     bragg_status st = bragg_store_read(store, &s, err);
     if (st == BRAGG_OK)
         st = bragg_store_patterns(store, 1200, &c, err);
     if (st == BRAGG_OK)
         st = bragg_store_total(store, s->arena, &total, err);
     if (st == BRAGG_OK)
-        st = bragg_report_html(s, &c, total, out, force, err);
+        st = bragg_report_html(s, &c, total, out, force, cli_observer_to_stop(&progress, "figure"), err);
+    cli_progress_end(&progress);
     bragg_store_curves_free(&c);
     bragg_series_free(s);
     return st;
@@ -59,6 +61,8 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
     bragg_status st = cli_one("folder of results, or series.h5", operands, argv, err);
     if (st == BRAGG_OK)
         st = report(argv[0], w->out, w->force, err);
+    if (st == BRAGG_STOPPED)
+        cli_end_as_asked();
     if (st == BRAGG_OK)
         fprintf(stderr, "%s -> %s\n", argv[0], w->out);
     return st;

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,32 @@ static bool show(void *payload, size_t done, size_t total)
 {
     cli_progress_show(payload, done, total);
     return true;
+}
+
+static volatile sig_atomic_t asked;
+
+static void ask_to_stop(int signal) { asked = signal; }
+
+void cli_end_as_asked(void)
+{
+    if (asked)
+        raise(asked);
+}
+
+static bool show_until_asked(void *payload, size_t done, size_t total)
+{
+    cli_progress_show(payload, done, total);
+    return !asked;
+}
+
+const bragg_observer *cli_observer_to_stop(cli_progress *p, const char *what)
+{
+    struct sigaction a = { .sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND };
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    cli_observer(p, what);
+    p->observer.progress = show_until_asked;
+    return &p->observer;
 }
 
 const bragg_observer *cli_observer(cli_progress *p, const char *what)

@@ -168,6 +168,7 @@ struct seq_store {
     bragg_arena *arena;
 };
 static const char *const text_names[4] = { "/title", "/provenance", "/experiment", "/notes" };
+static const char *const time_names[2] = { "/series/time_s", "/series/exposure_s" };
 
 /* ----------------------------------------------------------- lay out */
 
@@ -296,6 +297,18 @@ static bool put_log(hid_t file, const bragg_series *s)
     return good;
 }
 
+/* When each frame was taken, which its row knows only where the frame says so itself. */
+static bool put_times(hid_t file, const bragg_series *s)
+{
+    hsize_t n = s ? s->n : 0;
+    double *time = n ? malloc(2 * n * sizeof *time) : NULL;
+    for (size_t k = 0; time && k < n; k++)
+        time[k] = s->frame[k].time_s, time[n + k] = s->frame[k].exposure_s;
+    bool good = !n || (time && put_set(file, time_names[0], H5T_NATIVE_DOUBLE, 1, &n, time) && put_set(file, time_names[1], H5T_NATIVE_DOUBLE, 1, &n, time + n));
+    free(time);
+    return good;
+}
+
 static bool put_clock(hid_t file, const bragg_series *s)
 {
     hsize_t n = CLOCK_NUMBERS;
@@ -331,7 +344,7 @@ static bragg_status make_file(const seq_store *s, const bragg_series *series, co
     bool good = a >= 0 && b >= 0 && deg && put_text(file, "/creator", "bragg " PACKAGE_VERSION) && put_set(file, "/format", H5T_NATIVE_INT, 0, NULL, &format) &&
                 put_set(file, "/patterns/two_theta_deg", H5T_NATIVE_DOUBLE, 1, &n, deg) &&
                 put_set(file, "/patterns/wavelength_ang", H5T_NATIVE_DOUBLE, 0, NULL, &s->wavelength_ang) && put_columns(file, s) && put_parts(file, s) &&
-                put_clock(file, series);
+                put_times(file, series) && put_clock(file, series);
     for (int k = 0; k < 4 && good; k++)
         good = put_text(file, text_names[k], s->texts[k]);
     good = good && put_log(file, series);
@@ -773,6 +786,19 @@ static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
     return s->provenance && s->experiment ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for notes");
 }
 
+/* Of a run that has ended; before that what the rows say has to do. */
+static bragg_status read_times(hid_t file, bragg_series *s, bragg_error *err)
+{
+    double *v = malloc((s->n + 1) * sizeof *v);
+    for (int which = 0; v && which < 2; which++)
+        if (get_set(file, time_names[which], H5T_NATIVE_DOUBLE, s->n, v))
+            for (size_t k = 0; k < s->n; k++)
+                *(which ? &s->frame[k].exposure_s : &s->frame[k].time_s) = v[k];
+    bool good = v != NULL;
+    free(v);
+    return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the times of %zu frames", s->n);
+}
+
 static void read_clock(hid_t file, bragg_series *s)
 {
     double v[CLOCK_NUMBERS];
@@ -871,6 +897,8 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
         st = read_log(file, s, err);
     if (st == BRAGG_OK)
         st = read_notes(file, s, err);
+    if (st == BRAGG_OK)
+        st = read_times(file, s, err);
     read_clock(file, s);
     s->logged = s->n_stored_log > 0;
     if (st == BRAGG_OK)

@@ -329,6 +329,14 @@ static void draw_labels(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side 
     }
 }
 
+/* A name longer than its axis would run into that of the panel above or below. */
+static double shrunk(bragg_fig *fig, const char *text, double length)
+{
+    double width, height;
+    bragg_fig_measure(fig, 1.1, text, &width, &height);
+    return width > length ? fmax(length / width, 0.6) : 1;
+}
+
 /* room: how far from the axis its name stands, upright axes only. */
 void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side side, double across, double room)
 {
@@ -350,10 +358,11 @@ void bragg_fig_draw_axis(bragg_fig *fig, const bragg_fig_axis *a, bragg_fig_side
         bragg_fig_measure(fig, 1.1, text, &width, &height);
         middle = fmax(fmin(middle, fig->width - width / 2 - 0.3 * fig->em), width / 2 + 0.3 * fig->em);
     }
+    double size = 1.1 * (side == FIG_LEFT || side == FIG_RIGHT ? shrunk(fig, text, fabs(a->to - a->from)) : 1);
     switch (side) {
     case FIG_BOTTOM: bragg_fig_text(fig, middle, across + 1.75 * fig->em, 0.5, 0, 0, 1.1, text); break;
     case FIG_TOP: bragg_fig_text(fig, middle, across - 1.75 * fig->em, 0.5, 1, 0, 1.1, text); break;
-    case FIG_LEFT: bragg_fig_text(fig, across - room, middle, 0.5, 0, 90, 1.1, text); break;
-    case FIG_RIGHT: bragg_fig_text(fig, across + room, middle, 0.5, 1, 90, 1.1, text); break;
+    case FIG_LEFT: bragg_fig_text(fig, across - room, middle, 0.5, 0, 90, size, text); break;
+    case FIG_RIGHT: bragg_fig_text(fig, across + room, middle, 0.5, 1, 90, size, text); break;
     }
 }

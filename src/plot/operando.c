@@ -506,31 +506,47 @@ bool bragg_report_calculated(const bragg_store_curves *c, double *room)
 
 /* ------------------------------------------------------------------- all */
 
-bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves *c, const char *folder, bool force, bragg_error *err)
+static bragg_status draw_root(book *b, bragg_error *err) { return plot_map(b, "map", BRAGG_PLOT_SQRT, false, err); }
+static bragg_status draw_linear(book *b, bragg_error *err) { return plot_map(b, "map-linear", BRAGG_PLOT_LINEAR, false, err); }
+static bragg_status draw_log(book *b, bragg_error *err) { return plot_map(b, "map-log", BRAGG_PLOT_LOG, false, err); }
+
+static bragg_status draw_difference(book *b, bragg_error *err)
 {
-    static const char *const cells[] = { ".cell." }, *const widths[] = { ".size", ".strain" };
+    return bragg_report_calculated(b->c, doubles(b, b->c->n)) ? plot_map(b, "difference", BRAGG_PLOT_SQRT, true, err) : BRAGG_OK;
+}
+
+static bragg_status draw_cells(book *b, bragg_error *err)
+{
+    static const char *const what[] = { ".cell." };
+    return plot_params(b, what, 1, "cells", err);
+}
+
+static bragg_status draw_widths(book *b, bragg_error *err)
+{
+    static const char *const what[] = { ".size", ".strain" };
+    return plot_params(b, what, 2, "widths", err);
+}
+
+bragg_status bragg_report_check(const bragg_store_curves *c, bragg_error *err)
+{
+    return c->rows && !c->frames ? bragg_fail(err, BRAGG_EINVAL, "curves: expected one frame or more a row, found none in %zu rows", c->rows) : BRAGG_OK;
+}
+
+bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves *c, const char *folder, bool force, const bragg_observer *observer, bragg_error *err)
+{
+    static const struct { bragg_status (*draw)(book *, bragg_error *); size_t rows; } figures[] = { /* rows of curves that each needs */
+        { draw_root, 2 }, { draw_linear, 2 }, { draw_log, 2 }, { plot_capacity, 2 }, { draw_difference, 2 }, { plot_waterfall, 1 },
+        { plot_fractions, 0 }, { plot_volumes, 0 }, { draw_cells, 0 }, { draw_widths, 0 } };
+    enum { FIGURES = sizeof figures / sizeof *figures };
     book b = { .s = s, .c = c, .folder = folder, .force = force };
-    bragg_status st = bragg_report_sheet_open(&b, err);
-    if (st == BRAGG_OK && c->rows > 1)
-        st = plot_map(&b, "map", BRAGG_PLOT_SQRT, false, err);
-    if (st == BRAGG_OK && c->rows > 1)
-        st = plot_map(&b, "map-linear", BRAGG_PLOT_LINEAR, false, err);
-    if (st == BRAGG_OK && c->rows > 1)
-        st = plot_map(&b, "map-log", BRAGG_PLOT_LOG, false, err);
-    if (st == BRAGG_OK && c->rows > 1)
-        st = plot_capacity(&b, err);
-    if (st == BRAGG_OK && c->rows > 1 && bragg_report_calculated(c, bragg_arena_alloc(b.arena, c->n + 1, sizeof(double))))
-        st = plot_map(&b, "difference", BRAGG_PLOT_SQRT, true, err);
-    if (st == BRAGG_OK && s->n > 1)
-        st = plot_waterfall(&b, err);
-    if (st == BRAGG_OK && s->n > 1)
-        st = plot_fractions(&b, err);
-    if (st == BRAGG_OK && s->n > 1)
-        st = plot_volumes(&b, err);
-    if (st == BRAGG_OK && s->n > 1)
-        st = plot_params(&b, cells, 1, "cells", err);
-    if (st == BRAGG_OK && s->n > 1)
-        st = plot_params(&b, widths, 2, "widths", err);
+    bragg_status st = bragg_report_check(c, err);
+    if (st == BRAGG_OK)
+        st = bragg_report_sheet_open(&b, err);
+    for (size_t k = 0; k < FIGURES && st == BRAGG_OK; k++)
+        if (!bragg_progress(observer, k, FIGURES))
+            st = BRAGG_STOPPED;
+        else if (s->n > 1 && c->rows >= figures[k].rows)
+            st = figures[k].draw(&b, err);
     bragg_arena_free(b.arena);
     return st;
 }

@@ -209,6 +209,27 @@ void bragg_page_colours(bragg_pack *p)
     }
 }
 
+/* --------------------------------------------------------------- inputs */
+
+void bragg_page_inputs(FILE *to, const json_t *inputs, const char *program)
+{
+    size_t k;
+    json_t *input;
+    fputs(inputs ? "<h2>Made of</h2>\n<ul>\n" : "", to);
+    json_array_foreach((json_t *)(uintptr_t)inputs, k, input) {
+        const char *file = json_string_value(json_object_get(input, "file")), *hash = json_string_value(json_object_get(input, "xxh3_128"));
+        fputs("<li>", to);
+        bragg_page_escape(to, file ? file : "");
+        fprintf(to, " <small>(XXH3-128 %.64s)</small></li>\n", hash ? hash : "unknown");
+    }
+    fputs(inputs ? "</ul>\n" : "", to);
+    if (!program)
+        return;
+    fputs("<p>Made by ", to);
+    bragg_page_escape(to, program);
+    fputs("</p>\n", to);
+}
+
 /* -------------------------------------------------------------- figures */
 
 void bragg_page_figures(FILE *to, const char *folder, const bragg_page_figure *list, size_t n)

@@ -70,6 +70,10 @@ void bragg_take_temperature(const bragg_step *t, size_t k, double *v, double *e)
 void bragg_take_rwp(const bragg_step *t, size_t k, double *v, double *e);
 const char *bragg_unit_text(const char *unit);
 
+/* Which files a result was made of, an array of {"file", "xxh3_128"}, and by which program;
+ * either may be NULL. */
+void bragg_page_inputs(FILE *to, const json_t *inputs, const char *program);
+
 /* The figures of a folder that bragg_plot_operando or bragg refine has written. */
 typedef struct bragg_page_figure { const char *stem, *kind, *caption; } bragg_page_figure;
 void bragg_page_figures(FILE *to, const char *folder, const bragg_page_figure *list, size_t n);

@@ -4,6 +4,7 @@
 #include "figure.h"
 #include "page.h"
 
+#include <bragg/array.h>
 #include <bragg/json.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
@@ -52,29 +53,92 @@ static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, s
 
 /* -------------------------------------------------------------- account */
 
-static void tell_growth(FILE *to, const bragg_series *s, size_t phase, size_t first, size_t last)
+/* The cell over a stay: its volume where it is first and last known well, and where it was
+ * furthest outside of both. */
+typedef struct course {
+    size_t first, last, out;  /* out: SIZE_MAX where it never was */
+} course;
+
+/* A volume that is known as well as most of the stay's, `most` a usual esd. */
+static bool well_known(const bragg_step *t, size_t phase, double most)
 {
-    char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT];
-    size_t from = SIZE_MAX, until = SIZE_MAX;
+    return t->done && t->level[phase] > 0 && t->volume[phase].esd > 0 && t->volume[phase].esd <= 3 * most;
+}
+
+static double usual_esd(const bragg_series *s, size_t phase, size_t first, size_t last, double *room)
+{
+    size_t n = 0;
     for (size_t k = first; k <= last; k++)
-        if (bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[phase] > 0 && bragg_series_step(s, k)->volume[phase].esd > 0) {
-            from = from == SIZE_MAX ? k : from;
-            until = k;
+        if (well_known(bragg_series_step(s, k), phase, INFINITY))
+            room[n++] = bragg_series_step(s, k)->volume[phase].esd;
+    qsort(room, n, sizeof *room, bragg_by_value);
+    return n ? room[n / 2] : NAN;
+}
+
+/* How far v is outside of what lies between a and b, in esds. */
+static double outside(bragg_quantity v, bragg_quantity a, bragg_quantity b)
+{
+    bragg_quantity high = a.value > b.value ? a : b, low = a.value > b.value ? b : a;
+    return fmax((v.value - high.value) / hypot(v.esd, high.esd), (low.value - v.value) / hypot(v.esd, low.esd));
+}
+
+static course follow(const bragg_series *s, size_t phase, size_t first, size_t last, double *room)
+{
+    double most = usual_esd(s, phase, first, last, room);
+    course c = { SIZE_MAX, SIZE_MAX, SIZE_MAX };
+    for (size_t k = first; k <= last; k++)
+        if (well_known(bragg_series_step(s, k), phase, most)) {
+            c.first = c.first == SIZE_MAX ? k : c.first;
+            c.last = k;
         }
-    if (from == SIZE_MAX || from == until)
+    if (c.first == c.last)
+        return c;
+    bragg_quantity a = bragg_series_step(s, c.first)->volume[phase], b = bragg_series_step(s, c.last)->volume[phase];
+    double furthest = 5, before = 0;
+    for (size_t k = c.first; k <= c.last; k++) { /* one frame alone may have gone astray */
+        const bragg_step *t = bragg_series_step(s, k);
+        if (!well_known(t, phase, most))
+            continue;
+        double here = outside(t->volume[phase], a, b);
+        if (fmin(here, before) > furthest)
+            furthest = fmin(here, before), c.out = k;
+        before = here;
+    }
+    return c;
+}
+
+static void put_volume(FILE *to, const char *before, bragg_quantity v, const char *after)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "%s%s \xc3\x85\xc2\xb3%s", before, bragg_number_print_esd(text, v.value, v.esd), after);
+}
+
+static void tell_growth(FILE *to, const bragg_series *s, const bragg_report_axis *axis, size_t phase, size_t first, size_t last, double *room)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    course c = follow(s, phase, first, last, room);
+    if (c.first == SIZE_MAX || c.first == c.last)
         return;
-    bragg_quantity v = bragg_series_step(s, from)->volume[phase], w = bragg_series_step(s, until)->volume[phase];
+    bragg_quantity v = bragg_series_step(s, c.first)->volume[phase], w = bragg_series_step(s, c.last)->volume[phase];
     double change = 100 * (w.value / v.value - 1), esd = 100 * hypot(v.esd, w.esd) / v.value;
-    fprintf(to, " Its cell volume goes from %s to %s \xc3\x85\xc2\xb3", bragg_number_print_esd(a, v.value, v.esd), bragg_number_print_esd(b, w.value, w.esd));
-    if (fabs(change) > 3 * esd)
-        fprintf(to, ", a change of %s %%", bragg_number_print_esd(a, change, esd));
-    else
-        fputs(" and does not change beyond its uncertainty", to);
+    if (fabs(change) > 3 * esd) {
+        put_volume(to, " Its cell volume goes from ", v, " to ");
+        put_volume(to, "", w, ", ");
+        fprintf(to, "%s %% %s", bragg_number_print_esd(text, fabs(change), esd), change > 0 ? "more" : "less");
+    } else {
+        put_volume(to, c.out == SIZE_MAX ? " Its cell keeps its volume: " : " Its cell volume is the same in the end: ", v, " at first, ");
+        put_volume(to, "", w, " at last");
+    }
+    if (c.out != SIZE_MAX) {
+        bragg_quantity out = bragg_series_step(s, c.out)->volume[phase];
+        put_volume(to, out.value > v.value ? ", in between up to " : ", in between down to ", out, " at ");
+        place(to, s, axis, c.out);
+    }
     fputs(".", to);
 }
 
 /* A sentence for each stay of a phase; a gap of one frame is none. */
-static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t p)
+static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t p, double *room)
 {
     size_t seen = 0, first = 0, last = 0, most = 0, stays = 0;
     fputs("<li><b>", to);
@@ -118,7 +182,7 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
             }
         }
         fputs(".", to);
-        tell_growth(to, s, p, first, last);
+        tell_growth(to, s, a, p, first, last, room);
         seen = 0;
     }
     if (!stays)
@@ -126,53 +190,110 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
     fputs("</li>\n", to);
 }
 
-static void tell_cycles(FILE *to, const bragg_series *s)
+/* The cell at the end of a cycle against that of the cycle before. */
+typedef struct cycle_end {
+    double cycle, before;
+    bragg_quantity now, then;
+} cycle_end;
+
+static size_t find_ends(const bragg_series *s, size_t phase, cycle_end *out)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    for (size_t p = 0; p < s->n_phases; p++) {
-        bragg_quantity before = { NAN, NAN };
-        double cycle = NAN;
-        for (size_t k = 0; k < s->n; k++) {
-            const bragg_step *t = bragg_series_step(s, k);
-            bool end = k + 1 == s->n || bragg_series_step(s, k + 1)->log.cycle > t->log.cycle;
-            if (!end || !t->done || !(t->level[p] > 0) || !(t->volume[p].esd > 0) || !isfinite(t->log.cycle))
-                continue;
-            if (isfinite(cycle)) {
-                double change = 100 * (t->volume[p].value / before.value - 1), esd = 100 * hypot(t->volume[p].esd, before.esd) / before.value;
-                fprintf(to, "<li>At the end of cycle %.0f the cell of <b>", t->log.cycle);
-                bragg_page_escape(to, s->phase[p]);
-                if (fabs(change) > 2 * esd)
-                    fprintf(to, "</b> is %s %% %s than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, fabs(change), esd), change > 0 ? "larger" : "smaller", cycle);
-                else
-                    fprintf(to, "</b> is the same as at the end of cycle %.0f within its uncertainty: %s %% apart.</li>\n", cycle, bragg_number_print_esd(text, fabs(change), esd));
-            }
-            before = t->volume[p];
-            cycle = t->log.cycle;
-        }
+    cycle_end last = { .cycle = NAN };
+    size_t n = 0;
+    for (size_t k = 0; k < s->n; k++) {
+        const bragg_step *t = bragg_series_step(s, k);
+        bool end = k + 1 == s->n || bragg_series_step(s, k + 1)->log.cycle > t->log.cycle;
+        if (!end || !t->done || !(t->level[phase] > 0) || !(t->volume[phase].esd > 0) || !isfinite(t->log.cycle))
+            continue;
+        cycle_end now = { t->log.cycle, last.cycle, t->volume[phase], last.now };
+        if (isfinite(now.before))
+            out[n++] = now;
+        last = now;
     }
+    return n;
 }
 
-static void tell_account(FILE *to, const bragg_series *s, const bragg_report_axis *a)
+static double change_of(const cycle_end *e, double *esd)
+{
+    *esd = 100 * hypot(e->now.esd, e->then.esd) / e->then.value;
+    return 100 * (e->now.value / e->then.value - 1);
+}
+
+/* Whose cells are others is told one by one, the rest in one sentence. */
+static void tell_cycles(FILE *to, const bragg_series *s, bragg_arena *arena)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    cycle_end *ends = bragg_arena_alloc(arena, s->n + 1, sizeof *ends);
+    size_t same = 0;
+    for (size_t p = 0; ends && p < s->n_phases; p++) {
+        size_t n = find_ends(s, p, ends), told = 0;
+        for (size_t k = 0; k < n; k++) {
+            double esd, change = change_of(&ends[k], &esd);
+            if (!(fabs(change) > 2 * esd))
+                continue;
+            fprintf(to, "<li>At the end of cycle %.0f the cell of <b>", ends[k].cycle);
+            bragg_page_escape(to, s->phase[p]);
+            fprintf(to, "</b> is %s %% %s than at the end of cycle %.0f.</li>\n", bragg_number_print_esd(text, fabs(change), esd), change > 0 ? "larger" : "smaller", ends[k].before);
+            told++;
+        }
+        same += n && !told;
+    }
+    if (!same)
+        return;
+    fputs("<li>At the ends of the cycles the same within twice the uncertainty: the cell of ", to);
+    for (size_t p = 0, some = 0; p < s->n_phases; p++) {
+        size_t n = find_ends(s, p, ends), changed = 0;
+        for (size_t k = 0; k < n; k++) {
+            double esd, change = change_of(&ends[k], &esd);
+            changed += fabs(change) > 2 * esd;
+        }
+        if (!n || changed)
+            continue;
+        fputs(!some ? "" : some + 1 < same ? ", " : " and ", to);
+        some++;
+        fputs("<b>", to);
+        bragg_page_escape(to, s->phase[p]);
+        fputs("</b>", to);
+    }
+    fputs(".</li>\n", to);
+}
+
+static void tell_statuses(FILE *to, const bragg_series *s)
 {
     size_t count[BRAGG_FRAME_SKIPPED + 1] = { 0 };
     for (size_t k = 0; k < s->n; k++)
         count[bragg_series_step(s, k)->status]++;
-    fprintf(to, "<h2>What happened</h2>\n<p>%zu frames:", s->n);
-    const char *between = "";
+    if (s->n && count[BRAGG_FRAME_OK] == s->n) {
+        fprintf(to, s->n > 1 ? "<p>%zu frames, all of them ok.</p>\n" : "<p>%zu frame, which is ok.</p>\n", s->n);
+        return;
+    }
+    fprintf(to, "<p>%zu frames", s->n);
+    const char *between = ":";
     for (size_t k = 0; k <= BRAGG_FRAME_SKIPPED; k++)
         if (count[k]) {
             fprintf(to, "%s %zu %s", between, count[k], bragg_frame_status_name((bragg_frame_status)k));
             between = ",";
         }
-    fputs(".</p>\n<ul>\n", to);
+    fputs(".</p>\n", to);
+}
+
+static bragg_status tell_account(FILE *to, const bragg_series *s, const bragg_report_axis *a, bragg_arena *arena, bragg_error *err)
+{
+    double *room = bragg_arena_alloc(arena, s->n + 1, sizeof *room);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
+    fputs("<h2>What happened</h2>\n", to);
+    tell_statuses(to, s);
+    fputs("<ul>\n", to);
     for (size_t p = 0; p < s->n_phases; p++)
-        tell_phase(to, s, a, p);
-    tell_cycles(to, s);
+        tell_phase(to, s, a, p, room);
+    tell_cycles(to, s, arena);
     for (size_t k = 0; k < s->n_alarms; k++) {
         put_fixed(to, "<li class=\"alarm\">A peak at ", s->alarm[k].two_theta_rad / BRAGG_DEG, 3, "\xc2\xb0");
         fprintf(to, " in frames %zu to %zu belongs to no phase of the list (%.0f sigma).</li>\n", s->alarm[k].first, s->alarm[k].last, s->alarm[k].significance);
     }
     fputs("</ul>\n", to);
+    return BRAGG_OK;
 }
 
 /* --------------------------------------------------------------- tables */
@@ -230,17 +351,18 @@ static void tell_failures(FILE *to, const bragg_series *s)
 static void put_provenance(FILE *to, const char *text)
 {
     json_t *root = json_loads(text, 0, NULL), *configuration = json_incref(json_object_get(root, "configuration"));
-    json_object_del(root, "configuration");
-    char *rest = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-    fputs("<pre>", to);
-    bragg_page_escape(to, rest ? rest : text);
-    fputs("</pre>\n", to);
+    const char *program = json_string_value(json_object_get(root, "program"));
+    bragg_page_inputs(to, json_object_get(root, "inputs"), program);
+    if (!program) {
+        fputs("<pre>", to);
+        bragg_page_escape(to, text);
+        fputs("</pre>\n", to);
+    }
     if (json_is_string(configuration)) {
         fputs("<details><summary>The configuration in force</summary><pre>", to);
         bragg_page_escape(to, json_string_value(configuration));
         fputs("</pre></details>\n", to);
     }
-    free(rest);
     json_decref(configuration);
     json_decref(root);
 }
@@ -264,7 +386,8 @@ static void tell_settings(FILE *to, const bragg_series *s)
     }
     if (s->provenance && *s->provenance)
         put_provenance(to, s->provenance);
-    fputs("<p>bragg " PACKAGE_VERSION "</p>\n", to);
+    else
+        fputs("<p>bragg " PACKAGE_VERSION "</p>\n", to);
 }
 
 /* ------------------------------------------------------------------ data */
@@ -413,6 +536,7 @@ static const bragg_page_figure figures[] = {
     { "cells", "svg", "Cells." },
     { "widths", "svg", "Crystallite size (volume-weighted column length) and microstrain." },
     { "waterfall", "svg", "Patterns over the run." },
+    { "states", "svg", "Where in the run these patterns were taken." },
     { "map-capacity", "png", "Observed intensity against the charge that has passed." },
     { "difference", "png", "Observed minus calculated." },
     { "map-linear", "png", "The map on a linear scale." },
@@ -446,8 +570,8 @@ static bragg_status fill_page(FILE *to, const bragg_series *s, const bragg_store
     if (st < 0)
         return st;
     bragg_page_head(to, s->title ? s->title : "Operando run");
-    tell_account(to, s, &axis);
-    if (bragg_page_interactive() && c->rows) {
+    st = tell_account(to, s, &axis, arena, err);
+    if (st == BRAGG_OK && bragg_page_interactive() && c->rows) {
         bragg_page_explore(to);
         st = put_data(to, s, c, arena, &about, err);
     }
@@ -478,16 +602,19 @@ static bragg_status write_page(const bragg_series *s, const bragg_store_curves *
     return st;
 }
 
-bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const bragg_total *total, const char *path, bool force, bragg_error *err)
+bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const bragg_total *total, const char *path, bool force,
+                               const bragg_observer *observer, bragg_error *err)
 {
     const char *base = getenv("TMPDIR");
     char folder[4096];
     if (!force && bragg_path_exists(path))
         return bragg_fail(err, BRAGG_EEXIST, "'%s': exists already; --force overwrites it", path);
+    if (bragg_report_check(c, err) < 0)
+        return BRAGG_EINVAL;
     snprintf(folder, sizeof folder, "%s/bragg-report-XXXXXX", base && *base ? base : "/tmp");
     if (!mkdtemp(folder))
         return bragg_fail(err, BRAGG_EIO, "'%s': %s", folder, strerror(errno));
-    bragg_status st = bragg_plot_operando(s, c, folder, true, err);
+    bragg_status st = bragg_plot_operando(s, c, folder, true, observer, err);
     if (st == BRAGG_OK && total)
         st = bragg_plot_total(total, s, folder, true, err);
     if (st == BRAGG_OK)

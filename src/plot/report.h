@@ -42,6 +42,8 @@ size_t bragg_report_cycles(const bragg_series *s, const double *at, bragg_arena 
 /* The middle of the frames of a row, in the unit of at. */
 double bragg_report_middle(const bragg_series *s, const double *at, size_t row, size_t frames);
 
+/* EINVAL for rows of no frames. */
+bragg_status bragg_report_check(const bragg_store_curves *c, bragg_error *err);
 /* Any value calculated; room for a row. */
 bool bragg_report_calculated(const bragg_store_curves *c, double *room);
 

@@ -5,6 +5,7 @@
  *      bragg refine   fit.json fit[-NAME].csv reflections.csv fit[-NAME].svg
  *      bragg pdf fit  fit.json fit[-NAME|-0001].fgr           fit.svg */
 #include "config.h"
+#include "figure.h"
 #include "page.h"
 
 #include <bragg/csv.h>
@@ -294,32 +295,51 @@ static bragg_status put_data(fit_page *p, FILE *to, json_t **about, bragg_error 
 
 /* ------------------------------------------------------------------ tables */
 
-static void tell_quantity(FILE *to, const json_t *q)
+/* "4.4073(1) Å", `times` the quantity in this unit. */
+static void tell_times(FILE *to, const json_t *q, double times, const char *unit)
 {
     char text[BRAGG_NUMBER_TEXT];
     double value = json_number_value(json_object_get(q, "value"));
     const json_t *esd = json_object_get(q, "esd");
-    const char *unit = json_string_value(json_object_get(q, "unit"));
     if (!json_is_number(json_object_get(q, "value")))
         return;
-    fputs(bragg_number_print_esd(text, value, json_is_number(esd) ? json_number_value(esd) : NAN), to);
-    if (unit && *unit)
-        fprintf(to, " %s", bragg_unit_text(unit));
+    bragg_number_print_esd(text, times * fabs(value), json_is_number(esd) ? times * json_number_value(esd) : NAN);
+    fprintf(to, "%s%s", value < 0 ? "−" : "", text);
+    if (unit && *unit) /* an angle's stands close */
+        fprintf(to, "%s%s", !strcmp(unit, "°") ? "" : "\xc2\xa0", unit);
+}
+
+static void tell_quantity(FILE *to, const json_t *q)
+{
+    const char *unit = json_string_value(json_object_get(q, "unit"));
+    tell_times(to, q, 1, unit ? bragg_unit_text(unit) : NULL);
 }
 
 static bool refined(const json_t *q) { return json_number_value(json_object_get(q, "esd")) > 0; }
 
 static void tell_outcome(FILE *to, const json_t *fit)
 {
-    static const struct { const char *name, *shown; double times; const char *unit; } list[] = {
-        { "rwp", "Rwp", 100, " %" }, { "rexp", "Rexp", 100, " %" }, { "gof", "goodness of fit", 1, "" }, { "rw", "Rw", 100, " %" }, { "points", "points", 1, "" },
-        { "reflections", "reflections", 1, "" }, { "variables", "variables", 1, "" }, { "cycles", "cycles", 1, "" } };
-    char text[BRAGG_NUMBER_TEXT];
+    static const struct { const char *name, *shown; double times; const char *unit; } how_well[] = {
+        { "rwp", "<i>R</i><sub>wp</sub>", 100, " %" }, { "rexp", "<i>R</i><sub>exp</sub>", 100, " %" }, { "gof", "goodness of fit", 1, "" }, { "rw", "<i>R</i><sub>w</sub>", 100, " %" } };
+    static const char *const counts[][2] = { { "points", "point" }, { "reflections", "reflection" }, { "variables", "variable" }, { "cycles", "cycle" } };
+    char text[400];
+    const char *between = ": ";
     fprintf(to, "<h2>Outcome</h2>\n<p>%s", json_is_true(json_object_get(fit, "converged")) ? "Converged" : "<b class=\"alarm\">Did not converge</b>");
-    for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
-        const json_t *v = json_object_get(fit, list[k].name);
-        if (json_is_number(v))
-            fprintf(to, ", %s %s%s", list[k].shown, bragg_number_print_digits(text, list[k].times * json_number_value(v), 5), list[k].unit);
+    for (size_t k = 0; k < sizeof how_well / sizeof *how_well; k++) {
+        const json_t *v = json_object_get(fit, how_well[k].name);
+        if (!json_is_number(v))
+            continue;
+        bragg_fig_fixed(text, sizeof text, how_well[k].times * json_number_value(v), 2);
+        fprintf(to, "%s%s %s%s", between, how_well[k].shown, text, how_well[k].unit);
+        between = ", ";
+    }
+    between = "; ";
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        const json_t *v = json_object_get(fit, counts[k][0]);
+        if (!json_is_integer(v))
+            continue;
+        fprintf(to, "%s%lld %s%s", between, (long long)json_integer_value(v), counts[k][1], json_integer_value(v) == 1 ? "" : "s");
+        between = ", ";
     }
     fputs(".</p>\n", to);
 }
@@ -327,18 +347,18 @@ static void tell_outcome(FILE *to, const json_t *fit)
 /* A row a phase: what it is, how much, its cell. */
 static void tell_phases(FILE *to, const json_t *phases)
 {
-    static const char *const cell[] = { "a", "b", "c", "alpha", "beta", "gamma", "volume" };
-    static const char *const more[] = { "weight_fraction", "size_nm", "strain" };
-    static const char *const heads[] = { "weight fraction", "size", "microstrain" };
+    static const char *const cell[][2] = { { "a", "<i>a</i>" }, { "b", "<i>b</i>" }, { "c", "<i>c</i>" }, { "alpha", "α" }, { "beta", "β" }, { "gamma", "γ" }, { "volume", "<i>V</i>" } };
+    static const struct { const char *name, *head; double times; const char *unit; } more[] = {
+        { "weight_fraction", "weight fraction", 100, "%" }, { "size_nm", "size", 1, "nm" }, { "strain", "microstrain", 1e6, "10⁻⁶" } };
     size_t k;
     json_t *phase;
     if (!json_array_size(phases))
         return;
     fputs("<h2>Phases</h2>\n<div class=\"wide\"><table><tr><th>phase</th>", to);
     for (int c = 0; c < 3; c++)
-        fprintf(to, "<th>%s</th>", heads[c]);
+        fprintf(to, "<th>%s</th>", more[c].head);
     for (int c = 0; c < 7; c++)
-        fprintf(to, "<th>%s</th>", cell[c]);
+        fprintf(to, "<th>%s</th>", cell[c][1]);
     fputs("</tr>\n", to);
     json_array_foreach(phases, k, phase) {
         const char *name = json_string_value(json_object_get(phase, "name"));
@@ -346,54 +366,48 @@ static void tell_phases(FILE *to, const json_t *phases)
         bragg_page_escape(to, name ? name : "");
         for (int c = 0; c < 3; c++) {
             fputs("</td><td class=\"number\">", to);
-            tell_quantity(to, json_object_get(phase, more[c]));
+            tell_times(to, json_object_get(phase, more[c].name), more[c].times, more[c].unit);
         }
         for (int c = 0; c < 7; c++) {
             fputs("</td><td class=\"number\">", to);
-            tell_quantity(to, json_object_get(json_object_get(phase, "cell"), cell[c]));
+            tell_quantity(to, json_object_get(json_object_get(phase, "cell"), cell[c][0]));
         }
         fputs("</td></tr>\n", to);
     }
     fputs("</table></div>\n", to);
 }
 
+static void tell_parameter(FILE *to, const char *name, const json_t *q)
+{
+    fputs("<tr><td>", to);
+    bragg_page_escape(to, name);
+    fputs("</td><td class=\"number\">", to);
+    tell_quantity(to, q);
+    fputs("</td></tr>\n", to);
+}
+
+/* What one looks for first: the background comes last. */
 static void tell_parameters(FILE *to, json_t *parameters)
 {
     const char *name;
     json_t *q;
     fputs("<h2>Refined parameters</h2>\n<div class=\"wide\"><table><tr><th>name</th><th>value</th></tr>\n", to);
-    json_object_foreach(parameters, name, q) {
-        if (!refined(q))
-            continue;
-        fputs("<tr><td>", to);
-        bragg_page_escape(to, name);
-        fputs("</td><td class=\"number\">", to);
-        tell_quantity(to, q);
-        fputs("</td></tr>\n", to);
-    }
+    for (int background = 0; background < 2; background++)
+        json_object_foreach(parameters, name, q)
+            if (refined(q) && (strstr(name, "background.") != NULL) == background)
+                tell_parameter(to, name, q);
     fputs("</table></div>\n", to);
 }
 
 static void tell_source(FILE *to, const json_t *fit)
 {
     const char *words = json_string_value(json_object_get(fit, "report")), *program = json_string_value(json_object_get(fit, "program"));
-    size_t k;
-    json_t *input;
     if (words && *words) {
         fputs("<h2>Remarks of the fit</h2>\n<pre>", to);
         bragg_page_escape(to, words);
         fputs("</pre>\n", to);
     }
-    fputs("<h2>Made of</h2>\n<ul>\n", to);
-    json_array_foreach(json_object_get(fit, "inputs"), k, input) {
-        const char *file = json_string_value(json_object_get(input, "file")), *hash = json_string_value(json_object_get(input, "xxh3_128"));
-        fputs("<li>", to);
-        bragg_page_escape(to, file ? file : "");
-        fprintf(to, " <small>(XXH3-128 %.64s)</small></li>\n", hash ? hash : "unknown");
-    }
-    fputs("</ul>\n<p>", to);
-    bragg_page_escape(to, program ? program : "bragg " PACKAGE_VERSION);
-    fputs("</p>\n", to);
+    bragg_page_inputs(to, json_object_get(fit, "inputs"), program ? program : "bragg " PACKAGE_VERSION);
 }
 
 /* ------------------------------------------------------------------- page */

@@ -80,7 +80,7 @@ bragg_status bragg_report_courses(const bragg_report_sheet *b, const bragg_plot_
     bragg_plot_series_options o = BRAGG_PLOT_SERIES_OPTIONS_INIT;
     double *marks;
     o.page.width_mm = 120;
-    o.page.height_mm = 30 + 32.0 * (double)(n > 6 ? 6 : n);
+    o.page.height_mm = 30 + (n > 6 ? 60 + 22.0 * (double)n : 32.0 * (double)n);
     o.page.title = b->s->title;
     o.x_label = b->axis.label;
     o.n_marks = bragg_report_cycles(b->s, b->axis.x, b->arena, &marks);

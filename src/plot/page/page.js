@@ -55,10 +55,14 @@ function timeText(t, unit, step) {
 }
 
 /* 4.15691(12): two digits of an esd that begins with 1. */
-function withEsd(v, e) {
+function withEsd(v, e, n = 6) {
     if (!Number.isFinite(v) || !(e > 0))
-        return digits(v, 6);
+        return digits(v, n);
     const lead = Number(e.toExponential(1).slice(0, 3)), places = Math.max(0, -Math.floor(Math.log10(e)) + (lead < 1.95 ? 1 : 0));
+    if (e >= 10) { /* no digits that the esd leaves unknown */
+        const unit = 10 ** (Math.floor(Math.log10(e)) - (lead < 1.95 ? 1 : 0));
+        return `${Math.round(v / unit) * unit}(${Math.round(e / unit) * unit})`;
+    }
     return `${v.toFixed(Math.min(places, 12))}(${Math.round(e * 10 ** places)})`;
 }
 
@@ -241,10 +245,10 @@ class Pattern {
         const rows = (d.ticks || []).length;
         this.plot = new uPlot({
             width: Math.max(this.host.clientWidth, 200), height: 380, legend: { show: false },
-            padding: [8, 12, 12 * rows, 0],
+            padding: [8, 12, 0, 0],
             scales: { x: { time: false, dir: down ? -1 : 1 }, y: yScale(this.scale) },
             series, cursor: { drag: { x: true, y: false }, points: { show: false } },
-            axes: [axisStyle({ label: this.unit.label, labelSize: 20, gap: 5 + 12 * rows }), axisStyle({ size: 68, label: d.label || 'Intensity', labelSize: 20, ...yTicks(this.scale, rows > 0) })],
+            axes: [axisStyle({ label: this.unit.label, size: 34 + 12 * rows, labelSize: 20, gap: 5 + 12 * rows }), axisStyle({ size: 68, label: d.label || 'Intensity', labelSize: 20, ...yTicks(this.scale, rows > 0) })],
             hooks: { setCursor: [u => this.read(u)], setSelect: [u => this.selected(u)], draw: [u => this.drawTicks(u)] }
         }, columns, this.host);
         addHandling(this.plot, this.host);
@@ -944,7 +948,7 @@ class App {
 
     showQuantities(k) {
         const run = this.run, rows = run.columns.map((c, i) => [c, run.a['c' + i][k], run.a['e' + i][k]]).filter(([c, v]) => Number.isFinite(v) && !['log', 'background'].includes(c.group));
-        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${withEsd(v, e)}${c.unit ? ' ' + c.unit : ''}`)));
+        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${withEsd(v, e, 4)}${c.unit ? ' ' + c.unit : ''}`)));
     }
 
     /* ---- peaks */
@@ -1034,7 +1038,9 @@ class App {
         g.series.forEach((s, k) => {
             const ink = INK[g.key === 'fraction' ? run.phases.indexOf(s.label) % INK.length : k], y = s.y || run.a['c' + s.column], e = s.column == null ? null : run.a['e' + s.column];
             const clean = Array.from({ length: x.length }, (_, i) => Number.isFinite(y[i]) ? y[i] : null);
-            any = any || clean.some(v => v != null);
+            if (!clean.some(v => v != null))
+                return;
+            any = true;
             columns.push(clean);
             series.push({ label: s.label, stroke: ink, width: 1.5, points: { size: 4 } });
             if (e && e.some(v => v > 0)) {
@@ -1054,7 +1060,7 @@ class App {
         entry.plot = new uPlot({
             width: Math.max(host.clientWidth, 200), height: 190, bands, legend: { show: false },
             scales: { x: { time: false }, y: g.key === 'fraction' ? { range: shareRange } : {} }, series, cursor: { drag: { x: true, y: false }, sync: { key: 'frames' }, points: { size: 6 } },
-            axes: [axisStyle({ label: this.along.label, labelSize: 18 }), axisStyle({ size: 68, label: g.label, labelSize: 18 })],
+            axes: [axisStyle({ label: this.along.label, size: 32, labelSize: 18 }), axisStyle({ size: 68, label: g.label, labelSize: 18 })],
             hooks: { setCursor: [u => this.readCourse(u, g)] }
         }, columns, host);
         if (g.series.length > 1)
