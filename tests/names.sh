@@ -39,4 +39,16 @@ run pdf one/s.iq two/s.iq -u q_A^-1 -c Ni --qmax 20 -o grs --force
 mkdir wide && printf 'VERSION: 4\nSYMMETRY: TRICLINIC\nA: 1e60\nB: 1e60\nC: 1e60\nALPHA: 80\nBETA: 70\nGAMMA: 71\nDIHKL: 2.35480, 100.0, 1, 1, 1\n' >wide/x.jcpds
 run cards build wide -o wide.db && run cards list -c wide.db && run cards show x -c wide.db || fail "cards of a wide cell"
 
+# a name as long as a folder allows
+long=$(printf 'n%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25)
+long=$long$long$long$long$long$long$long$long$long$long.tif
+run convert "$top/tests/invalid/frame.tif" "$long" && [ -s "$long" ] || fail "a name of 254 letters"
+
+# a full disk: said of the file that was asked for, and nothing is left
+mkdir full
+for format in tif fits h5 edf npy cbf; do
+    (trap '' XFSZ; ulimit -f 2; "$bragg" convert "$top/tests/invalid/frame.tif" full/asked.$format >out 2>err) && fail "$format: written where nothing fits"
+    grep -q "'full/asked.$format'" err || fail "$format: another name"
+    [ -z "$(ls -A full)" ] || { fail "$format: left $(ls -A full)"; rm -rf full/.[!.]* full/*; }
+done
 end

@@ -31,31 +31,34 @@ static void output_free(bragg_output *o)
     free(o);
 }
 
-/* "dir/name" -> "dir/.name.XXXXXX" */
+enum { LETTERS = 6, LONGEST_NAME = 255 };
+
+/* "dir/name" -> "dir/.name." and room for letters; a name that would become too long for a
+ * folder is left out. */
 static char *temporary_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path + 1) : 0;
-    size_t size = strlen(path) + sizeof "..XXXXXX";
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    size_t size = strlen(path) + sizeof ".bragg." + LETTERS;
     char *name = malloc(size);
     if (name)
-        snprintf(name, size, "%.*s.%s.XXXXXX", folder, path, path + folder);
+        snprintf(name, size, "%.*s.%s.", (int)(file - path), path, strlen(file) + LETTERS + 2 > LONGEST_NAME ? "bragg" : file);
     return name;
 }
 
-/* Fills in the X.  mkstemp() would make 0600, and a program can only learn its umask by
- * changing it, under the feet of its other threads. */
+/* Makes a file of letters that no other has.  mkstemp() would make 0600, and a program can
+ * only learn its umask by changing it, under the feet of its other threads. */
 static int make_temporary(char *name)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-    char *x = name + strlen(name) - strlen("XXXXXX");
+    char *end = name + strlen(name);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t seed = (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30 ^ (uint64_t)getpid() << 44;
     for (int tries = 0; tries < 1000; tries++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        for (int k = 0; k < 6; k++)
-            x[k] = letters[(seed >> (22 + 7 * k)) % (sizeof letters - 1)];
+        for (int k = 0; k < LETTERS; k++)
+            end[k] = letters[(seed >> (22 + 7 * k)) % (sizeof letters - 1)];
+        end[LETTERS] = '\0';
         int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0 || errno != EEXIST)
             return fd;
@@ -112,7 +115,7 @@ FILE *bragg_output_stream(bragg_output *output)
     return output->stream;
 }
 
-const char *bragg_output_path(const bragg_output *output)
+const char *bragg_output_temporary(const bragg_output *output)
 {
     return output->temporary;
 }

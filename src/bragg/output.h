@@ -21,7 +21,7 @@ bragg_status bragg_output_open(const char *path, bool force, bragg_output **out,
 FILE *bragg_output_stream(bragg_output *output);
 
 /** The temporary file's path, for libraries that open files by themselves. */
-const char *bragg_output_path(const bragg_output *output);
+const char *bragg_output_temporary(const bragg_output *output);
 
 /** Flush, rename, free.  On failure nothing appears and the cause is in err.
  *  A race with another writer that made the file meanwhile is EEXIST without

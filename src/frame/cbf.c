@@ -257,7 +257,9 @@ static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_e
 #ifdef HAVE_CBF
     char *facts = bragg_frame_dectris_text(f);
     cbf_handle cbf = NULL;
-    FILE *to = fopen(bragg_output_path(state), "wb");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size); /* CBFlib does not see that a disk is full */
     bool good = facts && to && !cbf_make_handle(&cbf) && !cbf_new_datablock(cbf, "frame") && !cbf_new_category(cbf, "array_data") &&
                 !cbf_new_column(cbf, "header_convention") && !cbf_set_value(cbf, "PILATUS_1.2") && !cbf_new_column(cbf, "header_contents") &&
                 !cbf_set_value(cbf, facts) && !cbf_new_column(cbf, "data") &&
@@ -268,6 +270,9 @@ static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_e
         good = false;
     if (cbf)
         cbf_free_handle(cbf);
+    if (good)
+        fwrite(text, 1, size, bragg_output_stream(state));
+    free(text);
     free(facts);
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "CBFlib cannot write it");
     (void)index;

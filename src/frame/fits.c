@@ -25,6 +25,14 @@ static bragg_status complain(const char *path, int status, bragg_error *err)
     return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, text);
 }
 
+static bragg_status cannot_write(int status, bragg_error *err)
+{
+    char text[FLEN_STATUS];
+    fits_get_errstatus(status, text);
+    fits_clear_errmsg();
+    return bragg_fail(err, BRAGG_EIO, "cfitsio cannot write it: %s", text);
+}
+
 /* A file that was looked at, and what cfitsio made of it: of one that is packed it sees
  * our bytes and does not unpack it another way. */
 typedef struct image {
@@ -184,7 +192,6 @@ const bragg_frame_reader bragg_frame_fits = { "FITS", probe, count, read_fits, N
 typedef struct fits_state {
     fitsfile *f;
     int type;
-    char path[4096];
 } fits_state;
 
 static void put(fitsfile *f, const char *key, double value, const char *comment, int *status)
@@ -222,15 +229,14 @@ static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n,
     size_t k = 0;
     if (!s)
         return bragg_fail(err, BRAGG_ENOMEM, "no room to write a FITS file");
-    snprintf(s->path, sizeof s->path, "%s", bragg_output_path(out));
     while (table[k].type != first->type)
         k++;
     s->type = table[k].fits;
-    unlink(s->path); /* cfitsio makes files, and opens none to begin anew */
-    fits_create_diskfile(&s->f, s->path, &status);
+    unlink(bragg_output_temporary(out)); /* cfitsio makes files, and opens none to begin anew */
+    fits_create_diskfile(&s->f, bragg_output_temporary(out), &status);
     fits_create_img(s->f, table[k].equivalent, n > 1 ? 3 : 2, dims, &status);
     put_facts(s->f, first, &status);
-    return status ? complain(s->path, status, err) : BRAGG_OK;
+    return status ? cannot_write(status, err) : BRAGG_OK;
 }
 
 static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_error *err)
@@ -239,7 +245,7 @@ static bragg_status add(void *state, const bragg_frame *f, size_t index, bragg_e
     long first[3] = { 1, 1, (long)index + 1 };
     int status = 0;
     fits_write_pix(s->f, s->type, first, (LONGLONG)(f->width * f->height), f->data, &status);
-    return status ? complain(s->path, status, err) : BRAGG_OK;
+    return status ? cannot_write(status, err) : BRAGG_OK;
 }
 
 static bragg_status end(void *state, bool good, bragg_error *err)
@@ -248,7 +254,7 @@ static bragg_status end(void *state, bool good, bragg_error *err)
     int status = 0;
     if (s->f)
         fits_close_file(s->f, &status);
-    bragg_status st = status && good ? complain(s->path, status, err) : BRAGG_OK;
+    bragg_status st = status && good ? cannot_write(status, err) : BRAGG_OK;
     fits_clear_errmsg();
     free(s);
     return st;

@@ -145,7 +145,7 @@ static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n,
         return bragg_fail(err, BRAGG_ENOMEM, "no room for what is known of %zu frames", n);
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     s->memory = type_of(first->type, false);
-    s->file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    s->file = H5Fcreate(bragg_output_temporary(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     bool good = s->file >= 0 && put_entry(s, first, n);
     return finish(turn, good, err);
 }

@@ -300,12 +300,11 @@ static bragg_status read_tiff(const char *path, size_t index, bragg_frame **out,
 typedef struct tiff_state {
     TIFF *tiff;
     complaint c;
-    const bragg_output *out;
 } tiff_state;
 
 static bragg_status cannot_write(const tiff_state *s, bragg_error *err)
 {
-    return bragg_fail(err, BRAGG_EIO, "'%s': %s", bragg_output_path(s->out), *s->c.text ? s->c.text : "cannot be written");
+    return bragg_fail(err, BRAGG_EIO, "libtiff cannot write it: %s", *s->c.text ? s->c.text : "it does not say why");
 }
 
 static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n, void **state, bragg_error *err)
@@ -314,8 +313,7 @@ static bragg_status begin(bragg_output *out, const bragg_frame *first, size_t n,
     if (!s)
         return bragg_fail(err, BRAGG_ENOMEM, "no room to write a TIFF");
     bool big = (double)n * (double)first->width * (double)first->height * (double)bragg_pixel_size(first->type) > 3.5e9; /* offsets of 32 bits end at 4 GiB */
-    s->out = out;
-    s->tiff = open_tiff(bragg_output_path(out), big ? "w8" : "w", &s->c);
+    s->tiff = open_tiff(bragg_output_temporary(out), big ? "w8" : "w", &s->c);
     return s->tiff ? BRAGG_OK : cannot_write(s, err);
 }
 

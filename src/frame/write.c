@@ -73,7 +73,7 @@ static bragg_status check_type(const bragg_frame_stack *s, const bragg_frame *f,
         if (s->writer->types >> k & 1)
             snprintf(can + strlen(can), sizeof can - strlen(can), "%s%s", *can ? ", " : "", bragg_pixel_name((bragg_pixel)k));
     return s->writer->types >> f->type & 1 ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EDATA, "'%s': %s holds %s, found %s, which would lose: choose another format, or --type where its values fit", s->path, s->writer->name, can,
+        : bragg_fail(err, BRAGG_EDATA, "%s holds %s, found %s, which would lose: choose another format, or --type where its values fit", s->writer->name, can,
                      bragg_pixel_name(f->type));
 }
 
@@ -88,13 +88,13 @@ bragg_status bragg_frame_stack_add(bragg_frame_stack *s, const bragg_frame *f, b
         if (st == BRAGG_OK)
             st = s->writer->begin(s->out, f, s->n, &s->state, err);
     } else if (f->width != s->width || f->height != s->height || f->type != s->type) {
-        st = bragg_fail(err, BRAGG_EDATA, "'%s': expected %zu x %zu %s like its first frame, found %zu x %zu %s", s->path, s->width, s->height, bragg_pixel_name(s->type),
-                        f->width, f->height, bragg_pixel_name(f->type));
+        st = bragg_fail(err, BRAGG_EDATA, "expected %zu x %zu %s like its first frame, found %zu x %zu %s", s->width, s->height, bragg_pixel_name(s->type), f->width,
+                        f->height, bragg_pixel_name(f->type));
     }
     if (st == BRAGG_OK)
-        st = s->done < s->n ? s->writer->add(s->state, f, s->done, err) : bragg_fail(err, BRAGG_EINTERNAL, "'%s': more than %zu frames", s->path, s->n);
+        st = s->done < s->n ? s->writer->add(s->state, f, s->done, err) : bragg_fail(err, BRAGG_EINTERNAL, "more than %zu frames", s->n);
     s->done += st == BRAGG_OK;
-    return st < 0 ? bragg_context(err, st, "frame %zu", s->done) : st;
+    return st < 0 ? bragg_context(err, st, "'%s': frame %zu", s->path, s->done) : st;
 }
 
 static void stack_free(bragg_frame_stack *s)
@@ -107,8 +107,8 @@ bragg_status bragg_frame_stack_commit(bragg_frame_stack *s, bragg_error *err)
 {
     bragg_status st = s->done == s->n ? BRAGG_OK : bragg_fail(err, BRAGG_EINTERNAL, "'%s': expected %zu frames, found %zu", s->path, s->n, s->done);
     bragg_status ended = s->state ? s->writer->end(s->state, st == BRAGG_OK, err) : BRAGG_OK;
-    if (st == BRAGG_OK)
-        st = ended;
+    if (st == BRAGG_OK && (st = ended) < 0)
+        bragg_context(err, st, "'%s'", s->path);
     if (st == BRAGG_OK)
         st = bragg_output_commit(s->out, err);
     else

@@ -235,7 +235,7 @@ bragg_status bragg_nxazint_create(const char *path, bool force, const bragg_nxaz
         return st;
     bool good = false;
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    hid_t file = H5Fcreate(bragg_output_path(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t file = H5Fcreate(bragg_output_temporary(out), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     good = file >= 0 && put_entry(file, h);
     good = H5Fclose(file) >= 0 && good;
     st = bragg_hdf5_end_whole(turn, good ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be written", path), path, err);
