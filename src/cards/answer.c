@@ -44,7 +44,7 @@ static double odds_of(const hunt *h, const found *f, size_t n, double explained)
     double lines = INFINITY, trust = 1, over = 0;
     for (size_t k = 0; k < n; k++) {
         lines = fmin(lines, (double)f[k].seen);
-        trust = fmin(trust, hunt_trust(&f[k].c.t));
+        trust = fmin(trust, bragg_cards_hunt_trust(&f[k].c.t));
     }
     for (size_t k = 0; k < h->out->n_unexplained; k++)
         over = fmax(over, h->out->unexplained[k].height / h->s->scale);
@@ -66,7 +66,7 @@ static bragg_match match_of(hunt *h, const candidate *c)
 {
     const bragg_card *card = c->card;
     return (bragg_match){ .card = card->id, .name = copy_text(h, card->name), .formula = copy_text(h, card->formula), .source = copy_text(h, card->source),
-                          .score = NAN, .fraction = { NAN, NAN }, .cell = trial_cell(&c->t), .strain = mean_strain(&c->t) };
+                          .score = NAN, .fraction = { NAN, NAN }, .cell = bragg_cards_trial_cell(&c->t), .strain = bragg_cards_mean_strain(&c->t) };
 }
 
 static void add_findings(hunt *h, const found *f, bragg_match *m)
@@ -216,9 +216,9 @@ static bragg_status remark_all(hunt *h, bragg_error *err)
         t[k] = &h->known[k].c.t;
     for (size_t k = 0; k < h->n_known && st == BRAGG_OK; k++) {
         found *f = &h->known[k];
-        st = solution_remark(h->set, h->s, t[k], h->each, h->n_known, k, h->chi2, f->kin, f->n_kin, h->out->arena, &f->remark, err);
+        st = bragg_cards_solution_remark(h->set, h->s, t[k], h->each, h->n_known, k, h->chi2, f->kin, f->n_kin, h->out->arena, &f->remark, err);
         if (st == BRAGG_OK && !f->remark)
-            st = two_phase_remark(h->s, t, h->each, h->n_known, k, h->chi2, h->out->arena, &f->remark, err);
+            st = bragg_cards_two_phase_remark(h->s, t, h->each, h->n_known, k, h->chi2, h->out->arena, &f->remark, err);
     }
     return st;
 }
@@ -250,7 +250,7 @@ static bragg_status odds_without(const hunt *h, size_t place, double *odds, brag
     for (size_t k = 0; k < h->n_known; k++)
         if (k != place)
             others[n++] = h->each[k];
-    bragg_status st = scene_factors(h->s, others, n, &chi2, err);
+    bragg_status st = bragg_cards_scene_factors(h->s, others, n, &chi2, err);
     if (st == BRAGG_OK)
         *odds = (h->chi2 - chi2) / (2 * h->s->points_a_peak) + log(1 + (double)h->out->searched);
     return st;
@@ -299,7 +299,7 @@ static bragg_status add_variant(hunt *h, const variant *v, double *work, bragg_h
     memset(work, 0, s->n * sizeof *work);
     if (v->instead) {
         trial t = v->instead->t;
-        st = scene_profile(s, &t, work, err);
+        st = bragg_cards_scene_profile(s, &t, work, err);
     }
     for (size_t i = 0; i < s->n; i++)
         work[i] = s->left[i] + h->each[v->place][i] - work[i];
@@ -348,7 +348,7 @@ static bragg_status answer_first(hunt *h, const bragg_pattern *p, double *right,
     for (size_t k = 0; k < n; k++) {
         c[k] = &h->known[k].c;
         if (evident)
-            hunt_count_lines(h, &h->known[k], h->each[k], NULL);
+            bragg_cards_hunt_count_lines(h, &h->known[k], h->each[k], NULL);
     }
     describe(h, c, n, first);
     for (size_t k = 0; k < n; k++)
@@ -382,7 +382,7 @@ static void let_lead(bragg_identification *o)
     o->hypothesis[0] = first;
 }
 
-bragg_status hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err)
+bragg_status bragg_cards_hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err)
 {
     bragg_identification *o = h->out;
     double right = 0;

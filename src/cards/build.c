@@ -104,11 +104,11 @@ static bragg_status make_range(void *payload, size_t first, size_t last, bragg_e
         if (m->same || m->status < 0)
             continue;
         if (is_named_set(&m->source))
-            m->status = cards_read_set(&m->source, &m->named, &m->error);
+            m->status = bragg_cards_read_set(&m->source, &m->named, &m->error);
         else
-            m->status = cards_read(&m->source, &m->card, &m->structure, &m->structure_size, &m->error);
+            m->status = bragg_cards_read(&m->source, &m->card, &m->structure, &m->structure_size, &m->error);
         if (m->status == BRAGG_OK && m->card)
-            m->status = cards_pack_lines(m->card, &m->lines, &m->lines_size, &m->error);
+            m->status = bragg_cards_pack_lines(m->card, &m->lines, &m->lines_size, &m->error);
         if (m->status == BRAGG_ENOMEM)
             return bragg_fail(err, BRAGG_ENOMEM, "%s", m->error.text);
     }
@@ -159,7 +159,7 @@ static bool store_named(builder *b, long long source, const cards_named_set *s)
     for (size_t k = 0; k < s->n_cards && good; k++) {
         unsigned char *lines = NULL;
         size_t n;
-        good = cards_pack_lines(s->card[k], &lines, &n, NULL) == BRAGG_OK;
+        good = bragg_cards_pack_lines(s->card[k], &lines, &n, NULL) == BRAGG_OK;
         good = good && store_card(b, source, s->card[k], lines, n, NULL, 0);
         free(lines);
     }
@@ -240,7 +240,7 @@ static bragg_status flush(builder *b, bragg_error *err)
         good = !sqlite3_exec(b->set->db, "DELETE FROM search", NULL, NULL, NULL);
     good = good && !sqlite3_exec(b->set->db, "COMMIT", NULL, NULL, NULL);
     if (st == BRAGG_OK && !good) {
-        st = cards_sql_fail(b->set, err);
+        st = bragg_cards_sql_fail(b->set, err);
         sqlite3_exec(b->set->db, "ROLLBACK", NULL, NULL, NULL);
     }
     for (size_t k = 0; k < b->n; k++)
@@ -298,9 +298,9 @@ bragg_status bragg_cards_build(bragg_cards *set, const char *const *sources, siz
     cards_receiver to = { wanted, take, broken, &b };
     *report = (bragg_cards_report){ 0 };
     xmlInitParser(); /* before threads use it */
-    bragg_status st = !b.batch ? bragg_fail(err, BRAGG_ENOMEM, "no room to build a card set") : prepare(&b) ? BRAGG_OK : cards_sql_fail(set, err);
+    bragg_status st = !b.batch ? bragg_fail(err, BRAGG_ENOMEM, "no room to build a card set") : prepare(&b) ? BRAGG_OK : bragg_cards_sql_fail(set, err);
     for (size_t k = 0; k < n && st == BRAGG_OK; k++)
-        st = cards_walk(sources[k], &to, err);
+        st = bragg_cards_walk(sources[k], &to, err);
     if (st == BRAGG_OK && b.n)
         st = flush(&b, err);
     for (size_t k = 0; b.batch && k < b.n; k++)
@@ -310,7 +310,7 @@ bragg_status bragg_cards_build(bragg_cards *set, const char *const *sources, siz
     if (st == BRAGG_OK &&
         sqlite3_exec(set->db, "UPDATE card SET pdf = (SELECT pdf FROM member WHERE member.card = card.name AND member.pdf <> '')"
                      " WHERE pdf IS NULL AND name IN (SELECT card FROM member WHERE pdf <> '')", NULL, NULL, NULL))
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     sqlite3_stmt *q;
     long long chunks = 0;
     if (st >= 0 && sqlite3_prepare_v2(set->db, "SELECT count(*) FROM search", -1, &q, NULL) == SQLITE_OK) {
@@ -318,7 +318,7 @@ bragg_status bragg_cards_build(bragg_cards *set, const char *const *sources, siz
         sqlite3_finalize(q);
     }
     if (st >= 0 && (b.changed || !chunks)) {
-        bragg_status search = cards_search_rebuild(set, err);
+        bragg_status search = bragg_cards_search_rebuild(set, err);
         st = search < 0 ? search : st;
     }
     return st;

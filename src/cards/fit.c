@@ -112,7 +112,7 @@ static void calculate(const model *m)
                 add_line(m, k, line, (int)w);
 }
 
-double scene_background(const scene *s, size_t i)
+double bragg_cards_scene_background(const scene *s, size_t i)
 {
     double y = 0;
     for (size_t c = 0; c < SCENE_BACKGROUND; c++)
@@ -306,7 +306,7 @@ static bragg_status fit(scene *s, const task *w, double *chi2, double *calculate
     return st;
 }
 
-bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err)
+bragg_status bragg_cards_scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err)
 {
     return fit(s, &(task){ t, n, NULL, 0, true, false, 15, SCENE_BACKGROUND }, chi2, calculated, each, err);
 }
@@ -314,22 +314,22 @@ bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double
 /* The scene is left as it is by all that follow. */
 static scene *borrowed(const scene *s) { return (scene *)(uintptr_t)s; }
 
-bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
+bragg_status bragg_cards_scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
     return fit(borrowed(s), &(task){ &t, 1, known, n_known, false, true, 6, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
-bragg_status scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
+bragg_status bragg_cards_scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
     return fit(borrowed(s), &(task){ &t, 1, known, n_known, true, true, 15, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
-bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
+bragg_status bragg_cards_scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err)
 {
     return fit(borrowed(s), &(task){ NULL, 0, known, n_known, false, true, 6, SCENE_LOOSE }, chi2, NULL, NULL, err);
 }
 
-bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err)
+bragg_status bragg_cards_scene_profile(const scene *s, trial *t, double *out, bragg_error *err)
 {
     model m = { .s = borrowed(s), .t = &t, .n_trials = 1 };
     double *each[1] = { out };

@@ -5,14 +5,6 @@
 
 #include "scene.h"
 
-#define hunt_trust bragg_cards_hunt_trust
-#define hunt_doubt bragg_cards_hunt_doubt
-#define hunt_is_wide bragg_cards_hunt_is_wide
-#define hunt_drop bragg_cards_hunt_drop
-#define hunt_refit bragg_cards_hunt_refit
-#define hunt_count_lines bragg_cards_hunt_count_lines
-#define hunt_settle bragg_cards_hunt_settle
-#define hunt_answer bragg_cards_hunt_answer
 #pragma GCC visibility push(hidden)
 
 /* Cards kept beside a found one that may stand in its place. */
@@ -53,22 +45,22 @@ typedef struct hunt {
 } hunt;
 
 /* 0 to 1: doubt in what a fit had to do to a card. */
-double hunt_trust(const trial *t);
+double bragg_cards_hunt_trust(const trial *t);
 /* Nats against it for the same. */
-double hunt_doubt(const trial *t);
+double bragg_cards_hunt_doubt(const trial *t);
 /* Broader than the pattern's peaks are: what a background leaves looks like that, too. */
-bool hunt_is_wide(const hunt *h, const found *f);
-void hunt_drop(candidate *c);
+bool bragg_cards_hunt_is_wide(const hunt *h, const found *f);
+void bragg_cards_hunt_drop(candidate *c);
 /* All known phases together; what they leave. */
-bragg_status hunt_refit(hunt *h, bragg_error *err);
+bragg_status bragg_cards_hunt_refit(hunt *h, bragg_error *err);
 /* Lines of a phase (its profile: own) that should be seen beside the others, and those
  * that are; before: what was left without it, NULL: what is left and its own. */
-void hunt_count_lines(const hunt *h, found *f, const double *own, const double *before);
+void bragg_cards_hunt_count_lines(const hunt *h, found *f, const double *own, const double *before);
 /* Of the cards that may stand in the place of each found one, all others given: the most
  * probable, its equals, its rivals. */
-bragg_status hunt_settle(hunt *h, bragg_error *err);
+bragg_status bragg_cards_hunt_settle(hunt *h, bragg_error *err);
 /* The hypotheses, their scores and weights. */
-bragg_status hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err);
+bragg_status bragg_cards_hunt_answer(hunt *h, const bragg_pattern *p, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif

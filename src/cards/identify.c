@@ -24,11 +24,11 @@ static bragg_status match_range(void *payload, size_t first, size_t last, bragg_
     bragg_status st = BRAGG_OK;
     for (size_t k = first; k < last && st == BRAGG_OK; k++) {
         candidate *c = &h->list[k];
-        st = trial_lines(h->s, c->card, &c->t, err);
+        st = bragg_cards_trial_lines(h->s, c->card, &c->t, err);
         if (st < 0 || !c->t.n)
             continue;
-        trial_match(h->s, c->from.shift, &c->t);
-        c->rank = c->t.score * exp(-strain_weight * hunt_doubt(&c->t)); /* of hundreds of one type the nearest cells */
+        bragg_cards_trial_match(h->s, c->from.shift, &c->t);
+        c->rank = c->t.score * exp(-strain_weight * bragg_cards_hunt_doubt(&c->t)); /* of hundreds of one type the nearest cells */
     }
     return st;
 }
@@ -63,7 +63,7 @@ static bragg_status gather(hunt *h, bragg_error *err)
 {
     hit hits[MATCHED];
     size_t n;
-    bragg_status st = scene_search(h->s, &h->search, &h->o->filter, hits, MATCHED, &n, &h->out->searched, err);
+    bragg_status st = bragg_cards_scene_search(h->s, &h->search, &h->o->filter, hits, MATCHED, &n, &h->out->searched, err);
     h->n = 0;
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         long long id = h->search.id[hits[k].row];
@@ -79,9 +79,9 @@ static bragg_status gather(hunt *h, bragg_error *err)
         return st;
     qsort(h->list, h->n, sizeof *h->list, by_rank);
     while (h->n > h->o->n_verify)
-        hunt_drop(&h->list[--h->n]);
+        bragg_cards_hunt_drop(&h->list[--h->n]);
     while (h->n && !(h->list[h->n - 1].t.score > 0))
-        hunt_drop(&h->list[--h->n]);
+        bragg_cards_hunt_drop(&h->list[--h->n]);
     return BRAGG_OK;
 }
 
@@ -91,9 +91,9 @@ static bragg_status screen_range(void *payload, size_t first, size_t last, bragg
     bragg_status st = BRAGG_OK;
     for (size_t k = first; k < last && st == BRAGG_OK; k++) {
         candidate *c = &h->list[k];
-        st = scene_screen(h->s, &c->t, (const double *const *)h->each, h->n_known, &c->chi2, err);
-        c->rank = (h->chi2 - c->chi2) / h->chi2 * hunt_trust(&c->t);
-        c->worth = -c->chi2 / (2 * h->s->points_a_peak) - hunt_doubt(&c->t);
+        st = bragg_cards_scene_screen(h->s, &c->t, (const double *const *)h->each, h->n_known, &c->chi2, err);
+        c->rank = (h->chi2 - c->chi2) / h->chi2 * bragg_cards_hunt_trust(&c->t);
+        c->worth = -c->chi2 / (2 * h->s->points_a_peak) - bragg_cards_hunt_doubt(&c->t);
     }
     return st;
 }
@@ -135,9 +135,9 @@ static void keep_rivals(hunt *h, found *f)
 
 static void drop_found(found *f)
 {
-    hunt_drop(&f->c);
+    bragg_cards_hunt_drop(&f->c);
     for (size_t k = 0; k < f->n_rivals; k++)
-        hunt_drop(&f->rival[k]);
+        bragg_cards_hunt_drop(&f->rival[k]);
     f->n_rivals = f->n_equal = 0;
 }
 
@@ -148,18 +148,15 @@ static void note_relatives(hunt *h, found *f)
     for (size_t k = 0; k < h->n && f->n_kin < RELATIVES; k++) {
         const candidate *c = &h->list[k];
         if (c->card->group_number == f->c.card->group_number && c->card->group_number && c->rank > 0.1 * h->list[0].rank)
-            f->kin[f->n_kin++] = (relative){ c->card->id, mean_strain(&c->t) };
+            f->kin[f->n_kin++] = (relative){ c->card->id, bragg_cards_mean_strain(&c->t) };
     }
 }
-
-/* Profiles correlate over a peak's width: so many points count as one. */
-static const double points_a_peak = 5;
 
 static bool is_evident(const hunt *h, const found *f)
 {
     double terms = 2 + (double)f->c.t.n_strains;
-    double bic = f->alone / points_a_peak - terms * log((double)h->s->n / points_a_peak);
-    size_t enough = f->share > 0.05 && !hunt_is_wide(h, f) ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
+    double bic = f->alone / FEWEST_A_PEAK - terms * log((double)h->s->n / FEWEST_A_PEAK);
+    size_t enough = f->share > 0.05 && !bragg_cards_hunt_is_wide(h, f) ? 2 : 3, fewest = f->c.t.n < enough ? f->c.t.n : enough;
     return bic > 0 && f->alone > 0.3 * f->gain && f->seen >= fewest && (double)f->seen >= 0.6 * (double)f->expected && f->share > (h->n_known ? 0.02 : 0.1);
 }
 
@@ -176,7 +173,7 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
     settle_ties(h);
     for (size_t k = 0; k < h->n && k < 8; k++)
         bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "round %zu: %-20s score %.3f %.3f gain %.4f rank %.4f strain %+.4f broad %.2f", h->n_known, h->list[k].card->name, h->list[k].from.score,
-                  h->list[k].t.score, (h->chi2 - h->list[k].chi2) / h->chi2, h->list[k].rank, mean_strain(&h->list[k].t), h->list[k].t.broad);
+                  h->list[k].t.score, (h->chi2 - h->list[k].chi2) / h->chi2, h->list[k].rank, bragg_cards_mean_strain(&h->list[k].t), h->list[k].t.broad);
     found *f = &h->known[h->n_known];
     double before = h->chi2;
     scene keep = *h->s;
@@ -189,12 +186,12 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
     memcpy(h->before, h->s->left, h->s->n * sizeof *h->before);
     h->list[0] = (candidate){ .card = NULL };
     h->n_known++;
-    st = hunt_refit(h, err);
+    st = bragg_cards_hunt_refit(h, err);
     f->gain = before - h->chi2;
     f->share = f->gain / before;
     if (st < 0)
         return st;
-    hunt_count_lines(h, f, h->each[h->n_known - 1], h->before);
+    bragg_cards_hunt_count_lines(h, f, h->each[h->n_known - 1], h->before);
     f->alone = gain_alone(h, h->each[h->n_known - 1], h->before);
     bool evident = is_evident(h, f);
     bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "  %s: share %.3f alone %.3f lines %zu of %zu%s", f->c.card->name, f->share, f->alone / f->gain, f->seen, f->expected, evident ? "" : ": not evident");
@@ -206,13 +203,13 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
         h->known[k].c.t = saved[k];
     h->s->displacement = keep.displacement;
     memcpy(h->s->background, keep.background, sizeof keep.background);
-    return hunt_refit(h, err);
+    return bragg_cards_hunt_refit(h, err);
 }
 
 static void clear_list(hunt *h)
 {
     for (size_t k = 0; k < h->n; k++)
-        hunt_drop(&h->list[k]);
+        bragg_cards_hunt_drop(&h->list[k]);
     h->n = 0;
 }
 
@@ -246,30 +243,30 @@ static bragg_status try_doublet(hunt *h, const bragg_pattern *p, bool *again, br
     if (one.n_lines != 1 || one.neutron || !tube_of(&one, &two))
         return BRAGG_OK;
     h->s->radiation = two;
-    bragg_status st = scene_fit(h->s, list, 1, &chi2, NULL, NULL, err);
+    bragg_status st = bragg_cards_scene_fit(h->s, list, 1, &chi2, NULL, NULL, err);
     if (st < 0)
         return st;
     h->s->radiation = one;
     if (chi2 > 0.98 * h->chi2)
-        return hunt_refit(h, err);
+        return bragg_cards_hunt_refit(h, err);
     scene *s;
-    st = scene_new(p, &two, &s, err);
+    st = bragg_cards_scene_new(p, &two, &s, err);
     if (st < 0)
         return st;
-    scene_free(h->s);
+    bragg_cards_scene_free(h->s);
     h->s = s;
     h->out->radiation = two;
     drop_found(&h->known[0]);
     h->n_known = 0;
     *again = true;
-    return hunt_refit(h, err);
+    return bragg_cards_hunt_refit(h, err);
 }
 
 static bragg_status hunt_phases(hunt *h, const bragg_pattern *p, bragg_error *err)
 {
     bool more = true;
     bragg_status st = BRAGG_OK;
-    st = hunt_refit(h, err); /* the background alone */
+    st = bragg_cards_hunt_refit(h, err); /* the background alone */
     while (st == BRAGG_OK && more && h->n_known < BRAGG_MOST_PHASES) {
         drop_found(&h->known[h->n_known]);
         st = add_phase(h, &more, err);
@@ -303,24 +300,24 @@ bragg_status bragg_identify(const bragg_cards *cards, const bragg_pattern *p, co
         return bragg_fail(err, BRAGG_EINVAL, "expected a wavelength, found none");
     bragg_arena *arena = bragg_arena_new();
     h.out = arena ? bragg_arena_alloc(arena, 1, sizeof *h.out) : NULL;
-    bragg_status st = h.out ? scene_new(p, &o->radiation, &h.s, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for answers");
+    bragg_status st = h.out ? bragg_cards_scene_new(p, &o->radiation, &h.s, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for answers");
     if (st == BRAGG_OK) {
         h.out->arena = arena;
         h.out->radiation = o->radiation;
-        st = cards_search_load(cards, &h.search, err);
+        st = bragg_cards_search_load(cards, &h.search, err);
     }
     if (st == BRAGG_OK)
         st = make_room(&h, err);
     if (st == BRAGG_OK)
         st = hunt_phases(&h, p, err);
     if (st == BRAGG_OK)
-        st = hunt_settle(&h, err);
+        st = bragg_cards_hunt_settle(&h, err);
     if (st == BRAGG_OK)
-        st = hunt_answer(&h, p, err);
+        st = bragg_cards_hunt_answer(&h, p, err);
     for (size_t k = 0; k < BRAGG_MOST_PHASES; k++)
         drop_found(&h.known[k]);
-    cards_search_free(&h.search);
-    scene_free(h.s);
+    bragg_cards_search_free(&h.search);
+    bragg_cards_scene_free(h.s);
     free(h.list);
     free(h.all);
     if (st < 0)

@@ -100,7 +100,7 @@ static void add_element(bragg_card *c, int z)
         c->elements[c->n_elements++] = (unsigned char)z;
 }
 
-bragg_status cards_formula_of(const bragg_structure *s, bragg_card *c, bragg_error *err)
+bragg_status bragg_cards_formula_of(const bragg_structure *s, bragg_card *c, bragg_error *err)
 {
     share list[24];
     char text[300];
@@ -119,7 +119,7 @@ bragg_status cards_formula_of(const bragg_structure *s, bragg_card *c, bragg_err
     return c->formula ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a formula");
 }
 
-void cards_formula_elements(bragg_card *c)
+void bragg_cards_formula_elements(bragg_card *c)
 {
     for (const char *p = c->formula; *p;) {
         char symbol[3] = { 0 };
@@ -263,7 +263,7 @@ static double anomalous_factor(const bragg_structure *s, const bragg_card *c)
     return good && plain > 0 ? anomalous / plain : 1;
 }
 
-bragg_status cards_lines_of(const bragg_structure *s, bragg_card *c, bragg_error *err)
+bragg_status bragg_cards_lines_of(const bragg_structure *s, bragg_card *c, bragg_error *err)
 {
     bragg_reflection *list = NULL;
     size_t n = 0;
@@ -315,7 +315,7 @@ bragg_status bragg_structure_lines(const bragg_structure *s, double wavelength_a
     return BRAGG_OK;
 }
 
-bragg_status cards_finish_list(bragg_card *c, bragg_error *err)
+bragg_status bragg_cards_finish_list(bragg_card *c, bragg_error *err)
 {
     size_t m = 0;
     for (size_t k = 0; k < c->n_lines; k++)
@@ -326,6 +326,6 @@ bragg_status cards_finish_list(bragg_card *c, bragg_error *err)
     qsort(c->line, m, sizeof *c->line, by_falling_d);
     select_lines(c, c->line, m);
     c->flags |= BRAGG_CARD_LIST;
-    cards_formula_elements(c);
+    bragg_cards_formula_elements(c);
     return BRAGG_OK;
 }

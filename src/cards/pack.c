@@ -50,7 +50,7 @@ static int kind_of(const bragg_card *c)
     return kind;
 }
 
-bragg_status cards_pack_lines(const bragg_card *c, unsigned char **blob, size_t *n, bragg_error *err)
+bragg_status bragg_cards_pack_lines(const bragg_card *c, unsigned char **blob, size_t *n, bragg_error *err)
 {
     int kind = kind_of(c);
     unsigned char *p = *blob = malloc(1 + 12 * c->n_lines);
@@ -73,7 +73,7 @@ bragg_status cards_pack_lines(const bragg_card *c, unsigned char **blob, size_t 
     return BRAGG_OK;
 }
 
-bragg_status cards_unpack_lines(const unsigned char *p, size_t n, bragg_card *c, bragg_error *err)
+bragg_status bragg_cards_unpack_lines(const unsigned char *p, size_t n, bragg_card *c, bragg_error *err)
 {
     static const size_t sizes[4] = { 0, 5, 8, 9 };
     int kind = n ? p[0] : 0;
@@ -121,7 +121,7 @@ static double displacement_of(const bragg_cell *cell, const bragg_atom *a)
     return isnan(u) ? 0 : fmin(fmax(u, 0), 6.5);
 }
 
-bragg_status cards_pack_structure(const bragg_structure *s, unsigned char **blob, size_t *n, bragg_error *err)
+bragg_status bragg_cards_pack_structure(const bragg_structure *s, unsigned char **blob, size_t *n, bragg_error *err)
 {
     unsigned char *p = *blob = malloc(8 + 12 * s->symmetry.n_ops + 12 * s->n_scatterers + 17 * s->n_atoms);
     if (!p)
@@ -214,7 +214,7 @@ static bool get_body(cursor *c, bragg_structure *s, bragg_error *err)
     return take(c, 2) && get_atoms(c, s);
 }
 
-bragg_status cards_unpack_structure(const unsigned char *blob, size_t n, const bragg_card *card, bragg_structure **out, bragg_error *err)
+bragg_status bragg_cards_unpack_structure(const unsigned char *blob, size_t n, const bragg_card *card, bragg_structure **out, bragg_error *err)
 {
     cursor c = { blob, blob + n };
     bragg_symmetry symmetry = { 0 };

@@ -9,21 +9,6 @@
 #include <sqlite3.h>
 #include <stdint.h>
 
-#define cards_lines_of bragg_cards_lines_of
-#define cards_pack_lines bragg_cards_pack_lines
-#define cards_unpack_lines bragg_cards_unpack_lines
-#define cards_pack_structure bragg_cards_pack_structure
-#define cards_unpack_structure bragg_cards_unpack_structure
-#define cards_formula_of bragg_cards_formula_of
-#define cards_formula_elements bragg_cards_formula_elements
-#define cards_finish_list bragg_cards_finish_list
-#define cards_read bragg_cards_read
-#define cards_walk bragg_cards_walk
-#define cards_read_set bragg_cards_read_set
-#define cards_sql_fail bragg_cards_sql_fail
-#define cards_search_rebuild bragg_cards_search_rebuild
-#define cards_search_load bragg_cards_search_load
-#define cards_search_free bragg_cards_search_free
 #pragma GCC visibility push(hidden)
 
 #define CARDS_CU_ALPHA1 1.540598  /* angstrom */
@@ -32,13 +17,13 @@
 /* ------------------------------------------------------------- one card */
 
 /* Lines and I/Ic of a structure into a card (its arena). */
-bragg_status cards_lines_of(const bragg_structure *s, bragg_card *c, bragg_error *err);
+bragg_status bragg_cards_lines_of(const bragg_structure *s, bragg_card *c, bragg_error *err);
 /* Lines as they came, sorted and scaled to 100, elements from the formula; for lists. */
-bragg_status cards_finish_list(bragg_card *c, bragg_error *err);
+bragg_status bragg_cards_finish_list(bragg_card *c, bragg_error *err);
 /* "K3Bi" and the elements in it, counts over their common divisor. */
-bragg_status cards_formula_of(const bragg_structure *s, bragg_card *c, bragg_error *err);
+bragg_status bragg_cards_formula_of(const bragg_structure *s, bragg_card *c, bragg_error *err);
 /* Elements named in a formula as people write it. */
-void cards_formula_elements(bragg_card *c);
+void bragg_cards_formula_elements(bragg_card *c);
 
 /* Blobs: malloc'ed, little-endian whatever the machine.
  *
@@ -47,10 +32,10 @@ void cards_formula_elements(bragg_card *c);
  *              3 | d (f32) h k l (3 x i8) intensity (u16) | …
  *   structure  1 | hall (u16), 0: n (u16), n x (9 x i8, 3 x u8 in 24ths) | n (u8) species x (12 chars)
  *                | n (u16) x (species u8, x y z f32, occupancy u16 / 65535, U u16 / 1e4) */
-bragg_status cards_pack_lines(const bragg_card *c, unsigned char **blob, size_t *n, bragg_error *err);
-bragg_status cards_unpack_lines(const unsigned char *blob, size_t n, bragg_card *c, bragg_error *err);
-bragg_status cards_pack_structure(const bragg_structure *s, unsigned char **blob, size_t *n, bragg_error *err);
-bragg_status cards_unpack_structure(const unsigned char *blob, size_t n, const bragg_card *c, bragg_structure **out, bragg_error *err);
+bragg_status bragg_cards_pack_lines(const bragg_card *c, unsigned char **blob, size_t *n, bragg_error *err);
+bragg_status bragg_cards_unpack_lines(const unsigned char *blob, size_t n, bragg_card *c, bragg_error *err);
+bragg_status bragg_cards_pack_structure(const bragg_structure *s, unsigned char **blob, size_t *n, bragg_error *err);
+bragg_status bragg_cards_unpack_structure(const unsigned char *blob, size_t n, const bragg_card *c, bragg_structure **out, bragg_error *err);
 
 /* -------------------------------------------------------------- sources */
 
@@ -70,10 +55,10 @@ typedef struct cards_receiver {
     bragg_status (*broken)(void *payload, const char *path, const char *member, const char *reason, bragg_error *err);
     void *payload;
 } cards_receiver;
-bragg_status cards_walk(const char *path, const cards_receiver *to, bragg_error *err);
+bragg_status bragg_cards_walk(const char *path, const cards_receiver *to, bragg_error *err);
 
 /* The card of a source, and its structure's blob (NULL without). */
-bragg_status cards_read(const cards_source *from, bragg_card **card, unsigned char **structure, size_t *size, bragg_error *err);
+bragg_status bragg_cards_read(const cards_source *from, bragg_card **card, unsigned char **structure, size_t *size, bragg_error *err);
 
 /* A named set: YAML with members and cards of its own. */
 typedef struct cards_named_set {
@@ -82,7 +67,7 @@ typedef struct cards_named_set {
     bragg_cards_member *member;
     bragg_card **card;
 } cards_named_set;
-bragg_status cards_read_set(const cards_source *from, cards_named_set **out, bragg_error *err);
+bragg_status bragg_cards_read_set(const cards_source *from, cards_named_set **out, bragg_error *err);
 
 /* ------------------------------------------------------------------ set */
 
@@ -90,7 +75,7 @@ struct bragg_cards {
     sqlite3 *db;
     char *path;
 };
-bragg_status cards_sql_fail(const bragg_cards *set, bragg_error *err);
+bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err);
 
 /* Columns for the search, all cards after each other:
  *
@@ -106,9 +91,9 @@ typedef struct cards_search {
     uint16_t *at;
     uint8_t *weight;
 } cards_search;
-bragg_status cards_search_rebuild(bragg_cards *set, bragg_error *err);
-bragg_status cards_search_load(const bragg_cards *set, cards_search *out, bragg_error *err);
-void cards_search_free(cards_search *search);
+bragg_status bragg_cards_search_rebuild(bragg_cards *set, bragg_error *err);
+bragg_status bragg_cards_search_load(const bragg_cards *set, cards_search *out, bragg_error *err);
+void bragg_cards_search_free(cards_search *search);
 
 #pragma GCC visibility pop
 #endif

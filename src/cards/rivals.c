@@ -17,9 +17,9 @@ static const double equal_odds = 3;
 static const double usual_strain = 0.0015, computed_strain = 0.008;
 
 /* Nats against a trial: a Cauchy prior of its strains, a normal one of ln(width). */
-double hunt_doubt(const trial *t)
+double bragg_cards_hunt_doubt(const trial *t)
 {
-    double mean = mean_strain(t), odd = 0, width = t->card->flags & (BRAGG_CARD_COMPUTED | BRAGG_CARD_ESTIMATED) ? computed_strain : usual_strain;
+    double mean = bragg_cards_mean_strain(t), odd = 0, width = t->card->flags & (BRAGG_CARD_COMPUTED | BRAGG_CARD_ESTIMATED) ? computed_strain : usual_strain;
     for (size_t c = 0; c < t->n_strains; c++)
         odd = fmax(odd, fabs(t->strain[c] - (c < 3 ? mean : 0)));
     double broad = fmax(0, log(t->broad / 2)) / 0.5;
@@ -45,8 +45,8 @@ static bragg_status contest_range(void *payload, size_t first, size_t last, brag
         for (size_t i = 0; i < h->n_known; i++)
             if (i != w->place[k])
                 others[n++] = h->each[i];
-        st = scene_contest(&w->view[w->place[k]], &c->t, others, n, &c->chi2, err);
-        c->worth = -c->chi2 / (2 * h->s->points_a_peak) - hunt_doubt(&c->t);
+        st = bragg_cards_scene_contest(&w->view[w->place[k]], &c->t, others, n, &c->chi2, err);
+        c->worth = -c->chi2 / (2 * h->s->points_a_peak) - bragg_cards_hunt_doubt(&c->t);
     }
     return st;
 }
@@ -87,13 +87,13 @@ static bragg_status look_closer(const hunt *h, scene *view, double *room, bragg_
         for (size_t i = 0; i < s->n; i++)
             own = fmax(own, h->each[k][i]);
         view[k] = *s;
-        if (scene_look_closer(s, own, room, room + (k + 1) * s->n))
+        if (bragg_cards_scene_look_closer(s, own, room, room + (k + 1) * s->n))
             view[k].sigma = room + (k + 1) * s->n;
     }
     return BRAGG_OK;
 }
 
-bragg_status hunt_settle(hunt *h, bragg_error *err)
+bragg_status bragg_cards_hunt_settle(hunt *h, bragg_error *err)
 {
     scene view[BRAGG_MOST_PHASES];
     double *room = malloc(((h->n_known + 1) * h->s->n + 1) * sizeof *room);
@@ -109,9 +109,9 @@ bragg_status hunt_settle(hunt *h, bragg_error *err)
     free(room);
     for (size_t k = 0; k < w.n && st == BRAGG_OK; k++)
         bragg_log(h->o->observer, BRAGG_LOG_DEBUG, "place %zu: %-20s worth %.1f strain %+.4f texture %+.2f broad %.2f", w.place[k], w.list[k]->card->name,
-                  w.list[k]->worth, mean_strain(&w.list[k]->t), w.list[k]->t.n_textures ? w.list[k]->t.texture[0] : 0, w.list[k]->t.broad);
+                  w.list[k]->worth, bragg_cards_mean_strain(&w.list[k]->t), w.list[k]->t.n_textures ? w.list[k]->t.texture[0] : 0, w.list[k]->t.broad);
     bool changed = false;
     for (size_t k = 0; k < h->n_known && st == BRAGG_OK; k++)
         changed = crown(&h->known[k]) || changed;
-    return st == BRAGG_OK && changed ? hunt_refit(h, err) : st;
+    return st == BRAGG_OK && changed ? bragg_cards_hunt_refit(h, err) : st;
 }

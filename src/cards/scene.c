@@ -125,12 +125,12 @@ static bragg_status build(scene *s, bragg_pattern *p, double *work, bragg_error 
     if (st < 0)
         return st;
     learn_width(s, step);
-    size_t bin = (size_t)fmax(1, floor(s->width[0] / (5 * step)));
+    size_t bin = (size_t)fmax(1, floor(s->width[0] / (FEWEST_A_PEAK * step)));
     while (p->n / bin > 6000)
         bin++;
     s->n = p->n / bin;
     s->n_raw = p->n;
-    s->points_a_peak = fmax(5, 2 * (s->width[0] + s->width[1] * tan((p->x[0] + p->x[p->n - 1]) / 4)) / (step * (double)bin));
+    s->points_a_peak = fmax(FEWEST_A_PEAK, 2 * (s->width[0] + s->width[1] * tan((p->x[0] + p->x[p->n - 1]) / 4)) / (step * (double)bin));
     double *v = calloc((6 + SCENE_BACKGROUND) * s->n + 1, sizeof *v);
     if (!v)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", s->n);
@@ -168,7 +168,7 @@ static double usually_left(const scene *s, size_t first, size_t last, double *wo
     return 1.4826 * median_of(work, last - first);
 }
 
-bool scene_look_closer(const scene *s, double own, double *work, double *sigma)
+bool bragg_cards_scene_look_closer(const scene *s, double own, double *work, double *sigma)
 {
     double least = own_doubt * own, most = whole_doubt * s->scale;
     size_t step = (size_t)(s->points_a_peak / 4) + 1, reach = (size_t)(AROUND * s->points_a_peak);
@@ -183,7 +183,7 @@ bool scene_look_closer(const scene *s, double own, double *work, double *sigma)
     return least < most;
 }
 
-bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err)
+bragg_status bragg_cards_scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err)
 {
     *out = NULL;
     bragg_status st = bragg_pattern_check(p, err);
@@ -207,14 +207,14 @@ bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation,
     free(work);
     bragg_pattern_free(q);
     if (st < 0) {
-        scene_free(s);
+        bragg_cards_scene_free(s);
         return st;
     }
     *out = s;
     return BRAGG_OK;
 }
 
-void scene_free(scene *s)
+void bragg_cards_scene_free(scene *s)
 {
     if (!s)
         return;

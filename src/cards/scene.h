@@ -9,28 +9,14 @@
 #include <bragg/pattern.h>
 #include <bragg/refine.h>
 
-#define scene_new bragg_cards_scene_new
-#define scene_free bragg_cards_scene_free
-#define scene_look_closer bragg_cards_scene_look_closer
-#define mean_strain bragg_cards_mean_strain
-#define solution_remark bragg_cards_solution_remark
-#define two_phase_remark bragg_cards_two_phase_remark
-#define scene_search bragg_cards_scene_search
-#define scene_fit bragg_cards_scene_fit
-#define scene_screen bragg_cards_scene_screen
-#define scene_contest bragg_cards_scene_contest
-#define scene_factors bragg_cards_scene_factors
-#define scene_profile bragg_cards_scene_profile
-#define scene_background bragg_cards_scene_background
-#define trial_lines bragg_cards_trial_lines
-#define trial_free bragg_cards_trial_free
-#define trial_match bragg_cards_trial_match
-#define trial_cell bragg_cards_trial_cell
 #pragma GCC visibility push(hidden)
 
 /* Terms of the background: SNIP keeps a part of an amorphous hump, and what is left of it
  * would look like peaks that no phase explains.  The first of them are free beside each
  * candidate, too. */
+/* Bins are made so that a peak has so many points over its width, over which profiles
+ * correlate: they count as one. */
+enum { FEWEST_A_PEAK = 5 };
 enum { SCENE_BACKGROUND = 14, SCENE_LOOSE = 5, TRIAL_STRAINS = 6, TRIAL_TEXTURES = 2 };
 
 /* The pattern over 2theta (first wavelength), thinned to some points a peak width,
@@ -51,12 +37,12 @@ typedef struct scene {
     double *chebyshev;               /* terms of the background, each over all points */
 } scene;
 
-bragg_status scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err);
-void scene_free(scene *s);
+bragg_status bragg_cards_scene_new(const bragg_pattern *p, const bragg_radiation *radiation, scene **out, bragg_error *err);
+void bragg_cards_scene_free(scene *s);
 /* sigma for an argument about a phase whose strongest peak is `own` high: its weaker lines
  * count, what the tails of strong ones leave does not.  False, and nothing done, where
  * the phase is too strong to need it.  work: n values. */
-bool scene_look_closer(const scene *s, double own, double *work, double *sigma);
+bool bragg_cards_scene_look_closer(const scene *s, double own, double *work, double *sigma);
 
 /* A card in the scene.  Its lines' ln d move by sum strain[c] basis[line][c], their
  * intensities by the factor exp sum texture[c] shape[line][c]. */
@@ -71,32 +57,32 @@ typedef struct trial {
 } trial;
 
 /* The lines of a card within the scene; n = 0 when it has none there. */
-bragg_status trial_lines(const scene *s, const bragg_card *card, trial *out, bragg_error *err);
-void trial_free(trial *t);
+bragg_status bragg_cards_trial_lines(const scene *s, const bragg_card *card, trial *out, bragg_error *err);
+void bragg_cards_trial_free(trial *t);
 /* Start strain, scale and width by matching strong lines with peaks, from an isotropic
  * shift; score: how well lines and what is left agree, 0 to 1. */
-void trial_match(const scene *s, double shift, trial *t);
+void bragg_cards_trial_match(const scene *s, double shift, trial *t);
 /* Cell after strain; a = NAN without one. */
-bragg_cell trial_cell(const trial *t);
+bragg_cell bragg_cards_trial_cell(const trial *t);
 
 /* Fit n trials together: scales, strains, widths, displacement and background, which
  * stay in trials and scene.  calculated: n values without background, or NULL; each: the
  * trials' own, or NULL. */
-bragg_status scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err);
+bragg_status bragg_cards_scene_fit(scene *s, trial *const *t, size_t n, double *chi2, double *calculated, double *const *each, bragg_error *err);
 /* Fit one more beside the profiles of known ones, which only change by factors. */
-bragg_status scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+bragg_status bragg_cards_scene_screen(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
 /* The same to the end, with widths, peak shape and displacement of its own: what decides
  * between cards that are nearly the same. */
-bragg_status scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+bragg_status bragg_cards_scene_contest(const scene *s, trial *t, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
 /* The same without one more: factors and background only. */
-bragg_status scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
+bragg_status bragg_cards_scene_factors(const scene *s, const double *const *known, size_t n_known, double *chi2, bragg_error *err);
 /* The profile of a trial as it is. */
-bragg_status scene_profile(const scene *s, trial *t, double *out, bragg_error *err);
+bragg_status bragg_cards_scene_profile(const scene *s, trial *t, double *out, bragg_error *err);
 /* What the fit adds to the background at point i. */
-double scene_background(const scene *s, size_t i);
+double bragg_cards_scene_background(const scene *s, size_t i);
 
 /* Cube root of the change of the cell's volume. */
-double mean_strain(const trial *t);
+double bragg_cards_mean_strain(const trial *t);
 
 /* A relative of a phase: a card of the same space group that was tried in its place. */
 typedef struct relative {
@@ -107,11 +93,11 @@ enum { RELATIVES = 12 };
 /* Solid solution or two phases: whether the phase's cell lies between those of two
  * relatives, and whether one phase or both ends explain more.  each: profiles of all n
  * phases of the fit, of which `index` is t.  *out stays NULL when there is nothing to say. */
-bragg_status solution_remark(const bragg_cards *set, const scene *s, const trial *t, double *const *each, size_t n, size_t index, double chi2,
+bragg_status bragg_cards_solution_remark(const bragg_cards *set, const scene *s, const trial *t, double *const *each, size_t n, size_t index, double chi2,
                              const relative *list, size_t n_list, bragg_arena *arena, char **out, bragg_error *err);
 
 /* The same where two of the phases are of one type. */
-bragg_status two_phase_remark(const scene *s, trial *const *t, double *const *each, size_t n, size_t index, double chi2, bragg_arena *arena, char **out, bragg_error *err);
+bragg_status bragg_cards_two_phase_remark(const scene *s, trial *const *t, double *const *each, size_t n, size_t index, double chi2, bragg_arena *arena, char **out, bragg_error *err);
 
 /* A card of the search and how its lines agree at the best shift of ln d. */
 typedef struct hit {
@@ -119,7 +105,7 @@ typedef struct hit {
     float score, shift;
 } hit;
 /* The best of all cards that pass the filter, by falling score. */
-bragg_status scene_search(const scene *s, const cards_search *cards, const bragg_cards_filter *filter, hit *out, size_t room, size_t *n, size_t *searched, bragg_error *err);
+bragg_status bragg_cards_scene_search(const scene *s, const cards_search *cards, const bragg_cards_filter *filter, hit *out, size_t room, size_t *n, size_t *searched, bragg_error *err);
 
 #pragma GCC visibility pop
 #endif

@@ -176,7 +176,7 @@ static size_t keep_best(const job *w, hit *out, size_t room, size_t *searched)
     return n;
 }
 
-bragg_status scene_search(const scene *s, const cards_search *cards, const bragg_cards_filter *filter, hit *out, size_t room, size_t *n, size_t *searched, bragg_error *err)
+bragg_status bragg_cards_scene_search(const scene *s, const cards_search *cards, const bragg_cards_filter *filter, hit *out, size_t room, size_t *n, size_t *searched, bragg_error *err)
 {
     tables *t = calloc(1, sizeof *t);
     float *v = malloc((2 * cards->n + 1) * sizeof *v);

@@ -24,7 +24,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS member(source INTEGER, set_name TEXT, title TEXT, card TEXT, pdf TEXT, window TEXT, note TEXT, origin TEXT);"
     "CREATE TABLE IF NOT EXISTS search(first INTEGER PRIMARY KEY, n INTEGER, data BLOB);";
 
-bragg_status cards_sql_fail(const bragg_cards *set, bragg_error *err)
+bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err)
 {
     int code = sqlite3_errcode(set->db);
     return bragg_fail(err, code == SQLITE_NOMEM ? BRAGG_ENOMEM : code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? BRAGG_EDATA : BRAGG_EIO, "'%s': %s",
@@ -55,7 +55,7 @@ static bragg_status open_file(const char *path, int flags, bragg_cards **out, br
     bragg_cards *set = calloc(1, sizeof *set);
     *out = NULL;
     if (!set || !(set->path = strdup(path)) || sqlite3_open_v2(path, &set->db, flags, NULL) != SQLITE_OK) {
-        bragg_status st = set && set->db ? cards_sql_fail(set, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card set");
+        bragg_status st = set && set->db ? bragg_cards_sql_fail(set, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card set");
         bragg_cards_free(set);
         return st;
     }
@@ -91,14 +91,14 @@ bragg_status bragg_cards_create(const char *path, bragg_cards **out, bragg_error
         return st;
     long long mark = pragma(*out, "PRAGMA application_id"), tables = pragma(*out, "SELECT count(*) FROM sqlite_schema");
     if (mark < 0)
-        st = cards_sql_fail(*out, err);
+        st = bragg_cards_sql_fail(*out, err);
     else if (tables > 0 && mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set or no file, found another SQLite file", path);
     else if (tables > 0 && pragma(*out, "PRAGMA user_version") != SET_VERSION)
         st = bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a card set of version %d; remove it and build it again", path, SET_VERSION);
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; PRAGMA synchronous = NORMAL", SET_MARK, SET_VERSION);
     if (st == BRAGG_OK && (sqlite3_exec((*out)->db, sql, NULL, NULL, NULL) || sqlite3_exec((*out)->db, schema, NULL, NULL, NULL)))
-        st = cards_sql_fail(*out, err);
+        st = bragg_cards_sql_fail(*out, err);
     if (st < 0) {
         bragg_cards_free(*out);
         *out = NULL;
@@ -147,7 +147,7 @@ static bragg_status fill_card(sqlite3_stmt *q, bragg_card *c, bragg_error *err)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
     snprintf(source, room, "%s%s%s", path, *member ? ":" : "", member);
     c->source = source;
-    return cards_unpack_lines(sqlite3_column_blob(q, 19), (size_t)sqlite3_column_bytes(q, 19), c, err);
+    return bragg_cards_unpack_lines(sqlite3_column_blob(q, 19), (size_t)sqlite3_column_bytes(q, 19), c, err);
 }
 
 bragg_status bragg_cards_card(const bragg_cards *set, long long id, bragg_card **out, bragg_error *err)
@@ -166,7 +166,7 @@ bragg_status bragg_cards_card(const bragg_cards *set, long long id, bragg_card *
     if (sqlite3_prepare_v2(set->db, "SELECT name, formula, space_group, reference, note, card.pdf, cod, icsd, group_number, a, b, c, alpha, beta, gamma, density, rir,"
                            " flags, elements, lines, path, member, hash, length(structure) FROM card JOIN source ON source.id = card.source WHERE card.id = ?",
                            -1, &q, NULL) != SQLITE_OK)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     else if (sqlite3_bind_int64(q, 1, id), sqlite3_step(q) != SQLITE_ROW)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': has no card %lld", set->path, id);
     else
@@ -188,11 +188,11 @@ bragg_status bragg_cards_structure(const bragg_cards *set, long long id, bragg_s
     if (st < 0)
         return st;
     if (sqlite3_prepare_v2(set->db, "SELECT structure FROM card WHERE id = ?", -1, &q, NULL) != SQLITE_OK)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     else if (sqlite3_bind_int64(q, 1, id), sqlite3_step(q) != SQLITE_ROW || !sqlite3_column_bytes(q, 0))
         st = bragg_fail(err, BRAGG_EDATA, "card '%s': has no structure in the set", c->name);
     else
-        st = cards_unpack_structure(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), c, out, err);
+        st = bragg_cards_unpack_structure(sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0), c, out, err);
     sqlite3_finalize(q);
     bragg_card_free(c);
     return st;
@@ -258,7 +258,7 @@ bragg_status bragg_cards_list(const bragg_cards *set, const bragg_cards_filter *
     *n = 0;
     if (sqlite3_prepare_v2(set->db, f->set ? "SELECT id, name, formula, pdf, cod, icsd, elements FROM card WHERE name IN (SELECT card FROM member WHERE set_name = ?) ORDER BY formula, name, id"
                                            : "SELECT id, name, formula, pdf, cod, icsd, elements FROM card ORDER BY formula, name, id", -1, &q, NULL) != SQLITE_OK)
-        return cards_sql_fail(set, err);
+        return bragg_cards_sql_fail(set, err);
     if (f->set)
         sqlite3_bind_text(q, 1, f->set, -1, SQLITE_STATIC);
     int code;
@@ -274,7 +274,7 @@ bragg_status bragg_cards_list(const bragg_cards *set, const bragg_cards_filter *
         ++*n;
     }
     if (st == BRAGG_OK && code != SQLITE_DONE)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     sqlite3_finalize(q);
     return st;
 }
@@ -291,14 +291,14 @@ bragg_status bragg_cards_members(const bragg_cards *set, bool (*each)(void *, co
 {
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(set->db, "SELECT set_name, title, card, pdf, window, note, origin FROM member ORDER BY rowid", -1, &q, NULL) != SQLITE_OK)
-        return cards_sql_fail(set, err);
+        return bragg_cards_sql_fail(set, err);
     int code;
     bool more = true;
     while (more && (code = sqlite3_step(q)) == SQLITE_ROW) {
         bragg_cards_member m = { text_at(q, 0), text_at(q, 1), text_at(q, 2), text_at(q, 3), text_at(q, 4), text_at(q, 5), text_at(q, 6) };
         more = each(payload, &m);
     }
-    bragg_status st = more && code != SQLITE_DONE ? cards_sql_fail(set, err) : BRAGG_OK;
+    bragg_status st = more && code != SQLITE_DONE ? bragg_cards_sql_fail(set, err) : BRAGG_OK;
     sqlite3_finalize(q);
     return st;
 }
@@ -307,12 +307,12 @@ bragg_status bragg_cards_skipped(const bragg_cards *set, bool (*each)(void *, co
 {
     sqlite3_stmt *q;
     if (sqlite3_prepare_v2(set->db, "SELECT path || CASE member WHEN '' THEN '' ELSE ':' || member END, reason FROM source WHERE reason IS NOT NULL ORDER BY id", -1, &q, NULL) != SQLITE_OK)
-        return cards_sql_fail(set, err);
+        return bragg_cards_sql_fail(set, err);
     int code;
     bool more = true;
     while (more && (code = sqlite3_step(q)) == SQLITE_ROW)
         more = each(payload, text_at(q, 0), text_at(q, 1));
-    bragg_status st = more && code != SQLITE_DONE ? cards_sql_fail(set, err) : BRAGG_OK;
+    bragg_status st = more && code != SQLITE_DONE ? bragg_cards_sql_fail(set, err) : BRAGG_OK;
     sqlite3_finalize(q);
     return st;
 }
@@ -360,12 +360,12 @@ static bragg_status store_chunk(bragg_cards *set, long long first, int n, const 
     sqlite3_stmt *q;
     bragg_status st = BRAGG_OK;
     if (sqlite3_prepare_v2(set->db, "INSERT INTO search VALUES(?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
-        return cards_sql_fail(set, err);
+        return bragg_cards_sql_fail(set, err);
     sqlite3_bind_int64(q, 1, first);
     sqlite3_bind_int(q, 2, n);
     sqlite3_bind_blob64(q, 3, data, size, SQLITE_STATIC);
     if (sqlite3_step(q) != SQLITE_DONE)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     sqlite3_finalize(q);
     return st;
 }
@@ -383,7 +383,7 @@ static bragg_status rebuild_rows(bragg_cards *set, sqlite3_stmt *q, unsigned cha
         c.n_elements = (size_t)sqlite3_column_bytes(q, 1) % (sizeof c.elements + 1);
         if (c.n_elements)
             memcpy(c.elements, sqlite3_column_blob(q, 1), c.n_elements);
-        st = c.arena ? cards_unpack_lines(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
+        st = c.arena ? bragg_cards_unpack_lines(sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), &c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
         first = n ? first : c.id;
         if (st == BRAGG_OK)
             used += search_record(&c, data + used);
@@ -395,28 +395,28 @@ static bragg_status rebuild_rows(bragg_cards *set, sqlite3_stmt *q, unsigned cha
         }
     }
     if (st == BRAGG_OK && code != SQLITE_DONE)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     return st == BRAGG_OK && n ? store_chunk(set, first, n, data, used, err) : st;
 }
 
-bragg_status cards_search_rebuild(bragg_cards *set, bragg_error *err)
+bragg_status bragg_cards_search_rebuild(bragg_cards *set, bragg_error *err)
 {
     sqlite3_stmt *q = NULL;
     unsigned char *data = malloc((size_t)CHUNK * RECORD);
     bragg_status st = data ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the search table");
     if (st == BRAGG_OK && (sqlite3_exec(set->db, "BEGIN; DELETE FROM search", NULL, NULL, NULL) ||
                            sqlite3_prepare_v2(set->db, "SELECT id, elements, lines, a, b, c, alpha, beta, gamma FROM card ORDER BY id", -1, &q, NULL)))
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     if (st == BRAGG_OK)
         st = rebuild_rows(set, q, data, err);
     sqlite3_finalize(q);
     if (sqlite3_exec(set->db, st == BRAGG_OK ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) && st == BRAGG_OK)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     free(data);
     return st;
 }
 
-void cards_search_free(cards_search *s)
+void bragg_cards_search_free(cards_search *s)
 {
     free(s->id);
     free(s->first);
@@ -452,7 +452,7 @@ static bool take_records(cards_search *s, const unsigned char *p, size_t size, s
     return true;
 }
 
-bragg_status cards_search_load(const bragg_cards *set, cards_search *s, bragg_error *err)
+bragg_status bragg_cards_search_load(const bragg_cards *set, cards_search *s, bragg_error *err)
 {
     sqlite3_stmt *q;
     size_t n = bragg_cards_count(set), room = n * CARDS_SEARCH_LINES;
@@ -464,19 +464,19 @@ bragg_status cards_search_load(const bragg_cards *set, cards_search *s, bragg_er
     s->weight = malloc(room + 1);
     bragg_status st = s->id && s->first && s->elements && s->at && s->weight ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to search %zu cards", n);
     if (st == BRAGG_OK && sqlite3_prepare_v2(set->db, "SELECT n, data FROM search ORDER BY first", -1, &q, NULL) != SQLITE_OK)
-        st = cards_sql_fail(set, err);
+        st = bragg_cards_sql_fail(set, err);
     if (st == BRAGG_OK) {
         int code = SQLITE_DONE;
         while (st == BRAGG_OK && (code = sqlite3_step(q)) == SQLITE_ROW)
             if (s->n + (size_t)sqlite3_column_int64(q, 0) > n || !take_records(s, sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1), (size_t)sqlite3_column_int64(q, 0), &room))
                 st = bragg_fail(err, BRAGG_EDATA, "'%s': the search table is damaged; repeat bragg cards build", set->path);
         if (st == BRAGG_OK && code != SQLITE_DONE)
-            st = cards_sql_fail(set, err);
+            st = bragg_cards_sql_fail(set, err);
         sqlite3_finalize(q);
     }
     if (st == BRAGG_OK && s->n != n)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': its build did not end (%zu of %zu cards can be searched); repeat it, and it goes on where it was", set->path, s->n, n);
     if (st < 0)
-        cards_search_free(s);
+        bragg_cards_search_free(s);
     return st;
 }

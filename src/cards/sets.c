@@ -63,7 +63,7 @@ static bragg_status lines_like(const bragg_yaml *node, bragg_card *c, bragg_erro
     c->cell = s->cell;
     c->group_number = s->symmetry.number;
     c->space_group = bragg_arena_strdup(c->arena, s->symmetry.hm);
-    st = c->space_group ? cards_lines_of(s, c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
+    st = c->space_group ? bragg_cards_lines_of(s, c, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card");
     c->density = c->rir = NAN; /* another composition */
     c->flags |= BRAGG_CARD_ESTIMATED;
     bragg_structure_free(s);
@@ -105,11 +105,11 @@ static bragg_status read_card(const bragg_yaml *node, const cards_source *from, 
     if (st == BRAGG_OK && bragg_yaml_get(node, "like")) {
         st = lines_like(node, c, err);
         if (st == BRAGG_OK)
-            cards_formula_elements(c);
+            bragg_cards_formula_elements(c);
     } else if (st == BRAGG_OK && bragg_yaml_get(node, "lines")) {
         st = own_lines(bragg_yaml_get(node, "lines"), c, err);
         if (st == BRAGG_OK)
-            st = cards_finish_list(c, err);
+            st = bragg_cards_finish_list(c, err);
     } else if (st == BRAGG_OK) {
         st = bragg_yaml_fail(node, err, "card '%s': expected lines, or like: a bundled structure", c->name);
     }
@@ -142,7 +142,7 @@ static bragg_status fill(const cards_source *from, const bragg_yaml *root, cards
     return st;
 }
 
-bragg_status cards_read_set(const cards_source *from, cards_named_set **out, bragg_error *err)
+bragg_status bragg_cards_read_set(const cards_source *from, cards_named_set **out, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     cards_named_set *s = arena ? bragg_arena_alloc(arena, 1, sizeof *s) : NULL;

@@ -11,9 +11,9 @@
 /* Cells nearer than this are the card's own; end members may be off by so much. */
 static const double least_strain = 0.003, most_strain = 0.006;
 
-double mean_strain(const trial *t)
+double bragg_cards_mean_strain(const trial *t)
 {
-    bragg_cell c = trial_cell(t);
+    bragg_cell c = bragg_cards_trial_cell(t);
     return c.a > 0 ? cbrt(bragg_cell_volume(&c) / bragg_cell_volume(&t->card->cell)) - 1 : t->strain[0];
 }
 
@@ -41,10 +41,10 @@ static bragg_status lay_end(const scene *s, const trial *like, trial *t, const d
     t->scale = like->scale / 2;
     t->broad = like->broad;
     t->slope = like->slope;
-    bragg_status st = scene_screen(s, t, known, n, chi2, err);
-    if (st == BRAGG_OK && fabs(mean_strain(t)) > most_strain)
+    bragg_status st = bragg_cards_scene_screen(s, t, known, n, chi2, err);
+    if (st == BRAGG_OK && fabs(bragg_cards_mean_strain(t)) > most_strain)
         memset(t->strain, 0, sizeof t->strain);
-    return st == BRAGG_OK ? scene_profile(s, t, out, err) : st;
+    return st == BRAGG_OK ? bragg_cards_scene_profile(s, t, out, err) : st;
 }
 
 static bragg_status weigh(const scene *s, const trial *t, const bragg_card *const end[2], double *const *each, size_t n, size_t index, double *chi2, bragg_error *err)
@@ -60,14 +60,14 @@ static bragg_status weigh(const scene *s, const trial *t, const bragg_card *cons
             known[m++] = each[k];
     for (int k = 0; k < 2 && st == BRAGG_OK; k++) {
         trial e;
-        st = trial_lines(s, end[k], &e, err);
+        st = bragg_cards_trial_lines(s, end[k], &e, err);
         if (st == BRAGG_OK)
             st = lay_end(s, t, &e, known, m, chi2, profile + (size_t)k * s->n, err);
         known[m++] = profile + (size_t)k * s->n;
-        trial_free(&e);
+        bragg_cards_trial_free(&e);
     }
     if (st == BRAGG_OK)
-        st = scene_factors(s, known, m, chi2, err);
+        st = bragg_cards_scene_factors(s, known, m, chi2, err);
     free(profile);
     return st;
 }
@@ -92,27 +92,27 @@ static bragg_status compare_with_one(const scene *s, trial *const *t, double *co
     for (size_t k = 0; k < n; k++)
         if (k != i && k != j)
             known[m++] = each[k];
-    bragg_status st = trial_lines(s, t[i]->card, &one, err);
+    bragg_status st = bragg_cards_trial_lines(s, t[i]->card, &one, err);
     *evidence = NAN;
     for (size_t c = 0; c < one.n_strains && c < 3; c++)
         one.strain[c] = fmin(fmax(apart / 2, -0.039), 0.039);
     one.scale = t[i]->scale + t[j]->scale;
     one.broad = fmax(t[i]->broad, t[j]->broad);
     if (st == BRAGG_OK)
-        st = scene_screen(s, &one, known, m, evidence, err);
+        st = bragg_cards_scene_screen(s, &one, known, m, evidence, err);
     *evidence = (*evidence - chi2) / 5;
-    trial_free(&one);
+    bragg_cards_trial_free(&one);
     return st;
 }
 
-bragg_status two_phase_remark(const scene *s, trial *const *t, double *const *each, size_t n, size_t index, double chi2, bragg_arena *arena, char **out, bragg_error *err)
+bragg_status bragg_cards_two_phase_remark(const scene *s, trial *const *t, double *const *each, size_t n, size_t index, double chi2, bragg_arena *arena, char **out, bragg_error *err)
 {
     *out = NULL;
     for (size_t j = 0; j < n; j++) {
         const bragg_card *a = t[index]->card, *b = t[j]->card;
         if (j == index || a->group_number != b->group_number || !a->group_number || !are_kin(a, b) || !(a->cell.a > 0 && b->cell.a > 0))
             continue;
-        bragg_cell ca = trial_cell(t[index]), cb = trial_cell(t[j]);
+        bragg_cell ca = bragg_cards_trial_cell(t[index]), cb = bragg_cards_trial_cell(t[j]);
         double apart = cbrt(bragg_cell_volume(&cb) / bragg_cell_volume(&ca)) - 1, evidence;
         if (fabs(apart) > 0.08)
             continue;
@@ -128,7 +128,7 @@ bragg_status two_phase_remark(const scene *s, trial *const *t, double *const *ea
     return BRAGG_OK;
 }
 
-bragg_status solution_remark(const bragg_cards *set, const scene *s, const trial *t, double *const *each, size_t n, size_t index, double chi2, const relative *list,
+bragg_status bragg_cards_solution_remark(const bragg_cards *set, const scene *s, const trial *t, double *const *each, size_t n, size_t index, double chi2, const relative *list,
                              size_t n_list, bragg_arena *arena, char **out, bragg_error *err)
 {
     bragg_card *card[RELATIVES] = { NULL };

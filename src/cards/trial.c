@@ -90,7 +90,7 @@ static size_t fill_shape(const bragg_card *card, const double g[6], const bragg_
     return number >= 75 ? 1 : 2;
 }
 
-bragg_cell trial_cell(const trial *t)
+bragg_cell bragg_cards_trial_cell(const trial *t)
 {
     int member[TRIAL_STRAINS][6];
     double m[3][3], e[6] = { 0 }, v[3][3], length[3];
@@ -124,7 +124,7 @@ bragg_cell trial_cell(const trial *t)
 
 /* ---------------------------------------------------------------- lines */
 
-bragg_status trial_lines(const scene *s, const bragg_card *card, trial *t, bragg_error *err)
+bragg_status bragg_cards_trial_lines(const scene *s, const bragg_card *card, trial *t, bragg_error *err)
 {
     int member[TRIAL_STRAINS][6];
     double wavelength = s->radiation.wavelength_ang[0], top = 0, g[6];
@@ -164,7 +164,7 @@ bragg_status trial_lines(const scene *s, const bragg_card *card, trial *t, bragg
     return BRAGG_OK;
 }
 
-void trial_free(trial *t)
+void bragg_cards_trial_free(trial *t)
 {
     free(t->ln_d);
     t->ln_d = NULL;
@@ -321,7 +321,7 @@ static void rate(const scene *s, trial *t, const strong *set)
     t->score = n && sum > 0 && left > 0 ? pow(found / sum, 1.5) * pow(fmin(1, explained / left), 0.4) * (1 - exp(-(double)n / 2)) : 0;
 }
 
-void trial_match(const scene *s, double shift, trial *t)
+void bragg_cards_trial_match(const scene *s, double shift, trial *t)
 {
     static const double reach[] = { 0.006, 0.004, 0.002 };
     strong set;

@@ -450,7 +450,7 @@ static bragg_status walk_folder(const char *path, const cards_receiver *to, int 
     return st;
 }
 
-bragg_status cards_walk(const char *path, const cards_receiver *to, bragg_error *err)
+bragg_status bragg_cards_walk(const char *path, const cards_receiver *to, bragg_error *err)
 {
     struct stat info;
     if (stat(path, &info) == 0)

@@ -778,19 +778,12 @@ size_t bragg_model_select(bragg_model *m, const char *pattern, bool refine)
 size_t bragg_model_offer(bragg_model *m, const char *pattern)
 {
     size_t n = 0;
-    bool *kept = malloc((m->params.n + 1) * sizeof *kept);
-    for (size_t i = 0; kept && i < m->params.n; i++) {
-        kept[i] = m->params.at[i].refine;
-        m->params.at[i].refine = false;
+    for (size_t i = 0; i < m->params.n; i++) {
+        bragg_param one = m->params.at[i];
+        if (one.refine || !bragg_params_select(&(bragg_params){ .at = &one, .n = 1 }, pattern, true) || !one.refine)
+            continue;
+        m->offered[i] = true;
+        n++;
     }
-    if (kept)
-        bragg_params_select(&m->params, pattern, true);
-    for (size_t i = 0; kept && i < m->params.n; i++) {
-        bool chosen = m->params.at[i].refine && !kept[i];
-        m->offered[i] = m->offered[i] || chosen;
-        n += chosen;
-        m->params.at[i].refine = kept[i];
-    }
-    free(kept);
     return n;
 }
