@@ -10,14 +10,19 @@
 #endif
 #include <fitsio.h>
 #ifdef HAVE_HDF5
+#include "base/hdf5_safely.h"
+#include <bragg/hdf5.h>
 #include <hdf5.h>
 #endif
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <tiffio.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static const char *path = "x.tif"; /* all in a folder of our own, see main() */
 
@@ -1211,6 +1216,188 @@ START_TEST(files_of_cbflib_are_read_packed_or_not)
 END_TEST
 #endif
 
+#ifdef HAVE_HDF5
+/* ------------------------------------------------------ HDF5 by a child */
+
+/* Times that an act was done in a child and here; a map that both have. */
+typedef struct acts {
+    int *child, *here;
+    int signal;
+    bragg_status answer;
+} acts;
+
+static void put_text(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "wb");
+    ck_assert(f && fputs(text, f) >= 0 && !fclose(f));
+}
+
+static bragg_status act(void *payload, bragg_error *err)
+{
+    acts *a = payload;
+    ++*(bragg_hdf5_rehearses() ? a->child : a->here);
+    if (a->signal && bragg_hdf5_rehearses()) {
+        signal(a->signal, SIG_DFL); /* a sanitizer's handler would end it too, without a signal */
+        raise(a->signal);
+    }
+    return a->answer < 0 ? bragg_fail(err, a->answer, "17 frames short") : BRAGG_OK;
+}
+
+static bragg_status do_act(acts *a, const char *file, const char *what, bragg_error *err)
+{
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    *err = (bragg_error)BRAGG_ERROR_INIT;
+    bragg_status st = bragg_hdf5_safely(file, what, act, a, err);
+    bragg_hdf5_end(turn);
+    return st;
+}
+
+static acts new_acts(void)
+{
+    int *shared = mmap(NULL, 2 * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert(shared != MAP_FAILED);
+    return (acts){ .child = shared, .here = shared + 1 };
+}
+
+START_TEST(a_file_is_tried_by_a_child_once_as_long_as_it_stays_the_same)
+{
+    acts a = new_acts();
+    bragg_error err;
+    put_text("a.h5", "x");
+    for (int k = 0; k < 3; k++)
+        ck_assert_int_eq(do_act(&a, "a.h5", "p", &err), BRAGG_OK);
+    ck_assert(*a.child == 1 && *a.here == 3);
+    ck_assert_int_eq(do_act(&a, "a.h5", "q", &err), BRAGG_OK);
+    ck_assert(*a.child == 2 && *a.here == 4);
+    put_text("a.h5", "xyz");
+    ck_assert_int_eq(do_act(&a, "a.h5", "p", &err), BRAGG_OK);
+    ck_assert(*a.child == 3 && *a.here == 5);
+    a.answer = BRAGG_EIO; /* what a child finds is told, and not done once more here */
+    ck_assert_int_eq(do_act(&a, "a.h5", "r", &err), BRAGG_EIO);
+    ck_assert_str_eq(err.text, "17 frames short");
+    ck_assert(*a.child == 4 && *a.here == 5);
+}
+END_TEST
+
+START_TEST(a_file_that_kills_a_child_is_damaged_and_kills_no_more)
+{
+    static const struct { int signal; const char *text; } ways[] = { { SIGSEGV, "fails on it (signal 11)" }, { SIGABRT, "fails on it (signal 6)" }, { SIGXCPU, "comes to no end on it" } };
+    bragg_error err;
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        acts a = new_acts();
+        char what[8];
+        snprintf(what, sizeof what, "%zu", k);
+        put_text("dead.h5", "x");
+        a.signal = ways[k].signal;
+        ck_assert_int_eq(do_act(&a, "dead.h5", what, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, "'dead.h5': damaged: the HDF5 library") && strstr(err.text, ways[k].text), "%s", err.text);
+        a.signal = 0; /* once it was survived: each time by a child first */
+        ck_assert_int_eq(do_act(&a, "dead.h5", what, &err), BRAGG_OK);
+        ck_assert_int_eq(do_act(&a, "dead.h5", what, &err), BRAGG_OK);
+        ck_assert(*a.child == 3 && *a.here == 2);
+        a.signal = ways[k].signal;
+        for (int n = 0; n < 20; n++)
+            ck_assert_int_eq(do_act(&a, "dead.h5", what, &err), BRAGG_EDATA);
+        ck_assert(*a.child == 10 && *a.here == 2);
+    }
+    acts a = new_acts();
+    a.signal = SIGTERM; /* somebody's doing, not the file's */
+    ck_assert_int_eq(do_act(&a, "dead.h5", "term", &err), BRAGG_OK);
+    ck_assert_int_eq(*a.here, 1);
+}
+END_TEST
+
+/* One chunk of 3 x 5 x 7 uint16 as it is put there, with `skipped` filters. */
+static void write_chunk(const char *name, bool deflated, bool checksum, unsigned skipped, const void *raw, size_t n)
+{
+    const hsize_t dims[3] = { 3, 5, 7 }, corner[3] = { 0 };
+    hid_t file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), space = H5Screate_simple(3, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(how, 3, dims);
+    if (deflated)
+        H5Pset_deflate(how, 3);
+    if (checksum)
+        H5Pset_fletcher32(how);
+    hid_t set = H5Dcreate2(file, "frames", H5T_NATIVE_UINT16, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    ck_assert(set >= 0 && H5Dwrite_chunk(set, H5P_DEFAULT, skipped, corner, n, raw) >= 0);
+    H5Dclose(set), H5Pclose(how), H5Sclose(space), H5Fclose(file);
+}
+
+static bragg_status read_chunk(const char *name, unsigned first, char *text)
+{
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_frame_read(name, 1, &f, &err);
+    snprintf(text, BRAGG_ERROR_TEXT, "%s", err.text);
+    if (st == BRAGG_OK)
+        ck_assert_msg(f->width == 7 && f->height == 5 && ((uint16_t *)f->data)[0] == first, "%zu x %zu, %u", f->width, f->height, ((uint16_t *)f->data)[0]);
+    bragg_frame_free(f);
+    return st;
+}
+
+START_TEST(a_chunk_that_holds_less_than_its_set_says_is_not_read)
+{
+    enum { ALL = 3 * 5 * 7 };
+    uint16_t v[ALL + 8];
+    unsigned char packed[1024];
+    char text[BRAGG_ERROR_TEXT];
+    for (int k = 0; k < ALL + 8; k++)
+        v[k] = (uint16_t)(k * k + 77);
+    write_chunk("c.h5", false, false, 0, v, ALL * 2);
+    ck_assert_msg(read_chunk("c.h5", 35 * 35 + 77, text) == BRAGG_OK, "%s", text);
+    for (int sum = 0; sum < 2; sum++) { /* what would not shrink is stored as it is */
+        write_chunk("c.h5", true, sum, 1 | (unsigned)sum << 1, v, ALL * 2);
+        ck_assert_msg(read_chunk("c.h5", 35 * 35 + 77, text) == BRAGG_OK, "%s", text);
+        write_chunk("c.h5", true, sum, 1 | (unsigned)sum << 1, v, ALL * 2 - 2);
+        ck_assert_int_eq(read_chunk("c.h5", 0, text), BRAGG_EDATA);
+        ck_assert_msg(strstr(text, "c.h5: 'frames' frame 1 cannot be read: damaged"), "%s", text);
+    }
+    for (int items = ALL - 40; items <= ALL + 8; items += 8) {
+        uLongf n = sizeof packed;
+        ck_assert_int_eq(compress(packed, &n, (const Bytef *)v, (uLong)items * 2), Z_OK);
+        write_chunk("c.h5", true, false, 0, packed, n);
+        ck_assert_msg(read_chunk("c.h5", 35 * 35 + 77, text) == (items == ALL ? BRAGG_OK : BRAGG_EDATA), "%d items: %s", items, text);
+    }
+    unlink("c.h5");
+}
+END_TEST
+
+/* LZ4 and bitshuffle, which say how long a chunk is: literals only, so that none is needed to
+ * see which are refused before a decoder looks at them. */
+START_TEST(blocks_that_do_not_fill_a_chunk_are_not_unpacked)
+{
+    enum { ALL = 210, BLOCK = 128 };
+    static const struct { unsigned whole, block, first, second; bool good; } cases[] = {
+        { ALL, BLOCK, BLOCK, ALL - BLOCK, true }, { ALL + 2, BLOCK, BLOCK, ALL - BLOCK, false }, { ALL, 0, BLOCK, ALL - BLOCK, false },
+        { ALL, BLOCK, BLOCK, ALL, false }, { ALL, BLOCK, 0xffffffff, ALL - BLOCK, false }, { ALL, 64, BLOCK, ALL - BLOCK, false },
+    };
+    const hsize_t dims[3] = { 3, 5, 7 }, corner[3] = { 0 };
+    if (H5Zfilter_avail(32004) <= 0)
+        return; /* HDF5 writes no set of a filter that it has not */
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        unsigned char raw[12 + 8 + ALL] = { 0 };
+        const unsigned words[5] = { 0, cases[k].whole, cases[k].block, cases[k].first, cases[k].second };
+        const size_t at[5] = { 0, 4, 8, 12, 12 + 4 + BLOCK };
+        char text[BRAGG_ERROR_TEXT];
+        for (int i = 0; i < ALL; i++)
+            raw[12 + (i < BLOCK ? 4 : 8) + i] = (unsigned char)(i * 7);
+        for (int i = 0; i < 5; i++)
+            for (int b = 0; b < 4; b++)
+                raw[at[i] + (size_t)b] = (unsigned char)(words[i] >> (24 - 8 * b));
+        hid_t file = H5Fcreate("l.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), space = H5Screate_simple(3, dims, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_chunk(how, 3, dims);
+        H5Pset_filter(how, 32004, H5Z_FLAG_OPTIONAL, 0, NULL);
+        hid_t set = H5Dcreate2(file, "frames", H5T_NATIVE_UINT16, space, H5P_DEFAULT, how, H5P_DEFAULT);
+        ck_assert(set >= 0 && H5Dwrite_chunk(set, H5P_DEFAULT, 0, corner, sizeof raw, raw) >= 0);
+        H5Dclose(set), H5Pclose(how), H5Sclose(space), H5Fclose(file);
+        unsigned first = (unsigned)(70 * 7 & 255) | (unsigned)(71 * 7 & 255) << 8;
+        ck_assert_msg(read_chunk("l.h5", first, text) == (cases[k].good ? BRAGG_OK : BRAGG_EDATA), "case %zu: %s", k, text);
+    }
+    unlink("l.h5");
+}
+END_TEST
+
+#endif
+
 /* What the tests have left. */
 static void empty_folder(bragg_arena *arena, const char *folder)
 {
@@ -1272,6 +1459,10 @@ int main(void)
     tcase_add_test(all, lengths_are_in_the_unit_that_the_file_names);
     tcase_add_test(all, a_missing_filter_is_named_with_its_package);
     tcase_add_test(all, a_data_set_without_data_is_no_detector);
+    tcase_add_test(all, a_file_is_tried_by_a_child_once_as_long_as_it_stays_the_same);
+    tcase_add_test(all, a_file_that_kills_a_child_is_damaged_and_kills_no_more);
+    tcase_add_test(all, a_chunk_that_holds_less_than_its_set_says_is_not_read);
+    tcase_add_test(all, blocks_that_do_not_fill_a_chunk_are_not_unpacked);
 #endif
     suite_add_tcase(suite, all);
     int failed = run_suite(suite);

@@ -18,8 +18,9 @@ bragg_status bragg_hdf5_end_whole(bragg_hdf5_turn turn, bragg_status status, con
 
 #else
 
+#include "hdf5_safely.h"
+
 #include <errno.h>
-#include <hdf5.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,12 @@ void bragg_hdf5_end(bragg_hdf5_turn turn)
 int bragg_hdf5_failed(void)
 {
     return failed;
+}
+
+void bragg_hdf5_note(int cause)
+{
+    if (!failed)
+        failed = cause;
 }
 
 bragg_status bragg_hdf5_end_whole(bragg_hdf5_turn turn, bragg_status status, const char *path, bragg_error *err)

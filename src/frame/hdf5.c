@@ -29,6 +29,7 @@ static bragg_status read_mask(const char *path, bragg_frame **out, bragg_error *
 
 #else
 
+#include "base/hdf5_safely.h"
 #include "nexus.h"
 
 #include <bragg/hdf5.h>
@@ -210,13 +211,21 @@ static bragg_status complain(const place *p, const sets *s, bragg_error *err)
                     : bragg_fail(err, BRAGG_EDATA, "%s: expected frames, found no data set of 2 or 3 axes", p->file);
 }
 
-static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *err)
+typedef struct job {
+    place place;
+    sets sets;
+    const char *name; /* of the set that has the frame, the `index`th there */
+    hsize_t index, whole;
+    bragg_frame **out;
+} job;
+
+static bragg_status open_sets(void *payload, bragg_error *err)
 {
-    bragg_status st = parse_place(spec, p, err);
-    if (st < 0)
-        return st;
+    job *j = payload;
+    const place *p = &j->place;
+    sets *s = &j->sets;
     *s = (sets){ .file = -1 };
-    st = bragg_hdf5_links_open(p->file, &s->links, err);
+    bragg_status st = bragg_hdf5_links_open(p->file, &s->links, err);
     if (st < 0)
         return st;
     hid_t access = H5Pcreate(H5P_FILE_ACCESS); /* closing takes along whatever a damaged file left open */
@@ -235,6 +244,13 @@ static bragg_status open_sets(const char *spec, place *p, sets *s, bragg_error *
     if (st < 0)
         close_sets(s);
     return st;
+}
+
+static bragg_status open_job(const char *spec, job *j, bragg_error *err)
+{
+    *j = (job){ .name = NULL };
+    bragg_status st = parse_place(spec, &j->place, err);
+    return st < 0 ? st : bragg_hdf5_safely(j->place.file, j->place.path, open_sets, j, err);
 }
 
 static size_t frames_in(const place *p, const sets *s)
@@ -273,20 +289,20 @@ static bool is_written(hid_t set, hsize_t index, const hsize_t dims[3], int rank
     bool written = true;
     if (layout == H5D_CONTIGUOUS && H5Pget_external_count(how) == 0)
         written = H5Dget_space_status(set, &space) < 0 || space != H5D_SPACE_STATUS_NOT_ALLOCATED;
-#if H5_VERSION_GE(1, 10, 5)
     if (layout == H5D_CHUNKED) {
         const hsize_t corner[3] = { index, 0, 0 }, opposite[3] = { index, dims[1] - 1, dims[2] - 1 };
+        hsize_t chunk[3] = { 1, 1, 1 }, at[3];
+        written = H5Pget_chunk(how, 3, chunk) == rank;
         for (int k = 0; k < 2 && written; k++) {
-            haddr_t at = HADDR_UNDEF;
-            hsize_t size = 0;
-            unsigned filters;
-            written = H5Dget_chunk_info_by_coord(set, (k ? opposite : corner) + (3 - rank), &filters, &at, &size) < 0 || (at != HADDR_UNDEF && size > 0);
+            for (int i = 0; i < rank; i++) {
+                hsize_t c = (k ? opposite : corner)[i + 3 - rank];
+                at[i] = chunk[i] ? c / chunk[i] * chunk[i] : c;
+            }
+            written = bragg_hdf5_chunk_bytes(set, at) != 0;
         }
     }
-#endif
     H5Pclose(how);
     return written;
-    (void)index, (void)dims, (void)rank;
 }
 
 /* The filters of a data set that this machine has not; the packages are Debian's. */
@@ -356,7 +372,7 @@ static bragg_status read_one(sets *s, const char *file, const char *name, hsize_
         st = bragg_fail(err, BRAGG_EIO, "%s: '%s' frame %llu has not been written", file, name, (unsigned long long)index);
     if (st == BRAGG_OK) {
         H5Sselect_hyperslab(space, H5S_SELECT_SET, start + (3 - rank), NULL, size + (3 - rank), NULL);
-        if (H5Dread(set, memory_type, memory, space, H5P_DEFAULT, (*out)->data) < 0)
+        if (bragg_hdf5_read(set, memory_type, memory, space, (*out)->data) < 0)
             st = cannot_read(set, file, name, index, err);
     }
     H5Sclose(memory);
@@ -367,54 +383,77 @@ static bragg_status read_one(sets *s, const char *file, const char *name, hsize_
 
 static bragg_status count(const char *spec, size_t *n, bragg_error *err)
 {
-    place p;
-    sets s;
+    job j;
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = open_sets(spec, &p, &s, err);
+    bragg_status st = open_job(spec, &j, err);
     if (st == BRAGG_OK) {
-        *n = frames_in(&p, &s);
-        close_sets(&s);
+        *n = frames_in(&j.place, &j.sets);
+        close_sets(&j.sets);
     }
-    return bragg_hdf5_end_whole(turn, st, p.file, err);
+    return bragg_hdf5_end_whole(turn, st, j.place.file, err);
+}
+
+static bragg_status read_frame(void *payload, bragg_error *err)
+{
+    job *j = payload;
+    bragg_status st = read_one(&j->sets, j->place.file, j->name, j->index, j->out, err);
+    return st < 0 ? st : bragg_nexus_read_facts(&j->sets.links, j->sets.file, j->name, j->whole, *j->out, err);
+}
+
+static bragg_status read_pixel_mask(void *payload, bragg_error *err)
+{
+    job *j = payload;
+    return read_one(&j->sets, j->place.file, j->name, 0, j->out, err);
+}
+
+/* What a set holds lies in another file than the one that was opened, where a link leads to it. */
+static bragg_status act_on_set(job *j, const char *kind, hdf5_act *act, bragg_error *err)
+{
+    char file[4096] = "", what[1100];
+    hid_t set = H5Dopen2(j->sets.file, j->name, j->sets.links.set);
+    if (set < 0 || H5Fget_name(set, file, sizeof file) <= 0)
+        snprintf(file, sizeof file, "%s", j->place.file);
+    if (set >= 0)
+        H5Dclose(set);
+    snprintf(what, sizeof what, "%s %s", kind, j->name);
+    return bragg_hdf5_safely(file, what, act, j, err);
 }
 
 static bragg_status read_hdf5(const char *spec, size_t index, bragg_frame **out, bragg_error *err)
 {
-    place p;
-    sets s;
+    job j;
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = open_sets(spec, &p, &s, err);
+    bragg_status st = open_job(spec, &j, err);
     if (st == BRAGG_OK) {
-        size_t have = frames_in(&p, &s);
-        hsize_t at = p.first + index * p.step;
+        size_t have = frames_in(&j.place, &j.sets), k = 0;
+        j.index = j.whole = j.place.first + index * j.place.step;
+        j.out = out;
         if (index >= have)
             st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it, it has %zu", spec, index, have);
-        hsize_t whole = at;
-        size_t k = 0;
-        while (st == BRAGG_OK && at >= s.frames[k])
-            at -= s.frames[k++];
+        while (st == BRAGG_OK && j.index >= j.sets.frames[k])
+            j.index -= j.sets.frames[k++];
+        j.name = j.sets.name[k];
         if (st == BRAGG_OK)
-            st = read_one(&s, p.file, s.name[k], at, out, err);
-        if (st == BRAGG_OK)
-            st = bragg_nexus_read_facts(&s.links, s.file, s.name[k], whole, *out, err);
-        close_sets(&s);
+            st = act_on_set(&j, "frame", read_frame, err);
+        close_sets(&j.sets);
     }
-    return bragg_hdf5_end_whole(turn, st, p.file, err);
+    return bragg_hdf5_end_whole(turn, st, j.place.file, err);
 }
 
 static bragg_status read_mask(const char *spec, bragg_frame **out, bragg_error *err)
 {
-    place p;
-    sets s;
+    job j;
     char path[1024];
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    bragg_status st = open_sets(spec, &p, &s, err);
+    bragg_status st = open_job(spec, &j, err);
     if (st == BRAGG_OK) {
-        if (bragg_nexus_mask(&s.links, s.file, s.name[0], path, sizeof path))
-            st = read_one(&s, p.file, path, 0, out, err);
-        close_sets(&s);
+        j.name = path;
+        j.out = out;
+        if (bragg_nexus_mask(&j.sets.links, j.sets.file, j.sets.name[0], path, sizeof path))
+            st = act_on_set(&j, "mask", read_pixel_mask, err);
+        close_sets(&j.sets);
     }
-    return bragg_hdf5_end_whole(turn, st, p.file, err);
+    return bragg_hdf5_end_whole(turn, st, j.place.file, err);
 }
 
 #endif

@@ -5,6 +5,7 @@
 #ifdef HAVE_HDF5
 
 #include "bytes.h"
+#include "base/hdf5_safely.h"
 #include "nexus.h"
 
 #include <bragg/units.h>
@@ -33,7 +34,7 @@ static double number_at(hdf5_links *links, hid_t file, const char *path, hsize_t
         hsize_t at = n == 1 ? 0 : index;
         good = at < n && H5Sselect_hyperslab(space, H5S_SELECT_SET, &at, NULL, &size, NULL) >= 0;
     }
-    if (!good || H5Dread(set, H5T_NATIVE_DOUBLE, one, space, H5P_DEFAULT, &v) < 0)
+    if (!good || bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, one, space, &v) < 0)
         v = NAN;
     if (H5Aexists(set, "units") > 0) {
         hid_t a = H5Aopen(set, "units", H5P_DEFAULT), from = H5Aget_type(a), to = H5Tcopy(H5T_C_S1);
@@ -72,12 +73,12 @@ static bool text_at(hdf5_links *links, hid_t file, const char *path, char *text,
     if (H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1) {
         if (H5Tis_variable_str(type) > 0) {
             char *found = NULL;
-            if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &found) >= 0 && found)
+            if (bragg_hdf5_read(set, type, H5S_ALL, H5S_ALL, &found) >= 0 && found)
                 snprintf(text, size, "%s", found);
             H5free_memory(found);
         } else if (H5Tget_size(type) < 4096) {
             char found[4097] = "";
-            if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, found) >= 0)
+            if (bragg_hdf5_read(set, type, H5S_ALL, H5S_ALL, found) >= 0)
                 snprintf(text, size, "%s", found);
         }
     }

@@ -65,6 +65,7 @@ bragg_status bragg_pattern_nxazint_read(const char *spec, pattern_list *list, br
 #else
 
 #include "base/hdf5_links.h"
+#include "base/hdf5_safely.h"
 #include "base/hdf5_put.h"
 #include <bragg/hdf5.h>
 
@@ -342,14 +343,14 @@ static void get_text(hdf5_links *links, hid_t file, const char *path, char *text
         if (H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1) {
             char *value = NULL;
             hid_t memory = H5Tcopy(type);
-            if (H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0 && value) {
+            if (bragg_hdf5_read(set, memory, H5S_ALL, H5S_ALL, &value) >= 0 && value) {
                 snprintf(text, size, "%s", value);
                 H5Dvlen_reclaim(memory, space, H5P_DEFAULT, &value);
             }
             H5Tclose(memory);
         } else if (H5Tis_variable_str(type) == 0 && H5Tget_size(type) < 1 << 24 && H5Sget_simple_extent_npoints(space) == 1) {
             char *value = calloc(H5Tget_size(type) + 1, 1);
-            if (value && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value) >= 0)
+            if (value && bragg_hdf5_read(set, type, H5S_ALL, H5S_ALL, value) >= 0)
                 snprintf(text, size, "%s", value);
             free(value);
         }
@@ -390,7 +391,7 @@ static double *get_line(hdf5_links *links, hid_t file, const char *path, size_t 
     hid_t set = bragg_hdf5_open_set(links, file, path), space = set >= 0 ? H5Dget_space(set) : -1;
     if (space >= 0 && H5Sget_simple_extent_ndims(space) == 1)
         H5Sget_simple_extent_dims(space, dims, NULL);
-    if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = malloc(dims[0] * sizeof *v)) && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) < 0) {
+    if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = malloc(dims[0] * sizeof *v)) && bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, v) < 0) {
         free(v);
         v = NULL;
     }
@@ -406,7 +407,7 @@ static double get_number(hdf5_links *links, hid_t file, const char *path)
 {
     double v = NAN;
     hid_t set = bragg_hdf5_open_set(links, file, path), space = set >= 0 ? H5Dget_space(set) : -1;
-    if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 || H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, &v) < 0)
+    if (space < 0 || H5Sget_simple_extent_npoints(space) != 1 || bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, &v) < 0)
         v = NAN;
     if (space >= 0)
         H5Sclose(space);
@@ -415,26 +416,31 @@ static double get_number(hdf5_links *links, hid_t file, const char *path)
     return v;
 }
 
-bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *h, size_t *n, char *last, bragg_error *err)
+/* What a file that is to be gone on with has. */
+typedef struct begun {
+    const char *path;
+    char settings[4096], poni[8192], *last;
+    size_t n, rings, azimuths;
+    double *x;
+    bool open;
+} begun;
+
+static bragg_status look_at_begun(void *payload, bragg_error *err)
 {
-    char settings[4096] = "", poni[8192] = "";
-    size_t rings = 0, azimuths = 0;
-    double *x = NULL, *chi = NULL;
-    bool open = false, same = false;
+    begun *b = payload;
     hdf5_links links;
-    *last = '\0';
-    bragg_hdf5_turn turn = bragg_hdf5_begin();
-    hid_t file = bragg_hdf5_links_open(path, &links, NULL) < 0 ? -1 : open_patiently(path, H5F_ACC_RDONLY);
-    if ((open = file >= 0)) {
-        *n = rows_of(file);
-        get_text(&links, file, "/entry/reduction/input/settings", settings, sizeof settings);
-        get_text(&links, file, "/entry/reduction/input/poni", poni, sizeof poni);
-        x = get_line(&links, file, "/entry/data/radial_axis", &rings);
-        chi = get_line(&links, file, "/entry/data/azimuthal_axis", &azimuths);
+    double *chi = NULL;
+    hid_t file = bragg_hdf5_links_open(b->path, &links, NULL) < 0 ? -1 : open_patiently(b->path, H5F_ACC_RDONLY);
+    if ((b->open = file >= 0)) {
+        b->n = rows_of(file);
+        get_text(&links, file, "/entry/reduction/input/settings", b->settings, sizeof b->settings);
+        get_text(&links, file, "/entry/reduction/input/poni", b->poni, sizeof b->poni);
+        b->x = get_line(&links, file, "/entry/data/radial_axis", &b->rings);
+        chi = get_line(&links, file, "/entry/data/azimuthal_axis", &b->azimuths);
         hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = bragg_hdf5_text_type(NAME), one = H5Screate(H5S_SCALAR);
-        hsize_t start = *n ? *n - 1 : 0, count = 1;
-        if (*n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || H5Dread(set, type, one, space, H5P_DEFAULT, last) < 0))
-            *last = '\0';
+        hsize_t start = b->n ? b->n - 1 : 0, count = 1;
+        if (b->n && (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || bragg_hdf5_read(set, type, one, space, b->last) < 0))
+            *b->last = '\0';
         H5Sclose(one);
         H5Tclose(type);
         H5Sclose(space);
@@ -442,14 +448,27 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
         H5Fclose(file);
     }
     bragg_hdf5_links_close(&links);
-    bragg_hdf5_end(turn);
-    if (open)
-        same = rings == h->n_rings && azimuths == h->n_azimuth && x && fabs(x[0] * bragg_axis_factor(h->axis) - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
-               fabs(x[rings - 1] * bragg_axis_factor(h->axis) - h->x[rings - 1]) < 1e-9 * fabs(h->x[rings - 1]) && !strcmp(settings, h->settings ? h->settings : "") &&
-               !strcmp(poni, h->poni ? h->poni : "");
-    free(x);
     free(chi);
-    if (!open)
+    return BRAGG_OK;
+    (void)err;
+}
+
+bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *h, size_t *n, char *last, bragg_error *err)
+{
+    begun b = { .path = path, .last = last };
+    double f = bragg_axis_factor(h->axis);
+    *last = '\0';
+    bragg_hdf5_turn turn = bragg_hdf5_begin();
+    bragg_status st = bragg_hdf5_safely(path, "resume", look_at_begun, &b, err);
+    bragg_hdf5_end(turn);
+    if (st < 0)
+        return st;
+    *n = b.open ? b.n : *n;
+    bool same = b.open && b.rings == h->n_rings && b.azimuths == h->n_azimuth && b.x && fabs(b.x[0] * f - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
+                fabs(b.x[b.rings - 1] * f - h->x[b.rings - 1]) < 1e-9 * fabs(h->x[b.rings - 1]) && !strcmp(b.settings, h->settings ? h->settings : "") &&
+                !strcmp(b.poni, h->poni ? h->poni : "");
+    free(b.x);
+    if (!b.open)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a file to go on with, found one that cannot be read", path);
     return same ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': was made with other settings (bins, geometry, mask or corrections): --force begins anew", path);
 }
@@ -595,7 +614,7 @@ static bool get_row(const stack *s, hid_t set, hsize_t frame, hsize_t azimuth, d
     }
     hid_t space = H5Dget_space(set), room = H5Screate_simple(1, &s->rings, NULL);
     bool good = H5Sget_simple_extent_ndims(space) == s->rank && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL) >= 0 &&
-                H5Dread(set, H5T_NATIVE_DOUBLE, room, space, H5P_DEFAULT, out) >= 0;
+                bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, room, space, out) >= 0;
     H5Sclose(room);
     H5Sclose(space);
     return good;
@@ -638,22 +657,43 @@ static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, 
     return p->n ? bragg_pattern_list_take(list, p, err) : bragg_pattern_list_add(list, p, err);
 }
 
+typedef struct job {
+    wanted w;
+    stack s;
+} job;
+
+/* A child (base/hdf5_safely.h) reads the first row as well. */
+static bragg_status open_job(void *payload, bragg_error *err)
+{
+    job *j = payload;
+    bragg_status st = open_stack(&j->w, &j->s, err);
+    if (st == BRAGG_OK && bragg_hdf5_rehearses()) {
+        hsize_t row = j->w.frame > 0 ? (hsize_t)j->w.frame : 0;
+        double *v = row < j->s.frames ? malloc(j->s.rings * sizeof *v) : NULL;
+        if (v && get_row(&j->s, j->s.i, row, 0, v) && j->s.errors >= 0)
+            get_row(&j->s, j->s.errors, row, 0, v);
+        free(v);
+    }
+    return st;
+}
+
 bragg_status bragg_pattern_nxazint_read(const char *spec, pattern_list *list, bragg_error *err)
 {
-    wanted w;
-    bragg_status st = parse_spec(spec, &w, err);
+    job j = { .s = { .file = -1, .i = -1, .errors = -1, .links = { .link = -1, .set = -1, .group = -1 } } };
+    bragg_status st = parse_spec(spec, &j.w, err);
     if (st < 0)
         return st;
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    stack s;
-    st = open_stack(&w, &s, err);
-    if (st == BRAGG_OK && w.frame >= 0 && (hsize_t)w.frame >= s.frames)
-        st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame below %llu, found %lld asked for", spec, (unsigned long long)s.frames, w.frame);
-    hsize_t first = w.frame >= 0 ? (hsize_t)w.frame : 0, last = w.frame >= 0 ? first + 1 : s.frames;
+    st = bragg_hdf5_safely(j.w.file, j.w.group, open_job, &j, err);
+    const wanted *w = &j.w;
+    stack *s = &j.s;
+    if (st == BRAGG_OK && w->frame >= 0 && (hsize_t)w->frame >= s->frames)
+        st = bragg_fail(err, BRAGG_EINVAL, "'%s': expected a frame below %llu, found %lld asked for", spec, (unsigned long long)s->frames, w->frame);
+    hsize_t first = w->frame >= 0 ? (hsize_t)w->frame : 0, last = w->frame >= 0 ? first + 1 : s->frames;
     for (hsize_t k = first; k < last && st == BRAGG_OK; k++)
-        for (hsize_t a = 0; a < s.azimuths && st == BRAGG_OK; a++)
-            st = get_pattern(&s, k, a, list, err);
-    close_stack(&s);
+        for (hsize_t a = 0; a < s->azimuths && st == BRAGG_OK; a++)
+            st = get_pattern(s, k, a, list, err);
+    close_stack(s);
     return bragg_hdf5_end_whole(turn, st, spec, err);
 }
 

@@ -51,6 +51,32 @@ static bragg_status read_frames(const char *path, bragg_error *err)
     return judge(st, st < 0 ? NULL : path, err);
 }
 
+/* A frame without a header is read as the first line of its file says. */
+static bragg_status read_raw_frames(const char *path, bragg_error *err)
+{
+    char layout[64] = "";
+    bragg_raw raw;
+    size_t n = 0;
+    FILE *in = fopen(path, "rb");
+    if (in && fgets(layout, sizeof layout, in))
+        layout[strcspn(layout, "\n")] = '\0';
+    if (in)
+        fclose(in);
+    bragg_status st = bragg_raw_parse(layout, &raw, err);
+    st = st < 0 ? st : bragg_raw_count(path, &raw, &n, err);
+    for (size_t k = 0; st >= 0 && k <= n && k < MOST_FRAMES; k++) {
+        bragg_frame *f = NULL;
+        st = bragg_raw_read(path, &raw, k, &f, k < n ? err : NULL);
+        if (k == n && st >= 0)
+            abort(); /* one more than there are */
+        if (k < n)
+            judge(st, f, err);
+        bragg_frame_free(f);
+        st = k == n ? BRAGG_OK : st;
+    }
+    return judge(st, st < 0 ? NULL : path, err);
+}
+
 static bragg_status read_patterns(const char *path, bragg_error *err)
 {
     bragg_pattern **patterns = NULL;
@@ -210,6 +236,7 @@ static const target targets[] = {
     { "mar345", "mar2300", read_frames, "data/frames/*.mar*", false },
     { "npy", "npy", read_frames, NULL, false },
     { "ge", "ge", read_frames, NULL, false },
+    { "raw-frame", "raw", read_raw_frames, NULL, false },
     { "hdf5", "h5", read_frames, "data/frames/*.hdf5", true },
     { "nxazint", "h5", read_patterns, NULL, true },
     { "gsas", "fxye", read_patterns, "data/rietveld/*.fxye", false },
