@@ -470,6 +470,18 @@ START_TEST(the_card_set_names_what_nobody_listed)
     }
     ck_assert_msg(named && 2 * named >= s->n_alarms, "%zu of %zu alarms are K3Bi, the first %s", named, s->n_alarms, s->alarm[0].cards ? s->alarm[0].cards : "nameless");
     ck_assert_msg(early + 1 >= ONSET && early <= ONSET + 5, "the first in frame %zu", early);
+    const bragg_analysis nothing = { 0 };
+    bragg_series *back;
+    ck_assert_msg(bragg_store_add_analysis(store, &nothing, s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_store_read(store, &back, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(back->n_alarms, s->n_alarms);
+    for (size_t k = 0; k < s->n_alarms; k++) {
+        const bragg_alarm *a = &s->alarm[k], *b = &back->alarm[k];
+        ck_assert(a->first == b->first && a->last == b->last && !a->cards == !b->cards && (!a->cards || !strcmp(a->cards, b->cards)));
+        assert_close(b->two_theta_rad, a->two_theta_rad, 1e-10);
+        assert_close(b->significance, a->significance, 1e-10);
+    }
+    bragg_series_free(back);
     bragg_store_curves_free(&c);
     bragg_experiment_free(x);
     bragg_series_free(s);
@@ -1242,6 +1254,7 @@ static void add_store(Suite *suite)
     tcase_add_test(t, a_run_that_was_stopped_goes_on_to_the_same_result);
     tcase_add_test(t, a_killed_run_goes_on_to_the_same_result);
     tcase_add_test(t, the_store_holds_what_the_run_returned);
+    tcase_add_test(t, the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves);
     tcase_add_test(t, the_store_holds_what_an_electron_a_formula_weighs);
     tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
     tcase_add_test(t, a_growing_store_has_readers_but_one_writer);

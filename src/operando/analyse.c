@@ -373,6 +373,7 @@ bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a
         n++;
     }
     json_t *root = analysis_json(a, s);
+    json_object_set_new(root, "unexplained", bragg_alarms_json(s));
     char *json = root ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     if (st == BRAGG_OK)
         st = bragg_series_whole(s, err);

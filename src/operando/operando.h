@@ -3,6 +3,7 @@
 #ifndef OPERANDO_PRIVATE_H
 #define OPERANDO_PRIVATE_H
 
+#include <bragg/json.h>
 #include <bragg/operando.h>
 #include <bragg/output.h>
 #include <math.h>
@@ -45,6 +46,10 @@ static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->
 static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_STEP_UNKNOWN_PEAKS; }
 static inline size_t seq_known(const seq_shape *s, size_t k) { return seq_correlation(s) + s->n_pairs + k; }
 static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(s, k) + s->n_params; }
+
+/* table.c: what no phase explains, as series.json and the store have it, and back. */
+json_t *bragg_alarms_json(const bragg_series *s);
+bragg_status bragg_alarms_take(bragg_series *s, const json_t *list, bragg_error *err);
 
 /* rows.c: from names and phases: columns, and the pairs (into NULL: only counted). */
 void bragg_seq_complete(seq_shape *s, size_t (*pair)[2]);

@@ -800,6 +800,16 @@ static bragg_status read_times(hid_t file, bragg_series *s, bragg_error *err)
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the times of %zu frames", s->n);
 }
 
+static bragg_status read_alarms(hid_t file, bragg_series *s, bragg_error *err)
+{
+    char *text = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 && H5Lexists(file, "/analysis/json", H5P_DEFAULT) > 0 ? read_text(file, "/analysis/json") : NULL;
+    json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    bragg_status st = bragg_alarms_take(s, json_object_get(root, "unexplained"), err);
+    json_decref(root);
+    return st;
+}
+
 static void read_clock(hid_t file, bragg_series *s)
 {
     double v[CLOCK_NUMBERS];
@@ -891,6 +901,8 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     }
     free(row);
     if (st == BRAGG_OK)
+        st = read_times(file, s, err); /* before any step is looked at, which has them from here */
+    if (st == BRAGG_OK)
         bragg_series_find_refined(s);
     if (st == BRAGG_OK)
         st = bragg_series_whole(s, err);
@@ -899,7 +911,7 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     if (st == BRAGG_OK)
         st = read_notes(file, s, err);
     if (st == BRAGG_OK)
-        st = read_times(file, s, err);
+        st = read_alarms(file, s, err);
     read_clock(file, s);
     s->logged = s->n_stored_log > 0;
     if (st == BRAGG_OK)

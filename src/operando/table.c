@@ -182,18 +182,40 @@ static json_t *episodes_json(const bragg_series *s)
     return list;
 }
 
-static json_t *head_json(const bragg_series *s)
+json_t *bragg_alarms_json(const bragg_series *s)
 {
-    json_t *notes = json_array(), *alarms = json_array();
-    for (size_t k = 0; k < s->n_notes; k++)
-        json_array_append_new(notes, json_string(s->note[k]));
+    json_t *alarms = json_array();
     for (size_t k = 0; k < s->n_alarms; k++)
         json_array_append_new(alarms, json_pack("{s:I,s:I,s:f,s:f,s:s?,s:o}", "first", (json_int_t)s->alarm[k].first, "last", (json_int_t)s->alarm[k].last,
                                                 "two_theta_deg", s->alarm[k].two_theta_rad / BRAGG_DEG, "significance", s->alarm[k].significance, "cards", s->alarm[k].cards, "score", bragg_json_number(s->alarm[k].score)));
+    return alarms;
+}
+
+bragg_status bragg_alarms_take(bragg_series *s, const json_t *list, bragg_error *err)
+{
+    size_t n = json_array_size(list);
+    s->alarm = bragg_arena_alloc(s->arena, n + 1, sizeof *s->alarm);
+    if (!s->alarm)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu alarms", n);
+    for (s->n_alarms = 0; s->n_alarms < n; s->n_alarms++) {
+        const json_t *a = json_array_get(list, s->n_alarms), *score = json_object_get(a, "score");
+        const char *cards = json_string_value(json_object_get(a, "cards"));
+        s->alarm[s->n_alarms] = (bragg_alarm){ .first = (size_t)json_integer_value(json_object_get(a, "first")), .last = (size_t)json_integer_value(json_object_get(a, "last")),
+                                               .two_theta_rad = BRAGG_DEG * json_number_value(json_object_get(a, "two_theta_deg")), .significance = json_number_value(json_object_get(a, "significance")),
+                                               .cards = cards ? bragg_arena_strdup(s->arena, cards) : NULL, .score = json_is_number(score) ? json_number_value(score) : NAN };
+    }
+    return BRAGG_OK;
+}
+
+static json_t *head_json(const bragg_series *s)
+{
+    json_t *notes = json_array();
+    for (size_t k = 0; k < s->n_notes; k++)
+        json_array_append_new(notes, json_string(s->note[k]));
     json_t *clock = json_object();
     json_object_set_new(clock, "offset_s", bragg_json_quantity(s->clock.offset_s + s->clock_zero_s, s->clock.offset_esd_s, "s"));
     json_object_set_new(clock, "drift", bragg_json_quantity(s->clock.drift, s->clock.drift_esd, ""));
-    return json_pack("{s:s?,s:o,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", alarms, "episodes", episodes_json(s));
+    return json_pack("{s:s?,s:o,s:o,s:o,s:o}", "title", s->title, "clock", clock, "notes", notes, "unexplained", bragg_alarms_json(s), "episodes", episodes_json(s));
 }
 
 /* A few thousand frames as one tree would fill the memory: one row at a time. */

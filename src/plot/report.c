@@ -290,7 +290,12 @@ static bragg_status tell_account(FILE *to, const bragg_series *s, const bragg_re
     tell_cycles(to, s, arena);
     for (size_t k = 0; k < s->n_alarms; k++) {
         put_fixed(to, "<li class=\"alarm\">A peak at ", s->alarm[k].two_theta_rad / BRAGG_DEG, 3, "\xc2\xb0");
-        fprintf(to, " in frames %zu to %zu belongs to no phase of the list (%.0f sigma).</li>\n", s->alarm[k].first, s->alarm[k].last, s->alarm[k].significance);
+        fprintf(to, " in frames %zu to %zu belongs to no phase of the list (%.0f sigma)", s->alarm[k].first, s->alarm[k].last, s->alarm[k].significance);
+        if (s->alarm[k].cards) {
+            fputs("; perhaps to ", to);
+            bragg_page_escape(to, s->alarm[k].cards);
+        }
+        fputs(".</li>\n", to);
     }
     fputs("</ul>\n", to);
     return BRAGG_OK;
@@ -298,20 +303,22 @@ static bragg_status tell_account(FILE *to, const bragg_series *s, const bragg_re
 
 /* --------------------------------------------------------------- tables */
 
-static void tell_odds(FILE *to, const bragg_episode *e)
+/* What bragg operando says of it. */
+static void tell_verdict(FILE *to, const bragg_series *s, const bragg_episode *e)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    if (e->verdict == BRAGG_VERDICT_UNKNOWN || e->verdict == BRAGG_VERDICT_NOTHING || e->n_phases < 2)
-        fputs("<td></td>", to);
-    else if (fabs(e->log_odds) > 6.9)
-        fprintf(to, "<td>more than 1000 : 1 for %s</td>", e->log_odds > 0 ? "two-phase" : "solid solution");
-    else
-        fprintf(to, "<td>%s : 1 for %s</td>", bragg_number_print_digits(text, exp(fabs(e->log_odds)), 3), e->log_odds > 0 ? "two-phase" : "solid solution");
+    char *text = NULL;
+    size_t size;
+    FILE *words = open_memstream(&text, &size);
+    if (words)
+        bragg_episode_tell(s, e, words);
+    if (words && !fclose(words))
+        bragg_page_escape(to, text);
+    free(text);
 }
 
 static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_axis *a, const bragg_episode *e, size_t n)
 {
-    fputs("<h2>Episodes</h2>\n<div class=\"wide\"><table><tr><th>from</th><th>to</th><th>phases</th><th>verdict</th><th>odds</th></tr>\n", to);
+    fputs("<h2>Episodes</h2>\n<div class=\"wide\"><table><tr><th>from</th><th>to</th><th>phases</th><th>verdict</th></tr>\n", to);
     for (size_t k = 0; k < n && k < 200; k++) {
         fputs("<tr><td>", to);
         place(to, s, a, e[k].first);
@@ -323,9 +330,9 @@ static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_ax
                 fputs(some++ ? ", " : "", to);
                 bragg_page_escape(to, s->phase[p]);
             }
-        fprintf(to, "</td><td>%s</td>", bragg_verdict_name(e[k].verdict));
-        tell_odds(to, &e[k]);
-        fputs("</tr>\n", to);
+        fputs("</td><td>", to);
+        tell_verdict(to, s, &e[k]);
+        fputs("</td></tr>\n", to);
     }
     fputs("</table></div>\n", to);
 }
