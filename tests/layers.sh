@@ -33,4 +33,10 @@ for file in src/*/*.c src/*/*.h; do
     done
 done
 [ "$seen" -gt 0 ] || { echo "no include was read: is TOP_SRCDIR right?"; exit 99; }
+# a test that is written runs
+for file in tests/test_*.c; do
+    for name in $(sed -n 's/^START_TEST(\([a-z0-9_]*\))$/\1/p' "$file"); do
+        grep -q "tcase_add.*[^a-z0-9_]$name[,)]" "$file" || { echo "$file: $name is in no list of tests"; bad=1; }
+    done
+done
 exit $bad

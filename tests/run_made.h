@@ -3,6 +3,8 @@
 #ifndef RUN_MADE_H
 #define RUN_MADE_H
 
+#include "folder.h"
+
 #include <bragg/experiment.h>
 #include <bragg/operando.h>
 #include <bragg/path.h>
@@ -11,42 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char folder[64];
-
-/* The run is made before Check can count failures. */
-static inline void must(bool good, const char *text)
-{
-    if (!good) {
-        fprintf(stderr, "the run cannot be made: %s\n", text);
-        exit(1);
-    }
-}
-
-/* "analysis": a folder of this program's own. */
-static inline void make_folder(const char *name)
-{
-    const char *top = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/bragg-%.20s-XXXXXX", top && *top && strlen(top) < 30 ? top : "/tmp", name);
-    must(mkdtemp(folder) != NULL, folder);
-}
-
-static inline const char *in_folder(const char *name)
-{
-    static char path[200][160]; /* more than a test asks for */
-    static int next;
-    next = (next + 1) % 200;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static inline void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(in_folder(name), "w");
-    must(f != NULL, name);
-    fputs(text, f);
-    fclose(f);
-}
 
 static inline void set(bragg_model *m, const char *name, double v)
 {

@@ -264,6 +264,11 @@ START_TEST(nonsense_is_refused_with_its_place)
     bragg_error told = BRAGG_ERROR_INIT;
     ck_assert_int_eq(read_text("radiation: {wavelength: 1.5}\nphases: [{name: 'Si,cubic', card: Si}]\ndata: {pattern: x.xy}\n", &named, &told), BRAGG_EDATA);
     ck_assert_msg(strstr(told.text, "phase name 'Si,cubic': expected one without"), "%s", told.text);
+}
+END_TEST
+
+START_TEST(what_a_model_has_not_is_refused_with_its_place)
+{
     static const struct { const char *text, *message; } tables[] = {
         { "ties: {instrument.x: 2 * instrument.nothing}", "is no parameter" },
         { "ties: {instrument.x: 2 / instrument.y}", "expected 'NAME'" },
@@ -492,6 +497,7 @@ int main(void)
     tcase_add_test(all, spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet);
     tcase_add_test(all, radiation_knows_its_monochromator_and_a_spectrum_of_its_own);
     tcase_add_test(all, nonsense_is_refused_with_its_place);
+    tcase_add_test(all, what_a_model_has_not_is_refused_with_its_place);
     tcase_add_test(all, a_model_has_what_its_file_asks_for);
     tcase_add_test(all, an_instrument_is_taken_beyond_the_usual_bounds);
     tcase_add_test(all, a_pattern_that_tells_its_bins_and_pixels_has_them_in_the_model_once);

@@ -3,6 +3,7 @@
  * known to give. */
 #include "config.h"
 #include "derivatives.h"
+#include "folder.h"
 #include "model_made.h"
 #include "suite.h"
 #include "random.h"
@@ -13,6 +14,16 @@
 #include <bragg/units.h>
 #include <stdio.h>
 #include <unistd.h>
+
+static bragg_model *mixture_in_a_lab(void)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = lab(NULL);
+    add_pattern(m, &o, 21.3, 0.053, 900);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    return m;
+}
 
 /* What cells of points get from a few nodes against every peak at every point. */
 START_TEST(far_peaks_are_the_same_from_nodes)
@@ -770,11 +781,7 @@ END_TEST
 START_TEST(weights_and_densities_know_the_doubt_of_occupancies)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_model *m = bragg_model_new();
-    bragg_histogram_options o = lab(NULL);
-    add_pattern(m, &o, 21.3, 0.053, 900);
-    add_structure(m, "A", triclinic());
-    add_structure(m, "B", rhombohedral());
+    bragg_model *m = mixture_in_a_lab();
     ck_assert_int_eq(bragg_model_standard(m, "B", 0.2, &err), BRAGG_OK);
     build(m);
     *value_of(m, "instrument.w") = 0.021;
@@ -826,7 +833,7 @@ END_TEST
 START_TEST(each_pattern_of_a_cif_has_its_own_r_factors)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char folder[] = "/tmp/bragg-model-XXXXXX", path[64], key[2][80], *text = NULL;
+    char key[2][80], *text = NULL;
     bragg_model *m = bragg_model_new();
     bragg_histogram_options o = lab("lab"), second = neutrons("pile");
     add_pattern(m, &o, 21.3, 0.053, 900);
@@ -839,8 +846,8 @@ START_TEST(each_pattern_of_a_cif_has_its_own_r_factors)
     bragg_model_select(m, "*.background.0", true);
     bragg_fit *f;
     ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
-    ck_assert(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/two.cif", folder);
+    make_folder("model");
+    const char *path = in_folder("two.cif");
     ck_assert_msg(bragg_fit_write_cif(m, f, NULL, path, false, &err) == BRAGG_OK, "%s", err.text);
     FILE *in = fopen(path, "r");
     size_t room = 0;
@@ -873,11 +880,7 @@ END_TEST
 START_TEST(a_phase_of_no_amount_has_a_slope_of_its_fraction)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    bragg_model *m = bragg_model_new();
-    bragg_histogram_options o = lab(NULL);
-    add_pattern(m, &o, 21.3, 0.053, 900);
-    add_structure(m, "A", triclinic());
-    add_structure(m, "B", rhombohedral());
+    bragg_model *m = mixture_in_a_lab();
     ck_assert_int_eq(bragg_model_particle(m, "A", 3.7, &err), BRAGG_OK);
     build(m);
     *value_of(m, "instrument.w") = 0.021;

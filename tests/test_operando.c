@@ -88,20 +88,24 @@ static bragg_pattern *make_pattern(const bragg_experiment *x, int k)
     return p;
 }
 
+/* With counts' noise: run/f007.xye. */
+static void write_frame(bragg_pattern *p, unsigned seed, const char *run, int k)
+{
+    char name[64];
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (int i = 0; i < N; i++) {
+        p->sigma[i] = sqrt(p->y[i]);
+        p->y[i] += p->sigma[i] * noise(&seed);
+    }
+    snprintf(name, sizeof name, "%s/f%03d.xye", run, k);
+    must(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK, err.text);
+}
+
 static void make_frame(const bragg_experiment *x, int k)
 {
     bragg_pattern *p = make_pattern(x, k);
-    bragg_error err = BRAGG_ERROR_INIT;
-    char name[64];
-    unsigned seed = 977u + 131u * (unsigned)k;
-    for (int i = 0; i < N; i++) {
-        double mean = p->y[i];
-        p->y[i] = mean + sqrt(mean) * noise(&seed);
-        p->sigma[i] = sqrt(mean);
-    }
     p->wavelength_ang = 0.4133;
-    snprintf(name, sizeof name, "run/f%03d.xye", k);
-    must(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK, err.text);
+    write_frame(p, 977u + 131u * (unsigned)k, "run", k);
     bragg_pattern_free(p);
 }
 
@@ -246,7 +250,7 @@ END_TEST
  * expects it sharp. */
 static void make_faint(const char *name, const char *row, const double *scale, int n, double width, const char *refine)
 {
-    char text[64], command[400];
+    char command[400];
     bragg_experiment *x;
     bragg_error err = BRAGG_ERROR_INIT;
     snprintf(command, sizeof command, "rm -rf '%s/faint'", folder);
@@ -256,7 +260,6 @@ static void make_faint(const char *name, const char *row, const double *scale, i
     for (int k = 0; k < n; k++) {
         bragg_pattern *p = make_pattern(x, 5);
         bragg_model *m;
-        unsigned seed = 4211u + 17u * (unsigned)k;
         ck_assert(bragg_experiment_model(x, p, &m, &err) == BRAGG_OK);
         set(m, "phase.Bi.scale", 0.031);
         set(m, "phase.Bi.size", 47);
@@ -266,12 +269,7 @@ static void make_faint(const char *name, const char *row, const double *scale, i
         set(m, "background.0", 190);
         bragg_params_apply_ties(bragg_model_params(m));
         ck_assert(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK);
-        for (int i = 0; i < N; i++) {
-            p->sigma[i] = sqrt(p->y[i]);
-            p->y[i] += p->sigma[i] * noise(&seed);
-        }
-        snprintf(text, sizeof text, "faint/f%03d.xye", k);
-        ck_assert(bragg_pattern_write_text(p, in_folder(text), true, &err) == BRAGG_OK);
+        write_frame(p, 4211u + 17u * (unsigned)k, "faint", k);
         bragg_model_free(m);
         bragg_pattern_free(p);
     }
@@ -348,7 +346,7 @@ END_TEST
 START_TEST(a_cell_that_leaps_is_tried_from_the_frame_beside_it)
 {
     enum { N_CREEPING = 18 };
-    char text[3000], name[64];
+    char text[3000];
     bragg_experiment *x;
     bragg_error err = BRAGG_ERROR_INIT;
     const double creep = 0.0026;
@@ -357,7 +355,6 @@ START_TEST(a_cell_that_leaps_is_tried_from_the_frame_beside_it)
     for (int k = 0; k < N_CREEPING; k++) {
         bragg_pattern *p = make_pattern(x, 5);
         bragg_model *m;
-        unsigned seed = 4211u + 17u * (unsigned)k;
         ck_assert(bragg_experiment_model(x, p, &m, &err) == BRAGG_OK);
         set(m, "phase.Bi.scale", 0.031);
         set(m, "phase.Bi.size", 47);
@@ -367,12 +364,7 @@ START_TEST(a_cell_that_leaps_is_tried_from_the_frame_beside_it)
         set(m, "background.0", 190);
         bragg_params_apply_ties(bragg_model_params(m));
         ck_assert(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err) == BRAGG_OK);
-        for (int i = 0; i < N; i++) {
-            p->sigma[i] = sqrt(p->y[i]);
-            p->y[i] += p->sigma[i] * noise(&seed);
-        }
-        snprintf(name, sizeof name, "leap/f%03d.xye", k);
-        ck_assert(bragg_pattern_write_text(p, in_folder(name), true, &err) == BRAGG_OK);
+        write_frame(p, 4211u + 17u * (unsigned)k, "leap", k);
         bragg_model_free(m);
         bragg_pattern_free(p);
     }
@@ -1254,8 +1246,8 @@ static void add_store(Suite *suite)
     tcase_add_test(t, a_run_that_was_stopped_goes_on_to_the_same_result);
     tcase_add_test(t, a_killed_run_goes_on_to_the_same_result);
     tcase_add_test(t, the_store_holds_what_the_run_returned);
-    tcase_add_test(t, the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves);
     tcase_add_test(t, the_store_holds_what_an_electron_a_formula_weighs);
+    tcase_add_test(t, the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves);
     tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
     tcase_add_test(t, a_growing_store_has_readers_but_one_writer);
     tcase_add_test(t, a_full_disk_loses_nothing_that_was_done);

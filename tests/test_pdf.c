@@ -1404,8 +1404,26 @@ static void write_powder(const char *path, double cell, double uiso)
     bragg_pattern_free(p);
 }
 
-/* One cell and one displacement in both spaces: what a table has twice stands there once.
- * Long, because data, fit and table are those of one experiment. */
+START_TEST(sets_and_patterns_are_told_apart_or_refused)
+{
+    static const char *const bad[] = { "data: {range: [1, 2], sets: [{name: gr, gr: test_pdf_apart.gr}], patterns: [{name: xrd, file: test_pdf_apart.xye}]}\nphases: [{card: Ni}]\n",
+                                       "data: {sets: [{name: xrd, gr: test_pdf_apart.gr}], patterns: [{name: xrd, file: test_pdf_apart.xye, radiation: {wavelength: 1}}]}\nphases: [{card: Ni}]\n",
+                                       "data: {sets: [{name: gr, gr: test_pdf_apart.gr}], patterns: [test_pdf_apart.xye]}\nradiation: {wavelength: 1}\nphases: [{card: Ni}]\n",
+                                       "data: {gr: test_pdf_apart.gr, patterns: [{name: xrd, file: test_pdf_apart.xye}]}\nphases: [{card: Ni}]\n" };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        bragg_pdf_experiment *x;
+        bragg_error err = BRAGG_ERROR_INIT;
+        FILE *to = fopen("test_pdf_apart.yaml", "w");
+        fputs(bad[k], to);
+        fclose(to);
+        ck_assert_msg(bragg_pdf_experiment_read("test_pdf_apart.yaml", &x, &err) == BRAGG_EDATA, "%zu: %s", k, err.text);
+        ck_assert_ptr_nonnull(strstr(err.text, "test_pdf_apart.yaml:"));
+    }
+    remove("test_pdf_apart.yaml");
+}
+END_TEST
+
+/* One cell and one displacement in both spaces: what a table has twice stands there once. */
 START_TEST(g_and_a_powder_pattern_are_fitted_together)
 {
     static const char text[] = "data:\n  sets: [{name: gr, gr: test_pdf_joint.gr, range: [1.8, 18], qmax: 24, type: x-ray}]\n"
@@ -1413,10 +1431,6 @@ START_TEST(g_and_a_powder_pattern_are_fitted_together)
                                "              background: {terms: 2}, refine: [w]}]\n"
                                "phases: [{name: Ni, card: Ni, displacement: isotropic, refine: [scale, cell, uiso, delta2]}]\n"
                                "refine: {values: {gr.instrument.qdamp: 0.04, xrd.instrument.w: 0.003, phase.Ni.cell.a: 3.53}, bounds: {phase.Ni.delta2: [0, 9]}}\n";
-    static const char *const bad[] = { "data: {range: [1, 2], sets: [{name: gr, gr: test_pdf_joint.gr}], patterns: [{name: xrd, file: test_pdf_joint.xye}]}\nphases: [{card: Ni}]\n",
-                                       "data: {sets: [{name: xrd, gr: test_pdf_joint.gr}], patterns: [{name: xrd, file: test_pdf_joint.xye, radiation: {wavelength: 1}}]}\nphases: [{card: Ni}]\n",
-                                       "data: {sets: [{name: gr, gr: test_pdf_joint.gr}], patterns: [test_pdf_joint.xye]}\nradiation: {wavelength: 1}\nphases: [{card: Ni}]\n",
-                                       "data: {gr: test_pdf_joint.gr, patterns: [{name: xrd, file: test_pdf_joint.xye}]}\nphases: [{card: Ni}]\n" };
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_pdf_experiment *x;
     bragg_pdf_study *s;
@@ -1435,18 +1449,9 @@ START_TEST(g_and_a_powder_pattern_are_fitted_together)
         fprintf(to, "%.9g %.9g 0 0.05\n", r[i], g[i]);
     fclose(to);
     write_powder("test_pdf_joint.xye", 3.5237, 0.0061);
-    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
-        to = fopen("test_pdf_joint.yaml", "w");
-        fputs(bad[k], to);
-        fclose(to);
-        err = (bragg_error)BRAGG_ERROR_INIT;
-        ck_assert_msg(bragg_pdf_experiment_read("test_pdf_joint.yaml", &x, &err) == BRAGG_EDATA, "%zu: %s", k, err.text);
-        ck_assert_ptr_nonnull(strstr(err.text, "test_pdf_joint.yaml:"));
-    }
     to = fopen("test_pdf_joint.yaml", "w");
     fputs(text, to);
     fclose(to);
-    err = (bragg_error)BRAGG_ERROR_INIT;
     ck_assert_msg(bragg_pdf_experiment_read("test_pdf_joint.yaml", &x, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_str_eq(bragg_pdf_experiment_input(x, 3), "test_pdf_joint.xye");
     ck_assert_msg(bragg_pdf_experiment_study(x, 0, NULL, &s, &err) == BRAGG_OK, "%s", err.text);
@@ -1590,6 +1595,7 @@ int main(void)
     tcase_add_test(fit, a_calculated_g_gives_its_own_parameters_back);
     tcase_add_test(fit, a_gr_is_read_whatever_its_header_holds);
     tcase_add_test(fit, an_experiment_file_makes_its_studies);
+    tcase_add_test(fit, sets_and_patterns_are_told_apart_or_refused);
     tcase_add_test(fit, g_and_a_powder_pattern_are_fitted_together);
     tcase_add_test(fit, a_fit_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, fit);

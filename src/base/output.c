@@ -163,6 +163,15 @@ void bragg_output_abandon(bragg_output *o)
     output_free(o);
 }
 
+void bragg_output_numbers(FILE *to, const char *key, const double *value, size_t n, const char *end)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    fprintf(to, "%s: [", key);
+    for (size_t k = 0; k < n; k++)
+        fprintf(to, "%s%s", k ? ", " : "", bragg_number_print(text, value[k]));
+    fprintf(to, "]%s", end);
+}
+
 void bragg_output_number(FILE *to, const char *key, double value, int digits, const char *end)
 {
     char text[BRAGG_NUMBER_TEXT];

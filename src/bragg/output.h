@@ -34,4 +34,7 @@ void bragg_output_abandon(bragg_output *output);
 /** A line "KEY = VALUE" with so many digits and what ends it; nothing when the value is none. */
 void bragg_output_number(FILE *to, const char *key, double value, int digits, const char *end);
 
+/** "KEY: [VALUE, VALUE]", as YAML has it, and what ends it. */
+void bragg_output_numbers(FILE *to, const char *key, const double *value, size_t n, const char *end);
+
 #endif

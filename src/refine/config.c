@@ -4,6 +4,7 @@
 #include "reading.h"
 
 #include <bragg/number.h>
+#include <bragg/output.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,15 +13,6 @@
 
 /* A copy's nodes may change. */
 static bragg_yaml *at(bragg_yaml *map, const char *key) { return (bragg_yaml *)bragg_yaml_get(map, key); }
-
-static void put_numbers(FILE *to, const char *key, const double *v, size_t n)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "%s: [", key);
-    for (size_t k = 0; k < n; k++)
-        fprintf(to, "%s%s", k ? ", " : "", bragg_number_print(text, v[k]));
-    fprintf(to, "]");
-}
 
 /* What a map of radiation means; the tube's or file's lines stay as they are named. */
 static void put_radiation(FILE *to, const bragg_yaml *said, const bragg_radiation *r)
@@ -33,12 +25,12 @@ static void put_radiation(FILE *to, const bragg_yaml *said, const bragg_radiatio
         fprintf(to, "%s", bragg_yaml_get(said, "wavelength") ? "" : ", lines: kalpha, kbeta: 0");
     else if (!bragg_yaml_get(said, "spectrum")) {
         fprintf(to, ", ");
-        put_numbers(to, "wavelength", r->wavelength_ang, r->n_lines);
+        bragg_output_numbers(to, "wavelength", r->wavelength_ang, r->n_lines, "");
         fprintf(to, ", ");
-        put_numbers(to, "ratios", r->ratio, r->n_lines);
+        bragg_output_numbers(to, "ratios", r->ratio, r->n_lines, "");
         if (r->width_ang[0] > 0) {
             fprintf(to, ", ");
-            put_numbers(to, "widths", r->width_ang, r->n_lines);
+            bragg_output_numbers(to, "widths", r->width_ang, r->n_lines, "");
         }
     }
     fprintf(to, "}");

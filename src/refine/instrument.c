@@ -78,15 +78,6 @@ void bragg_instrument_apply(const bragg_instrument *x, bragg_model *m, size_t wh
 
 /* ----------------------------------------------------------------- ours */
 
-static void write_numbers(FILE *to, const char *key, const double *v, size_t n)
-{
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "%s: [", key);
-    for (size_t k = 0; k < n; k++)
-        fprintf(to, "%s%s", k ? ", " : "", bragg_number_print(text, v[k]));
-    fprintf(to, "]\n");
-}
-
 bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
@@ -98,10 +89,10 @@ bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path,
     fprintf(to, "# instrument, as a refinement left it: degrees, squared degrees of FWHM, angstrom, mm\n");
     fprintf(to, "type: %s\n", x->radiation.neutron ? "neutron" : "x-ray");
     if (x->radiation.n_lines) {
-        write_numbers(to, "wavelength", x->radiation.wavelength_ang, x->radiation.n_lines);
-        write_numbers(to, "ratios", x->radiation.ratio, x->radiation.n_lines);
+        bragg_output_numbers(to, "wavelength", x->radiation.wavelength_ang, x->radiation.n_lines, "\n");
+        bragg_output_numbers(to, "ratios", x->radiation.ratio, x->radiation.n_lines, "\n");
         if (x->radiation.width_ang[0] > 0)
-            write_numbers(to, "widths", x->radiation.width_ang, x->radiation.n_lines);
+            bragg_output_numbers(to, "widths", x->radiation.width_ang, x->radiation.n_lines, "\n");
     }
     if (isfinite(x->radiation.polarization))
         fprintf(to, "polarization: %s\n", bragg_number_print(text, x->radiation.polarization));
