@@ -108,6 +108,15 @@ async function checkSeries() {
     note(app.frame === 0, 'a click on it shows the frame');
     document.querySelector('.peaks button').click();
     note(app.peaks.length === 0, 'a peak can be removed');
+    const root = document.documentElement, before = root.dataset.theme;
+    root.dataset.live = 'yes'; /* a live page has no figures for print */
+    dispatchEvent(new Event('beforeprint'));
+    const still = document.querySelector('.map img');
+    await (still && still.decode());
+    note(still && still.naturalWidth > 500 && root.dataset.theme === 'light', `a live page prints its map of ${still ? still.naturalWidth : 'no'} pixels`);
+    dispatchEvent(new Event('afterprint'));
+    note(!document.querySelector('.map img') && root.dataset.theme === before, 'and is as before after it');
+    delete root.dataset.live;
 }
 
 async function checkFits() {

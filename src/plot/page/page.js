@@ -390,6 +390,8 @@ class Picture {
         this.draw();
     }
 
+    still() { this.host.prepend(el('img', { src: this.base.toDataURL(), alt: 'map of intensities', width: this.host.clientWidth })); }
+
     get u0() { return this.app.unit.of(this.app.view.x0); }
     get u1() { return this.app.unit.of(this.app.view.x1); }
     xAt(px) { return this.app.unit.back(this.u0 + (this.u1 - this.u0) * (px - this.box.x) / this.box.w); }
@@ -828,7 +830,7 @@ class App {
         this.markButton = el('button', { type: 'button', 'aria-pressed': 'false', id: 'mark', onclick: () => this.setMarking(!this.marking) }, 'Select a peak');
         this.controls = el('div', { class: 'controls', role: 'toolbar', 'aria-label': 'view' },
             choose('Axis', this.units.map(u => [u.key, u.label]), key => { this.unit = this.units.find(u => u.key === key); this.pattern.unit = this.unit; this.redraw(); if (this.pattern.data) this.pattern.draw(); }),
-            this.alongSelect = choose('Upright', this.alongs.map(a => [a.key, a.label]), key => { this.along = this.alongs.find(a => a.key === key); this.showAll(); this.picture.layout(); this.drawCharts(); }),
+            this.alongSelect = choose('Upright', this.alongs.map(a => [a.key, a.label]), key => { this.along = this.alongs.find(a => a.key === key); this.chosen = true; this.showAll(); this.picture.layout(); this.drawCharts(); }),
             choose('Scale', [['sqrt', 'square root'], ['linear', 'linear'], ['log', 'logarithmic']], key => { this.scale = key; this.pattern.scale = key; this.redraw(); if (this.pattern.data) this.pattern.draw(); }),
             ...(this.run.calculated ? [choose('Show', [['observed', 'observed'], ['difference', 'observed − calculated']], key => { this.what = key; this.redraw(); })] : []),
             el('label', {}, 'Colours to ', el('input', { type: 'range', min: 2, max: 100, value: 100, 'aria-label': 'upper end of the colours, per cent', oninput: event => { this.bright = Number(event.target.value); this.redraw(); } })),
@@ -948,7 +950,7 @@ class App {
 
     showQuantities(k) {
         const run = this.run, rows = run.columns.map((c, i) => [c, run.a['c' + i][k], run.a['e' + i][k]]).filter(([c, v]) => Number.isFinite(v) && !['log', 'background'].includes(c.group));
-        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${withEsd(v, e, 4)}${c.unit ? ' ' + c.unit : ''}`)));
+        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${withEsd(v, e, 4)}${c.unit ? (c.unit === '°' ? '' : ' ') + c.unit : ''}`)));
     }
 
     /* ---- peaks */
@@ -1104,7 +1106,7 @@ class App {
         const select = this.alongSelect.querySelector('select');
         if (select.options.length !== this.alongs.length)
             select.replaceChildren(...this.alongs.map(a => el('option', { value: a.key }, a.label)));
-        this.along = this.alongs.find(a => a.key === key) || this.alongs[0];
+        this.along = this.chosen && this.alongs.find(a => a.key === key) || this.alongs[0]; /* time, once there is one */
         select.value = this.along.key;
         this.slider.max = Math.max(this.run.frames - 1, 0);
         for (const p of this.peaks) {
@@ -1194,6 +1196,7 @@ async function live(body, state) {
     app.fetchFrame = async k => { const [, a] = await fetchPack(`frame?k=${k}`); return { x: a.x, observed: a.observed, calculated: a.calculated, sigma: a.sigma }; };
     themeButton(app);
     window.braggApp = app;
+    document.documentElement.dataset.live = 'yes';
     let version = 0;
     const loop = async () => {
         let wait = 1000;
@@ -1253,6 +1256,27 @@ start().catch(error => {
     document.getElementById('interactive').append(`The interactive part failed: ${error.message}`);
     throw error;
 });
-/* On paper the figures made for paper stand instead. */
-addEventListener('beforeprint', () => document.querySelectorAll('details.figures').forEach(d => { d.open = true; }));
+/* On paper the figures made for paper stand instead; a live page has none, and prints what it
+ * shows as on light paper. */
+let theme;
+addEventListener('beforeprint', () => {
+    const root = document.documentElement;
+    document.querySelectorAll('details.figures').forEach(d => { d.open = true; });
+    theme = root.dataset.theme;
+    root.dataset.theme = 'light';
+    if (!root.dataset.live || !window.braggApp)
+        return;
+    window.braggApp.refreshTheme();
+    window.braggApp.picture.still(); /* what is painted now is not printed whole */
+});
+addEventListener('afterprint', () => {
+    const root = document.documentElement;
+    document.querySelectorAll('.map img').forEach(e => e.remove());
+    if (theme)
+        root.dataset.theme = theme;
+    else
+        delete root.dataset.theme;
+    if (root.dataset.live && window.braggApp)
+        window.braggApp.refreshTheme();
+});
 })();
