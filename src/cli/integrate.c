@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 8, BATCHES_A_THREAD = 4, MOST_TOLD = 10 };
-static const size_t round_bytes = (size_t)256 << 20;
+enum { BATCH = 32, BATCH_OF_LARGE = 8, FRAMES_A_THREAD = 64, MOST_TOLD = 10 };
+static const size_t round_bytes = (size_t)256 << 20, batch_bytes = (size_t)128 << 20;
 
 /* One frame of one file, and where its pattern goes. */
 typedef struct job {
@@ -37,7 +37,7 @@ typedef struct run {
     size_t n, room, done, bad;
     double started;
     /* of a round: frames first … first + n_round - 1 */
-    size_t first, n_round, bins;
+    size_t first, n_round, bins, batch; /* batch: frames a thread reads and sums at a time */
     double *intensity, *sem, *std;   /* std: NULL when not asked for */
     bragg_nxazint_row *row;
     bragg_error *problem;
@@ -208,6 +208,7 @@ static bragg_status make_plan(run *r, bragg_error *err)
     if (st == BRAGG_OK && r->w->beam_stop)
         st = hide_beam_stop(r, f, mask, err);
     r->plan_options.flat = r->flat;
+    r->batch = f->width * f->height * bragg_pixel_size(f->type) <= batch_bytes / BATCH ? BATCH : BATCH_OF_LARGE;
     if (st == BRAGG_OK)
         st = get_plan(r, f, mask, err);
     free(mask);
@@ -414,11 +415,11 @@ static void sum(run *r, const bragg_frame **frame, const size_t *at, const doubl
 static bragg_status work(void *payload, size_t first, size_t last, bragg_error *err)
 {
     run *r = payload;
-    for (size_t from = first; from < last; from += BATCH) {
+    for (size_t from = first; from < last; from += r->batch) {
         const bragg_frame *frame[BATCH];
         size_t at[BATCH], n = 0;
         double by[BATCH];
-        for (size_t k = from; k < last && k < from + BATCH; k++) {
+        for (size_t k = from; k < last && k < from + r->batch; k++) {
             if (!(frame[n] = read_frame(r, k, &by[n]))) {
                 fill_nan(r, k);
                 continue;
@@ -490,7 +491,9 @@ static bragg_status one_round(run *r, bragg_error *err)
         job_name(&r->job[r->first + k], name[k], sizeof *name);
         r->row[k] = (bragg_nxazint_row){ name[k], NAN, NAN, NAN, NAN, false };
     }
-    bragg_status st = bragg_parallel_for(r->n_round, BATCH, work, r, err);
+    while (r->batch > BATCH_OF_LARGE && r->batch * (size_t)bragg_thread_count() > r->n_round) /* some for each thread */
+        r->batch /= 2;
+    bragg_status st = bragg_parallel_for(r->n_round, r->batch, work, r, err);
     tell_bad(r);
     if (st == BRAGG_OK)
         st = r->store ? bragg_nxazint_append(r->w->out, &r->header, r->n_round, r->row, r->intensity, r->sem, r->std, err) : write_texts(r, err);
@@ -502,7 +505,7 @@ static bragg_status one_round(run *r, bragg_error *err)
 
 static bragg_status all_rounds(run *r, bragg_error *err)
 {
-    size_t most = BATCH * BATCHES_A_THREAD * (size_t)bragg_thread_count(), fits = round_bytes / ((r->w->deviations ? 3 : 2) * r->bins * sizeof(double));
+    size_t most = FRAMES_A_THREAD * (size_t)bragg_thread_count(), fits = round_bytes / ((r->w->deviations ? 3 : 2) * r->bins * sizeof(double));
     most = fits < most ? fits : most;
     most = most < BATCH ? BATCH : most;
     r->intensity = malloc(most * r->bins * sizeof *r->intensity);
