@@ -357,6 +357,73 @@ START_TEST(anisotropic_widths_have_true_derivatives)
 }
 END_TEST
 
+/* Windows beside the sample's plane: on a cylinder, a flat detector, under Bragg-Brentano. */
+static bragg_model *with_windows(int which)
+{
+    bragg_model *m = bragg_model_new();
+    bragg_histogram_options o = which == 2 ? lab(NULL) : neutrons(NULL);
+    o.radius_m = 0.19;
+    o.flat_detector = which == 1;
+    add_pattern(m, &o, 21.3, 0.067, 900);
+    add_structure(m, "A", triclinic());
+    add_structure(m, "B", rhombohedral());
+    build(m);
+    *value_of(m, "instrument.w") = 0.043;
+    *value_of(m, "phase.A.scale") = 0.7;
+    return m;
+}
+
+START_TEST(offsets_have_true_derivatives)
+{
+    static const char *const names[] = { "phase.*.offset", "phase.*.cell", "phase.*.scale", "instrument.[wxy]", "instrument.zero", "phase.B.size" };
+    bragg_model *m = with_windows(_i);
+    static const char *const across[] = { "instrument.shift_x", "instrument.shift_y", "instrument.displacement", "instrument.transparency" };
+    *value_of(m, "phase.A.offset") = 1.37;
+    *value_of(m, "phase.B.offset") = -0.61;
+    *value_of(m, "phase.B.size") = 37;
+    for (int k = _i == 2 ? 2 : 0; k < (_i == 2 ? 4 : 2); k++) {
+        *value_of(m, across[k]) = 0.23 * (k + 1);
+        ck_assert_uint_eq(bragg_model_select(m, across[k], true), 1);
+    }
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+        ck_assert_msg(bragg_model_select(m, names[k], true) > 0, "%s", names[k]);
+    ck_assert_uint_gt(check_derivatives(m, 1e-3, 0.05), 15);
+    bragg_model_free(m);
+}
+END_TEST
+
+/* Lines of the window stand where its distance from the detector sends them, the sample's
+ * where they stood. */
+START_TEST(an_offset_moves_the_lines_of_its_phase_alone)
+{
+    static const double off_mm = 1.37, r_mm = 190;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = with_windows(_i);
+    size_t n, moved = 0;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
+    const bragg_model_peak *p = bragg_model_peaks(m, 0, &n);
+    bragg_model_peak *was = malloc(n * sizeof *was);
+    size_t n_was = n;
+    memcpy(was, p, n * sizeof *was);
+    *value_of(m, "phase.A.offset") = off_mm;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
+    p = bragg_model_peaks(m, 0, &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n_was; k++) {
+            const bragg_reflection *a = &p[i].hkl, *b = &was[k].hkl;
+            double x = was[k].two_theta_rad;
+            if (p[i].phase != was[k].phase || p[i].line != was[k].line || a->h != b->h || a->k != b->k || a->l != b->l)
+                continue;
+            double there = _i == 0 ? x + off_mm / r_mm * sin(x) : _i == 1 ? atan(tan(x) * (r_mm + off_mm) / r_mm) : x - 2 * off_mm / r_mm * cos(x / 2);
+            ck_assert_double_eq_tol(p[i].two_theta_rad, p[i].phase ? x : there < 0 ? there + BRAGG_PI : there, 1e-12);
+            moved += p[i].phase == 0;
+        }
+    ck_assert_uint_gt(moved, 20);
+    free(was);
+    bragg_model_free(m);
+}
+END_TEST
+
 /* Bragg-Brentano and a plate in transmission. */
 START_TEST(flat_samples_have_true_derivatives)
 {
@@ -915,6 +982,8 @@ int main(void)
     tcase_add_test(all, known_intensities_make_the_same_pattern_and_fractions);
     tcase_add_test(all, anisotropic_widths_have_true_derivatives);
     tcase_add_test(all, flat_samples_have_true_derivatives);
+    tcase_add_loop_test(all, offsets_have_true_derivatives, 0, 3);
+    tcase_add_loop_test(all, an_offset_moves_the_lines_of_its_phase_alone, 0, 3);
     tcase_add_test(all, a_box_is_the_mean_over_its_width);
     tcase_add_test(all, stephens_of_an_isotropic_strain_is_that_strain);
     tcase_add_loop_test(all, texture_extinction_and_background_have_true_derivatives, 0, sizeof backgrounds / sizeof *backgrounds);

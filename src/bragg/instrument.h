@@ -18,6 +18,7 @@ typedef struct bragg_instrument {
     bool has_mount;
     bragg_mount mount;
     double radius_m;                      /**< NAN when unknown */
+    bool flat_detector;                   /**< radius_m is the distance of a flat detector */
     double value[BRAGG_INSTRUMENT_ROWS];  /**< NAN when the file is silent */
 } bragg_instrument;
 

@@ -34,7 +34,8 @@
  *      instrument.ratio                  of the second line to the first
  *      instrument.transparency           mm, 1/mu: Bragg-Brentano, -sin(2theta) / (2 mu R)
  *      instrument.shift_x shift_y        mm, sample off centre across and along the beam,
- *                                        Debye-Scherrer: (x cos 2theta - y sin 2theta) / R
+ *                                        Debye-Scherrer: (x cos 2theta - y sin 2theta) / R,
+ *                                        on a flat detector cos 2theta times that
  *      instrument.absorption             mu R of a capillary, mu t of a plate; relative to
  *                                        2theta = 0 but for a thin plate in reflection
  *      instrument.roughness_p _q         Suortti's surface roughness
@@ -46,6 +47,10 @@
  *      phase.NAME.size                   nm, volume-weighted column length L_vol =
  *                                        lambda / (beta cos theta), beta integral breadth
  *      phase.NAME.strain                 Stokes-Wilson e = beta / (4 tan theta), 1e-6
+ *      phase.NAME.offset                 mm, its own place beside the sample's (a window):
+ *                                        up the beam, rings larger, tan 2theta' = (1 + o / D)
+ *                                        tan 2theta on a flat detector, + o sin(2theta) / R on
+ *                                        a cylinder; Bragg-Brentano as the displacement
  *      phase.NAME.size.axial strain.axial  the same along the axis of a uniaxial phase
  *      phase.NAME.stephens.s400 …        1e-12/angstrom^4, P. W. Stephens, J. Appl. Cryst.
  *                                        32 (1999) 281: FWHM = sqrt(sum S h^H k^K l^L) d^2 tan
@@ -95,7 +100,8 @@ typedef struct bragg_histogram_options {
     const char *name;                   /**< prefix of its parameters; NULL for the only pattern */
     bragg_radiation radiation;
     bragg_mount mount;
-    double radius_m;                    /**< goniometer radius, for the displacement */
+    double radius_m;                    /**< of the goniometer or to the detector, for what displaces */
+    bool flat_detector;                 /**< square to the beam at that distance, not a cylinder */
     double first_rad, last_rad;         /**< the fit's range of 2theta; NAN: all */
     const double (*exclude_rad)[2];     /**< regions left out */
     size_t n_exclude;
@@ -109,7 +115,7 @@ typedef struct bragg_histogram_options {
 } bragg_histogram_options;
 
 #define BRAGG_HISTOGRAM_OPTIONS_INIT                                                              \
-    { NULL, { false, 0, { 0 }, { 0 }, 0.5, { 0 } }, BRAGG_DEBYE_SCHERRER, NAN, NAN, NAN, NULL, 0, 6, BRAGG_BACKGROUND_CHEBYSHEV, 0, 0, 0, NULL, NULL, NULL, NULL, 1 }
+    { NULL, { false, 0, { 0 }, { 0 }, 0.5, { 0 } }, BRAGG_DEBYE_SCHERRER, NAN, false, NAN, NAN, NULL, 0, 6, BRAGG_BACKGROUND_CHEBYSHEV, 0, 0, 0, NULL, NULL, NULL, NULL, 1 }
 
 bragg_model *bragg_model_new(void);
 void bragg_model_free(bragg_model *model);

@@ -113,7 +113,7 @@ static void describe(seq_worker *w, size_t k, const bragg_param *p)
 {
     const char *rest;
     size_t i = w->phase_of[k] = bragg_seq_phase_of(&w->shape, p->name, &rest);
-    w->kind[k] = i == SIZE_MAX ? KIND_SHARED : !strcmp(rest, "scale") ? KIND_SCALE : !strncmp(rest, "cell.", 5) ? KIND_CELL : KIND_REST;
+    w->kind[k] = i == SIZE_MAX ? KIND_SHARED : !strcmp(rest, "scale") ? KIND_SCALE : !strncmp(rest, "cell.", 5) || !strcmp(rest, "offset") ? KIND_CELL : KIND_REST;
     if (w->kind[k] == KIND_SCALE)
         w->scale_of[i] = k;
 }
@@ -271,6 +271,9 @@ static bool is_width(const seq_worker *w, size_t k)
     return bragg_seq_phase_of(&w->shape, w->shape.name[k], &rest) != SIZE_MAX && (begins_with(rest, "size") || begins_with(rest, "strain"));
 }
 
+/* Not an offset, which moves lines as well. */
+static bool is_edge(const seq_worker *w, size_t k) { return strstr(w->shape.name[k], ".cell.") != NULL; }
+
 static bool is_loose(const seq_worker *w, size_t k)
 {
     return w->kind[k] == KIND_CELL && w->phase_of[k] != SIZE_MAX && w->x->phase[w->phase_of[k]].extract;
@@ -299,11 +302,18 @@ static bool was_seen(const seq_worker *w, size_t phase)
     return false;
 }
 
+/* What a part of it is a part of: a window that stands off by a part of the distance has its lines
+ * where one whose lattice is larger by as much has them. */
+static double extent(const seq_worker *w, size_t k, double value)
+{
+    return w->kind[k] == KIND_CELL && !is_edge(w, k) ? 1000 * w->x->pattern->histogram.radius_m : fabs(value);
+}
+
 /* How far it may wander in a frame: lattices by a ten thousandth, widths by a twentieth.
  * Faster ones are those of phases that react, and are strong. */
 static double wanders(const seq_worker *w, size_t k, double value)
 {
-    return w->kind[k] == KIND_CELL ? 1e-4 * fabs(value) : 0.05 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
+    return w->kind[k] == KIND_CELL ? 1e-4 * extent(w, k, value) : 0.05 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
 }
 
 /* What a neighbour knows, so many frames later. */
@@ -336,7 +346,7 @@ static void forget_windows(seq_worker *w)
 {
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (is_loose(w, k))
-            w->known[k] = w->initial[k], w->doubt[k] = 0.01 * fabs(w->initial[k]);
+            w->known[k] = w->initial[k], w->doubt[k] = 0.01 * extent(w, k, w->initial[k]);
 }
 
 /* A fit has told it well enough to be of use. */
@@ -344,7 +354,7 @@ static bool is_told(const seq_worker *w, size_t k, double value, double esd)
 {
     if (!(esd > 0) || !isfinite(esd))
         return false;
-    return w->kind[k] == KIND_CELL ? esd < 2e-3 * fabs(value) : esd < 0.5 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
+    return w->kind[k] == KIND_CELL ? esd < 2e-3 * extent(w, k, value) : esd < 0.5 * fmax(fabs(value), strstr(w->shape.name[k], ".strain") ? 1000 : 0);
 }
 
 /* After the fit.  What the phase told by itself joins what was known, unless both disagree. */
@@ -431,7 +441,7 @@ static bragg_status expect(seq_worker *w, bragg_error *err)
     size_t n = 0;
     for (size_t k = 0; k < w->shape.n_params; k++)
         if (param(w, k)->refine && is_expected(w, k))
-            w->expect_row[n] = w->row[k], w->expect_value[n] = w->known[k], w->expect_sigma[n++] = is_loose(w, k) ? fmax(w->doubt[k], 3e-3 * fabs(w->known[k])) : w->doubt[k];
+            w->expect_row[n] = w->row[k], w->expect_value[n] = w->known[k], w->expect_sigma[n++] = is_loose(w, k) ? fmax(w->doubt[k], 3e-3 * extent(w, k, w->known[k])) : w->doubt[k];
     return bragg_model_expect(w->m, w->expect_row, w->expect_value, w->expect_sigma, n, err);
 }
 
@@ -689,7 +699,7 @@ typedef struct score {
 static bool is_length(const seq_worker *w, size_t k)
 {
     const char *name = w->shape.name[k];
-    return w->kind[k] == KIND_CELL && !strstr(name, ".cell.al") && !strstr(name, ".cell.be") && !strstr(name, ".cell.ga");
+    return w->kind[k] == KIND_CELL && is_edge(w, k) && !strstr(name, ".cell.al") && !strstr(name, ".cell.be") && !strstr(name, ".cell.ga");
 }
 
 /* Width of a phase that nobody has seen yet: as of 60 nm, of 22 and 0.2 % of strain, or of 8

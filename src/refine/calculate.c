@@ -17,7 +17,7 @@ static double inside(int kind, double value)
     case BOX: case PIXEL: case ZERO: case LORENTZ_X: case LORENTZ_Y: case LORENTZ_Z: return value * BRAGG_DEG;
     case CAGLIOTI_U: case CAGLIOTI_V: case CAGLIOTI_W: case CAGLIOTI_P:
         return value * BRAGG_DEG * BRAGG_DEG / FWHM2_PER_VARIANCE;
-    case DISPLACEMENT: case TRANSPARENCY: case SHIFT_X: case SHIFT_Y: return value * 1e-3;
+    case DISPLACEMENT: case TRANSPARENCY: case SHIFT_X: case SHIFT_Y: case K_OFFSET: return value * 1e-3;
     default: return value;
     }
 }
@@ -80,24 +80,44 @@ static bragg_status update_phase(const bragg_params *t, bragg_model *model, phas
 
 /* ----------------------------------------------------------- one peak */
 
-static void place_peak(const histogram *h, spot *s)
+/* What scatters stands beside the goniometer's axis: `along` up the beam or, under
+ * Bragg-Brentano, below the surface that is focused; `across` it.  Debye-Scherrer and
+ * Bragg-Brentano: A. C. Larson & R. B. Von Dreele, GSAS, LAUR 86-748; a flat detector
+ * square to the beam sees rings grow with the distance, tan 2theta' = (1 + along / D) tan 2theta. */
+static void shift_peak(const histogram *h, double along, double across, spot *s)
+{
+    double r = h->radius_m, s2 = sin(2 * s->theta), c2 = cos(2 * s->theta);
+    if (h->mount == BRAGG_BRAGG_BRENTANO) {
+        s->dalong = -2 * cos(s->theta) / r;
+        s->position += s->dalong * along;
+        s->dposition_dtheta += 2 * sin(s->theta) * along / r;
+    } else if (h->flat_detector) {
+        double far = 1 + along / r, square = c2 * c2 + far * far * s2 * s2;
+        s->dalong = s2 * c2 / square / r;
+        s->dacross = c2 * c2 / r;
+        s->position += atan2(far * s2, c2) - 2 * s->theta + s->dacross * across;
+        s->dposition_dtheta += 2 * (far / square - 1) - 4 * s2 * c2 * across / r;
+    } else {
+        s->dalong = s2 / r;
+        s->dacross = c2 / r;
+        s->position += s->dalong * along + s->dacross * across;
+        s->dposition_dtheta += 2 * (c2 * along - s2 * across) / r;
+    }
+}
+
+static void place_peak(const histogram *h, double offset_m, spot *s)
 {
     double sine = s->wavelength * sqrt(s->q) / 2;
     s->theta = asin(sine);
     s->dtheta_dq = s->wavelength / (4 * sqrt(s->q) * cos(s->theta));
     s->position = 2 * s->theta + h->value[ZERO];
     s->dposition_dtheta = 2;
-    double sn = sin(s->theta), cs = cos(s->theta), s2 = 2 * sn * cs, c2 = cs * cs - sn * sn;
-    if (h->mount == BRAGG_BRAGG_BRENTANO && (h->value[DISPLACEMENT] != 0 || h->value[TRANSPARENCY] != 0)) {
-        double shift = h->value[DISPLACEMENT] / h->radius_m, depth = h->value[TRANSPARENCY] / (2 * h->radius_m);
-        s->position -= 2 * shift * cs + depth * s2;
-        s->dposition_dtheta += 2 * shift * sn - 2 * depth * c2;
-    }
-    if (h->mount != BRAGG_BRAGG_BRENTANO && (h->value[SHIFT_X] != 0 || h->value[SHIFT_Y] != 0)) {
-        double x = h->value[SHIFT_X] / h->radius_m, y = h->value[SHIFT_Y] / h->radius_m;
-        s->position += x * c2 - y * s2;
-        s->dposition_dtheta -= 2 * (x * s2 + y * c2);
-    }
+    if (!(h->radius_m > 0))
+        return;
+    shift_peak(h, offset_m + h->value[DISPLACEMENT] - h->value[SHIFT_Y], h->value[SHIFT_X], s);
+    double depth = h->value[TRANSPARENCY] / (2 * h->radius_m); /* of Bragg-Brentano alone */
+    s->position -= depth * sin(2 * s->theta);
+    s->dposition_dtheta -= 2 * depth * cos(2 * s->theta);
 }
 
 /* Extinction y; *dx is d ln y / d ln x, *dtheta d ln y / d theta. */
@@ -150,10 +170,10 @@ static change instrument_change(const histogram *h, const spot *s, int kind)
 {
     switch (kind) {
     case ZERO: return (change){ .position = 1 };
-    case DISPLACEMENT: return (change){ .position = -2 / h->radius_m * cos(s->theta) };
+    case DISPLACEMENT: return (change){ .position = s->dalong };
     case TRANSPARENCY: return (change){ .position = -sin(2 * s->theta) / (2 * h->radius_m) };
-    case SHIFT_X: return (change){ .position = cos(2 * s->theta) / h->radius_m };
-    case SHIFT_Y: return (change){ .position = -sin(2 * s->theta) / h->radius_m };
+    case SHIFT_X: return (change){ .position = s->dacross };
+    case SHIFT_Y: return (change){ .position = -s->dalong };
     case RATIO: return (change){ .intensity = s->line == 1 ? s->per_ratio : 0 };
     case ABSORPTION: case ROUGHNESS_P: case ROUGHNESS_Q: return (change){ .intensity = s->intensity * s->dln_change[kind - ABSORPTION] };
     case WAVELENGTH: { /* the first line's; all lines keep their ratio of wavelengths */
@@ -205,6 +225,8 @@ static change full_change(const bragg_params *t, const histogram *h, const phase
         return cell_change(p, r, s, k->index);
     if (k->kind == K_DIJ)
         return strain_change(p, r, s, k->index);
+    if (k->kind == K_OFFSET)
+        return (change){ .position = s->dalong };
     return bragg_refine_broadening_change(t, p, s, k->kind, k->index);
 }
 
@@ -357,7 +379,7 @@ static bragg_status add_peak(bragg_model *model, histogram *h, phase *p, mix *m,
     s.wavelength = h->radiation.wavelength_ang[line] * h->value[WAVELENGTH] / h->radiation.wavelength_ang[0];
     if (!(s.q > 0 && s.wavelength * sqrt(s.q) < 1.9999)) /* beyond back-scattering */
         return BRAGG_OK;
-    place_peak(h, &s);
+    place_peak(h, t->at[p->offset_row].value * 1e-3, &s);
     bragg_refine_widen(t, h, p, &s);
     axial_node one[MAX_NODES], boxed[MAX_NODES * MAX_BOX];
     peak e = { .position = s.position, .fwhm = s.tch.fwhm, .eta = s.tch.eta, .node = h->n_nodes, .coefficient = h->n_coefficients,
@@ -462,6 +484,7 @@ static void list_terms(const bragg_lsq_layout *l, const histogram *h, const phas
         add_term(l, t, true, p->cell_row + k, K_CELL, k, -1);
     for (size_t k = 0; k < p->metric.n; k++)
         add_term(l, t, true, m->strain_row[k], K_DIJ, (int)k, -1);
+    add_term(l, t, true, p->offset_row, K_OFFSET, 0, -1);
     add_term(l, t, true, p->size_row, K_SIZE, 0, -1);
     add_term(l, t, true, p->strain_row, K_STRAIN, 0, -1);
     add_term(l, t, true, p->size_axial_row, K_SIZE, 1, -1);

@@ -41,7 +41,7 @@ static void put_measured(FILE *to, const bragg_experiment_pattern *p)
     char text[BRAGG_NUMBER_TEXT];
     fprintf(to, "mount: %s", bragg_mount_name(p->histogram.mount));
     if (p->histogram.radius_m > 0)
-        fprintf(to, ", radius_mm: %s", bragg_number_print(text, 1000 * p->histogram.radius_m));
+        fprintf(to, ", %s: %s", p->histogram.flat_detector ? "distance_mm" : "radius_mm", bragg_number_print(text, 1000 * p->histogram.radius_m));
     if (p->has_unit)
         fprintf(to, ", unit: %s", bragg_axis_name(p->unit));
 }

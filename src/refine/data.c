@@ -158,8 +158,10 @@ static bragg_status read_instrument(const loading *l, const bragg_yaml *node, ta
         st = bragg_instrument_read(path, &to->instrument, err);
     if (st == BRAGG_OK && to->instrument.has_mount)
         to->histogram.mount = to->instrument.mount;
-    if (st == BRAGG_OK)
+    if (st == BRAGG_OK) {
         to->histogram.radius_m = to->instrument.radius_m;
+        to->histogram.flat_detector = to->instrument.flat_detector;
+    }
     return st;
 }
 
@@ -194,7 +196,6 @@ static bragg_status read_measured(const loading *l, const bragg_yaml *map, targe
 {
     const bragg_yaml *node;
     bragg_status st = BRAGG_OK;
-    double radius_mm = 1000 * to->histogram.radius_m;
     if ((node = bragg_yaml_get(map, "range")))
         st = read_range(node, to, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "exclude")))
@@ -203,10 +204,7 @@ static bragg_status read_measured(const loading *l, const bragg_yaml *map, targe
         st = read_mount(node, to, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "unit")))
         st = read_unit(node, to, err);
-    if (st == BRAGG_OK)
-        st = bragg_yaml_number_at(map, "radius_mm", &radius_mm, err);
-    to->histogram.radius_m = radius_mm / 1000;
-    return st;
+    return st == BRAGG_OK ? bragg_reading_distance(map, &to->histogram.radius_m, &to->histogram.flat_detector, err) : st;
 }
 
 static void blank(target *to)
@@ -274,7 +272,7 @@ static bragg_status convert_ranges(const loading *l, target *to, bragg_error *er
 /* One of several patterns that are refined together. */
 static bragg_status read_joint(const loading *l, const bragg_yaml *map, const target *common, target *to, bragg_error *err)
 {
-    static const char *const keys[] = { "name", "file", "radiation", "instrument", "range", "exclude", "mount", "radius_mm", "unit",
+    static const char *const keys[] = { "name", "file", "radiation", "instrument", "range", "exclude", "mount", "radius_mm", "distance_mm", "unit",
                                         "weight", "background", "refine" };
     const bragg_yaml *name = bragg_yaml_get(map, "name"), *file = bragg_yaml_get(map, "file"), *node;
     *to = *common;
@@ -326,7 +324,7 @@ static bragg_status check_frames(const bragg_yaml *data, bragg_error *err)
 
 bragg_status bragg_reading_data(const loading *l, bragg_error *err)
 {
-    static const char *const keys[] = { "pattern", "patterns", "frames", "unit", "range", "bins", "exclude", "mount", "radius_mm",
+    static const char *const keys[] = { "pattern", "patterns", "frames", "unit", "range", "bins", "exclude", "mount", "radius_mm", "distance_mm",
                                         "sets" /* of G(r), for a fit of both */ };
     const bragg_yaml *data = bragg_yaml_get(l->root, "data"), *node;
     target common;

@@ -95,6 +95,11 @@ static bragg_status run_stages(run *r, bool *wanted, bragg_error *err)
         done = n;
         bool last = n == total;
         st = run_stage(r, stage, n, last, err);
+        bool again = false;
+        if (last && r->opt->stages && (st >= 0 || st == BRAGG_ENOCONV) && st != BRAGG_STOPPED && bragg_run_place_windows(r, wanted, &again, err) < 0)
+            return BRAGG_ENOMEM;
+        if (again)
+            st = run_stage(r, stage, n, last, err);
         if (last || st == BRAGG_STOPPED || (st < 0 && st != BRAGG_ENOCONV))
             break;
     }

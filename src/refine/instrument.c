@@ -2,6 +2,7 @@
 /* Instrument files: ours, and those of GSAS and GSAS-II. */
 #include "config.h"
 #include "model.h"
+#include "reading.h"
 
 #include <bragg/instrument.h>
 #include <bragg/number.h>
@@ -52,6 +53,7 @@ void bragg_instrument_of(const bragg_model *m, size_t which, bragg_instrument *o
     out->has_mount = true;
     out->mount = h->mount;
     out->radius_m = h->radius_m;
+    out->flat_detector = h->flat_detector;
     double first = m->params.at[h->row[WAVELENGTH]].value;
     for (size_t k = 0; k < h->radiation.n_lines; k++) /* refined: all lines keep their ratio to the first */
         out->radiation.wavelength_ang[k] *= first / h->radiation.wavelength_ang[0];
@@ -99,7 +101,7 @@ bragg_status bragg_instrument_write(const bragg_instrument *x, const char *path,
     if (x->has_mount)
         fprintf(to, "mount: %s\n", bragg_mount_name(x->mount));
     if (isfinite(x->radius_m))
-        fprintf(to, "radius_mm: %s\n", bragg_number_print(text, 1000 * x->radius_m));
+        fprintf(to, "%s: %s\n", x->flat_detector ? "distance_mm" : "radius_mm", bragg_number_print(text, 1000 * x->radius_m));
     for (int k = 0; k < BRAGG_INSTRUMENT_ROWS; k++)
         if (isfinite(x->value[k]))
             fprintf(to, "%s: %s\n", rows[k].name, bragg_number_print(text, x->value[k]));
@@ -129,7 +131,7 @@ static bragg_status read_lines(const bragg_yaml *map, bragg_radiation *r, bragg_
 
 static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_error *err)
 {
-    static const char *const keys[] = { "type", "wavelength", "ratios", "widths", "polarization", "mount", "radius_mm",
+    static const char *const keys[] = { "type", "wavelength", "ratios", "widths", "polarization", "mount", "radius_mm", "distance_mm",
                                         "zero", "u", "v", "w", "p", "x", "y", "z", "sl", "hl", "box", "pixel" };
     const bragg_yaml *node;
     const char *text;
@@ -150,10 +152,8 @@ static bragg_status read_ours(const bragg_yaml *map, bragg_instrument *x, bragg_
     }
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "polarization")))
         st = bragg_yaml_number(node, &x->radiation.polarization, err);
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "radius_mm"))) {
-        st = bragg_yaml_number(node, &x->radius_m, err);
-        x->radius_m /= 1000;
-    }
+    if (st == BRAGG_OK)
+        st = bragg_reading_distance(map, &x->radius_m, &x->flat_detector, err);
     for (int k = 0; k < BRAGG_INSTRUMENT_ROWS && st == BRAGG_OK; k++)
         if ((node = bragg_yaml_get(map, rows[k].name)))
             st = bragg_yaml_number(node, &x->value[k], err);

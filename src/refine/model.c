@@ -188,6 +188,8 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
     bragg_status st = check_radiation(&o->radiation, err);
     if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && !(o->radius_m > 0))
         st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius in mm, found none");
+    if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && o->flat_detector)
+        st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius, found the distance of a flat detector");
     if (st == BRAGG_OK && !(o->weight > 0 && isfinite(o->weight)))
         st = bragg_fail(err, BRAGG_EINVAL, "weight of a pattern: must be positive, got %g", o->weight);
     if (st == BRAGG_OK)
@@ -200,6 +202,7 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
     h->radiation = o->radiation;
     h->mount = o->mount;
     h->radius_m = o->radius_m;
+    h->flat_detector = o->flat_detector;
     h->emphasis = o->weight;
     st = fill_histogram(m, h, p, o, err);
     if (st == BRAGG_OK)
@@ -586,6 +589,18 @@ static bragg_status add_texture_rows(bragg_model *m, phase *p, const char *prefi
     return st;
 }
 
+/* Cell windows and collectors stand beside the sample's plane. */
+static bragg_status add_offset_row(bragg_model *m, phase *p, const char *prefix, bragg_error *err)
+{
+    bragg_status st = bragg_params_add_bounded(&m->params, prefix, "offset", "mm", 0, -20, 20, &p->offset_row, err);
+    bool known = false;
+    for (size_t h = 0; h < m->n_histograms; h++)
+        known = known || m->histogram[h].radius_m > 0;
+    if (st == BRAGG_OK && !known)
+        bragg_params_hold(&m->params, p->offset_row);
+    return st;
+}
+
 /* An alloy may lie some per cent from its card; beyond, it is another phase. */
 static const bragg_row_limits limits = { .edge = 0.05, .angle_deg = 5, .coordinate = INFINITY, .u_least_ang2 = -0.2 };
 
@@ -610,6 +625,8 @@ static bragg_status add_phase_rows(bragg_model *m, phase *p, bragg_error *err)
         st = bragg_params_add_bounded(&m->params, prefix, "size", "nm", 1e5, 0.5, 1e6, &p->size_row, err);
     if (st == BRAGG_OK)
         st = bragg_params_add_bounded(&m->params, prefix, "strain", "1e-6", 0, 0, 1e6, &p->strain_row, err);
+    if (st == BRAGG_OK)
+        st = add_offset_row(m, p, prefix, err);
     p->size_axial_row = p->strain_axial_row = p->lorentz_row = NO_ROW;
     if (st == BRAGG_OK && p->uniaxial)
         st = bragg_params_add_bounded(&m->params, prefix, "size.axial", "nm", 1e5, 0.5, 1e6, &p->size_axial_row, err);

@@ -86,6 +86,7 @@ typedef struct histogram {
     const char *name;
     bragg_radiation radiation;
     bragg_mount mount;
+    bool flat_detector;
     double radius_m, variance_floor, emphasis; /* its chi^2 counts that many times */
     size_t n_exclude;
     double (*exclude_rad)[2];
@@ -116,7 +117,7 @@ typedef struct phase {
     bragg_structure *structure;
     size_t n_reflections;
     bragg_reflection *reflection;
-    size_t cell_row, size_row, strain_row, atom_row;
+    size_t cell_row, size_row, strain_row, offset_row, atom_row;
     size_t n_march, march_row[MAX_MARCH], part_row[MAX_MARCH]; /* axes of texture; part_row[0] is the rest */
     int march_axis[MAX_MARCH][3];
     int harmonics, harmonic_order[BRAGG_HARMONICS]; /* highest order; of each function */
@@ -206,6 +207,9 @@ void bragg_refine_restore_points(bragg_model *model, fine_points *fine);
  * relative step of that grid (search.c). */
 size_t bragg_refine_free_edges(const bragg_model *model, size_t phase, size_t edges[3]);
 bragg_status bragg_refine_scan_cell(bragg_model *model, size_t phase, bragg_error *err);
+/* The same for the offset of a phase whose intensities are extracted, and by how much
+ * chi^2 may fall with it. */
+bragg_status bragg_refine_scan_offset(bragg_model *model, size_t phase, double radius_mm, double *gained, bragg_error *err);
 double bragg_refine_scan_spread(const bragg_model *model, size_t phase);
 
 /* p[] += the profile of unit area per `scale` of a peak at points [first, last) */

@@ -21,6 +21,9 @@ extern const char *const bragg_reading_backgrounds[N_BACKGROUNDS];
 /* The path of a text, beside the experiment file. */
 bragg_status bragg_reading_path(const loading *l, const bragg_yaml *node, const char **path, bragg_error *err);
 
+/* radius_mm of a goniometer or distance_mm of a flat detector, where the map has one */
+bragg_status bragg_reading_distance(const bragg_yaml *map, double *radius_m, bool *flat, bragg_error *err);
+
 /* radiation.c: into r; what the map leaves open falls back on the instrument */
 bragg_status bragg_reading_radiation(const loading *l, const bragg_yaml *map, const bragg_instrument *known, bragg_radiation *r,
                                      bragg_error *err);

@@ -74,13 +74,16 @@ bool bragg_run_ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
+/* A line of the phase stands elsewhere with it. */
+static bool is_place(const char *name) { return strstr(name, ".cell.") || bragg_run_ends_with(name, ".offset"); }
+
 /* The order an expert frees parameters in: what a stage needs must be nearly
  * right before it (R. A. Young (ed.), The Rietveld Method, OUP 1993, ch. 1). */
 int bragg_run_stage(const char *name)
 {
     if (strstr(name, "background.") || bragg_run_ends_with(name, ".scale"))
         return 0;
-    if (strstr(name, ".cell.") || strstr(name, ".dij.") || bragg_run_ends_with(name, "instrument.zero") || bragg_run_ends_with(name, "instrument.displacement"))
+    if (is_place(name) || strstr(name, ".dij.") || bragg_run_ends_with(name, "instrument.zero") || bragg_run_ends_with(name, "instrument.displacement"))
         return 1;
     if (bragg_run_ends_with(name, "instrument.w") || bragg_run_ends_with(name, "instrument.x") || bragg_run_ends_with(name, "instrument.y") ||
         bragg_run_ends_with(name, ".size") || bragg_run_ends_with(name, ".strain") || bragg_run_ends_with(name, ".axial") || strstr(name, ".stephens.") || bragg_run_ends_with(name, ".lorentz"))
@@ -236,19 +239,30 @@ size_t bragg_run_free(run *r, const bool *wanted, int stage)
     return n;
 }
 
+/* The distance that offsets are seen from. */
+static double radius_mm(const bragg_model *m)
+{
+    for (size_t k = 0; k < m->n_histograms; k++)
+        if (m->histogram[k].radius_m > 0)
+            return 1000 * m->histogram[k].radius_m;
+    return INFINITY;
+}
+
 /* While they are searched, cells stay within 2.5 per cent of their start, or a weak
- * phase wanders to wherever its lines do least harm.  Undone with narrow = false;
+ * phase wanders to wherever its lines do least harm; offsets within as much of the distance.  Undone with narrow = false;
  * false when one stands on such a bound, that is, was not found. */
-static bool narrow_cells(bragg_params *t, const bool *wanted, const bragg_params *before, bool narrow)
+static bool narrow_cells(const bragg_model *m, bragg_params *t, const bool *wanted, const bragg_params *before, bool narrow)
 {
     bool inside = true;
+    double radius = radius_mm(m);
     for (size_t i = 0; i < t->n; i++) {
         bragg_param *p = &t->at[i];
-        if (!wanted[i] || !strstr(p->name, ".cell."))
+        double reach = 0.025 * (strstr(p->name, ".cell.") ? p->value : radius);
+        if (!wanted[i] || !is_place(p->name))
             continue;
         inside = inside && p->value > p->lower && p->value < p->upper;
-        p->lower = narrow ? fmax(before->at[i].lower, 0.975 * p->value) : before->at[i].lower;
-        p->upper = narrow ? fmin(before->at[i].upper, 1.025 * p->value) : before->at[i].upper;
+        p->lower = narrow ? fmax(before->at[i].lower, p->value - reach) : before->at[i].lower;
+        p->upper = narrow ? fmin(before->at[i].upper, p->value + reach) : before->at[i].upper;
     }
     return inside;
 }
@@ -297,7 +311,7 @@ static bragg_status search_broadened(run *r, const bool *wanted, const bragg_par
 {
     bragg_params *t = &r->model->params;
     for (size_t i = 0; i < t->n; i++) {
-        t->at[i].refine = wanted[i] && (bragg_run_stage(t->at[i].name) == 0 || strstr(t->at[i].name, ".cell.") || (shifts && is_shift(t->at[i].name)));
+        t->at[i].refine = wanted[i] && (bragg_run_stage(t->at[i].name) == 0 || is_place(t->at[i].name) || (shifts && is_shift(t->at[i].name)));
         if (bragg_run_ends_with(t->at[i].name, "instrument.u"))
             t->at[i].value = before->at[i].value + pow(2 * spread / BRAGG_DEG, 2);
         if (t->at[i].refine && bragg_run_ends_with(t->at[i].name, ".scale") && !(t->at[i].value > 0)) /* nothing there, nothing to follow */
@@ -362,14 +376,14 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
     bragg_params *t = &r->model->params;
     double plain, found = INFINITY;
     bool at_once = false;
-    narrow_cells(t, wanted, before, true);
+    narrow_cells(r->model, t, wanted, before, true);
     bragg_status st = fit_cells(r, wanted, &plain, err);
     if (st < 0 && st != BRAGG_ENOCONV)
         return st;
     st = bragg_params_copy(straight, t, err);
     if (st == BRAGG_OK)
         st = look_with_widths(r, wanted, before, straight, &at_once, err);
-    if (st != BRAGG_OK || (at_once && narrow_cells(t, wanted, before, false)))
+    if (st != BRAGG_OK || (at_once && narrow_cells(r->model, t, wanted, before, false)))
         return st;
     bragg_run_take_values(t, before);
     r->searching = true;
@@ -383,7 +397,7 @@ static bragg_status search_cells(run *r, const bool *wanted, const bragg_params 
         return bragg_fail(err, BRAGG_ENOMEM, "%s", ignored.text);
     if (st < 0)
         return st;
-    bool inside = narrow_cells(t, wanted, before, false);
+    bool inside = narrow_cells(r->model, t, wanted, before, false);
     double noise = fmax(found, plain) / (double)r->model->n_observations;
     if (!(inside && found < plain - 10 * noise))
         bragg_run_take_values(t, straight);
@@ -481,7 +495,7 @@ bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err)
     bragg_params *t = &r->model->params, straight = BRAGG_PARAMS_INIT, before = BRAGG_PARAMS_INIT;
     bool cells = false;
     for (size_t i = 0; i < t->n; i++)
-        cells = cells || (wanted[i] && strstr(t->at[i].name, ".cell."));
+        cells = cells || (wanted[i] && is_place(t->at[i].name));
     if (!cells)
         return BRAGG_OK;
     bragg_status st = bragg_params_copy(&before, t, err);
@@ -493,10 +507,39 @@ bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err)
                 st = find_lost(r, wanted, k, err);
             }
         r->searching = false;
-        narrow_cells(t, wanted, &before, false);
+        narrow_cells(r->model, t, wanted, &before, false);
     }
     bragg_params_free(&before);
     bragg_params_free(&straight);
+    return st;
+}
+
+/* A window's lines are few and weak: where its plane is wrong by more than their width they
+ * are nowhere, and what was extracted is noise.  All planes in reach are tried at what the fit
+ * has left; one that promises more than noise does is fitted from. */
+bragg_status bragg_run_place_windows(run *r, const bool *wanted, bool *again, bragg_error *err)
+{
+    bragg_params *t = &r->model->params, before = BRAGG_PARAMS_INIT;
+    bragg_error ignored = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_params_copy(&before, t, err);
+    double chi2 = bragg_run_chi2(r->model), gained;
+    *again = false;
+    for (size_t k = 0; k < r->model->n_phases && st == BRAGG_OK; k++) {
+        const phase *p = &r->model->phase[k];
+        if (!p->extracted || p->off || !wanted[p->offset_row])
+            continue;
+        st = bragg_refine_scan_offset(r->model, k, radius_mm(r->model), &gained, err);
+        if (gained > 20 * fmax(chi2 / (double)r->model->n_observations, 1))
+            *again = true;
+        else
+            t->at[p->offset_row].value = before.at[p->offset_row].value;
+    }
+    bragg_run_free(r, wanted, N_STAGES - 1);
+    if (st == BRAGG_OK && *again && bragg_run_coarse(r, 3, &ignored) == BRAGG_ENOMEM)
+        st = bragg_fail(err, BRAGG_ENOMEM, "%s", ignored.text);
+    if (*again && !(r->chi2 < chi2))
+        bragg_run_take_values(t, &before);
+    bragg_params_free(&before);
     return st;
 }
 

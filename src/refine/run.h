@@ -38,6 +38,8 @@ bragg_status bragg_run_coarse(run *r, double bins_a_width, bragg_error *err);
 bragg_status bragg_run_once(run *r, bool last, bragg_error *err);
 /* Cells that are wrong by more than a peak's width. */
 bragg_status bragg_run_capture(run *r, const bool *wanted, bragg_error *err);
+/* Windows whose plane is wrong by more than a peak's width; again: the last fit is to be made once more. */
+bragg_status bragg_run_place_windows(run *r, const bool *wanted, bool *again, bragg_error *err);
 /* Sizes and strains that have no slope where they stand begin elsewhere. */
 void bragg_run_start_samples(bragg_params *t, const bool *wanted);
 /* Misfit of the table's values on the pattern's own points, and of nothing at all. */

@@ -9,6 +9,7 @@
 typedef struct spot {
     size_t reflection, line;
     double q, theta, position, dposition_dtheta, dtheta_dq, wavelength;
+    double dalong, dacross;         /* position with what scatters further up the beam, and beside it, in m */
     double gauss, lorentz, d_gauss[4], d_lorentz[3], dgauss_dtheta, dlorentz_dtheta, dgauss_dvariance;
     double lorentz_size, size_change[2], strain_change[2];          /* with equator and axis */
     double stephens, stephens_lorentz, dstephens_dsum, dstephens_dlnq; /* FWHM of the anisotropic strain */
@@ -49,6 +50,6 @@ void bragg_refine_prepare_absorption(histogram *h);
 
 #pragma GCC visibility pop
 
-enum { K_CELL = N_INSTRUMENT, K_DIJ, K_SIZE, K_STRAIN, K_STEPHENS, K_LORENTZ, K_SCALE, K_MARCH, K_MARCH_PART, K_HARMONIC, K_EXTINCTION, K_ATOM };
+enum { K_CELL = N_INSTRUMENT, K_DIJ, K_OFFSET, K_SIZE, K_STRAIN, K_STEPHENS, K_LORENTZ, K_SCALE, K_MARCH, K_MARCH_PART, K_HARMONIC, K_EXTINCTION, K_ATOM };
 
 #endif
