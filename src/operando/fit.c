@@ -1156,6 +1156,51 @@ static bool at_bound(const seq_worker *w)
  * and profiles that are not quite right move cells by more than counts do. */
 static double widening_of(const bragg_fit *f) { return fmax(f->gof, 1) * fmax(f->serial_factor, 1); }
 
+/* By how much a phase's cell contradicts what is known of it, in sums of squares: the fit's esd
+ * is in the doubt only where it is asked whether it does. */
+static double disputes(const seq_worker *w, size_t phase, double widening, bool most)
+{
+    double sum = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++) {
+        const bragg_param *p = param(w, k);
+        if (w->phase_of[k] != phase || w->kind[k] != KIND_CELL || !p->refine || !(w->doubt[k] > 0) || is_expected(w, k))
+            continue;
+        double sigma = most ? hypot(w->doubt[k], isfinite(p->esd) ? p->esd * widening : 0) : w->doubt[k], square = pow((p->value - w->known[k]) / sigma, 2);
+        sum = most ? fmax(sum, square) : sum + square;
+    }
+    return sum;
+}
+
+/* Weak phases, and those with two axes almost alike, have minima beside the true one.  A cell
+ * that has leapt from what earlier frames have told is fitted from there as well, and the better
+ * of both kept, what was known counted in. */
+static bragg_status try_known(seq_worker *w, bragg_fit **f, bragg_error *err)
+{
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        double widening = widening_of(*f), by = widening * widening;
+        if (w->level[i] < 2 || !may_go(w, i) || !(disputes(w, i, widening, true) > 6))
+            continue;
+        double before = chi2_of(*f) / by + disputes(w, i, 0, false);
+        bragg_fit *other = NULL;
+        bragg_error ignored = BRAGG_ERROR_INIT;
+        save_state(w);
+        for (size_t k = 0; k < w->shape.n_params; k++)
+            if (w->phase_of[k] == i && w->kind[k] == KIND_CELL && w->doubt[k] > 0)
+                set_value(w, k, w->known[k]);
+        bragg_status st = refine(w, false, &other, &ignored);
+        if (st == BRAGG_OK && other->converged && chi2_of(other) / by + disputes(w, i, 0, false) < before) {
+            bragg_fit_free(*f);
+            *f = other;
+            continue;
+        }
+        bragg_fit_free(other);
+        restore_state(w);
+        if (st == BRAGG_ENOMEM)
+            return bragg_fail(err, st, "%s", ignored.text);
+    }
+    return BRAGG_OK;
+}
+
 /* What stands below detection: the weight of what was seen before as it would be, of all the
  * doubt.  In the scales' units. */
 static void weigh_hidden(const seq_worker *w, const absent *out, double *weight, double *doubt)
@@ -1293,6 +1338,8 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
         st = let_out(w, &f, &cause);
     if (st == BRAGG_OK && w->plan.appear)
         st = let_in(w, hint ? 5 : 17, &f, w->absent, &cause);
+    if (st == BRAGG_OK && w->plan.appear)
+        st = try_known(w, &f, &cause);
     bool in_vain = last && last[ROW_RESTARTED] > 1 && f && f->gof < suspicious(w) * last[ROW_GOF];
     bool bad = st < 0 || !f->converged || f->gof > suspicious(w) * good;
     if (bad && !in_vain && st != BRAGG_ENOMEM) {
