@@ -32,6 +32,15 @@ done
 run convert one.tif one.npy || fail "convert into NumPy"
 run calibrate one.npy --raw 487x619xint32+128 -c LaB6 -w 0.4133 -d Pilatus300K -o raw.poni --json && near "$(number distance_m)" 0.137 5e-5 || fail "calibrate --raw"
 
+run calibrate one.tif -c LaB6 -w 0.4133 -d Pilatus300K --mask one.tif -o masked.poni && fail "calibrate with every pixel that shines masked"
+grep -q 'expected rings' err && [ ! -e masked.poni ] || fail "all masked"
+sed 's/seed: 137/seed: 138/; s/name: one/name: two/; s/rot1_rad: 0.004/rot1_rad: 0.017/' truth.yaml >tilted.yaml
+run simulate tilted.yaml -o tilted && cp "$(find tilted -name two.tif)" two.tif || fail "simulate a tilted frame"
+tilt() { awk '/^Rot1/ { print $2 }' "$1"; }
+run calibrate one.tif two.tif -c LaB6 -w 0.4133 -d Pilatus300K --mask gaps --own-tilts -o own.poni && near "$(tilt own_1.poni)" 0.004 2e-4 && near "$(tilt own_2.poni)" 0.017 2e-4 || fail "--own-tilts: $(tilt own_1.poni) and $(tilt own_2.poni)"
+run calibrate one.tif two.tif -c LaB6 -w 0.4133 -d Pilatus300K -o one_tilt.poni
+near "$(tilt one_tilt_1.poni)" "$(tilt one_tilt_2.poni)" 1e-12 || fail "without --own-tilts there are two"
+
 # what the refusal of gaps of no detector advises helps
 run integrate one.tif --poni nameless.poni --mask gaps -n 400 -o nameless.xye && fail "gaps of a detector without a name"
 echo 'gaps: Pilatus300K' >gaps.yaml
@@ -78,6 +87,39 @@ run integrate down.tif --poni setup.poni --mask gaps -n 400 -o down.xye || fail 
 alike base.xye down.xye 1e-9 1
 run plot base.xye once.xye -u q_A^-1 -w 0.4133 --offset 0.5 --normalize --title 'twice one' -o both.svg && grep -q . both.svg || fail "plot of two patterns"
 run plot one.tif --flip horizontal -o frame.png && [ -s frame.png ] || fail "plot of a frame"
+
+# cakes are drawn against their azimuth, several frames of them one by one, patterns over 2theta
+if run integrate one.tif two.tif --poni setup.poni --mask gaps -n 300 --azimuth 8 -o cakes.h5; then
+    run plot 'cakes.h5:/entry/data[1]' -o cake.svg && [ "$(head -c 9 cake.csv)" = ordinate/ ] && [ "$(wc -l <cake.csv)" = 9 ] || fail "plot of a cake"
+    run plot cakes.h5 -o cakes.svg && fail "two cakes in one figure"
+    grep -q 'names one' err || fail "two cakes"
+    run integrate one.tif two.tif --poni setup.poni --mask gaps -n 300 -o both.h5 && run plot both.h5 --map -o map.svg && [ "$(head -c 6 map.csv)" = frame/ ] || fail "plot of two integrated frames"
+    run convert cakes.h5 first.xye && grep -q 'first of its 16 patterns' err || fail "convert of cakes does not say which"
+else
+    grep -q 'HDF5' err || fail "integrate into HDF5"
+fi
+
+# ------------------------------------------------------------- refinements
+cp "$top"/tests/chaos/nickel.* .
+run refine nickel.yaml -o plain && run refine nickel.yaml --weighted -o weighted || fail "refine --weighted"
+cmp -s plain/fit.svg weighted/fit.svg && fail "--weighted draws the same"
+run refine nickel.yaml --print-config && grep -q 'polarization: 0.99' out && cp out printed.yaml && run refine printed.yaml --print-config && cmp -s out printed.yaml || fail "refine --print-config is not what it prints"
+run refine nickel.yaml --start plain -o again --json && [ "$(number cycles)" -le "$(sed -n 's/.*"cycles": *\([0-9]*\).*/\1/p' plain/fit.json | head -1)" ] || fail "refine --start"
+near "$(number value)" "$(tr -d '\n ' <plain/fit.json | grep -o '"value":[-0-9.e]*' | head -1 | sed 's/.*://')" 1e-3 || fail "another result from where it ended"
+run refine nickel.yaml --start nowhere && fail "a start that is not there"
+
+# ------------------------------------------------------------------- a run
+cat >run.yaml <<'END'
+radiation: {wavelength: 0.4066, polarization: 0.99}
+data: {patterns: "came/*.xye", range: [10, 22]}
+phases:
+  - {card: Ni, refine: [scale, cell]}
+refine: {background: {type: chebyshev, terms: 3}}
+END
+mkdir came && for k in 1 2 3; do cp nickel.xye came/$k.xye; done
+run operando run.yaml --print-config && grep -q 'came/\*.xye' out && grep -q '^sequence:' out || fail "operando --print-config"
+run operando run.yaml --json && [ "$(grep -c '"status": *"ok"' out)" = 3 ] || fail "operando --json: $(grep -c status out) frames"
+run operando run.yaml --follow --idle 0.5 --json && [ "$(grep -c '"status": *"ok"' out)" = 3 ] || fail "operando --idle does not end"
 
 # ----------------------------------------------------------- total scattering
 run pdf debye Ni --shape rod --diameter 16 --length 30 --uiso 0.006 --qmin 0.7 --qmax 18 --qstep 0.02 --qdamp 0.03 --rmin 1 --rmax 20 --rstep 0.02 --bin 0.002 -o rod || fail "pdf debye of a rod"

@@ -24,6 +24,7 @@ typedef struct bragg_pattern {
     double wavelength2_ang;   /**< the second line of a doublet (K alpha 2) */
     double ratio2;            /**< its intensity over that of the first */
     double temperature_k;
+    double azimuth_rad;       /**< middle of the sector of a cake; NAN: all around, or unknown */
     double time_s;            /**< start, seconds since 1970; a clock without a zone is taken as UTC */
     double counting_s;        /**< counting time of one point */
     double monitor;           /**< monitor counts the intensities refer to */

@@ -15,7 +15,10 @@ static bragg_status convert_pattern(const convert_wish *w, const char *in, const
                           w->flip ? "--flip" : w->raw ? "--raw" : w->type ? "--type" : "--frame", out);
     if (w->unit && (!bragg_axis_parse(w->unit, &axis) || axis == BRAGG_AXIS_R))
         return bragg_fail(err, BRAGG_EINVAL, "--unit: expected 2th_deg, q_A^-1, q_nm^-1 or d_A, found '%s'", w->unit);
+    size_t n = 0;
     bragg_status st = cli_pattern_read(in, 0, &p, err);
+    if (st == BRAGG_OK && bragg_pattern_count(in, &n, NULL) == BRAGG_OK && n > 1)
+        fprintf(stderr, "%s: the first of its %zu patterns is written\n", in, n);
     if (st == BRAGG_OK && w->wavelength_ang > 0)
         p->wavelength_ang = w->wavelength_ang;
     if (st == BRAGG_OK && w->unit)

@@ -178,31 +178,73 @@ static bragg_status plot_curves(const wish *w, const set *s, bragg_error *err)
     return bragg_plot_patterns((const bragg_pattern *const *)s->at, labels, s->n, &o, w->out, err);
 }
 
+/* Sectors of one frame against their azimuth, anything else against its number. */
+static bragg_status ordinates(const set *s, double *at, bool *sectors, bragg_error *err)
+{
+    size_t frames = 1;
+    *sectors = true;
+    for (size_t k = 0; k < s->n; k++) {
+        double azimuth = s->at[k]->azimuth_rad / BRAGG_DEG;
+        *sectors = *sectors && isfinite(azimuth);
+        frames += k && !(azimuth > at[k - 1]);
+        at[k] = azimuth;
+    }
+    if (*sectors && frames > 1)
+        return bragg_fail(err, BRAGG_EINVAL, "expected the sectors of one frame, found those of %zu; FILE:/entry/data[K] names one", frames);
+    for (size_t k = 0; !*sectors && k < s->n; k++)
+        at[k] = (double)k;
+    return BRAGG_OK;
+}
+
+/* Where a pattern has no point within two steps nothing was measured. */
+static void blank_gaps(const bragg_pattern *p, const double *x, size_t n, double *z)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t j = bragg_array_first(p->x, p->n, x[i]);
+        double step = n > 1 ? fabs(x[i ? i : 1] - x[i ? i - 1 : 0]) : INFINITY;
+        double near = fmin(j < p->n ? fabs(p->x[j] - x[i]) : INFINITY, j ? fabs(p->x[j - 1] - x[i]) : INFINITY);
+        if (near > 2 * step)
+            z[i] = NAN;
+    }
+}
+
+/* The abscissa of all: the points of the pattern that has most. */
+static const bragg_pattern *longest(const set *s)
+{
+    const bragg_pattern *most = s->at[0];
+    for (size_t k = 1; k < s->n; k++)
+        most = s->at[k]->n > most->n ? s->at[k] : most;
+    return most;
+}
+
 static bragg_status plot_map(const wish *w, const set *s, bragg_error *err)
 {
-    const bragg_pattern *first = s->at[0];
-    double *z = malloc(s->n * first->n * sizeof *z), *number = malloc(s->n * sizeof *number);
-    bragg_status st = z && number ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", s->n);
+    const bragg_pattern *first = longest(s);
+    bool sectors = false;
+    double *z = malloc(s->n * first->n * sizeof *z), *at = malloc(s->n * sizeof *at);
+    bragg_status st = z && at ? ordinates(s, at, &sectors, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a map of %zu patterns", s->n);
     for (size_t k = 0; k < s->n && st == BRAGG_OK; k++) {
-        number[k] = (double)k;
         if (s->at[k]->axis != first->axis)
             st = bragg_pattern_to_axis(s->at[k], first->axis, err);
-        if (st == BRAGG_OK)
+        if (st == BRAGG_OK) {
             bragg_pattern_resample(s->at[k], first->x, first->n, z + k * first->n);
+            blank_gaps(s->at[k], first->x, first->n, z + k * first->n);
+        }
     }
     if (st == BRAGG_OK) {
-        bragg_plot_map map = { .n = first->n, .frames = s->n, .x = first->x, .time_s = number, .intensity = z,
+        bragg_plot_map map = { .n = first->n, .frames = s->n, .x = first->x, .time_s = at, .intensity = z,
                                .axis = first->axis, .wavelength_ang = first->wavelength_ang };
         bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
         o.page = page_of(w);
         o.scale = w->scale ? w->how : BRAGG_PLOT_SQRT;
-        o.by_frame = true;
+        o.by_frame = !sectors;
+        o.ordinate = sectors ? "Azimuth (\xc2\xb0)" : NULL;
         o.x_min = w->first * bragg_axis_factor(first->axis);
         o.x_max = w->last * bragg_axis_factor(first->axis);
         st = bragg_plot_contour(&map, &o, w->out, err);
     }
     free(z);
-    free(number);
+    free(at);
     return st;
 }
 
@@ -215,7 +257,7 @@ static bragg_status plot_patterns(const wish *w, char **paths, size_t n, bragg_e
     if (st == BRAGG_OK && w->map && s.n < 2)
         st = bragg_fail(err, BRAGG_EINVAL, "--map: expected several patterns, found %zu", s.n);
     if (st == BRAGG_OK)
-        st = w->map || s.n > MOST_CURVES ? plot_map(w, &s, err) : plot_curves(w, &s, err);
+        st = w->map || s.n > MOST_CURVES || (s.n > 1 && isfinite(s.at[0]->azimuth_rad)) ? plot_map(w, &s, err) : plot_curves(w, &s, err);
     set_free(&s);
     return st;
 }
@@ -238,12 +280,20 @@ static bragg_status check(wish *w, int n, bragg_error *err)
     return st == BRAGG_OK ? bragg_plot_check_path(w->out, err) : st;
 }
 
+/* HDF5 holds frames as they were taken, or what was integrated from them. */
+static bool is_integrated(const char *path)
+{
+    const char *format;
+    size_t n;
+    return bragg_pattern_format(path, &format, NULL) == BRAGG_OK && !strcmp(format, "nxazint") && bragg_pattern_count(path, &n, NULL) == BRAGG_OK;
+}
+
 static bragg_status draw(const wish *w, char **paths, size_t n, bragg_error *err)
 {
     size_t frames;
     if (is_pdf(paths[0]))
         return plot_pdfs(w, paths, n, err);
-    if (bragg_frame_count(paths[0], &frames, NULL) == BRAGG_OK)
+    if (!is_integrated(paths[0]) && bragg_frame_count(paths[0], &frames, NULL) == BRAGG_OK)
         return n == 1 ? plot_frame(w, paths[0], err) : bragg_fail(err, BRAGG_EINVAL, "expected one frame a figure, found %zu", n);
     return plot_patterns(w, paths, n, err);
 }

@@ -176,7 +176,7 @@ void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t le
 
 bragg_pattern bragg_pattern_no_facts(void)
 {
-    return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN,
+    return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN, .azimuth_rad = NAN,
                             .time_s = NAN, .counting_s = NAN, .monitor = NAN, .bin_rad = NAN, .pixel_rad = NAN };
 }
 

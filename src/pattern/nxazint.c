@@ -505,7 +505,7 @@ typedef struct stack {
     hdf5_links links;
     hsize_t frames, azimuths, rings;
     int rank;
-    double *x, *time, *monitor, *temperature;
+    double *x, *chi_deg, *time, *monitor, *temperature; /* chi_deg: NULL where there are no sectors */
     bragg_axis axis;
     double wavelength_ang, bin_rad, pixel_rad, correlation[BRAGG_PATTERN_LAGS];
 } stack;
@@ -520,6 +520,7 @@ static void close_stack(stack *s)
         H5Fclose(s->file);
     bragg_hdf5_links_close(&s->links);
     free(s->x);
+    free(s->chi_deg);
     free(s->time);
     free(s->monitor);
     free(s->temperature);
@@ -561,7 +562,7 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
 {
     char path[1100];
     hsize_t dims[3] = { 0 }, most = 1;
-    size_t rings = 0;
+    size_t rings = 0, sectors = 0;
     *s = (stack){ .file = -1, .i = -1, .errors = -1, .azimuths = 1, .axis = BRAGG_AXIS_TTH, .wavelength_ang = NAN, .bin_rad = NAN, .pixel_rad = NAN };
     bragg_status st = bragg_hdf5_links_open(w->file, &s->links, err);
     if (st < 0)
@@ -589,6 +590,12 @@ static bragg_status open_stack(const wanted *w, stack *s, bragg_error *err)
     if (!s->x || rings != s->rings || s->rings < 2 || s->azimuths > 1 << 20 || s->frames > 1 << 28)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a radial_axis of %llu bins beside %llu patterns, found %zu", w->file, (unsigned long long)s->rings, (unsigned long long)most, rings);
     get_axis_unit(s, path);
+    snprintf(path, sizeof path, "%s/azimuthal_axis", w->group);
+    s->chi_deg = s->rank > 2 ? get_line(&s->links, s->file, path, &sectors) : NULL;
+    if (sectors != s->azimuths) {
+        free(s->chi_deg);
+        s->chi_deg = NULL;
+    }
     snprintf(path, sizeof path, "%s/I_errors", w->group);
     s->errors = bragg_hdf5_open_set(&s->links, s->file, path);
     s->wavelength_ang = get_number(&s->links, s->file, "/entry/instrument/monochromator/wavelength");
@@ -654,6 +661,7 @@ static bragg_status get_pattern(const stack *s, hsize_t frame, hsize_t azimuth, 
     p->time_s = s->time ? s->time[frame] : NAN;
     p->monitor = s->monitor ? s->monitor[frame] : NAN;
     p->temperature_k = s->temperature ? s->temperature[frame] : NAN;
+    p->azimuth_rad = s->chi_deg ? s->chi_deg[azimuth] * BRAGG_DEG : NAN;
     return p->n ? bragg_pattern_list_take(list, p, err) : bragg_pattern_list_add(list, p, err);
 }
 

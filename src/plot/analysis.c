@@ -93,10 +93,13 @@ static bragg_status plot_peaks(const sheet *b, const bragg_tracks *t, bragg_erro
             v[r] = p->there ? (p->two_theta_rad.value - one->two_theta_rad) / BRAGG_DEG : NAN, w[r] = p->two_theta_rad.esd / BRAGG_DEG;
         }
     }
+    bool known = false;
+    for (size_t r = 0; r < t->rows; r++)
+        known |= isfinite(t->crystalline[r].value);
     panels[0].y_label = "Area (counts \xc2\xb0)", panels[0].curves = area, panels[0].n_curves = n;
     panels[1].y_label = "Shift in 2<i>\xce\xb8</i> (\xc2\xb0)", panels[1].curves = shift, panels[1].n_curves = n;
     panels[2].y_label = "Crystalline (%)", panels[2].curves = &share, panels[2].n_curves = 1, panels[2].share = true;
-    return st == BRAGG_OK && n ? bragg_report_courses(b, panels, 3, "peaks-course", err) : st;
+    return st == BRAGG_OK && n ? bragg_report_courses(b, panels, known ? 3 : 2, "peaks-course", err) : st;
 }
 
 /* ------------------------------------------------------------------- smooth */

@@ -191,17 +191,33 @@ void bragg_fig_marker(bragg_fig *fig, double x, double y, size_t kind, bragg_fig
     cairo_fill(fig->cr);
 }
 
-static const double LEGEND_LINE = 1.35, LEGEND_SAMPLE = 2.2; /* em */
+static const double LEGEND_LINE = 1.35, LEGEND_SAMPLE = 2.2, LEGEND_GAP = 1.2; /* em */
+
+static double entry_width(bragg_fig *fig, const bragg_fig_entry *e, size_t n)
+{
+    double w, h, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        bragg_fig_measure(fig, 1, e[i].text, &w, &h);
+        most = fmax(most, w + (e[i].sample == FIG_NONE ? 0 : LEGEND_SAMPLE * fig->em));
+    }
+    return most;
+}
+
+/* A tall legend pushes the data down: beyond four entries there are three rows, as far as the
+ * page is wide. */
+static size_t legend_rows(bragg_fig *fig, const bragg_fig_entry *e, size_t n)
+{
+    size_t rows = n > 4 ? 3 : n;
+    while (rows < n && (double)((n + rows - 1) / rows) * (entry_width(fig, e, n) + LEGEND_GAP * fig->em) > 0.7 * fig->width)
+        rows++;
+    return rows;
+}
 
 void bragg_fig_legend_size(bragg_fig *fig, const bragg_fig_entry *e, size_t n, double *width, double *height)
 {
-    double w, h;
-    *width = 0;
-    for (size_t i = 0; i < n; i++) {
-        bragg_fig_measure(fig, 1, e[i].text, &w, &h);
-        *width = fmax(*width, w + (e[i].sample == FIG_NONE ? 0 : LEGEND_SAMPLE * fig->em));
-    }
-    *height = (double)n * LEGEND_LINE * fig->em;
+    size_t rows = legend_rows(fig, e, n), columns = rows ? (n + rows - 1) / rows : 0;
+    *width = (double)columns * entry_width(fig, e, n) + (columns > 1 ? (double)(columns - 1) * LEGEND_GAP * fig->em : 0);
+    *height = (double)rows * LEGEND_LINE * fig->em;
 }
 
 static void draw_sample(bragg_fig *fig, const bragg_fig_entry *e, double x, double y)
@@ -219,10 +235,12 @@ static void draw_sample(bragg_fig *fig, const bragg_fig_entry *e, double x, doub
 /* (x, y): upper left corner. */
 void bragg_fig_legend(bragg_fig *fig, const bragg_fig_entry *e, size_t n, double x, double y)
 {
+    size_t rows = legend_rows(fig, e, n);
+    double wide = entry_width(fig, e, n) + LEGEND_GAP * fig->em;
     for (size_t i = 0; i < n; i++) {
-        double middle = y + ((double)i + 0.5) * LEGEND_LINE * fig->em;
-        draw_sample(fig, e + i, x, middle);
-        bragg_fig_text(fig, x + (e[i].sample == FIG_NONE ? 0 : LEGEND_SAMPLE * fig->em), middle, 0, 0.5, 0, 1, e[i].text);
+        double left = x + (double)(i / rows) * wide, middle = y + ((double)(i % rows) + 0.5) * LEGEND_LINE * fig->em;
+        draw_sample(fig, e + i, left, middle);
+        bragg_fig_text(fig, left + (e[i].sample == FIG_NONE ? 0 : LEGEND_SAMPLE * fig->em), middle, 0, 0.5, 0, 1, e[i].text);
     }
 }
 
