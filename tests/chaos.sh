@@ -26,7 +26,7 @@ try() {
         rc=$?
         tried=$((tried + 1))
         if [ $rc = 0 ]; then
-            cmp -s plain got || { echo "$name: allocation $k of $total failed, yet another answer came with status 0"; bad=1; }
+            grep -v '"seconds"' plain | cmp -s - <(grep -v '"seconds"' got) || { echo "$name: allocation $k of $total failed, yet another answer came with status 0"; bad=1; }
         elif [ $rc -ge 124 ]; then
             echo "$name: died of allocation $k of $total (status $rc)"
             bad=1
@@ -60,5 +60,18 @@ END
 try operando 53 "$bragg" operando run.yaml -o out/run --no-figures
 [ -e "$shared/data/frames/CeO2_Pilatus1M.tif" ] &&
     try integrate 47 "$bragg" integrate "$shared/data/frames/CeO2_Pilatus1M.tif" --poni "$shared/data/frames/CeO2_Pilatus1M.poni" -o out/x.xye
+try identify 2339 "$bragg" identify "$inputs/nickel.xye" --wavelength 0.4066 --elements Ni,O --json
+try simulate 397 "$bragg" simulate "$top/tests/report/truth.yaml" -o out/run
+try 'cards build' 97 "$bragg" cards build "$top/cif/Ni.cif" "$top/cif/Bi.cif" -o out/set.db
+try 'cards show' 2339 "$bragg" cards show Ni
+try 'pdf debye' 23 "$bragg" pdf debye Ni --diameter 17 -o out/ni
+"$bragg" pdf debye Ni --diameter 17 -o ball >plain 2>said
+try pdf 41 "$bragg" pdf ball.iq -c Ni --qmax 20 --all -o out/ni.gr --json
+try 'pdf fit' 251 "$bragg" pdf fit ball.gr --card Ni -o out/ni.fgr
+for s in 1 2 3 4 5 6 8 9 10 11 12 13 14 16 17 18; do awk -v s=$s 'BEGIN { printf "%.5f\n", 4.1569 / sqrt(s) }'; done >lab6.d
+try index 2339 "$bragg" index lab6.d --unit d_A --wavelength 1.5406 --systems cubic --json
+try plot 37 "$bragg" plot "$inputs/nickel.xye" -o out/nickel.svg
+"$bragg" operando run.yaml -o results --no-figures >plain 2>said
+try report 173 "$bragg" report results -o out/x.html
 [ "$tried" -gt 0 ] || exit 99
 exit $bad

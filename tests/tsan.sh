@@ -12,11 +12,11 @@ if [ ! -e Makefile ]; then # a function for each processor is chosen before the 
     bragg_cv_clones=no "$top/configure" CC=clang CFLAGS='-O1 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread \
         --disable-shared --enable-static --without-mpi >configure.log || { tail -5 configure.log; exit 99; }
 fi
+export BRAGG_DATADIR="$top" OMP_NUM_THREADS=4 OMP_TOOL_LIBRARIES="$archer" # make runs it, too, for the cards
+export TSAN_OPTIONS='ignore_noninstrumented_modules=1 history_size=5 exitcode=66'
 make >make.log 2>&1 || { tail -5 make.log; exit 99; }
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
-export BRAGG_DATADIR="$top" OMP_NUM_THREADS=4 OMP_TOOL_LIBRARIES="$archer"
-export TSAN_OPTIONS='ignore_noninstrumented_modules=1 history_size=5 exitcode=66'
 bad=0
 try() { # name, command
     name=$1
