@@ -447,7 +447,7 @@ static void check_card(const char *folder, char *const field[20], double density
     bragg_structure *s;
     snprintf(file, sizeof file, "%s/cif/%.80s.cif", folder, field[0]);
     ck_assert_msg(bragg_structure_read_cif(file, NULL, &s, notes, sizeof notes, &err) == BRAGG_OK, "%s", err.text);
-    ck_assert_msg(fabs(bragg_structure_density(s) - density) < 0.005 * density, "%s: density %g, index %g", field[0], bragg_structure_density(s), density);
+    ck_assert_msg(fabs(bragg_structure_density_g_cm3(s) - density) < 0.005 * density, "%s: density %g, index %g", field[0], bragg_structure_density_g_cm3(s), density);
     ck_assert_int_eq(s->symmetry.number, atoi(field[4]));
     for (size_t k = 0; k < s->n_scatterers; k++)
         ck_assert_int_eq(bragg_scatterer_set_anomalous(&s->scatterer[k], 1.540593, NULL), BRAGG_OK);

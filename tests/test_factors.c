@@ -313,7 +313,7 @@ static void find_coefficients(bragg_model *m, const double g[6])
     size_t n = p->n_harmonics;
     double *a = calloc(n * n + 2 * n, sizeof *a), *b = a + n * n;
     for (size_t r = 0; r < p->n_reflections; r++) {
-        const double *y = p->harmonic_at + r * BRAGG_HARMONICS;
+        const double *y = p->harmonic_at + r * BRAGG_MAX_HARMONIC_TERMS;
         for (size_t i = 0; i < n; i++) {
             b[i] += y[i] * (density(p->structure, g, &p->reflection[r], false) - 1);
             for (size_t j = 0; j < n; j++)

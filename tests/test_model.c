@@ -158,7 +158,7 @@ START_TEST(lattice_strain_moves_peaks_as_its_cell_does)
     bragg_cell_reciprocal(&grown, other);
     *value_of(m, "n.phase.B.dij.d11") = other[0] - g[0];
     *value_of(m, "n.phase.B.dij.d33") = other[2] - g[2];
-    *value_of(m, "n.phase.B.scale") = bragg_cell_volume(&cell) / bragg_cell_volume(&grown);
+    *value_of(m, "n.phase.B.scale") = bragg_cell_volume_ang3(&cell) / bragg_cell_volume_ang3(&grown);
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_int_eq(bragg_model_calculate(m, 1, NULL, NULL, NULL, strained, NULL, &err), BRAGG_OK);
     *value_of(m, "n.phase.B.dij.d11") = *value_of(m, "n.phase.B.dij.d33") = 0;
@@ -287,7 +287,7 @@ START_TEST(known_intensities_make_the_same_pattern_and_fractions)
     *value_of(m, "phase.L.scale") = *value_of(m, "phase.B.scale") = 0;
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, ours, NULL, &err), BRAGG_OK);
     *value_of(m, "phase.K.scale") = 0;
-    *value_of(m, "phase.L.scale") = 1 / bragg_cell_volume(&s->cell);
+    *value_of(m, "phase.L.scale") = 1 / bragg_cell_volume_ang3(&s->cell);
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, listed, NULL, &err), BRAGG_OK);
     for (int i = 0; i < 1500; i++)
         top = fmax(top, want[i]);
@@ -636,7 +636,7 @@ START_TEST(a_standard_tells_the_amorphous_part)
     build(m);
     *value_of(m, "instrument.w") = 0.021;
     *value_of(m, "background.0") = 91;
-    double ma = bragg_structure_mass(m->phase[0].structure), mb = bragg_structure_mass(m->phase[1].structure);
+    double ma = bragg_structure_mass_g_mol(m->phase[0].structure), mb = bragg_structure_mass_g_mol(m->phase[1].structure);
     *value_of(m, "phase.A.scale") = 1.3;
     *value_of(m, "phase.B.scale") = 1.3 * ma / mb * 0.2 / 0.47;
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
@@ -713,10 +713,10 @@ static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structur
     bragg_fit *f;
     ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
     for (int k = 0; k < 2; k++) {
-        mu[k] = bragg_structure_absorption(m->phase[k].structure, o.radiation.wavelength_ang[0]);
-        density[k] = bragg_structure_density(m->phase[k].structure);
+        mu[k] = bragg_structure_absorption_invcm(m->phase[k].structure, o.radiation.wavelength_ang[0]);
+        density[k] = bragg_structure_density_g_cm3(m->phase[k].structure);
     }
-    *ratio = 1.3 * bragg_structure_mass(m->phase[0].structure) / (2.1 * bragg_structure_mass(m->phase[1].structure));
+    *ratio = 1.3 * bragg_structure_mass_g_mol(m->phase[0].structure) / (2.1 * bragg_structure_mass_g_mol(m->phase[1].structure));
     bragg_model_free(m);
     bragg_pattern_free(p);
     return f;
@@ -765,7 +765,7 @@ START_TEST(grains_absorb_as_the_tables_say)
         bragg_scatterer_find(cases[k].element, &s->scatterer[0], NULL, NULL);
         s->atom[0] = (bragg_atom){ .label = "A", .occupancy = 1, .uiso_ang2 = 0.005 };
         ck_assert_int_eq(bragg_structure_check(s, &err), BRAGG_OK);
-        assert_close(bragg_structure_absorption(s, BRAGG_HC_KEV_ANG / 8) / bragg_structure_density(s), cases[k].mass, 0.02);
+        assert_close(bragg_structure_absorption_invcm(s, BRAGG_HC_KEV_ANG / 8) / bragg_structure_density_g_cm3(s), cases[k].mass, 0.02);
         bragg_structure_free(s);
     }
 }
@@ -877,8 +877,8 @@ START_TEST(weights_and_densities_know_the_doubt_of_occupancies)
         for (int side = 0; side < 2 && t->at[row].refine; side++) {
             t->at[row].value = keep + (side ? -h : h);
             ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
-            double a = *value_of(m, "phase.A.scale") * bragg_structure_mass(m->phase[0].structure), b = *value_of(m, "phase.B.scale") * bragg_structure_mass(m->phase[1].structure);
-            const double values[4] = { a / (a + b), bragg_structure_density(m->phase[0].structure), 0.2 * a / b, 0.8 - 0.2 * a / b };
+            double a = *value_of(m, "phase.A.scale") * bragg_structure_mass_g_mol(m->phase[0].structure), b = *value_of(m, "phase.B.scale") * bragg_structure_mass_g_mol(m->phase[1].structure);
+            const double values[4] = { a / (a + b), bragg_structure_density_g_cm3(m->phase[0].structure), 0.2 * a / b, 0.8 - 0.2 * a / b };
             memcpy(made[side], values, sizeof values);
         }
         t->at[row].value = keep;
@@ -953,7 +953,7 @@ START_TEST(a_phase_of_no_amount_has_a_slope_of_its_fraction)
     *value_of(m, "instrument.w") = 0.021;
     *value_of(m, "phase.B.scale") = 0;
     ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, NULL, NULL, &err), BRAGG_OK);
-    double w[2], tau[2], slopes[4], mass = bragg_structure_mass(m->phase[1].structure), little = 1e-5 * bragg_structure_mass(m->phase[0].structure);
+    double w[2], tau[2], slopes[4], mass = bragg_structure_mass_g_mol(m->phase[1].structure), little = 1e-5 * bragg_structure_mass_g_mol(m->phase[0].structure);
     ck_assert_int_eq(bragg_refine_weigh(m, w, slopes, tau, &err), BRAGG_OK);
     double slope = slopes[1 * 2 + 1];
     *value_of(m, "phase.B.scale") = little / mass;

@@ -1046,7 +1046,7 @@ START_TEST(the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves)
     for (size_t k = 0; k < s->n; k++) {
         assert_close(bragg_series_step(back, k)->time_s, 50 + 90.7 * (double)k, 1e-13);
         assert_close(bragg_series_step(back, k)->exposure_s, 60, 1e-13);
-        assert_close(bragg_series_time(back, k), bragg_series_time(s, k), 1e-13);
+        assert_close(bragg_series_time_s(back, k), bragg_series_time_s(s, k), 1e-13);
     }
     bragg_series_free(back);
     bragg_series_free(s);

@@ -22,7 +22,7 @@ bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, 
     return BRAGG_OK;
 }
 
-int bragg_by_value(const void *a, const void *b)
+int bragg_array_by_value(const void *a, const void *b)
 {
     const double *x = a, *y = b;
     return (*x > *y) - (*x < *y);

@@ -11,7 +11,7 @@
 bragg_status bragg_array_grow(void *at, size_t *room, size_t need, size_t size, bragg_error *err);
 
 /** For qsort of doubles, or of rows that begin with one: smallest first. */
-int bragg_by_value(const void *a, const void *b);
+int bragg_array_by_value(const void *a, const void *b);
 
 /** Of n rising values the first that is not below `least`; n when all are. */
 size_t bragg_array_first(const double *rising, size_t n, double least);

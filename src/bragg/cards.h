@@ -119,7 +119,7 @@ bragg_status bragg_cards_skipped(const bragg_cards *cards, bool (*each)(void *pa
 
 /* -------------------------------------------------------------- identify */
 
-enum { BRAGG_MOST_PHASES = 4, BRAGG_MOST_ALTERNATIVES = 16 };
+enum { BRAGG_MAX_PHASES = 4, BRAGG_MAX_ALTERNATIVES = 16 };
 
 /** A card in an answer. */
 typedef struct bragg_match {
@@ -132,15 +132,15 @@ typedef struct bragg_match {
     double strain;                                   /**< cube root of the change of volume against the card */
     size_t lines, found;                             /**< lines that should be seen; those that are; 0 but in the best */
     size_t n_alternatives;                           /**< cards that fit as well in its place */
-    long long alternative[BRAGG_MOST_ALTERNATIVES];
-    const char *alternative_name[BRAGG_MOST_ALTERNATIVES];
+    long long alternative[BRAGG_MAX_ALTERNATIVES];
+    const char *alternative_name[BRAGG_MAX_ALTERNATIVES];
     char *remark;                                    /**< on solid solution or two phases; may be NULL */
 } bragg_match;
 
 /** One answer: the phases together, fitted. */
 typedef struct bragg_hypothesis {
     size_t n;
-    bragg_match phase[BRAGG_MOST_PHASES];
+    bragg_match phase[BRAGG_MAX_PHASES];
     double score;        /**< 0 to 1, calibrated: part of such answers that are right */
     double rwp;          /**< of the profile fit; NAN when not tried */
     double explained;    /**< share of the intensity above the background */

@@ -18,7 +18,7 @@ typedef struct bragg_cell {
 
 /** EDATA unless all edges are positive and the angles make a cell. */
 bragg_status bragg_cell_check(const bragg_cell *cell, bragg_error *err);
-double bragg_cell_volume(const bragg_cell *cell);
+double bragg_cell_volume_ang3(const bragg_cell *cell);
 /** Metric: the products of the axes with each other, square angstrom. */
 void bragg_cell_metric(const bragg_cell *cell, double g[3][3]);
 
@@ -47,7 +47,7 @@ typedef enum bragg_system {
     BRAGG_HEXAGONAL, BRAGG_CUBIC
 } bragg_system;
 /** Of a space group's number in International Tables. */
-bragg_system bragg_system_of(int number);
+bragg_system bragg_symmetry_system(int number);
 
 /** The Niggli-reduced cell (I. Krivy & B. Gruber, Acta Cryst. A32 (1976) 297; spglib's). */
 bragg_status bragg_cell_niggli(const bragg_cell *cell, bragg_cell *out, bragg_error *err);
@@ -217,11 +217,11 @@ void bragg_structure_make_isotropic(bragg_structure *structure);
  *  and occupancies 0 to 1; multiplicities are recomputed. */
 bragg_status bragg_structure_check(bragg_structure *structure, bragg_error *err);
 /** Mass of the cell's content, g/mol, and density, g/cm^3. */
-double bragg_structure_mass(const bragg_structure *structure);
-double bragg_structure_density(const bragg_structure *structure);
+double bragg_structure_mass_g_mol(const bragg_structure *structure);
+double bragg_structure_density_g_cm3(const bragg_structure *structure);
 /** Linear absorption coefficient for X-rays, 1/cm, from xraylib's total cross sections;
  *  0 where it has none. */
-double bragg_structure_absorption(const bragg_structure *structure, double wavelength_ang);
+double bragg_structure_absorption_invcm(const bragg_structure *structure, double wavelength_ang);
 
 /* ------------------------------------------------- rows of the table */
 

@@ -57,12 +57,12 @@ typedef struct bragg_index_options {
 
 #define BRAGG_INDEX_OPTIONS_INIT { NAN, NAN, NAN, 0, 40, 2, 0, 12, 60, NULL }
 
-enum { BRAGG_MOST_EXTINCTIONS = 4, BRAGG_MOST_GROUPS = 8 };
+enum { BRAGG_MAX_EXTINCTIONS = 4, BRAGG_MAX_GROUPS = 8 };
 
 /** Space groups that the absent lines cannot tell apart. */
 typedef struct bragg_extinction {
-    size_t n_groups;                   /**< of which the first BRAGG_MOST_GROUPS are named */
-    int hall_number[BRAGG_MOST_GROUPS];
+    size_t n_groups;                   /**< of which the first BRAGG_MAX_GROUPS are named */
+    int hall_number[BRAGG_MAX_GROUPS];
     double probability;                /**< among those of this lattice */
     size_t possible;                   /**< lines it allows in the range */
 } bragg_extinction;
@@ -84,7 +84,7 @@ typedef struct bragg_index_cell {
     size_t derivative_of;              /**< rank (from 1) of a better cell; 0: none */
     int super, sub;                    /**< volume of the common lattice over this one's and that one's */
     size_t n_extinctions;
-    bragg_extinction extinction[BRAGG_MOST_EXTINCTIONS];
+    bragg_extinction extinction[BRAGG_MAX_EXTINCTIONS];
 } bragg_index_cell;
 
 /** One line as the best cell explains it. */

@@ -255,7 +255,7 @@ bool bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, f
 
 /** Time of frame k in seconds for an axis: the log's clock, else since the first
  *  frame; NAN when any frame's is unknown. */
-double bragg_series_time(const bragg_series *series, size_t k);
+double bragg_series_time_s(const bragg_series *series, size_t k);
 /** Correlation of two parameters in frame k, 0 where it was not kept. */
 double bragg_series_correlation(const bragg_series *series, size_t k, size_t a, size_t b);
 

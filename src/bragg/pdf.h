@@ -28,9 +28,9 @@ typedef struct bragg_composition {
  *  element may come again.  EDATA with the place for what is none. */
 bragg_status bragg_composition_parse(const char *formula, bragg_composition *out, bragg_error *err);
 /** Mean weight of an atom, g/mol. */
-double bragg_composition_weight(const bragg_composition *composition);
+double bragg_composition_mass_g_mol(const bragg_composition *composition);
 /** Atoms/angstrom^3 at a density in g/cm^3. */
-double bragg_pdf_number_density(const bragg_composition *composition, double density_g_cm3);
+double bragg_pdf_number_density_invang3(const bragg_composition *composition, double density_g_cm3);
 
 /* --------------------------------------------------------------- G(r) */
 

@@ -94,7 +94,7 @@ typedef enum bragg_background {
     BRAGG_BACKGROUND_CHEBYSHEV, BRAGG_BACKGROUND_LINEAR, BRAGG_BACKGROUND_COSINE, BRAGG_BACKGROUND_LOG
 } bragg_background;
 
-enum { BRAGG_MAX_BACKGROUND = 64, BRAGG_MAX_HARMONICS = 12, BRAGG_HARMONICS = 100 };
+enum { BRAGG_MAX_BACKGROUND = 64, BRAGG_MAX_HARMONIC_ORDER = 12, BRAGG_MAX_HARMONIC_TERMS = 100 };
 
 typedef struct bragg_histogram_options {
     const char *name;                   /**< prefix of its parameters; NULL for the only pattern */

@@ -74,7 +74,7 @@ static void add_findings(hunt *h, const found *f, bragg_match *m)
     m->lines = f->expected;
     m->found = f->seen;
     m->remark = f->remark;
-    m->n_alternatives = f->n_equal < BRAGG_MOST_ALTERNATIVES ? f->n_equal : BRAGG_MOST_ALTERNATIVES;
+    m->n_alternatives = f->n_equal < BRAGG_MAX_ALTERNATIVES ? f->n_equal : BRAGG_MAX_ALTERNATIVES;
     for (size_t k = 0; k < m->n_alternatives; k++) {
         m->alternative[k] = f->rival[k].card->id;
         m->alternative_name[k] = copy_text(h, f->rival[k].card->name);
@@ -94,7 +94,7 @@ static double fraction_variance(const candidate *const *c, const double *w, size
  * (I/Ic). */
 static void describe(hunt *h, const candidate *const *c, size_t n, bragg_hypothesis *to)
 {
-    double sum = 0, w[BRAGG_MOST_PHASES];
+    double sum = 0, w[BRAGG_MAX_PHASES];
     to->n = n;
     for (size_t k = 0; k < n; k++)
         sum += c[k]->t.scale / c[k]->card->rir;
@@ -210,7 +210,7 @@ static bragg_status list_peaks(hunt *h, bragg_error *err)
 
 static bragg_status remark_all(hunt *h, bragg_error *err)
 {
-    trial *t[BRAGG_MOST_PHASES];
+    trial *t[BRAGG_MAX_PHASES];
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < h->n_known; k++)
         t[k] = &h->known[k].c.t;
@@ -244,7 +244,7 @@ static int by_odds(const void *a, const void *b)
  * that one of so many cards gains by chance. */
 static bragg_status odds_without(const hunt *h, size_t place, double *odds, bragg_error *err)
 {
-    const double *others[BRAGG_MOST_PHASES];
+    const double *others[BRAGG_MAX_PHASES];
     size_t n = 0;
     double chi2;
     for (size_t k = 0; k < h->n_known; k++)
@@ -264,7 +264,7 @@ static bool stands_elsewhere(const hunt *h, const candidate *c)
     return false;
 }
 
-static bragg_status list_variants(const hunt *h, variant out[BRAGG_MOST_PHASES * (RIVALS + 1)], size_t *n, bragg_error *err)
+static bragg_status list_variants(const hunt *h, variant out[BRAGG_MAX_PHASES * (RIVALS + 1)], size_t *n, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     *n = 0;
@@ -286,7 +286,7 @@ static bragg_status list_variants(const hunt *h, variant out[BRAGG_MOST_PHASES *
 /* Quality of a variant: its phase's profile in place of the one that was there. */
 static bragg_status add_variant(hunt *h, const variant *v, double *work, bragg_hypothesis *to, bragg_error *err)
 {
-    const candidate *c[BRAGG_MOST_PHASES];
+    const candidate *c[BRAGG_MAX_PHASES];
     size_t n = 0;
     const scene *s = h->s;
     bragg_status st = BRAGG_OK;
@@ -311,7 +311,7 @@ static bragg_status add_variant(hunt *h, const variant *v, double *work, bragg_h
 /* Shares of a probability: the first, its variants by their odds. */
 static bragg_status share_out(hunt *h, double right, bragg_error *err)
 {
-    variant list[BRAGG_MOST_PHASES * (RIVALS + 1)];
+    variant list[BRAGG_MAX_PHASES * (RIVALS + 1)];
     bragg_identification *o = h->out;
     bragg_hypothesis *first = &o->hypothesis[0];
     double sum = 1, *work = malloc((h->s->n + 1) * sizeof *work);
@@ -342,7 +342,7 @@ static bragg_status share_out(hunt *h, double right, bragg_error *err)
 static bragg_status answer_first(hunt *h, const bragg_pattern *p, double *right, bragg_error *err)
 {
     bragg_hypothesis *first = &h->out->hypothesis[0];
-    const candidate *c[BRAGG_MOST_PHASES];
+    const candidate *c[BRAGG_MAX_PHASES];
     bool evident = h->n_known > 0;
     size_t n = evident ? h->n_known : 1;
     for (size_t k = 0; k < n; k++) {

@@ -20,14 +20,14 @@ static const double reach_fwhm = 6;      /* profiles end there */
 /* Of a card's cell, and of the logarithm of its intensities by texture: the priors that
  * hold what data leave open. */
 static const double strain_doubt = 0.01, texture_doubt = 0.3;
-enum { MOST_PRIORS = BRAGG_MOST_PHASES * (TRIAL_STRAINS + TRIAL_TEXTURES) };
+enum { MOST_PRIORS = BRAGG_MAX_PHASES * (TRIAL_STRAINS + TRIAL_TEXTURES) };
 
 typedef struct model {
     scene *s;
     trial *const *t;
     size_t n_trials;
     bragg_params params;
-    size_t scale[BRAGG_MOST_PHASES], strain[BRAGG_MOST_PHASES], texture[BRAGG_MOST_PHASES], broad[BRAGG_MOST_PHASES], slope[BRAGG_MOST_PHASES], eta, zero, displacement, background;
+    size_t scale[BRAGG_MAX_PHASES], strain[BRAGG_MAX_PHASES], texture[BRAGG_MAX_PHASES], broad[BRAGG_MAX_PHASES], slope[BRAGG_MAX_PHASES], eta, zero, displacement, background;
     double *calculated, *column;    /* n; n_variables x n */
     double *const *each;
     const double *const *fixed;     /* profiles that only a factor changes */

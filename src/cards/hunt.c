@@ -52,7 +52,7 @@ void bragg_cards_hunt_count_lines(const hunt *h, found *f, const double *own, co
 /* Calculated profiles of what is known, and what they leave. */
 bragg_status bragg_cards_hunt_refit(hunt *h, bragg_error *err)
 {
-    trial *t[BRAGG_MOST_PHASES];
+    trial *t[BRAGG_MAX_PHASES];
     scene *s = h->s;
     for (size_t i = 0; i < h->n_known; i++)
         t[i] = &h->known[i].c.t;

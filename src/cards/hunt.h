@@ -35,12 +35,12 @@ typedef struct hunt {
     const bragg_identify_options *o;
     cards_search search;
     scene *s;
-    found known[BRAGG_MOST_PHASES];
+    found known[BRAGG_MAX_PHASES];
     size_t n_known;
     candidate *list;
     size_t n;
     double chi2;
-    double *each[BRAGG_MOST_PHASES], *all, *before;
+    double *each[BRAGG_MAX_PHASES], *all, *before;
     bragg_identification *out;
 } hunt;
 

@@ -177,7 +177,7 @@ static bragg_status add_phase(hunt *h, bool *more, bragg_error *err)
     found *f = &h->known[h->n_known];
     double before = h->chi2;
     scene keep = *h->s;
-    trial saved[BRAGG_MOST_PHASES];
+    trial saved[BRAGG_MAX_PHASES];
     for (size_t k = 0; k < h->n_known; k++)
         saved[k] = h->known[k].c.t;
     *f = (found){ .c = h->list[0] };
@@ -267,14 +267,14 @@ static bragg_status hunt_phases(hunt *h, const bragg_pattern *p, bragg_error *er
     bool more = true;
     bragg_status st = BRAGG_OK;
     st = bragg_cards_hunt_refit(h, err); /* the background alone */
-    while (st == BRAGG_OK && more && h->n_known < BRAGG_MOST_PHASES) {
+    while (st == BRAGG_OK && more && h->n_known < BRAGG_MAX_PHASES) {
         drop_found(&h->known[h->n_known]);
         st = add_phase(h, &more, err);
         clear_list(h);
         bool again;
         if (st == BRAGG_OK && more && h->n_known == 1)
             st = try_doublet(h, p, &again, err);
-        if (st == BRAGG_OK && !bragg_progress(h->o->observer, h->n_known, BRAGG_MOST_PHASES))
+        if (st == BRAGG_OK && !bragg_progress(h->o->observer, h->n_known, BRAGG_MAX_PHASES))
             break;
     }
     return st;
@@ -283,11 +283,11 @@ static bragg_status hunt_phases(hunt *h, const bragg_pattern *p, bragg_error *er
 static bragg_status make_room(hunt *h, bragg_error *err)
 {
     size_t room = h->s->n_raw; /* the scene may be made again, thinned otherwise */
-    double *v = malloc((BRAGG_MOST_PHASES + 2) * room * sizeof *v);
+    double *v = malloc((BRAGG_MAX_PHASES + 2) * room * sizeof *v);
     h->list = calloc(MATCHED, sizeof *h->list);
     h->all = v;
-    h->before = v ? v + (BRAGG_MOST_PHASES + 1) * room : NULL;
-    for (size_t k = 0; v && k < BRAGG_MOST_PHASES; k++)
+    h->before = v ? v + (BRAGG_MAX_PHASES + 1) * room : NULL;
+    for (size_t k = 0; v && k < BRAGG_MAX_PHASES; k++)
         h->each[k] = v + (k + 1) * room;
     return v && h->list ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for candidates");
 }
@@ -314,7 +314,7 @@ bragg_status bragg_identify(const bragg_cards *cards, const bragg_pattern *p, co
         st = bragg_cards_hunt_settle(&h, err);
     if (st == BRAGG_OK)
         st = bragg_cards_hunt_answer(&h, p, err);
-    for (size_t k = 0; k < BRAGG_MOST_PHASES; k++)
+    for (size_t k = 0; k < BRAGG_MAX_PHASES; k++)
         drop_found(&h.known[k]);
     bragg_cards_search_free(&h.search);
     bragg_cards_scene_free(h.s);

@@ -85,7 +85,7 @@ static void add_group(class *c, size_t *n, uint64_t hash, double evidence, size_
     for (size_t k = 0; k < *n; k++)
         if (c[k].hash == hash) {
             bragg_extinction *e = &c[k].e;
-            if (e->n_groups < BRAGG_MOST_GROUPS)
+            if (e->n_groups < BRAGG_MAX_GROUPS)
                 e->hall_number[e->n_groups] = hall;
             e->n_groups++;
             return;
@@ -119,7 +119,7 @@ bragg_status bragg_index_extinctions(const line_set *s, bragg_index_cell *cell, 
     double total = 0;
     for (size_t k = 0; k < n_classes; k++)
         total += exp(c[k].evidence - c[0].evidence);
-    cell->n_extinctions = n_classes < BRAGG_MOST_EXTINCTIONS ? n_classes : BRAGG_MOST_EXTINCTIONS;
+    cell->n_extinctions = n_classes < BRAGG_MAX_EXTINCTIONS ? n_classes : BRAGG_MAX_EXTINCTIONS;
     for (size_t k = 0; k < cell->n_extinctions; k++) {
         cell->extinction[k] = c[k].e;
         cell->extinction[k].probability = exp(c[k].evidence - c[0].evidence) / total;

@@ -318,7 +318,7 @@ bragg_status bragg_index_refine(const line_set *s, const bragg_lattice *start, d
     }
     if (st >= 0) {
         size_t n = bragg_index_calculate(&out->lattice, q_at(s->last_rad - out->zero_rad.value, s->wavelength_ang) * 1.03, calc, MOST_CALCULATED);
-        out->volume_ang3 = bragg_cell_volume(&out->lattice.cell);
+        out->volume_ang3 = bragg_cell_volume_ang3(&out->lattice.cell);
         bragg_index_figures(s, out, calc, n);
     }
     free(calc);

@@ -221,7 +221,7 @@ static void customary(bragg_card_line *l, const bragg_symmetry *s)
 /* The smallest d whose sphere does not hold too many terms. */
 static double choose_d_min(const bragg_structure *s)
 {
-    double families = 4.19 * bragg_cell_volume(&s->cell) / (double)s->symmetry.n_ops / (s->symmetry.centric ? 1 : 2);
+    double families = 4.19 * bragg_cell_volume_ang3(&s->cell) / (double)s->symmetry.n_ops / (s->symmetry.centric ? 1 : 2);
     double terms = families * (double)(s->n_atoms * s->symmetry.n_ops);
     return fmax(CARDS_D_MIN, cbrt(terms / most_terms));
 }
@@ -267,7 +267,7 @@ bragg_status bragg_cards_lines_of(const bragg_structure *s, bragg_card *c, bragg
 {
     bragg_reflection *list = NULL;
     size_t n = 0;
-    double d_min = choose_d_min(s), volume = bragg_cell_volume(&s->cell);
+    double d_min = choose_d_min(s), volume = bragg_cell_volume_ang3(&s->cell);
     bragg_status st = bragg_reflections(&s->cell, &s->symmetry, d_min, 200, &list, &n, err);
     bragg_card_line *l = st == BRAGG_OK ? bragg_arena_alloc(c->arena, n + 1, sizeof *l) : NULL;
     if (st == BRAGG_OK && !l)
@@ -278,7 +278,7 @@ bragg_status bragg_cards_lines_of(const bragg_structure *s, bragg_card *c, bragg
     if (st < 0)
         return st;
     c->flags |= d_min > CARDS_D_MIN ? BRAGG_CARD_CUT : 0;
-    c->density = bragg_structure_density(s);
+    c->density = bragg_structure_density_g_cm3(s);
     double top = select_lines(c, l, join(l, n));
     for (size_t k = 0; k < c->n_lines; k++)
         customary(&c->line[k], &s->symmetry);

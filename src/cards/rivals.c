@@ -29,8 +29,8 @@ double bragg_cards_hunt_doubt(const trial *t)
 typedef struct contest {
     const hunt *h;
     scene *view;             /* the scene with the doubts of each place */
-    candidate *list[BRAGG_MOST_PHASES * (RIVALS + 1)];
-    size_t place[BRAGG_MOST_PHASES * (RIVALS + 1)], n;
+    candidate *list[BRAGG_MAX_PHASES * (RIVALS + 1)];
+    size_t place[BRAGG_MAX_PHASES * (RIVALS + 1)], n;
 } contest;
 
 static bragg_status contest_range(void *payload, size_t first, size_t last, bragg_error *err)
@@ -39,7 +39,7 @@ static bragg_status contest_range(void *payload, size_t first, size_t last, brag
     const hunt *h = w->h;
     bragg_status st = BRAGG_OK;
     for (size_t k = first; k < last && st == BRAGG_OK; k++) {
-        const double *others[BRAGG_MOST_PHASES];
+        const double *others[BRAGG_MAX_PHASES];
         size_t n = 0;
         candidate *c = w->list[k];
         for (size_t i = 0; i < h->n_known; i++)
@@ -95,7 +95,7 @@ static bragg_status look_closer(const hunt *h, scene *view, double *room, bragg_
 
 bragg_status bragg_cards_hunt_settle(hunt *h, bragg_error *err)
 {
-    scene view[BRAGG_MOST_PHASES];
+    scene view[BRAGG_MAX_PHASES];
     double *room = malloc(((h->n_known + 1) * h->s->n + 1) * sizeof *room);
     contest w = { .h = h, .view = view };
     bragg_status st = look_closer(h, view, room, err);

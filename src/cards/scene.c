@@ -20,7 +20,7 @@ static const double whole_doubt = 0.002, own_doubt = 0.01;
 
 static double median_of(double *v, size_t n)
 {
-    qsort(v, n, sizeof *v, bragg_by_value);
+    qsort(v, n, sizeof *v, bragg_array_by_value);
     return n ? v[n / 2] : NAN;
 }
 

@@ -14,7 +14,7 @@ static const double least_strain = 0.003, most_strain = 0.006;
 double bragg_cards_mean_strain(const trial *t)
 {
     bragg_cell c = bragg_cards_trial_cell(t);
-    return c.a > 0 ? cbrt(bragg_cell_volume(&c) / bragg_cell_volume(&t->card->cell)) - 1 : t->strain[0];
+    return c.a > 0 ? cbrt(bragg_cell_volume_ang3(&c) / bragg_cell_volume_ang3(&t->card->cell)) - 1 : t->strain[0];
 }
 
 /* End members of one series: elements each, or all but one element in common. */
@@ -49,7 +49,7 @@ static bragg_status lay_end(const scene *s, const trial *like, trial *t, const d
 
 static bragg_status weigh(const scene *s, const trial *t, const bragg_card *const end[2], double *const *each, size_t n, size_t index, double *chi2, bragg_error *err)
 {
-    const double *known[BRAGG_MOST_PHASES + 1];
+    const double *known[BRAGG_MAX_PHASES + 1];
     size_t m = 0;
     bragg_status st = BRAGG_OK;
     double *profile = malloc(2 * s->n * sizeof *profile);
@@ -85,10 +85,10 @@ static char *say(bragg_arena *arena, const bragg_card *const end[2], const doubl
 /* The other way: two phases of one type are there; would one cell between them do? */
 static bragg_status compare_with_one(const scene *s, trial *const *t, double *const *each, size_t n, size_t i, size_t j, double chi2, double *evidence, bragg_error *err)
 {
-    const double *known[BRAGG_MOST_PHASES];
+    const double *known[BRAGG_MAX_PHASES];
     size_t m = 0;
     trial one;
-    double apart = log(cbrt(bragg_cell_volume(&t[j]->card->cell) / bragg_cell_volume(&t[i]->card->cell)));
+    double apart = log(cbrt(bragg_cell_volume_ang3(&t[j]->card->cell) / bragg_cell_volume_ang3(&t[i]->card->cell)));
     for (size_t k = 0; k < n; k++)
         if (k != i && k != j)
             known[m++] = each[k];
@@ -113,7 +113,7 @@ bragg_status bragg_cards_two_phase_remark(const scene *s, trial *const *t, doubl
         if (j == index || a->group_number != b->group_number || !a->group_number || !are_kin(a, b) || !(a->cell.a > 0 && b->cell.a > 0))
             continue;
         bragg_cell ca = bragg_cards_trial_cell(t[index]), cb = bragg_cards_trial_cell(t[j]);
-        double apart = cbrt(bragg_cell_volume(&cb) / bragg_cell_volume(&ca)) - 1, evidence;
+        double apart = cbrt(bragg_cell_volume_ang3(&cb) / bragg_cell_volume_ang3(&ca)) - 1, evidence;
         if (fabs(apart) > 0.08)
             continue;
         bragg_status st = compare_with_one(s, t, each, n, index, j, chi2, &evidence, err);

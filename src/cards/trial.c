@@ -278,7 +278,7 @@ static double broadening(const scene *s, const trial *t, const strong *set)
         if (p && s->left[index_of(s, p->x)] > 0.5 * p->height)
             ratio[n++] = p->fwhm / (s->width[0] + s->width[1] * tan(x / 2));
     }
-    qsort(ratio, n, sizeof *ratio, bragg_by_value);
+    qsort(ratio, n, sizeof *ratio, bragg_array_by_value);
     return n ? fmin(fmax(ratio[n / 2], 0.7), 10) : 1;
 }
 

@@ -131,7 +131,7 @@ static json_t *extinctions_json(const bragg_index_cell *c)
         const bragg_extinction *e = &c->extinction[k];
         json_t *groups = json_array();
         char name[40];
-        for (size_t g = 0; g < e->n_groups && g < BRAGG_MOST_GROUPS; g++)
+        for (size_t g = 0; g < e->n_groups && g < BRAGG_MAX_GROUPS; g++)
             json_array_append_new(groups, json_string(group_name(e->hall_number[g], name)));
         json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:o}", "space_groups", groups, "groups", (json_int_t)e->n_groups, "possible",
                                               (json_int_t)e->possible, "probability", bragg_json_number(e->probability)));

@@ -72,7 +72,7 @@ static bragg_status choose_density(wish *w, bragg_error *err)
         return bragg_fail(err, BRAGG_EINVAL, "--density: must be positive, got %g", w->density);
     if (isfinite(w->o.number_density))
         return bragg_fail(err, BRAGG_EINVAL, "expected --density or --number-density, found both");
-    w->o.number_density = bragg_pdf_number_density(&w->formula, w->density);
+    w->o.number_density = bragg_pdf_number_density_invang3(&w->formula, w->density);
     return BRAGG_OK;
 }
 

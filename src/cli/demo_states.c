@@ -54,7 +54,7 @@ static double volume_of(const bragg_truth_phase *t)
 {
     const double *c = t->cell;
     bragg_cell x = { c[0], c[1], c[2], c[3] * BRAGG_DEG, c[4] * BRAGG_DEG, c[5] * BRAGG_DEG };
-    return bragg_cell_volume(&x);
+    return bragg_cell_volume_ang3(&x);
 }
 
 static void compare_state(states *s, const bragg_truth_state *t, const bragg_fit *f)

@@ -26,7 +26,7 @@ bragg_status bragg_cell_check(const bragg_cell *c, bragg_error *err)
     return BRAGG_OK;
 }
 
-double bragg_cell_volume(const bragg_cell *c)
+double bragg_cell_volume_ang3(const bragg_cell *c)
 {
     return c->a * c->b * c->c * sqrt(unit_volume2(c));
 }

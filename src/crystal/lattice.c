@@ -106,7 +106,7 @@ bragg_status bragg_cell_bravais(const bragg_cell *cell, double tolerance_ang, br
         spg_free_dataset(d);
         return bragg_fail(err, BRAGG_EDATA, "cell %g %g %g: no Bravais lattice within %g angstrom", cell->a, cell->b, cell->c, tolerance_ang);
     }
-    *out = (bragg_lattice){ cell_of_axes(d->std_lattice), bragg_system_of(d->spacegroup_number), d->international_symbol[0] };
+    *out = (bragg_lattice){ cell_of_axes(d->std_lattice), bragg_symmetry_system(d->spacegroup_number), d->international_symbol[0] };
     spg_free_dataset(d);
     prefer_body_centring(out);
     return bragg_cell_check(&out->cell, err);
@@ -144,7 +144,7 @@ int bragg_cell_sublattice(const bragg_cell *fine, const bragg_cell *coarse, doub
     double f[3][3], c[3][3];
     int v[3][MOST_VECTORS][3];
     size_t n[3];
-    double ratio = bragg_cell_volume(coarse) / bragg_cell_volume(fine);
+    double ratio = bragg_cell_volume_ang3(coarse) / bragg_cell_volume_ang3(fine);
     if (fabs(ratio - round(ratio)) > 4 * tolerance * ratio || ratio < 0.5 || round(ratio) > most)
         return 0;
     bragg_cell_metric(fine, f);

@@ -133,7 +133,7 @@ bragg_status bragg_reflections(const bragg_cell *cell, const bragg_symmetry *sym
         return st;
     if (!(d_min > 0) || !(d_max >= d_min))
         return bragg_fail(err, BRAGG_EINVAL, "reflections: expected 0 < d_min <= d_max, got %g and %g", d_min, d_max);
-    double expected = 4.2 * bragg_cell_volume(cell) / (d_min * d_min * d_min);
+    double expected = 4.2 * bragg_cell_volume_ang3(cell) / (d_min * d_min * d_min);
     if (!(expected < 5e7) || !(fmax(fmax(cell->a, cell->b), cell->c) / d_min < 5000))
         return bragg_fail(err, BRAGG_EINVAL, "reflections: about %.2g in the sphere of d >= %g angstrom are too many", expected, d_min);
     st = enumerate(cell, symmetry, d_min, d_max, &found, err);

@@ -108,7 +108,7 @@ bragg_status bragg_structure_check(bragg_structure *s, bragg_error *err)
     return st;
 }
 
-double bragg_structure_mass(const bragg_structure *s)
+double bragg_structure_mass_g_mol(const bragg_structure *s)
 {
     double mass = 0;
     for (size_t k = 0; k < s->n_atoms; k++)
@@ -116,17 +116,17 @@ double bragg_structure_mass(const bragg_structure *s)
     return mass;
 }
 
-double bragg_structure_absorption(const bragg_structure *s, double wavelength_ang)
+double bragg_structure_absorption_invcm(const bragg_structure *s, double wavelength_ang)
 {
     double sum = 0;
     for (size_t k = 0; k < s->n_atoms; k++) {
         const bragg_scatterer *f = &s->scatterer[s->atom[k].scatterer];
         sum += s->atom[k].multiplicity * s->atom[k].occupancy * f->weight * CS_Total(f->z, BRAGG_HC_KEV_ANG / wavelength_ang, NULL);
     }
-    return sum / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume(&s->cell));
+    return sum / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume_ang3(&s->cell));
 }
 
-double bragg_structure_density(const bragg_structure *s)
+double bragg_structure_density_g_cm3(const bragg_structure *s)
 {
-    return bragg_structure_mass(s) / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume(&s->cell));
+    return bragg_structure_mass_g_mol(s) / (BRAGG_AVOGADRO_1E24 * bragg_cell_volume_ang3(&s->cell));
 }

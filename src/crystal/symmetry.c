@@ -185,7 +185,7 @@ static bragg_status generate(const bragg_symop *given, size_t n, bragg_symmetry 
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "symmetry operations: do not make a group of at most %d", MAX_OPS);
 }
 
-bragg_system bragg_system_of(int number)
+bragg_system bragg_symmetry_system(int number)
 {
     static const int last[] = { 2, 15, 74, 142, 167, 194, 230 };
     int k = 0;
@@ -237,7 +237,7 @@ bragg_status bragg_symmetry_from_hall_number(int hall, bragg_symmetry *out, brag
     if (hall < 1 || hall > N_HALL)
         return bragg_fail(err, BRAGG_EINVAL, "Hall number: expected 1 to %d, got %d", N_HALL, hall);
     SpglibSpacegroupType type = spg_get_spacegroup_type(hall);
-    *out = (bragg_symmetry){ .number = type.number, .hall_number = hall, .system = bragg_system_of(type.number) };
+    *out = (bragg_symmetry){ .number = type.number, .hall_number = hall, .system = bragg_symmetry_system(type.number) };
     snprintf(out->hm, sizeof out->hm, "%s%s%s", type.international_short, *type.choice ? ":" : "", type.choice);
     load_database(hall, out);
     return BRAGG_OK;
@@ -306,7 +306,7 @@ bragg_status bragg_symmetry_from_xyz_of(const char *const *xyz, size_t n, int nu
         return st;
     note_centre(out);
     identify(out, number);
-    out->system = out->number ? bragg_system_of(out->number) : BRAGG_TRICLINIC;
+    out->system = out->number ? bragg_symmetry_system(out->number) : BRAGG_TRICLINIC;
     return BRAGG_OK;
 }
 

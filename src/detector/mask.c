@@ -209,11 +209,11 @@ static void judge(const lesson *l, size_t i, size_t j)
                 v[n++] = l->mean[a * l->columns + b];
     if (n < 9 || !isfinite(own))
         return;
-    qsort(v, n, sizeof *v, bragg_by_value);
+    qsort(v, n, sizeof *v, bragg_array_by_value);
     double middle = v[n / 2];
     for (size_t k = 0; k < n; k++)
         v[k] = fabs(v[k] - middle);
-    qsort(v, n, sizeof *v, bragg_by_value);
+    qsort(v, n, sizeof *v, bragg_array_by_value);
     double sigma = fmax(1.4826 * v[n / 2], sqrt(fmax(middle, 1) / (double)l->n));
     bool off = fabs(own - middle) > l->deviations * sigma && company(l, i, j, middle) < 2;
     if (off || (own == 0 && middle * (double)l->n > 50))

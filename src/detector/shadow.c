@@ -42,7 +42,7 @@ static bragg_status ring_levels(scene *s, bragg_error *err)
             sorted[start[(size_t)s->radius[i] + 1]++] = s->value[i];
     for (size_t k = 0; st == BRAGG_OK && k < s->n; k++) {
         size_t n = start[k + 1] - start[k];
-        qsort(sorted + start[k], n, sizeof *sorted, bragg_by_value);
+        qsort(sorted + start[k], n, sizeof *sorted, bragg_array_by_value);
         s->level[k] = n ? sorted[start[k] + n / 2] : NAN;
     }
     free(start);
@@ -64,7 +64,7 @@ static bragg_status smooth_levels(scene *s, bragg_error *err)
         for (size_t j = k > LEVELS ? k - LEVELS : 0; j < s->n && j <= k + LEVELS; j++)
             if (isfinite(s->level[j]))
                 near[n++] = s->level[j];
-        qsort(near, n, sizeof *near, bragg_by_value);
+        qsort(near, n, sizeof *near, bragg_array_by_value);
         out[k] = n ? near[n / 2] : 0;
     }
     for (size_t k = 0; k + EDGE < s->n / 8; k++)

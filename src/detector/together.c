@@ -28,7 +28,7 @@ static double robust_rms(const bragg_calibration *c)
     for (size_t k = 0; v && k < c->n_points; k++)
         v[k] = fabs(miss_of(c, &c->point[k]));
     if (v && c->n_points) {
-        qsort(v, c->n_points, sizeof *v, bragg_by_value);
+        qsort(v, c->n_points, sizeof *v, bragg_array_by_value);
         rms = 1.4826 * v[c->n_points / 2];
     }
     free(v);

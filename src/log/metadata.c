@@ -99,7 +99,7 @@ bragg_status bragg_log_read_metadata(const char *folder, const char *temperature
     if (st == BRAGG_OK)
         st = read_folder(folder, key, &g, t, err);
     if (st == BRAGG_OK) {
-        qsort(g.cells, g.n, g.width * sizeof *g.cells, bragg_by_value);
+        qsort(g.cells, g.n, g.width * sizeof *g.cells, bragg_array_by_value);
         g.utc = true;
         st = bragg_table_finish(t, &g, &source, err);
     }

@@ -183,7 +183,7 @@ static void sort_records(log_grid *g, bragg_log_table *t)
     for (size_t i = 1; i < g->n && sorted; i++)
         sorted = g->cells[i * g->width] >= g->cells[(i - 1) * g->width];
     if (!sorted) {
-        qsort(g->cells, g->n, g->width * sizeof *g->cells, bragg_by_value);
+        qsort(g->cells, g->n, g->width * sizeof *g->cells, bragg_array_by_value);
         bragg_table_note(t, BRAGG_NOTE_OTHER, SIZE_MAX, "the records were not in the order of their index: sorted");
     }
     for (size_t i = 0; i < g->n; i++)

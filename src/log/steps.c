@@ -22,7 +22,7 @@ typedef struct cutter {
 
 static double median_of(double *v, size_t n)
 {
-    qsort(v, n, sizeof *v, bragg_by_value);
+    qsort(v, n, sizeof *v, bragg_array_by_value);
     return n ? v[n / 2] : 0;
 }
 

@@ -292,7 +292,7 @@ static double median(const double *v, size_t n)
         if (isfinite(v[i]))
             copy[k++] = v[i];
     if (k) {
-        qsort(copy, k, sizeof *copy, bragg_by_value);
+        qsort(copy, k, sizeof *copy, bragg_array_by_value);
         m = copy[k / 2];
     }
     free(copy);

@@ -126,7 +126,7 @@ static void put_place(FILE *to, const bragg_series *s, double frame)
 {
     char text[BRAGG_NUMBER_TEXT];
     fputs(bragg_number_print_digits(text, frame, 9), to);
-    put_number(to, between(s, frame, bragg_series_time), 9);
+    put_number(to, between(s, frame, bragg_series_time_s), 9);
     put_number(to, between(s, frame, voltage_of), 7);
     put_number(to, between(s, frame, temperature_of), 7);
 }
@@ -237,9 +237,9 @@ static void put_total_course(FILE *to, const bragg_total *t, const bragg_series 
 static json_t *event_json(const bragg_track_event *e, const bragg_tracks *t, const bragg_series *s)
 {
     double frame = frame_of(e->row.value, t->frames), esd = e->row.esd * (double)t->frames;
-    double later = between(s, frame + esd / 2, bragg_series_time), sooner = between(s, frame - esd / 2, bragg_series_time);
+    double later = between(s, frame + esd / 2, bragg_series_time_s), sooner = between(s, frame - esd / 2, bragg_series_time_s);
     return json_pack("{s:s,s:o,s:o,s:o,s:o}", "kind", e->onset ? "onset" : "end", "frame", bragg_json_quantity(frame, esd, "frames"), "time",
-                     bragg_json_quantity(between(s, frame, bragg_series_time), later - sooner, "s"), "voltage_v", bragg_json_number(between(s, frame, voltage_of)),
+                     bragg_json_quantity(between(s, frame, bragg_series_time_s), later - sooner, "s"), "voltage_v", bragg_json_number(between(s, frame, voltage_of)),
                      "temperature_k", bragg_json_number(between(s, frame, temperature_of)));
 }
 

@@ -155,7 +155,7 @@ static bragg_status name_phases(seq_worker *w, bragg_error *err)
         bragg_status st = bragg_structure_read_cif(x->phase[i].path, NULL, &s, NULL, 0, err);
         if (st < 0)
             return st;
-        w->mass[i] = bragg_structure_mass(s);
+        w->mass[i] = bragg_structure_mass_g_mol(s);
         bragg_structure_free(s);
     }
     return BRAGG_OK;
@@ -582,7 +582,7 @@ static void widen_sigmas(seq_worker *w)
         else
             above += d * d - sigma[i] * sigma[i], net2 += net * net;
     }
-    qsort(u, quiet, sizeof *u, bragg_by_value);
+    qsort(u, quiet, sizeof *u, bragg_array_by_value);
     double base = quiet > 20 ? fmax(1, 1.4826 * u[quiet / 2]) : 1, f2 = net2 > 0 ? fmax(above / net2, 0) : 0;
     for (size_t i = 0; i < w->n; i++) {
         double net = column(w, CALCULATED)[i] - column(w, BACKGROUND)[i];

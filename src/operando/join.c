@@ -184,7 +184,7 @@ static double usual_step(const bragg_frames *f, bragg_arena *arena)
     }
     if (!step)
         return 0;
-    qsort(step, n - 1, sizeof *step, bragg_by_value);
+    qsort(step, n - 1, sizeof *step, bragg_array_by_value);
     return step[(n - 1) / 2];
 }
 
@@ -570,7 +570,7 @@ void bragg_join_settle(bragg_series *s)
         s->timed = s->timed && isfinite(s->frame[k].time_s) && (!k || s->frame[k].time_s > s->frame[k - 1].time_s);
 }
 
-double bragg_series_time(const bragg_series *s, size_t k)
+double bragg_series_time_s(const bragg_series *s, size_t k)
 {
     if (!s->timed)
         return NAN;

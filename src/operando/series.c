@@ -652,7 +652,7 @@ static bragg_status look_around(run *r, bragg_error *err)
             bragg_pattern_free(p);
         }
     }
-    qsort(total, m, sizeof *total, bragg_by_value);
+    qsort(total, m, sizeof *total, bragg_array_by_value);
     r->usual = m ? total[m / 2] : NAN;
     if (r->template && !r->idle)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);

@@ -79,7 +79,7 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
     for (size_t k = 0; k < w->n; k++)
         if (!isnan(w->value[k]))
             esd[n++] = w->esd[k];
-    qsort(esd, n, sizeof *esd, bragg_by_value);
+    qsort(esd, n, sizeof *esd, bragg_array_by_value);
     double usual = n ? esd[n / 2] : 1, log_q = 0, log_s = 0;
     free(esd);
     for (int i = -28; i <= 24; i++)
@@ -309,8 +309,8 @@ static bragg_status find_gaps(const bragg_series *s, double *gap, bragg_error *e
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu gaps", s->n);
     gap[0] = sorted[0] = 1;
     for (size_t k = 1; k < s->n; k++)
-        gap[k] = sorted[k - 1] = s->timed ? bragg_series_time(s, k) - bragg_series_time(s, k - 1) : 1;
-    qsort(sorted, s->n - 1, sizeof *sorted, bragg_by_value);
+        gap[k] = sorted[k - 1] = s->timed ? bragg_series_time_s(s, k) - bragg_series_time_s(s, k - 1) : 1;
+    qsort(sorted, s->n - 1, sizeof *sorted, bragg_array_by_value);
     double usual = s->n > 1 ? sorted[(s->n - 1) / 2] : 1;
     for (size_t k = 1; k < s->n; k++)
         gap[k] = usual > 0 ? gap[k] / usual : 1;

@@ -854,6 +854,34 @@ static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of this version of bragg operando, found another", path);
 }
 
+static bragg_status read_frames(const char *path, seq_store *view, bragg_series *s, bragg_error *err)
+{
+    char message[TEXT], name[TEXT];
+    double *row = malloc((view->columns + 1) * sizeof *row);
+    bragg_status st = row ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
+    for (size_t k = 0; st == BRAGG_OK && k < view->room; k++) {
+        bragg_series_frame *frame = &s->frame[k];
+        *message = *name = 0;
+        errno = 0;
+        bool whole = bragg_store_row(view, k, row, message, name);
+        if (!whole && errno) { /* a disk that fails, not a frame that has not been fitted */
+            st = bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", path, k, strerror(errno));
+            break;
+        }
+        if (!whole)
+            memset(row, 0, view->columns * sizeof *row);
+        read_joined(view, k, &frame->log);
+        if (!(frame->file = bragg_arena_strdup(s->arena, whole ? name : "")))
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view->room);
+        if (st == BRAGG_OK)
+            st = bragg_series_set_frame(s, k, row, whole ? message : "not reached", err);
+        if (isfinite(frame->log.temperature_k) && whole)
+            frame->temperature_k = frame->log.temperature_k;
+    }
+    free(row);
+    return st;
+}
+
 static bragg_status read_store(const char *path, bragg_series **out, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
@@ -876,30 +904,8 @@ static bragg_status read_store(const char *path, bragg_series **out, bragg_error
     st = bragg_series_attach(s, &shape, view.room, err);
     if (st == BRAGG_OK)
         st = bragg_series_take_rows(s, &shape, &(seq_place){ NULL, view.fd, (int64_t)view.offset[TABLE] }, err);
-    double *row = malloc((view.columns + 1) * sizeof *row);
-    if (!row && st == BRAGG_OK)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a row");
-    char message[TEXT], name[TEXT];
-    for (size_t k = 0; st == BRAGG_OK && k < view.room; k++) {
-        bragg_series_frame *frame = &s->frame[k];
-        *message = *name = 0;
-        errno = 0;
-        bool whole = bragg_store_row(&view, k, row, message, name);
-        if (!whole && errno) { /* a disk that fails, not a frame that has not been fitted */
-            st = bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", path, k, strerror(errno));
-            break;
-        }
-        if (!whole)
-            memset(row, 0, view.columns * sizeof *row);
-        read_joined(&view, k, &frame->log);
-        if (!(frame->file = bragg_arena_strdup(arena, whole ? name : "")))
-            st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view.room);
-        if (st == BRAGG_OK)
-            st = bragg_series_set_frame(s, k, row, whole ? message : "not reached", err);
-        if (isfinite(frame->log.temperature_k) && whole)
-            frame->temperature_k = frame->log.temperature_k;
-    }
-    free(row);
+    if (st == BRAGG_OK)
+        st = read_frames(path, &view, s, err);
     if (st == BRAGG_OK)
         st = read_times(file, s, err); /* before any step is looked at, which has them from here */
     if (st == BRAGG_OK)

@@ -445,7 +445,7 @@ static bragg_status share_out(const tracker *t, bragg_tracks *out, bragg_error *
             sorted[n++] = out->background[r];
     }
     if (st == BRAGG_OK && n)
-        qsort(sorted, n, sizeof *sorted, bragg_by_value);
+        qsort(sorted, n, sizeof *sorted, bragg_array_by_value);
     for (size_t k = 0; st == BRAGG_OK && k < (n + 19) / 20; k++)
         least += sorted[k] / (double)((n + 19) / 20);
     for (size_t r = 0; st == BRAGG_OK && r < c->rows; r++) {

@@ -30,7 +30,7 @@ static double noise_of(const double *y, size_t n, double *scratch)
         scratch[m++] = fabs(y[i] - 3 * y[i - 1] + 3 * y[i - 2] - y[i - 3]);
     if (!m)
         return 0;
-    qsort(scratch, m, sizeof *scratch, bragg_by_value);
+    qsort(scratch, m, sizeof *scratch, bragg_array_by_value);
     return scratch[m / 2] / (0.6745 * sqrt(20));
 }
 
@@ -186,7 +186,7 @@ static double typical_width(const bragg_peak *peak, size_t n, double *scratch)
     for (size_t k = 0; k < n; k++)
         if (peak[k].significance > 8)
             scratch[m++] = peak[k].fwhm;
-    qsort(scratch, m, sizeof *scratch, bragg_by_value);
+    qsort(scratch, m, sizeof *scratch, bragg_array_by_value);
     return m ? scratch[m / 3] : NAN;
 }
 

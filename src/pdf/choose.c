@@ -99,7 +99,7 @@ static double unit_of(const window *w, size_t n, double scale, double *room)
     for (size_t k = 0; k < n; k++)
         if (w[k].q > 6)
             room[m++] = (w[k].sample - scale * w[k].background) / w[k].all;
-    qsort(room, m, sizeof *room, bragg_by_value);
+    qsort(room, m, sizeof *room, bragg_array_by_value);
     return m ? fmax(room[m / 2], 0) : 0;
 }
 
@@ -144,7 +144,7 @@ double bragg_pdf_error_ratio(const curve *s)
         return NAN;
     for (size_t i = 0; i < n; i++)
         ratio[i] = s->sigma2[from + i] / scatter2(s->y, from + i);
-    qsort(ratio, n, sizeof *ratio, bragg_by_value);
+    qsort(ratio, n, sizeof *ratio, bragg_array_by_value);
     found = sqrt(0.455 * ratio[n / 2]); /* the median of chi^2 */
     free(ratio);
     return found;
@@ -173,7 +173,7 @@ double bragg_pdf_choose_qmaxinst(const curve *s)
     }
     for (k = n / 2; k < n - n / 6; k++)
         sorted[middle++] = worth[k];
-    qsort(sorted, middle, sizeof *sorted, bragg_by_value);
+    qsort(sorted, middle, sizeof *sorted, bragg_array_by_value);
     for (k = n; middle > 3 && k > n / 2 && worth[k - 1] < least * sorted[middle / 2]; k--)
         ;
     return n && k < n ? end[k - 1] : last;

@@ -175,7 +175,7 @@ bragg_status bragg_composition_parse(const char *text, bragg_composition *out, b
     return take_sequence(&f, 0, err);
 }
 
-double bragg_composition_weight(const bragg_composition *c)
+double bragg_composition_mass_g_mol(const bragg_composition *c)
 {
     double mass = 0, atoms = 0;
     for (size_t k = 0; k < c->n; k++) {
@@ -185,7 +185,7 @@ double bragg_composition_weight(const bragg_composition *c)
     return atoms > 0 ? mass / atoms : NAN;
 }
 
-double bragg_pdf_number_density(const bragg_composition *c, double density_g_cm3)
+double bragg_pdf_number_density_invang3(const bragg_composition *c, double density_g_cm3)
 {
-    return density_g_cm3 * BRAGG_AVOGADRO_1E24 / bragg_composition_weight(c);
+    return density_g_cm3 * BRAGG_AVOGADRO_1E24 / bragg_composition_mass_g_mol(c);
 }

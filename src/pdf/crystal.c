@@ -132,7 +132,7 @@ static bragg_status fill(crystal *c, bool neutron, double (*fraction)[3], double
 {
     const bragg_structure *s = c->structure;
     bragg_cell_cartesian(&s->cell, c->m);
-    c->volume = bragg_cell_volume(&s->cell);
+    c->volume = bragg_cell_volume_ang3(&s->cell);
     for (size_t a = 0; a < s->n_atoms; a++) {
         size_t before = c->n;
         double occupancy, weight;
@@ -170,7 +170,7 @@ static void find_strain(const crystal *c, const motion *by, crystal_motion *to)
     bragg_cell a = moved_cell(c, by, h), b = moved_cell(c, by, -h);
     bragg_cell_cartesian(&a, up);
     bragg_cell_cartesian(&b, down);
-    to->dvolume = (bragg_cell_volume(&a) - bragg_cell_volume(&b)) / (2 * h);
+    to->dvolume = (bragg_cell_volume_ang3(&a) - bragg_cell_volume_ang3(&b)) / (2 * h);
     for (int i = 2; i >= 0; i--) /* m is upper triangular */
         for (int j = i; j < 3; j++) {
             double sum = i == j;

@@ -234,7 +234,7 @@ bragg_status bragg_particle_cut(const bragg_structure *s, bragg_cut cut, double 
     *out = NULL;
     bragg_status st = t.p ? bragg_cell_check(&s->cell, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a particle");
     double volume = diameter * diameter * (cut == BRAGG_CUT_SPHERE ? diameter / 1.9 : length);
-    if (st == BRAGG_OK && (!(diameter > 0) || (cut != BRAGG_CUT_SPHERE && !(length > 0)) || !(volume / bragg_cell_volume(&s->cell) < MOST_ATOMS)))
+    if (st == BRAGG_OK && (!(diameter > 0) || (cut != BRAGG_CUT_SPHERE && !(length > 0)) || !(volume / bragg_cell_volume_ang3(&s->cell) < MOST_ATOMS)))
         st = bragg_fail(err, BRAGG_EINVAL, "particle: expected a diameter and a length that hold 2 to %d cells, found %g and %g angstrom", MOST_ATOMS, diameter, length);
     if (st == BRAGG_OK)
         st = fill_cut(&t, s, cut, diameter, length, err);

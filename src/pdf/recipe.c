@@ -85,7 +85,7 @@ static bragg_status read_sample(const bragg_yaml *map, bragg_pdf_recipe *to, bra
     if (st == BRAGG_OK && !(v > 0))
         st = bragg_yaml_fail(density, err, "density: expected a positive number, found %g", v);
     if (st == BRAGG_OK)
-        to->options.number_density = bragg_pdf_number_density(&to->composition, v);
+        to->options.number_density = bragg_pdf_number_density_invang3(&to->composition, v);
     return st;
 }
 

@@ -155,5 +155,5 @@ double bragg_pdf_attenuation(const bragg_composition *c, const bragg_pdf_options
         mass += c->count[k] * c->scatterer[k].weight;
         sum += c->count[k] * c->scatterer[k].weight * CS_Total(c->scatterer[k].z, BRAGG_HC_KEV_ANG / o->wavelength_ang, NULL);
     }
-    return o->number_density * bragg_composition_weight(c) / BRAGG_AVOGADRO_1E24 * sum / mass / 10;
+    return o->number_density * bragg_composition_mass_g_mol(c) / BRAGG_AVOGADRO_1E24 * sum / mass / 10;
 }

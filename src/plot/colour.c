@@ -62,7 +62,7 @@ static size_t sample(const bragg_fig_colours *c, const double *v, const bool *ma
     for (size_t i = 0; i < n && every && m < room; i += every)
         if (!(mask && mask[i]) && isfinite(v[i]) && (c->scale != BRAGG_PLOT_LOG || v[i] > 0))
             out[m++] = v[i];
-    qsort(out, m, sizeof *out, bragg_by_value);
+    qsort(out, m, sizeof *out, bragg_array_by_value);
     return m;
 }
 

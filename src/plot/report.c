@@ -71,7 +71,7 @@ static double usual_esd(const bragg_series *s, size_t phase, size_t first, size_
     for (size_t k = first; k <= last; k++)
         if (well_known(bragg_series_step(s, k), phase, INFINITY))
             room[n++] = bragg_series_step(s, k)->volume[phase].esd;
-    qsort(room, n, sizeof *room, bragg_by_value);
+    qsort(room, n, sizeof *room, bragg_array_by_value);
     return n ? room[n / 2] : NAN;
 }
 
@@ -463,7 +463,7 @@ static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_
     if (p->failed)
         return;
     for (size_t k = 0; k < s->n; k++) {
-        time[k] = bragg_series_time(s, k);
+        time[k] = bragg_series_time_s(s, k);
         state[k] = (uint8_t)bragg_series_step(s, k)->status;
     }
     bragg_pack_put(p, "time", "f64", time, s->n);

@@ -31,15 +31,15 @@ bragg_status bragg_report_choose_axis(const bragg_series *s, bragg_arena *arena,
     if (!a->x || !a->map_s)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", s->n);
     bool heated = monotonic_temperature(s), timed = s->timed && s->n > 1;
-    double span = timed ? bragg_series_time(s, s->n - 1) - bragg_series_time(s, 0) : 0;
+    double span = timed ? bragg_series_time_s(s, s->n - 1) - bragg_series_time_s(s, 0) : 0;
     double unit = span > 3 * 3600 ? 3600 : span > 180 ? 60 : 1;
     a->label = heated ? "Temperature (K)" : !timed ? "Frame" : unit == 3600 ? "Time (h)" : unit == 60 ? "Time (min)" : "Time (s)";
     a->by_frame = !timed;
     a->heated = heated;
     a->unit_s = timed && !heated ? unit : NAN;
     for (size_t k = 0; k < s->n; k++) {
-        a->x[k] = heated ? bragg_series_step(s, k)->temperature_k : timed ? bragg_series_time(s, k) / unit : (double)k;
-        a->map_s[k] = timed ? bragg_series_time(s, k) : (double)k;
+        a->x[k] = heated ? bragg_series_step(s, k)->temperature_k : timed ? bragg_series_time_s(s, k) / unit : (double)k;
+        a->map_s[k] = timed ? bragg_series_time_s(s, k) : (double)k;
     }
     return BRAGG_OK;
 }

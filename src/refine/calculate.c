@@ -30,7 +30,7 @@ static void update_cell(const bragg_params *t, phase *p)
     bragg_structure_take_cell(p->structure, &t->at[p->cell_row]);
     bragg_cell_reciprocal(&p->structure->cell, p->g);
     bragg_cell_reciprocal_derivatives(&p->structure->cell, p->dg);
-    p->volume = bragg_cell_volume(&p->structure->cell);
+    p->volume = bragg_cell_volume_ang3(&p->structure->cell);
     for (int i = 0; i < 3; i++)
         p->dvolume[i] = p->volume / v[i];
     double c[3] = { cos(v[3]), cos(v[4]), cos(v[5]) };

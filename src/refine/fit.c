@@ -206,7 +206,7 @@ static void fill_phase(const run *r, size_t i, double *gradient, bragg_fit_phase
     for (int k = 0; k < 6; k++)
         gradient[p->cell_row + k] = p->dvolume[k] * (k < 3 ? 1 : BRAGG_DEG);
     f->volume_ang3 = (bragg_quantity){ p->volume, esd_of(r, gradient) };
-    f->density.value = !p->structure->n_atoms ? NAN : bragg_structure_density(p->structure);
+    f->density.value = !p->structure->n_atoms ? NAN : bragg_structure_density_g_cm3(p->structure);
     for (size_t k = 0; k < m->params.n; k++)
         gradient[k] *= -f->density.value / p->volume;
     add_mass_slopes(p, f->density.value / bragg_refine_mass(p), gradient);

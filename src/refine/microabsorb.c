@@ -81,8 +81,8 @@ static bool describe_powder(const bragg_model *m, powder *p)
         const phase *f = &m->phase[i];
         double mass = bragg_refine_mass(f);
         p->amount[i] = mass > 0 ? m->params.at[f->mix[0].scale_row].value * mass : 0;
-        p->mu_invcm[i] = !h->radiation.neutron && f->structure->n_atoms ? bragg_structure_absorption(f->structure, h->radiation.wavelength_ang[0]) : 0;
-        p->density[i] = f->structure->n_atoms ? bragg_structure_density(f->structure) : 1;
+        p->mu_invcm[i] = !h->radiation.neutron && f->structure->n_atoms ? bragg_structure_absorption_invcm(f->structure, h->radiation.wavelength_ang[0]) : 0;
+        p->density[i] = f->structure->n_atoms ? bragg_structure_density_g_cm3(f->structure) : 1;
         p->radius_cm[i] = p->mu_invcm[i] > 0 ? f->particle_um / 2 * 1e-4 : 0;
         p->two_theta[i] = p->radius_cm[i] > 0 ? mean_two_theta(m, i) : 0;
         any = any || p->radius_cm[i] > 0;

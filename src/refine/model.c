@@ -307,8 +307,8 @@ bragg_status bragg_model_texture(bragg_model *m, const char *name, const int (*a
         return st;
     if (n > MAX_MARCH)
         return bragg_fail(err, BRAGG_EDATA, "phase %s: expected at most %d axes of texture, found %zu", name, MAX_MARCH, n);
-    if (order < 0 || order > BRAGG_MAX_HARMONICS || order % 2)
-        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected harmonics of an even order up to %d, found %d", name, BRAGG_MAX_HARMONICS, order);
+    if (order < 0 || order > BRAGG_MAX_HARMONIC_ORDER || order % 2)
+        return bragg_fail(err, BRAGG_EDATA, "phase %s: expected harmonics of an even order up to %d, found %d", name, BRAGG_MAX_HARMONIC_ORDER, order);
     if (p->spacings && (n || order))
         return bragg_fail(err, BRAGG_EDATA, "phase %s: a list of spacings has no directions", name);
     if (n)
@@ -780,7 +780,7 @@ bragg_status bragg_model_replace_pattern(bragg_model *m, size_t which, const bra
     return st;
 }
 
-double bragg_refine_mass(const phase *p) { return p->mass > 0 ? p->mass : bragg_structure_mass(p->structure); }
+double bragg_refine_mass(const phase *p) { return p->mass > 0 ? p->mass : bragg_structure_mass_g_mol(p->structure); }
 
 void bragg_model_switch(bragg_model *m, size_t which, bool on) { m->phase[which].off = !on; }
 bragg_params *bragg_model_params(bragg_model *m) { return &m->params; }

@@ -120,10 +120,10 @@ typedef struct phase {
     size_t cell_row, size_row, strain_row, offset_row, atom_row;
     size_t n_march, march_row[MAX_MARCH], part_row[MAX_MARCH]; /* axes of texture; part_row[0] is the rest */
     int march_axis[MAX_MARCH][3];
-    int harmonics, harmonic_order[BRAGG_HARMONICS]; /* highest order; of each function */
+    int harmonics, harmonic_order[BRAGG_MAX_HARMONIC_TERMS]; /* highest order; of each function */
     size_t n_harmonics, harmonic_row, extinction_row;
     bool extinguishes;
-    double *harmonic_at;        /* BRAGG_HARMONICS a reflection */
+    double *harmonic_at;        /* BRAGG_MAX_HARMONIC_TERMS a reflection */
     bool uniaxial, wants_stephens;
     int axis[3];
     double *axis_cos2, *quartic_at; /* of the reflections: cos^2 to the axis; values of the polynomials */

@@ -119,8 +119,8 @@ static bragg_status read_texture(const bragg_yaml *map, bragg_experiment_phase *
         return bragg_yaml_fail(march, err, "march: expected at most %zu axes, found %zu", most, march->n_children);
     for (const bragg_yaml *c = several ? march->child : march; c && st == BRAGG_OK; c = several ? c->next : NULL)
         st = read_axis(c, "march", p->march[p->n_march++], err);
-    if (st == BRAGG_OK && order && (st = bragg_yaml_integer(order, &l, err)) == BRAGG_OK && (l < 2 || l > BRAGG_MAX_HARMONICS || l % 2))
-        st = bragg_yaml_fail(order, err, "harmonics: expected an even order from 2 to %d, found %lld", BRAGG_MAX_HARMONICS, l);
+    if (st == BRAGG_OK && order && (st = bragg_yaml_integer(order, &l, err)) == BRAGG_OK && (l < 2 || l > BRAGG_MAX_HARMONIC_ORDER || l % 2))
+        st = bragg_yaml_fail(order, err, "harmonics: expected an even order from 2 to %d, found %lld", BRAGG_MAX_HARMONIC_ORDER, l);
     p->harmonics = (int)l;
     return st == BRAGG_OK && extinction ? bragg_yaml_bool(extinction, &p->extinction, err) : st;
 }

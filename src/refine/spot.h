@@ -26,7 +26,7 @@ typedef struct change {
 
 /* Change of the texture factor with its rows. */
 typedef struct texture_slopes {
-    double march[MAX_MARCH], part[MAX_MARCH], harmonic[BRAGG_HARMONICS];
+    double march[MAX_MARCH], part[MAX_MARCH], harmonic[BRAGG_MAX_HARMONIC_TERMS];
 } texture_slopes;
 
 #pragma GCC visibility push(hidden)

@@ -15,7 +15,7 @@
 /* Reciprocal vectors in Cartesian axes: columns of m^-1, transposed. */
 static void reciprocal_axes(const bragg_cell *cell, double b[3][3])
 {
-    double m[3][3], volume = bragg_cell_volume(cell);
+    double m[3][3], volume = bragg_cell_volume_ang3(cell);
     bragg_cell_cartesian(cell, m);
     for (int i = 0; i < 3; i++) { /* a* = b x c / V and so on, as column i */
         int p = (i + 1) % 3, q = (i + 2) % 3;
@@ -51,7 +51,7 @@ static void harmonics(int l, const double n[3], double *y)
 
 /* ------------------------------------------------------ what symmetry leaves */
 
-enum { MOST_L = BRAGG_MAX_HARMONICS, WIDTH = 2 * MOST_L + 1, TURNS = 2 * MOST_L + 8, HEIGHTS = MOST_L + 4 };
+enum { MOST_L = BRAGG_MAX_HARMONIC_ORDER, WIDTH = 2 * MOST_L + 1, TURNS = 2 * MOST_L + 8, HEIGHTS = MOST_L + 4 };
 
 typedef struct rotations {
     size_t n;
@@ -149,7 +149,7 @@ bragg_status bragg_refine_make_harmonics(bragg_model *m, phase *p, bragg_error *
         return BRAGG_OK;
     rotations *g = malloc(sizeof *g);
     double(*basis)[WIDTH] = malloc(WIDTH * WIDTH * sizeof(double));
-    p->harmonic_at = bragg_arena_alloc(m->arena, p->n_reflections * BRAGG_HARMONICS + 1, sizeof(double));
+    p->harmonic_at = bragg_arena_alloc(m->arena, p->n_reflections * BRAGG_MAX_HARMONIC_TERMS + 1, sizeof(double));
     bragg_status st = g && basis && p->harmonic_at ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for texture", p->name);
     reciprocal_axes(&p->structure->cell, b);
     if (st == BRAGG_OK)
@@ -157,8 +157,8 @@ bragg_status bragg_refine_make_harmonics(bragg_model *m, phase *p, bragg_error *
     for (int l = 2; l <= p->harmonics && st == BRAGG_OK; l += 2) {
         project(l, g, basis);
         size_t n = orthonormalize(basis, 2 * l + 1);
-        if (p->n_harmonics + n > BRAGG_HARMONICS)
-            st = bragg_fail(err, BRAGG_EDATA, "phase %s: expected at most %d texture coefficients, found more with order %d", p->name, BRAGG_HARMONICS, l);
+        if (p->n_harmonics + n > BRAGG_MAX_HARMONIC_TERMS)
+            st = bragg_fail(err, BRAGG_EDATA, "phase %s: expected at most %d texture coefficients, found more with order %d", p->name, BRAGG_MAX_HARMONIC_TERMS, l);
         for (size_t r = 0; r < p->n_reflections && st == BRAGG_OK; r++) {
             const double hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
             double unit[3], y[WIDTH];
@@ -168,7 +168,7 @@ bragg_status bragg_refine_make_harmonics(bragg_model *m, phase *p, bragg_error *
                 double sum = 0;
                 for (int c = 0; c < 2 * l + 1; c++)
                     sum += basis[k][c] * y[c];
-                p->harmonic_at[r * BRAGG_HARMONICS + p->n_harmonics + k] = sum / sqrt(2 * l + 1);
+                p->harmonic_at[r * BRAGG_MAX_HARMONIC_TERMS + p->n_harmonics + k] = sum / sqrt(2 * l + 1);
             }
         }
         for (size_t k = 0; k < n && st == BRAGG_OK; k++)
@@ -228,7 +228,7 @@ double bragg_refine_texture(const bragg_params *t, const histogram *h, const pha
     }
     double sum = 1;
     for (size_t k = 0; k < p->n_harmonics; k++) {
-        d->harmonic[k] = p->harmonic_at[refl * BRAGG_HARMONICS + k] * sample_factor(h, p->harmonic_order[k]);
+        d->harmonic[k] = p->harmonic_at[refl * BRAGG_MAX_HARMONIC_TERMS + k] * sample_factor(h, p->harmonic_order[k]);
         sum += t->at[p->harmonic_row + k].value * d->harmonic[k];
     }
     for (size_t k = 0; k < p->n_march; k++) {

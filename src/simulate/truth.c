@@ -205,7 +205,7 @@ static bragg_status read_card(const bragg_truth *t, const bragg_yaml *map, truth
         if (!t->radiation.neutron)
             st = bragg_scatterer_set_anomalous(&p->structure->scatterer[k], t->radiation.wavelength_ang[0], err);
     if (st == BRAGG_OK)
-        p->mass = bragg_structure_mass(p->structure);
+        p->mass = bragg_structure_mass_g_mol(p->structure);
     return st;
 }
 

@@ -258,7 +258,7 @@ static bool same_phase(const bragg_cards *set, const bragg_match *m, const bragg
     if (bragg_cards_card(set, m->card, &other, NULL) < 0)
         return false;
     bool same = !strcmp(other->formula, card->formula) && other->group_number == card->group_number &&
-                fabs(cbrt(bragg_cell_volume(&other->cell) / bragg_cell_volume(&card->cell)) - 1) < 0.003;
+                fabs(cbrt(bragg_cell_volume_ang3(&other->cell) / bragg_cell_volume_ang3(&card->cell)) - 1) < 0.003;
     bragg_card_free(other);
     return same;
 }
