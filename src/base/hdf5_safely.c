@@ -33,7 +33,10 @@
 #include <unistd.h>
 
 enum { KEPT = 64, MOST_DEATHS = 8, MOST_CPU_S = 30, MOST_S = 120 };
-#define MOST_BYTES ((rlim_t)8 << 30) /* beyond what there is: no frame needs them, some damaged headers ask for more */
+/* Memory beyond what there is: a gigabyte, and up to seven more for a large file.  A damaged header
+ * says how long it is, and HDF5 fills that with zeros behind the end of the file. */
+#define MOST_BYTES ((rlim_t)1 << 30)
+#define MOST_MORE ((rlim_t)7 << 30)
 
 /* What is known of a file; whoever has the turn has these too, and no result depends on them. */
 typedef struct trial {
@@ -74,8 +77,9 @@ static trial *find(const char *path, const char *what)
 }
 
 /* A child dies alone: without a word, a core, or all the memory. */
-static void confine(void)
+static void confine(const char *path)
 {
+    struct stat is;
     struct rlimit core = { 0, 0 }, cpu = { MOST_CPU_S, MOST_CPU_S + 1 };
     sigset_t all;
     int null = open("/dev/null", O_RDWR);
@@ -85,11 +89,14 @@ static void confine(void)
     }
     setrlimit(RLIMIT_CORE, &core);
     setrlimit(RLIMIT_CPU, &cpu);
-#ifndef BRAGG_SANITIZE /* their shadow has more than any limit */
+#ifdef BRAGG_SANITIZE
+    (void)path, (void)is;
+#else /* sanitizers have more for their shadow than any limit */
     unsigned long long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
     if (f && fscanf(f, "%llu", &pages) == 1 && pages) {
-        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + MOST_BYTES;
+        rlim_t more = stat(path, &is) || is.st_size < 0 ? 0 : (rlim_t)is.st_size > MOST_MORE / 8 ? MOST_MORE : 8 * (rlim_t)is.st_size;
+        rlim_t most = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + MOST_BYTES + more;
         setrlimit(RLIMIT_AS, &(struct rlimit){ most, most });
     }
     if (f)
@@ -103,11 +110,11 @@ static void confine(void)
 }
 
 /* _exit: what is buffered, registered or half written belongs to the parent. */
-static _Noreturn void rehearse(int way, hdf5_act *act, void *payload)
+static _Noreturn void rehearse(int way, const char *path, hdf5_act *act, void *payload)
 {
     answer a = { .err = BRAGG_ERROR_INIT };
     child = true;
-    confine();
+    confine(path);
     a.status = act(payload, &a.err);
     a.failed = bragg_hdf5_failed();
     _exit(write(way, &a, sizeof a) != sizeof a);
@@ -149,7 +156,7 @@ static bragg_status try(const char *path, trial *t, hdf5_act *act, void *payload
         return BRAGG_OK;
     pid_t pid = fork();
     if (pid == 0)
-        rehearse(way[1], act, payload);
+        rehearse(way[1], path, act, payload);
     close(way[1]);
     bool whole = pid > 0 && hear(way[0], &a);
     close(way[0]);
