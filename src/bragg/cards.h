@@ -8,6 +8,7 @@
 #include <bragg/refine.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* ----------------------------------------------------------------- cards */
 
@@ -175,5 +176,11 @@ typedef struct bragg_identification {
 bragg_status bragg_identify(const bragg_cards *cards, const bragg_pattern *pattern, const bragg_identify_options *options,
                             bragg_identification **out, bragg_error *err);
 void bragg_identification_free(bragg_identification *identification);
+/** The best answer that names phases as an experiment of bragg refine, written to `to`, which
+ *  becomes the file `path`: cards of the bundled set by their name; of another set (own_set) by
+ *  their CIF, unpacked beside `path` where it lies in a database; without a structure as lines.
+ *  EDATA when no answer names a phase. */
+bragg_status bragg_identification_put(const bragg_identification *identification, const bragg_cards *cards, bool own_set, const char *pattern, const char *path,
+                                      bool force, FILE *to, bragg_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <bragg/error.h>
 #include <bragg/operando.h>
 #include <bragg/pattern.h>
+#include <bragg/refine.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdbool.h>
@@ -89,6 +90,15 @@ typedef struct bragg_plot_rietveld_options {
 
 bragg_status bragg_plot_rietveld(const bragg_plot_fit *fit, const bragg_plot_rietveld_options *options,
                                  const char *path, bragg_error *err);
+
+/** A pattern of a model that was refined; the options (NULL: the usual ones) but for the R
+ *  factors, which are the fit's. */
+bragg_status bragg_plot_refined(bragg_model *model, size_t pattern, const bragg_fit *fit, const bragg_plot_rietveld_options *options,
+                                const char *path, bragg_error *err);
+/** bragg_plot_breadths of all its phases in the first pattern. */
+bragg_status bragg_plot_refined_breadths(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
+/** bragg_plot_correlations of what was refined, but for single intensities. */
+bragg_status bragg_plot_refined_correlations(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 
 typedef struct bragg_plot_patterns_options {
     bragg_plot_page page;

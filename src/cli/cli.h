@@ -102,18 +102,6 @@ void cli_list_params(const bragg_params *params);
 json_t *cli_params_json(const bragg_params *params, double serial_factor);
 json_t *cli_fit_json(const bragg_fit *fit, const bragg_params *params, const char *const *cards);
 void cli_print_fit(FILE *to, const bragg_fit *fit, const bragg_params *params);
-/** Its Rietveld plot, in the format of the path's extension; scale of the intensities,
- *  and the difference over sigma when weighted; look NULL: as usual. */
-typedef struct cli_plot_look {
-    bragg_plot_scale scale;
-    bool weighted;
-} cli_plot_look;
-bragg_status cli_plot_fit(bragg_model *model, size_t pattern, const bragg_fit *fit, const char *title, const cli_plot_look *look, const char *path,
-                          bool force, bragg_error *err);
-
-/** Its breadths and its correlations. */
-bragg_status cli_plot_breadths(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
-bragg_status cli_plot_correlations(bragg_model *model, const bragg_fit *fit, const char *path, bool force, bragg_error *err);
 
 extern const cli_command cli_report, cli_calibrate, cli_cards, cli_cards_build, cli_cards_import, cli_cards_list, cli_cards_show, cli_convert, cli_demo, cli_identify, cli_index, cli_integrate, cli_operando, cli_pdf, cli_pdf_fit, cli_plot, cli_refine, cli_simulate, cli_sources;
 extern const cli_command cli_serve;

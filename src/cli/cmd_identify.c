@@ -110,140 +110,6 @@ static void print_answer(const bragg_identification *r, size_t n)
     printf("%s\n", r->n_unexplained > 20 ? " …" : "");
 }
 
-/* ------------------------------------------------------- what to do next */
-
-/* As text of YAML, whatever is in it. */
-static void put_text(FILE *to, const char *text)
-{
-    json_t *string = json_string(text);
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    fputs(quoted ? quoted : "''", to);
-    free(quoted);
-    json_decref(string);
-}
-
-/* "name: " as a phase may be called, for what comes of a file of any name. */
-static void put_name(FILE *to, const char *name)
-{
-    char *word = strdup(name);
-    for (char *c = word; c && *c; c++)
-        if (!bragg_params_is_word((char[2]){ *c }))
-            *c = '_';
-    fputs("name: ", to);
-    put_text(to, word ? word : "phase");
-    free(word);
-}
-
-/* The structure of a card that lies in a database or an archive, as NAME-CARD.cif beside
- * NAME.yaml; its name without the folder stays in name. */
-static bragg_status unpack_card(const wish *w, const bragg_cards *cards, const bragg_card *c, char name[300], bragg_error *err)
-{
-    const char *slash = strrchr(w->out, '/'), *file = slash ? slash + 1 : w->out, *dot = strrchr(file, '.');
-    int stem = (int)(dot && dot > file ? dot - file : (ptrdiff_t)strlen(file)), n = snprintf(name, 300, "%.*s-%.80s.cif", stem < 200 ? stem : 200, file, c->name);
-    for (char *p = name + (stem < 200 ? stem : 200); p < name + n; p++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-+_.", *p))
-            *p = '_';
-    char *path = NULL;
-    bragg_structure *s;
-    bragg_status st = bragg_cards_structure(cards, c->id, &s, err);
-    if (st < 0)
-        return st;
-    st = asprintf(&path, "%.*s%s", (int)(file - w->out), w->out, name) < 0 ? bragg_fail(err, BRAGG_ENOMEM, "no room for a name")
-                                                                           : bragg_structure_write_cif(s, c->name, c->reference, path, w->force, err);
-    bragg_structure_free(s);
-    free(path);
-    return st;
-}
-
-static void put_lines(FILE *to, const bragg_card *c)
-{
-    fputs("  - ", to);
-    put_name(to, c->name);
-    fputs("\n    peaks: [", to);
-    for (size_t k = 0; k < c->n_lines; k++)
-        fprintf(to, "%s[%.5g, %.4g]", k ? ", " : "", c->line[k].d_ang, c->line[k].intensity);
-    fputs("]", to);
-}
-
-/* A card of the bundled set by its name, the CIF of another set by its file, or unpacked,
- * lines without a structure as what they are. */
-static bragg_status put_card(FILE *to, const wish *w, const bragg_cards *cards, const bragg_card *c, bragg_error *err)
-{
-    char name[300];
-    char *path = w->cards ? realpath(c->source, NULL) : NULL;
-    bragg_arena *arena = bragg_arena_new();
-    bragg_status st = BRAGG_OK;
-    if (!c->has_structure)
-        put_lines(to, c);
-    else if (path || !w->cards || (st = unpack_card(w, cards, c, name, err)) == BRAGG_OK) {
-        const char *said = path ? path : w->cards ? name : c->name, *stem = arena ? bragg_path_stem(arena, said) : NULL;
-        fputs("  - {", to);
-        if (!stem || !bragg_params_is_word(stem)) {
-            put_name(to, c->name);
-            fputs(", ", to);
-        }
-        fputs(w->cards ? "cif: " : "card: ", to);
-        put_text(to, said);
-        fputs("}", to);
-    }
-    free(path);
-    bragg_arena_free(arena);
-    return st;
-}
-
-static bragg_status put_phase(FILE *to, const wish *w, const bragg_cards *cards, const bragg_match *m, bragg_error *err)
-{
-    bragg_card *c;
-    char text[BRAGG_NUMBER_TEXT] = "no weight";
-    bragg_status st = bragg_cards_card(cards, m->card, &c, err);
-    if (st < 0)
-        return st;
-    st = put_card(to, w, cards, c, err);
-    if (isfinite(m->fraction.value))
-        bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
-    fprintf(to, "  # %s, %s%s", m->formula, text, isfinite(m->fraction.value) ? " wt%" : "");
-    if (isfinite(m->score))
-        fprintf(to, ", score %.2f", m->score);
-    for (size_t k = 0; k < m->n_alternatives; k++)
-        fprintf(to, "%s%s", k ? ", " : "; or as well ", m->alternative_name[k]);
-    fputs("\n", to);
-    bragg_card_free(c);
-    return st;
-}
-
-static void put_data(FILE *to, const char *path, const char *beside, const bragg_radiation *r)
-{
-    char *whole = strchr(beside, '/') ? realpath(path, NULL) : NULL;
-    fputs("# An experiment of bragg refine, see bragg-experiment(5).\ntitle: ", to);
-    put_text(to, path);
-    if (r->n_lines > 1)
-        fprintf(to, "\nradiation: {wavelength: [%.8g, %.8g], ratios: [1, %.4g]}\n", r->wavelength_ang[0], r->wavelength_ang[1], r->ratio[1]);
-    else
-        fprintf(to, "\nradiation: {wavelength: %.8g}\n", r->wavelength_ang[0]);
-    fputs("data:\n  pattern: ", to);
-    put_text(to, whole ? whole : path);
-    fputs(r->n_lines > 1 ? "\n  mount: bragg-brentano  # as most with a tube; or debye-scherrer, transmission"
-                             "\n  radius_mm: 240  # of your goniometer: the displacement found goes with it\n" : "\n", to);
-    free(whole);
-}
-
-/* The best answer that names phases, as an experiment to refine. */
-static bragg_status put_experiment(FILE *to, const wish *w, const char *path, const bragg_cards *cards, const bragg_identification *r, bragg_error *err)
-{
-    size_t best = 0;
-    while (best < r->n && !r->hypothesis[best].n)
-        best++;
-    if (best == r->n)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected phases for '%s', found none", path, w->out);
-    const bragg_hypothesis *h = &r->hypothesis[best];
-    bragg_status st = BRAGG_OK;
-    put_data(to, path, w->out, &r->radiation);
-    fprintf(to, "phases:  # score %.2f%s\n", h->score, h->guess ? ", a guess" : "");
-    for (size_t k = 0; k < h->n && st == BRAGG_OK; k++)
-        st = put_phase(to, w, cards, &h->phase[k], err);
-    return st;
-}
-
 static void talk(void *payload, int level, const char *text)
 {
     (void)payload, (void)level;
@@ -300,7 +166,7 @@ static bragg_status identify(const wish *w, const char *path, bragg_error *err)
     else if (st >= 0)
         print_answer(r, (size_t)w->n);
     if (st >= 0 && out)
-        st = put_experiment(bragg_output_stream(out), w, path, cards, r, err);
+        st = bragg_identification_put(r, cards, w->cards != NULL, path, w->out, w->force, bragg_output_stream(out), err);
     if (st >= 0 && out)
         st = bragg_output_commit(out, err);
     else

@@ -10,7 +10,7 @@
 
 typedef struct wish {
     const char *out, *scale, *start;
-    cli_plot_look look;
+    bragg_plot_rietveld_options look;
     bool json, force, parameters, config;
 } wish;
 
@@ -41,9 +41,14 @@ static const char *file_of(const wish *w, const bragg_experiment *x, size_t k, c
 static bragg_status write_pattern(const wish *w, const bragg_experiment *x, bragg_model *m, size_t k, const bragg_fit *f, bragg_arena *arena, bragg_error *err)
 {
     bragg_instrument instrument;
-    bragg_status st = cli_plot_fit(m, k, f, x->title, &w->look, file_of(w, x, k, "fit", ".svg", arena), w->force, err);
+    bragg_plot_rietveld_options o = w->look;
+    o.page.width_mm = 170;
+    o.page.title = x->title;
+    o.page.force = w->force;
+    bragg_status st = bragg_plot_refined(m, k, f, &o, file_of(w, x, k, "fit", ".svg", arena), err);
+    o.page.force = true; /* its numbers are there already */
     if (st == BRAGG_OK)
-        st = cli_plot_fit(m, k, f, x->title, &w->look, file_of(w, x, k, "fit", ".png", arena), true, err); /* its numbers are there already */
+        st = bragg_plot_refined(m, k, f, &o, file_of(w, x, k, "fit", ".png", arena), err);
     bragg_instrument_of(m, k, &instrument);
     return st == BRAGG_OK ? bragg_instrument_write(&instrument, file_of(w, x, k, "instrument", ".instr", arena), w->force, err) : st;
 }
@@ -78,9 +83,9 @@ static bragg_status write_results(const wish *w, const bragg_experiment *x, brag
         char name[2][40];
         snprintf(name[0], sizeof name[0], "breadth%s", endings[k]);
         snprintf(name[1], sizeof name[1], "correlations%s", endings[k]);
-        st = cli_plot_breadths(m, f, bragg_path_join(arena, w->out, name[0]), w->force || k, err);
+        st = bragg_plot_refined_breadths(m, f, bragg_path_join(arena, w->out, name[0]), w->force || k, err);
         if (st == BRAGG_OK && f->variables)
-            st = cli_plot_correlations(m, f, bragg_path_join(arena, w->out, name[1]), w->force || k, err);
+            st = bragg_plot_refined_correlations(m, f, bragg_path_join(arena, w->out, name[1]), w->force || k, err);
     }
     bragg_arena_free(arena);
     return st;
@@ -161,7 +166,7 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
 
 static int run(int argc, char **argv)
 {
-    wish w = { 0 };
+    wish w = { .look = BRAGG_PLOT_RIETVELD_OPTIONS_INIT };
     const cli_option options[] = {
         { "output", 'o', CLI_TEXT, &w.out, "DIR", "write fit.json, fit.cif, tables, plots and instrument.instr here" },
         { "json", 0, CLI_FLAG, &w.json, NULL, "print one JSON object and nothing else" },

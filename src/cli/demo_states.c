@@ -122,9 +122,14 @@ static bragg_status integrate(const demo *d, const char *frame_name, const char 
 static bragg_status plot(const demo *d, bragg_model *m, const bragg_fit *f, const char *title, const char *name, bragg_error *err)
 {
     static const char *const endings[] = { "-rietveld.svg", "-rietveld.png", "-rietveld.pdf" };
+    bragg_plot_rietveld_options o = BRAGG_PLOT_RIETVELD_OPTIONS_INIT;
     bragg_status st = BRAGG_OK;
-    for (int k = 0; k < 3 && st >= 0; k++)
-        st = cli_plot_fit(m, 0, f, title, NULL, demo_file(d, name, endings[k]), d->force || k, err);
+    o.page.width_mm = 170;
+    o.page.title = title;
+    for (int k = 0; k < 3 && st >= 0; k++) {
+        o.page.force = d->force || k;
+        st = bragg_plot_refined(m, 0, f, &o, demo_file(d, name, endings[k]), err);
+    }
     return st < 0 ? st : bragg_json_write_take(cli_fit_json(f, bragg_model_params(m), NULL), demo_file(d, name, ".json"), d->force, err);
 }
 

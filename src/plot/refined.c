@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A refinement handed to the Rietveld plot. */
+/* Figures of a refinement: its patterns, its breadths, its correlations. */
 #include "config.h"
-#include "cli.h"
 
+#include <bragg/plot.h>
+#include <bragg/profile.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,7 @@ static size_t tick_positions(const bragg_model *m, size_t pattern, size_t phase,
     return found;
 }
 
-bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, const char *title, const cli_plot_look *look, const char *path,
-                          bool force, bragg_error *err)
+bragg_status bragg_plot_refined(bragg_model *m, size_t pattern, const bragg_fit *f, const bragg_plot_rietveld_options *options, const char *path, bragg_error *err)
 {
     size_t n = bragg_model_points(m, pattern), n_peaks;
     (void)bragg_model_peaks(m, pattern, &n_peaks);
@@ -33,14 +33,9 @@ bragg_status cli_plot_fit(bragg_model *m, size_t pattern, const bragg_fit *f, co
     }
     if (st == BRAGG_OK) {
         bragg_plot_fit data = { n, v, v + n, v + 2 * n, v + 3 * n, v + 4 * n, BRAGG_AXIS_TTH, NAN, f->n_phases, rows };
-        bragg_plot_rietveld_options o = BRAGG_PLOT_RIETVELD_OPTIONS_INIT;
-        o.page.width_mm = 170;
-        o.page.title = title;
-        o.page.force = force;
+        bragg_plot_rietveld_options o = options ? *options : (bragg_plot_rietveld_options)BRAGG_PLOT_RIETVELD_OPTIONS_INIT;
         o.rwp_percent = 100 * f->rwp;
         o.gof = f->gof;
-        if (look)
-            o.scale = look->scale, o.weighted = look->weighted;
         st = bragg_plot_rietveld(&data, &o, path, err);
     }
     free(v);
@@ -66,7 +61,7 @@ static double instrument_breadth(const bragg_instrument *x, double theta)
     return breadth_of(sqrt(fmax(g2, 0)) * BRAGG_DEG, fmax(l, 0) * BRAGG_DEG);
 }
 
-bragg_status cli_plot_breadths(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
+bragg_status bragg_plot_refined_breadths(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
 {
     size_t n, shown = 0, at = 0;
     const bragg_model_peak *peaks = bragg_model_peaks(m, 0, &n);
@@ -96,7 +91,7 @@ bragg_status cli_plot_breadths(bragg_model *m, const bragg_fit *f, const char *p
     return st;
 }
 
-bragg_status cli_plot_correlations(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
+bragg_status bragg_plot_refined_correlations(bragg_model *m, const bragg_fit *f, const char *path, bool force, bragg_error *err)
 {
     size_t all = f->variables, n = 0;
     const bragg_params *t = bragg_model_params(m);
