@@ -2,7 +2,7 @@
 /* Peaks that no phase of the list explains, named: what the fits leave in the frames
  * where they stand, through the card set. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/cards.h>
 #include <bragg/units.h>

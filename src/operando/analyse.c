@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* All that is asked of a run beyond its fits, and how it is told: text, CSV, JSON. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 #include "operando.h"
 
 #include <bragg/csv.h>

@@ -7,7 +7,7 @@
  *  noise allows.  Sigma^2 is taken for a row's times a point's, which keeps what is not
  *  negative so; the last turns and all that is told use the sigmas as they are. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/numeric.h>
 #include <bragg/thread.h>

@@ -63,7 +63,7 @@ static inline bool seq_is_done(const double *row) { return isfinite(row[ROW_RWP]
 bool bragg_frames_raw(const bragg_frames *f);
 bool bragg_frames_stack(const char *file); /* HDF5, which may grow */
 
-/* fit.c: one frame after the other, on one thread */
+/* worker.c, fit.c: one frame after the other, on one thread */
 typedef struct seq_worker seq_worker;
 bragg_status bragg_seq_plan(const bragg_experiment *x, seq_plan *plan, bragg_error *err);
 /* Made with any pattern of the run; the shape is the same for all. */

@@ -8,7 +8,7 @@
  *  scatter, are learnt from the run; the smoother of H. E. Rauch, F. Tung & C. T.
  *  Striebel, AIAA J. 3 (1965) 1445 then gives each frame what all others know of it. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/array.h>
 #include <bragg/numeric.h>

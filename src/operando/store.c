@@ -16,7 +16,7 @@
  * size that takes the name of the old. */
 #include "config.h"
 #include "operando.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* G(r) of each row of a run, all in one way, and how far it has changed. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/thread.h>
 #include <math.h>

@@ -9,7 +9,7 @@
  *      chain   ●───●                        gone, and
  *                              ●───●        back: one chain with a gap */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/array.h>
 #include <bragg/numeric.h>

@@ -3,7 +3,7 @@
  * together; first their areas where they are expected, then, of those that are strong
  * enough, places and widths. */
 #include "config.h"
-#include "analysis.h"
+#include "analyse.h"
 
 #include <bragg/lsq.h>
 #include <bragg/profile.h>
