@@ -41,6 +41,15 @@ START_TEST(the_first_cause_wins_and_context_goes_in_front)
 }
 END_TEST
 
+START_TEST(a_message_is_one_line_and_tells_a_terminal_nothing)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_fail(&err, BRAGG_EIO, "'%s': not there", "a\nb\033[2J");
+    bragg_context(&err, BRAGG_EIO, "'%s'", "n\xc3\xa4he\r\x7f");
+    ck_assert_str_eq(err.text, "'n\xc3\xa4he??': 'a?b?[2J': not there");
+}
+END_TEST
+
 START_TEST(a_long_chain_is_cut_and_never_overflows)
 {
     bragg_error err = BRAGG_ERROR_INIT;
@@ -363,7 +372,7 @@ START_TEST(bad_yaml_is_an_error_with_line_and_column)
 END_TEST
 
 /* What stands there and is no file is never replaced: as root the devices would be gone. */
-START_TEST(an_output_does_not_take_the_place_of_a_device_or_a_pipe)
+START_TEST(an_output_does_not_take_the_place_of_what_is_no_file)
 {
     bragg_output *out;
     unlink("base_fifo.tmp");
@@ -377,6 +386,12 @@ START_TEST(an_output_does_not_take_the_place_of_a_device_or_a_pipe)
         ck_assert_msg(strstr(err.text, "expected a file name, found a device or a pipe"), "%s", err.text);
     }
     unlink("base_fifo.tmp");
+    bragg_error err = BRAGG_ERROR_INIT;
+    unlink("base_link.tmp");
+    ck_assert_int_eq(symlink("base_nowhere.tmp", "base_link.tmp"), 0);
+    ck_assert_int_eq(bragg_output_open("base_link.tmp", true, &out, &err), BRAGG_EINVAL);
+    ck_assert_msg(strstr(err.text, "found a symbolic link to nothing"), "%s", err.text);
+    unlink("base_link.tmp");
 }
 END_TEST
 
@@ -506,6 +521,7 @@ int main(void)
     TCase *tc = tcase_create("base");
     tcase_add_test(tc, the_first_of_rising_values_that_is_not_below);
     tcase_add_test(tc, the_first_cause_wins_and_context_goes_in_front);
+    tcase_add_test(tc, a_message_is_one_line_and_tells_a_terminal_nothing);
     tcase_add_test(tc, a_long_chain_is_cut_and_never_overflows);
     tcase_add_test(tc, text_becomes_a_number_whole_or_not_at_all);
     tcase_add_test(tc, the_fast_path_rounds_as_strtod_does);
@@ -523,7 +539,7 @@ int main(void)
     tcase_add_test(tc, yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place);
     tcase_add_test(tc, yaml_reads_back_as_written_and_takes_what_it_lacks);
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
-    tcase_add_test(tc, an_output_does_not_take_the_place_of_a_device_or_a_pipe);
+    tcase_add_test(tc, an_output_does_not_take_the_place_of_what_is_no_file);
     tcase_add_test(tc, a_name_with_brackets_is_a_name_before_it_is_a_pattern);
     tcase_add_test(tc, times_print_to_the_nearest_millisecond);
     tcase_add_test(tc, an_archive_cannot_count_more_members_than_it_has_bytes_for);

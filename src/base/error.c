@@ -7,6 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+char *bragg_printable(char *text)
+{
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    return text;
+}
+
 bragg_status bragg_fail(bragg_error *err, bragg_status status, const char *format, ...)
 {
     if (!err || err->status < 0)
@@ -15,6 +23,7 @@ bragg_status bragg_fail(bragg_error *err, bragg_status status, const char *forma
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    bragg_printable(err->text);
     err->status = status;
     return status;
 }
@@ -29,6 +38,7 @@ bragg_status bragg_context(bragg_error *err, bragg_status status, const char *fo
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    bragg_printable(err->text);
     if (n >= 0 && (size_t)n < sizeof err->text - 3)
         snprintf(err->text + n, sizeof err->text - (size_t)n, "%s%s", *cause ? ": " : "", cause);
     err->status = status;

@@ -109,6 +109,15 @@ static void confine(const char *path)
     alarm(MOST_S);
 }
 
+static bool tell(int way, const answer *a)
+{
+    size_t n = 0;
+    ssize_t more;
+    while (n < sizeof *a && ((more = write(way, (const char *)a + n, sizeof *a - n)) > 0 || (more < 0 && errno == EINTR)))
+        n += more > 0 ? (size_t)more : 0;
+    return n == sizeof *a;
+}
+
 /* _exit: what is buffered, registered or half written belongs to the parent. */
 static _Noreturn void rehearse(int way, const char *path, hdf5_act *act, void *payload)
 {
@@ -117,7 +126,7 @@ static _Noreturn void rehearse(int way, const char *path, hdf5_act *act, void *p
     confine(path);
     a.status = act(payload, &a.err);
     a.failed = bragg_hdf5_failed();
-    _exit(write(way, &a, sizeof a) != sizeof a);
+    _exit(!tell(way, &a));
 }
 
 static bool hear(int way, answer *a)

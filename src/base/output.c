@@ -88,6 +88,8 @@ bragg_status bragg_output_open(const char *path, bool force, bragg_output **out,
     bool there = stat(path, &info) == 0;
     if (there && S_ISDIR(info.st_mode))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
+    if (!there && lstat(path, &info) == 0)
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a symbolic link to nothing", path);
     if (there && !S_ISREG(info.st_mode))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a device or a pipe", path);
     if (there && !force)

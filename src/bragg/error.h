@@ -43,6 +43,10 @@ bragg_status bragg_fail(bragg_error *err, bragg_status status, const char *forma
 bragg_status bragg_context(bragg_error *err, bragg_status status, const char *format, ...)
     BRAGG_PRINTF(3, 4);
 
+/** Control characters, as a file's name may have them, become '?': a message is one line and
+ *  tells a terminal nothing.  Returns text. */
+char *bragg_printable(char *text);
+
 /** Name of a status for logs: "EDATA". */
 const char *bragg_status_name(bragg_status status);
 
