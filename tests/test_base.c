@@ -297,6 +297,10 @@ START_TEST(yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place)
     static const char *const known[] = { "range", "bins", "unit" };
     ck_assert_int_eq(bragg_yaml_check_keys(data, known, 3, &err), BRAGG_EDATA);
     ck_assert_str_eq(err.text, "x.yaml:5:3: unknown key 'binz'; did you mean 'bins'?");
+    static const char *const others[] = { "strategy", "values", "cycles" };
+    bragg_error far = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_yaml_check_keys(data, others, 3, &far), BRAGG_EDATA);
+    ck_assert_msg(strstr(far.text, "; expected one of strategy, values, cycles") != NULL, "%s", far.text);
     bragg_error wrong = BRAGG_ERROR_INIT;
     bragg_yaml_number(bragg_yaml_get(root, "title"), &v, &wrong);
     ck_assert_str_eq(wrong.text, "x.yaml:1:8: title: expected a number, found 'M-BiSnSb'");

@@ -268,6 +268,18 @@ static const char *kind_name(const bragg_yaml *node)
     return node->kind == BRAGG_YAML_MAP ? "a map" : node->kind == BRAGG_YAML_SEQUENCE ? "a list" : "text";
 }
 
+/* "; expected one of name, card, refine": as many as a message bears. */
+static void list_keys(char *text, size_t size, const char *const *known, size_t n)
+{
+    size_t used = (size_t)snprintf(text, size, "; expected %s", n > 1 ? "one of " : "");
+    for (size_t i = 0; i < n && used < size - 60; i++) {
+        bool last = i + 1 == n;
+        used += (size_t)snprintf(text + used, size - used, "%s%.40s", i ? ", " : "", known[i]);
+        if (!last && used >= size - 60)
+            snprintf(text + used, size - used, " …");
+    }
+}
+
 bragg_status bragg_yaml_check_keys(const bragg_yaml *map, const char *const *known, size_t n,
                                    bragg_error *err)
 {
@@ -281,8 +293,10 @@ bragg_status bragg_yaml_check_keys(const bragg_yaml *map, const char *const *kno
             continue;
         const char *near = bragg_nearest(c->key, known, n);
         bool digits = strspn(c->key, "0123456789") == strlen(c->key); /* 0,24125 is two things to YAML */
+        char all[400];
+        list_keys(all, sizeof all, known, n);
         return bragg_fail(err, BRAGG_EDATA, "%s:%zu:%zu: unknown key '%s'%s%s%s", c->file, c->key_line,
-                          c->key_column, c->key, near ? "; did you mean '" : digits ? "; decimals are set off by a point" : "",
+                          c->key_column, c->key, near ? "; did you mean '" : digits ? "; decimals are set off by a point" : n ? all : "",
                           near ? near : "", near ? "'?" : "");
     }
     return BRAGG_OK;

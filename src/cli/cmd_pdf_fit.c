@@ -270,6 +270,8 @@ static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char
         if (t->at[k].refine)
             printf("  %-36s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
     printf("%s", f->report);
+    if (!f->variables)
+        fputs("nothing was refined: a phase's refine: [scale, cell, uiso] says what, see bragg-pdf-fit(1)\n", stdout);
 }
 
 static void put_number(FILE *to, const json_t *v, const char *end) { bragg_csv_number(to, json_is_number(v) ? json_number_value(v) : NAN, 0, end); }

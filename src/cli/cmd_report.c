@@ -27,6 +27,14 @@ static bragg_status report_series(const char *store, const char *out, bool force
     return st;
 }
 
+static bragg_status report_file(const char *path, const char *out, bool force, bragg_error *err)
+{
+    bragg_error why = BRAGG_ERROR_INIT;
+    bragg_status st = report_series(path, out, force, &why);
+    bool store = !strcmp(bragg_path_extension(path), ".h5");
+    return st < 0 ? bragg_fail(err, st, "%.900s%s", why.text, store ? "" : "; a report is made of a folder that -o of bragg operando, refine or pdf fit has named, or its series.h5") : st;
+}
+
 /* A store, or the folder of a run, of a refinement or of a fit to G(r). */
 static bragg_status report(const char *results, const char *out, bool force, bragg_error *err)
 {
@@ -39,7 +47,7 @@ static bragg_status report(const char *results, const char *out, bool force, bra
     else if (stat(results, &info))
         st = bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando, refine or pdf fit has named", results, strerror(errno));
     else if (!S_ISDIR(info.st_mode))
-        st = report_series(results, out, force, err);
+        st = report_file(results, out, force, err);
     else if (bragg_path_exists(store))
         st = report_series(store, out, force, err);
     else if (bragg_path_exists(fit))

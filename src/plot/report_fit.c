@@ -391,6 +391,13 @@ static void tell_parameters(FILE *to, json_t *parameters)
 {
     const char *name;
     json_t *q;
+    size_t some = 0;
+    json_object_foreach(parameters, name, q)
+        some += refined(q);
+    if (!some) {
+        fputs("<p>Nothing was refined.</p>\n", to);
+        return;
+    }
     fputs("<h2>Refined parameters</h2>\n<div class=\"wide\"><table><tr><th>name</th><th>value</th></tr>\n", to);
     for (int background = 0; background < 2; background++)
         json_object_foreach(parameters, name, q)
