@@ -108,6 +108,15 @@ static double between(const bragg_series *s, double frame, double (*of)(const br
 static double voltage_of(const bragg_series *s, size_t k) { return bragg_series_log(s, k)->voltage_v; }
 static double temperature_of(const bragg_series *s, size_t k) { return bragg_series_step(s, k)->temperature_k; }
 
+/* The voltage of an event, with the doubt of its frame and of the clocks. */
+static bragg_quantity voltage_then(const bragg_series *s, double frame, double esd_frames)
+{
+    double v = between(s, frame, voltage_of), span_s = s->n > 1 ? bragg_series_time_s(s, s->n - 1) - bragg_series_time_s(s, 0) : NAN;
+    double clocks = s->logged && s->clock.offset_esd_s > 0 && span_s > 0 ? s->clock.offset_esd_s * (double)(s->n - 1) / span_s : 0;
+    double doubt = hypot(esd_frames, isfinite(clocks) ? clocks : 0), esd = fabs(between(s, frame + doubt, voltage_of) - between(s, frame - doubt, voltage_of)) / 2;
+    return (bragg_quantity){ v, esd > 0 ? esd : NAN };
+}
+
 /* ------------------------------------------------------------------- csv */
 
 static void put_number(FILE *to, double v, int digits)
@@ -238,8 +247,9 @@ static json_t *event_json(const bragg_track_event *e, const bragg_tracks *t, con
 {
     double frame = frame_of(e->row.value, t->frames), esd = e->row.esd * (double)t->frames;
     double later = between(s, frame + esd / 2, bragg_series_time_s), sooner = between(s, frame - esd / 2, bragg_series_time_s);
-    return json_pack("{s:s,s:o,s:o,s:o,s:o}", "kind", e->onset ? "onset" : "end", "frame", bragg_json_quantity(frame, esd, "frames"), "time",
-                     bragg_json_quantity(between(s, frame, bragg_series_time_s), later - sooner, "s"), "voltage_v", bragg_json_number(between(s, frame, voltage_of)),
+    bragg_quantity v = voltage_then(s, frame, esd);
+    return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "kind", e->onset ? "onset" : "end", "frame", bragg_json_quantity(frame, esd, "frames"), "time",
+                     bragg_json_quantity(between(s, frame, bragg_series_time_s), later - sooner, "s"), "voltage_v", bragg_json_number(v.value), "voltage_esd_v", bragg_json_number(v.esd),
                      "temperature_k", bragg_json_number(between(s, frame, temperature_of)));
 }
 
@@ -393,10 +403,13 @@ bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a
 static void tell_event(FILE *to, const bragg_track_event *e, const bragg_tracks *t, const bragg_series *s)
 {
     char text[BRAGG_NUMBER_TEXT];
-    double frame = frame_of(e->row.value, t->frames), v = between(s, frame, voltage_of), k = between(s, frame, temperature_of);
-    fprintf(to, "%s at frame %s", e->onset ? "comes" : "goes", bragg_number_print_esd(text, frame, e->row.esd * (double)t->frames));
-    if (isfinite(v))
-        fprintf(to, " (%.3f V)", v);
+    double frame = frame_of(e->row.value, t->frames), esd = e->row.esd * (double)t->frames, k = between(s, frame, temperature_of);
+    bragg_quantity v = voltage_then(s, frame, esd);
+    fprintf(to, "%s at frame %s", e->onset ? "comes" : "goes", bragg_number_print_esd(text, frame, esd));
+    if (isfinite(v.value) && v.esd > 0.0005)
+        fprintf(to, " (%s V)", bragg_number_print_esd(text, v.value, v.esd));
+    else if (isfinite(v.value))
+        fprintf(to, " (%.3f V)", v.value);
     else if (isfinite(k))
         fprintf(to, " (%.0f K)", k);
 }

@@ -282,9 +282,13 @@ static double *what_drives(const bragg_series *s)
 {
     const bragg_log_table *t = s->log;
     const double *time = t->channel[BRAGG_CHANNEL_TIME], *current = t->channel[BRAGG_CHANNEL_CURRENT], *kelvin = t->channel[BRAGG_CHANNEL_TEMPERATURE];
+    size_t told = 0; /* rows before the first with a temperature had that one */
+    while (!current && kelvin && told < t->n && !isfinite(kelvin[told]))
+        told++;
+    double first = !current && kelvin && told < t->n ? kelvin[told] : 0;
     double *v = time && (current || kelvin) ? bragg_arena_alloc(s->arena, t->n + 1, sizeof *v) : NULL;
     for (size_t k = 0; v && k < t->n; k++)
-        v[k] = current ? 0 : isfinite(kelvin[k]) ? kelvin[k] : k ? v[k - 1] : 0;
+        v[k] = current ? 0 : isfinite(kelvin[k]) ? kelvin[k] : k ? v[k - 1] : first;
     for (size_t j = 0; v && current && j < s->n_log_steps; j++)
         for (size_t k = s->log_steps[j].first; k <= s->log_steps[j].last && k < t->n; k++)
             if (k && s->log_steps[j].kind != BRAGG_STEP_REST && isfinite(current[k]))
@@ -312,6 +316,8 @@ static bragg_quantity signal_of(const bragg_series *s, const bragg_step *step, s
         return (bragg_quantity){ step->guess[phase], step->guess_esd[phase] };
     for (size_t i = 0; i < s->n_phases; i++)
         seen += step->level[i] > 0 && step->fraction[i].value > 0 ? step->fraction[i].value : 0;
+    if (!(seen > 0)) /* all that is there has no weight: extracted, or at nothing */
+        return (bragg_quantity){ NAN, NAN };
     return (bragg_quantity){ q.value / seen * (1 - hidden), hypot(isfinite(q.esd) ? q.esd : 0, q.value * sqrt(doubt2)) };
 }
 
@@ -367,7 +373,9 @@ static void take_estimate(bragg_series *s, const bragg_clock *found, double evid
         bragg_join_note(s, "clock: the frames do not tell how far both clocks are apart; it stays as given");
         return;
     }
-    bool clear = fabs(found->offset_s) > 3 * found->offset_esd_s && evidence > 5;
+    /* two esds, and odds of twenty to one against clocks that agree.  Less is no difference,
+     * and none is then known no better than that. */
+    bool clear = fabs(found->offset_s) > 2 * found->offset_esd_s && evidence > 3;
     char text[BRAGG_NUMBER_TEXT];
     bragg_join_note(s, "clock: the log's is %s s ahead of the frames', by what follows charge or temperature (log odds %.1f)%s",
                     bragg_number_print_esd(text, found->offset_s, found->offset_esd_s), evidence,
