@@ -56,9 +56,9 @@ static void add_basis(seq_worker *w, const double *from)
     w->n_basis++;
 }
 
-/* What the fit moves anyway and a further phase must not live on: background, and the
- * phases that are there but one. */
-void bragg_evidence_basis(seq_worker *w, size_t but)
+/* The background's part of what follows: one for all phases that are weighed with the same
+ * sigmas. */
+static void make_background_basis(seq_worker *w)
 {
     double row[64], *x = column(w, X), *u = column(w, UNIT);
     size_t terms = w->x->pattern->histogram.background_terms;
@@ -70,6 +70,14 @@ void bragg_evidence_basis(seq_worker *w, size_t but)
         }
         add_basis(w, u);
     }
+    w->n_background = w->n_basis;
+}
+
+/* What the fit moves anyway and a further phase must not live on: background, and the
+ * phases that are there but one. */
+void bragg_evidence_basis(seq_worker *w, size_t but)
+{
+    w->n_basis = w->n_background;
     for (size_t i = 0; i < w->shape.n_phases; i++)
         if (w->level[i] && i != but)
             add_basis(w, w->pattern + i * w->n);
@@ -172,6 +180,7 @@ bragg_status bragg_evidence_calculate(seq_worker *w, bragg_error *err)
         return st;
     memcpy(column(w, MEASURED), column(w, SIGMA), w->n * sizeof(double));
     widen_sigmas(w);
+    make_background_basis(w);
     w->window = 8 * peak_points(w);
     w->misfit = bragg_evidence_residuals(w);
     w->widening = sqrt(fmax(w->misfit / (double)w->n, 1)) * serial(column(w, RESIDUAL), w->n, w->misfit);

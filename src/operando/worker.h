@@ -46,7 +46,7 @@ struct seq_worker {
     size_t room, n;          /* points */
     double *points;          /* x, observed, sigma, calculated, background, residual, unit pattern */
     double *basis;           /* background terms and phases, weighted and orthonormal */
-    size_t n_basis;
+    size_t n_basis, n_background; /* columns; those of the background, which bragg_evidence_calculate makes */
     double *pattern;         /* of each phase that is there, as it stands, over sigma */
     double *strength;        /* evidence of each */
     double widening;         /* of an esd by misfit and serial correlation */
