@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The patterns of a run that has no store, read once more for its maps. */
+/* The patterns of a run for its maps: of a store, or of one that has none, read once more. */
 #include "config.h"
 #include "operando.h"
 
@@ -60,4 +60,25 @@ bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *
     }
     bragg_pattern_free(first);
     return BRAGG_OK;
+}
+
+const double *bragg_store_curves_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *room)
+{
+    const double *kept = which == BRAGG_CURVE_OBSERVED ? c->observed : which == BRAGG_CURVE_CALCULATED ? c->calculated : c->sigma;
+    if (kept)
+        return kept + row * c->n;
+    bragg_store_average_row(c, which, row, room);
+    return room;
+}
+
+bragg_status bragg_store_curves_whole(const bragg_store_curves *c, bragg_error *err)
+{
+    return bragg_store_rows_lost(c->stored) ? bragg_fail(err, BRAGG_EIO, "patterns of the store cannot be read: is its disk there?") : BRAGG_OK;
+}
+
+void bragg_store_curves_free(bragg_store_curves *c)
+{
+    bragg_store_free_rows(c->stored);
+    free(c->x_rad);
+    *c = (bragg_store_curves){ 0 };
 }
