@@ -548,7 +548,7 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
         else if (s->n > 1 && c->rows >= figures[k].rows)
             st = figures[k].draw(&b, err);
     bragg_arena_free(b.arena);
-    return st;
+    return st == BRAGG_OK ? bragg_store_curves_whole(c, err) : st;
 }
 
 bragg_status bragg_plot_total(const bragg_total *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
