@@ -460,7 +460,7 @@ void bragg_analysis_tell(const bragg_analysis *a, const bragg_series *s, FILE *t
     if (a->tracks)
         tell_tracks(to, a->tracks, s);
     if (a->factors)
-        fprintf(to, "without a model: %zu singular values above noise, %zu component%s by evidence\n", a->factors->rank, a->factors->n, a->factors->n == 1 ? "" : "s");
+        fprintf(to, "without a model: %zu singular value%s above noise, %zu component%s by evidence\n", a->factors->rank, a->factors->rank == 1 ? "" : "s", a->factors->n, a->factors->n == 1 ? "" : "s");
     if (a->total)
         tell_total(to, a->total);
 }

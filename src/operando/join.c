@@ -62,7 +62,7 @@ static void note_log(bragg_series *s)
         bragg_join_note(s, "log: its clock names no time zone and is taken as UTC; log: {utc_offset_h: …} says otherwise");
 }
 
-bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err)
+bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, bragg_error *err)
 {
     const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *node = bragg_yaml_get(log, "file");
     const char *text, *key = NULL;
@@ -71,7 +71,6 @@ bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_p
     if (!log)
         return BRAGG_OK;
     bragg_status st = bragg_log_options_yaml(log, s->arena, &o, err);
-    o.observer = observer;
     if (st == BRAGG_OK && bragg_yaml_get(log, "molar_mass")) {
         const bragg_yaml *molar = bragg_yaml_get(log, "molar_mass");
         st = bragg_yaml_number(molar, &s->molar_mass, err);

@@ -89,7 +89,7 @@ double bragg_seq_total(const bragg_experiment *x, const bragg_pattern *p);
 size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double **observed, const double **calculated, const double **sigma);
 
 /* join.c */
-bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, const bragg_observer *observer, bragg_error *err);
+bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, bragg_error *err);
 bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *frames, bragg_series *s, bragg_error *err);
 /* The offset of both clocks, where the frames tell it. */
 bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bragg_error *err);

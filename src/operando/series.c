@@ -245,7 +245,7 @@ static bragg_status finish(run *r, const char *experiment_path, bragg_error *err
     if (st == BRAGG_OK)
         bragg_series_find_refined(s);
     if (st == BRAGG_OK)
-        st = bragg_join_read(r->x, experiment_path, s, r->o->observer, err);
+        st = bragg_join_read(r->x, experiment_path, s, err);
     if (st == BRAGG_OK)
         st = bragg_join_times(r->x, r->frames, s, err);
     if (st == BRAGG_OK && s->clock_estimated && s->logged)
@@ -285,7 +285,7 @@ static bragg_status check_first(const bragg_experiment *x, const char *experimen
     if (st == BRAGG_OK && !trial.arena)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     if (st == BRAGG_OK)
-        st = bragg_join_read(x, experiment_path, &trial, NULL, err);
+        st = bragg_join_read(x, experiment_path, &trial, err);
     if (st == BRAGG_OK)
         st = bragg_join_times(x, NULL, &trial, err);
     bragg_log_free(trial.log);
