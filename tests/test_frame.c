@@ -1307,6 +1307,23 @@ START_TEST(a_file_that_kills_a_child_is_damaged_and_kills_no_more)
 }
 END_TEST
 
+/* A type whose message claims to be shared in a file without a table of shared ones:
+ * libhdf5 1.10.8 reads at address zero. */
+START_TEST(a_file_that_ends_the_library_ends_in_a_message)
+{
+    bragg_frame *f;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char sample[512];
+    size_t n;
+    snprintf(sample, sizeof sample, "%s/tests/fuzz/corpus/hdf5/shared-without-a-table.h5", getenv("TOP_SRCDIR") ? getenv("TOP_SRCDIR") : ".");
+    for (int k = 0; k < 3; k++) {
+        ck_assert_int_eq(bragg_frame_count(sample, &n, &err), BRAGG_EDATA);
+        ck_assert_int_eq(bragg_frame_read(sample, 0, &f, &err), BRAGG_EDATA);
+        ck_assert_msg(strstr(err.text, "shared-without-a-table.h5") != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
 /* One chunk of 3 x 5 x 7 uint16 as it is put there, with `skipped` filters. */
 static void write_chunk(const char *name, bool deflated, bool checksum, unsigned skipped, const void *raw, size_t n)
 {
@@ -1461,6 +1478,7 @@ int main(void)
     tcase_add_test(all, a_data_set_without_data_is_no_detector);
     tcase_add_test(all, a_file_is_tried_by_a_child_once_as_long_as_it_stays_the_same);
     tcase_add_test(all, a_file_that_kills_a_child_is_damaged_and_kills_no_more);
+    tcase_add_test(all, a_file_that_ends_the_library_ends_in_a_message);
     tcase_add_test(all, a_chunk_that_holds_less_than_its_set_says_is_not_read);
     tcase_add_test(all, blocks_that_do_not_fill_a_chunk_are_not_unpacked);
 #endif
