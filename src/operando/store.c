@@ -31,9 +31,13 @@ static bragg_status survive(void *payload, bragg_error *err)
     const char *path = payload;
     bragg_series *s = NULL;
     bragg_total *total = NULL;
+    bragg_store_curves curves;
     hid_t file = bragg_hdf5_rehearses() ? H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT) : -1;
-    if (file >= 0 && bragg_store_get_series(path, &s, NULL) == BRAGG_OK)
+    if (file < 0)
+        return BRAGG_OK;
+    if (bragg_store_get_series(path, &s, NULL) == BRAGG_OK)
         bragg_store_get_total(file, s->arena, &total, NULL);
+    bragg_store_get_patterns(path, 1, &curves, NULL);
     return BRAGG_OK;
     (void)err;
 }
@@ -103,7 +107,9 @@ bragg_status bragg_store_read(const char *path, bragg_series **out, bragg_error 
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
 {
     bragg_hdf5_turn turn = bragg_hdf5_begin();
-    return bragg_hdf5_end_whole(turn, bragg_store_get_patterns(path, rows, out, err), path, err);
+    bragg_status st = try_store(path, err);
+    *out = (bragg_store_curves){ 0 };
+    return bragg_hdf5_end_whole(turn, st < 0 ? st : bragg_store_get_patterns(path, rows, out, err), path, err);
 }
 
 #endif
