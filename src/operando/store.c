@@ -38,6 +38,8 @@ static bragg_status survive(void *payload, bragg_error *err)
     if (bragg_store_get_series(path, &s, NULL) == BRAGG_OK)
         bragg_store_get_total(file, s->arena, &total, NULL);
     bragg_store_get_patterns(path, 1, &curves, NULL);
+    for (size_t k = 0; k < sizeof bragg_store_text / sizeof *bragg_store_text; k++)
+        bragg_store_get_text(file, bragg_store_text[k]);
     return BRAGG_OK;
     (void)err;
 }
