@@ -188,9 +188,20 @@ bragg_status bragg_refine_residuals(void *payload, size_t first, size_t last, do
 /* background alone at point i */
 double bragg_refine_background(const bragg_model *model, const histogram *h, size_t i);
 
-/* what depends on a pattern's points alone; where each one's residuals begin (model.c) */
+/* points.c: what counts of a pattern, into a new histogram of the model */
+bragg_status bragg_refine_take_points(bragg_model *m, histogram *h, const bragg_pattern *p, const bragg_histogram_options *o, bragg_error *err);
+/* what depends on a pattern's points alone; where each one's residuals begin */
 void bragg_refine_scale_points(histogram *h);
 void bragg_refine_place_residuals(bragg_model *model);
+
+/* reflections.c: those that the patterns may show, and what is needed of each in every pattern */
+bragg_status bragg_refine_list_reflections(bragg_model *m, phase *p, bragg_error *err);
+/* of the angle between h and an axis; g as of bragg_cell_reciprocal */
+double bragg_refine_cos2_to_axis(const double g[6], const int h[3], const int axis[3]);
+
+/* table.c: rows of the parameter table */
+bragg_status bragg_refine_add_histogram_rows(bragg_model *m, histogram *h, bragg_error *err);
+bragg_status bragg_refine_add_phase_rows(bragg_model *m, phase *p, bragg_error *err);
 
 /* Points averaged into bins, so many to the width of the narrowest peak of the last
  * calculation, and back again, which frees what was kept (coarse.c). */
