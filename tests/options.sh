@@ -41,6 +41,22 @@ run calibrate one.tif two.tif -c LaB6 -w 0.4133 -d Pilatus300K --mask gaps --own
 run calibrate one.tif two.tif -c LaB6 -w 0.4133 -d Pilatus300K -o one_tilt.poni
 near "$(tilt one_tilt_1.poni)" "$(tilt one_tilt_2.poni)" 1e-12 || fail "without --own-tilts there are two"
 
+# a frame of cold silicon, taken for one at 100 degrees Celsius: its rings tell a longer wavelength by as much as the cell is longer
+sed 's/lanthanum hexaboride/silicon/; s/name: one/name: three/; s/card: LaB6/card: Si/' truth.yaml >silicon.yaml
+run simulate silicon.yaml -o silicon && cp "$(find silicon -name three.tif)" three.tif || fail "simulate silicon"
+run calibrate three.tif -c Si -w 0.4133 -d Pilatus300K -o cold.poni || fail "calibrate silicon"
+held='-p cold.poni --fix distance,poni1,poni2,rot1,rot2 --fit-wavelength --json'
+# shellcheck disable=SC2086 # words on purpose
+run calibrate three.tif -c Si -w 0.4133 $held || fail "calibrate silicon's wavelength"
+cold=$(number wavelength_ang)
+# shellcheck disable=SC2086 # words on purpose
+run calibrate three.tif -c Si -w 0.413390331 $held --temperature 373.15 -o hot.poni && near "$(awk -v hot="$(number wavelength_ang)" -v cold="$cold" 'BEGIN { printf "%.10f", hot / cold }')" 1.000218559 1e-7 || fail "--temperature: $(number wavelength_ang) after $cold"
+near "$(number temperature_k)" 373.15 1e-9 && grep -qx '# Calibrant: Si at 373.15 K' hot.poni || fail "--temperature is not told"
+run calibrate one.tif -c LaB6 -w 0.4133 -d Pilatus300K --temperature 373.15 -o hotter.poni && fail "--temperature of a standard without a known expansion"
+grep -q "(Si, Al2O3), found 'LaB6'" err && [ ! -e hotter.poni ] || fail "--temperature of LaB6: $(cat err)"
+run calibrate three.tif -c Si -w 0.4133 -d Pilatus300K --temperature 20 -o hotter.poni && fail "--temperature beyond the range"
+grep -q -- '--temperature: thermal expansion of Si: expected a temperature from 120 to 1500 K, found 20' err || fail "--temperature 20: $(cat err)"
+
 # what the refusal of gaps of no detector advises helps
 run integrate one.tif --poni nameless.poni --mask gaps -n 400 -o nameless.xye && fail "gaps of a detector without a name"
 echo 'gaps: Pilatus300K' >gaps.yaml

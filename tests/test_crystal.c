@@ -573,6 +573,54 @@ START_TEST(broken_cifs_end_in_a_message)
 }
 END_TEST
 
+/* By hand from 295.65 to 373.15 K: 3.725 (77.5 + (exp(-1.465002) - exp(-1.009302)) / 5.88e-3)
+ * + 2.774e-4 (373.15^2 - 295.65^2) = 204.1808 + 14.3783 millionths. */
+START_TEST(silicon_expands_by_the_integral_of_its_rate)
+{
+    double s[3] = { NAN, NAN, NAN };
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 373.15, s, NULL), BRAGG_OK);
+    for (int k = 0; k < 3; k++)
+        ck_assert_double_eq_tol(s[k], 1 + 218.559e-6, 2e-9);
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 295.65, s, NULL), BRAGG_OK);
+    ck_assert_double_eq_tol(s[0], 1, 1e-15);
+    double below[3], above[3];
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 711, below, NULL), BRAGG_OK);
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 713, above, NULL), BRAGG_OK);
+    ck_assert_double_eq_tol((above[0] - below[0]) / 2, 1e-6 * (3.725 * (1 - exp(-5.88e-3 * (712 - 124))) + 5.548e-4 * 712), 1e-11);
+}
+END_TEST
+
+START_TEST(corundum_expands_more_along_c)
+{
+    /* lengths at 295.65 K measured on the same crystals: Shvyd'ko et al., J. Synchrotron Rad. 9 (2002) 17 */
+    double s[3] = { NAN, NAN, NAN }, cold[3];
+    ck_assert_int_eq(bragg_calibrant_stretch("Al2O3", 373.15, s, NULL), BRAGG_OK);
+    ck_assert_double_eq_tol(s[0], 1.00043626, 1e-8);
+    ck_assert(s[1] == s[0]);
+    ck_assert_double_eq_tol(s[2], 1.00049660, 1e-8);
+    /* the lengths at 4.5 K that Lucht et al. give, over those at room temperature */
+    ck_assert_int_eq(bragg_calibrant_stretch("Al2O3", 4.5, cold, NULL), BRAGG_OK);
+    ck_assert_double_eq_tol(cold[0], 4.756274 / 4.759213, 2e-5);
+    ck_assert_double_eq_tol(cold[2], 12.981943 / 12.991586, 1e-5);
+}
+END_TEST
+
+START_TEST(expansions_that_nobody_measured_are_refused)
+{
+    double s[3];
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 119.9, s, &err), BRAGG_EINVAL);
+    ck_assert_msg(strstr(err.text, "from 120 to 1500 K, found 119.9"), "%s", err.text);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_calibrant_stretch("Al2O3", 375, s, &err), BRAGG_EINVAL);
+    ck_assert_msg(strstr(err.text, "from 4.5 to 374 K, found 375"), "%s", err.text);
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_calibrant_stretch("LaB6", 300, s, &err), BRAGG_EINVAL);
+    ck_assert_msg(strstr(err.text, "(Si, Al2O3), found 'LaB6'"), "%s", err.text);
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", NAN, s, NULL), BRAGG_EINVAL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("crystal");
@@ -584,6 +632,9 @@ int main(void)
     tcase_add_test(all, symbols_of_all_kinds_find_their_group);
     tcase_add_test(all, cells_keep_only_the_freedom_their_symmetry_leaves);
     tcase_add_test(all, sites_keep_only_the_freedom_their_symmetry_leaves);
+    tcase_add_test(all, silicon_expands_by_the_integral_of_its_rate);
+    tcase_add_test(all, corundum_expands_more_along_c);
+    tcase_add_test(all, expansions_that_nobody_measured_are_refused);
     tcase_add_test(all, form_factors_start_at_the_number_of_electrons);
     tcase_add_test(all, reflections_agree_with_gsas2);
     tcase_add_test(all, derivatives_of_structure_factors_agree_with_differences);

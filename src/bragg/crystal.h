@@ -49,6 +49,13 @@ typedef enum bragg_system {
 /** Of a space group's number in International Tables. */
 bragg_system bragg_symmetry_system(int number);
 
+/** How much longer the edges a, b, c of a calibrant are at temperature_k than in its
+ *  bundled card ("Si"), whose cell is that of the certificate, at 295.65 K: factors about
+ *  1.  Si: Y. Okada & Y. Tokumaru, J. Appl. Phys. 56 (1984) 314, 120 to 1500 K; Al2O3:
+ *  M. Lucht et al., J. Appl. Cryst. 36 (2003) 1075, 4.5 to 374 K.  EINVAL beyond these, and
+ *  for a name whose expansion is not in the table, with those that are. */
+bragg_status bragg_calibrant_stretch(const char *name, double temperature_k, double stretch[3], bragg_error *err);
+
 /** The Niggli-reduced cell (I. Krivy & B. Gruber, Acta Cryst. A32 (1976) 297; spglib's). */
 bragg_status bragg_cell_niggli(const bragg_cell *cell, bragg_cell *out, bragg_error *err);
 /** New axes, one a row, in terms of the old ones. */

@@ -46,6 +46,8 @@ bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bra
 bragg_status bragg_geometry_read(const char *path, bragg_geometry *out, bragg_error *err);
 /** Write PONI 2.1. */
 bragg_status bragg_geometry_write_poni(const bragg_geometry *geometry, const char *path, bool force, bragg_error *err);
+/** The same with a comment of one line (NULL: none), which readers pass over. */
+bragg_status bragg_geometry_write_poni_noted(const bragg_geometry *geometry, const char *note, const char *path, bool force, bragg_error *err);
 /** Pixel sizes and shape of a detector by name ("Pilatus1M"); EINVAL with the
  *  nearest known name. */
 bragg_status bragg_geometry_set_detector(bragg_geometry *geometry, const char *name, bragg_error *err);

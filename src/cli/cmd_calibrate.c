@@ -10,7 +10,7 @@
 
 typedef struct wish {
     const char *calibrant, *detector, *out, *mask, *flip, *poni, *raw, *plot, *refine, *fix, *moved;
-    double wavelength_ang, pixel_um, distance_mm;
+    double wavelength_ang, pixel_um, distance_mm, temperature_k;   /* temperature_k: NAN as in the certificate */
     bool json, force, orient, fit_wavelength, own_tilts;
     bool fixed[BRAGG_CALIBRATE_ROWS];
 } wish;
@@ -55,6 +55,10 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
     char name[200];
     const char *path = w->calibrant;
     *out = (lines){ NULL, NULL, 0 };
+    double stretch[3] = { 1, 1, 1 };
+    bragg_status st = isnan(w->temperature_k) ? BRAGG_OK : bragg_calibrant_stretch(w->calibrant, w->temperature_k, stretch, err);
+    if (st < 0)
+        return bragg_context(err, st, "--temperature");
     if (strcasecmp(bragg_path_extension(path), ".cif")) {
         snprintf(name, sizeof name, "cif/%.150s.dspacing.tsv", w->calibrant);
         path = bragg_data_path(arena, name);
@@ -68,9 +72,12 @@ static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out
     bragg_structure *s;
     bragg_card_line *line = NULL;
     size_t n = 0;
-    bragg_status st = bragg_structure_read_cif(path, NULL, &s, NULL, 0, err);
+    st = bragg_structure_read_cif(path, NULL, &s, NULL, 0, err);
     if (st < 0)
         return st;
+    s->cell.a *= stretch[0];
+    s->cell.b *= stretch[1];
+    s->cell.c *= stretch[2];
     double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : 0.5; /* unknown: strengths hardly depend on it */
     st = bragg_structure_lines(s, wavelength, 0.5, fmax(2 * BRAGG_PI / 12, 0.52 * wavelength), &line, &n, err);
     bragg_structure_free(s);
@@ -406,6 +413,8 @@ static bragg_status prepare(wish *w, shot *s, bragg_error *err)
 static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
+    char note[200];
+    snprintf(note, sizeof note, "Calibrant: %.100s at %g K", w->calibrant, w->temperature_k);
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
         const char *plot = w->plot ? numbered(arena, w->plot, k, n) : NULL, *out = w->out ? numbered(arena, w->out, k, n) : NULL;
         compare_with_header(&s[k]);
@@ -414,7 +423,7 @@ static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, 
         if (st == BRAGG_OK && plot)
             st = plot_residuals(w, arena, s[k].c, plot, err);
         if (st == BRAGG_OK && out)
-            st = bragg_geometry_write_poni(&s[k].c->geometry, out, w->force, err);
+            st = bragg_geometry_write_poni_noted(&s[k].c->geometry, isnan(w->temperature_k) ? NULL : note, out, w->force, err);
     }
     return st;
 }
@@ -422,8 +431,14 @@ static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, 
 static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_joint *j, bragg_error *err)
 {
     char text[BRAGG_NUMBER_TEXT];
-    if (w->json)
-        return bragg_json_print_take(j ? joint_json(s, n, j) : as_json(s->c), err);
+    if (w->json) {
+        json_t *root = j ? joint_json(s, n, j) : as_json(s->c);
+        if (!isnan(w->temperature_k))
+            json_object_set_new(root, "temperature_k", bragg_json_number(w->temperature_k));
+        return bragg_json_print_take(root, err);
+    }
+    if (!isnan(w->temperature_k))
+        printf("calibrant %s at %g K\n", w->calibrant, w->temperature_k);
     for (size_t k = 0; k < n; k++) {
         if (n > 1)
             printf("%s: ", s[k].path);
@@ -514,9 +529,10 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
 
 static int run(int argc, char **argv)
 {
-    wish w = { .wavelength_ang = NAN, .pixel_um = NAN, .distance_mm = NAN };
+    wish w = { .wavelength_ang = NAN, .pixel_um = NAN, .distance_mm = NAN, .temperature_k = NAN };
     const cli_option options[] = {
         { "calibrant", 'c', CLI_TEXT, &w.calibrant, "NAME", "bundled card or CIF file of the standard: LaB6, CeO2, Si, AgBehenate …" },
+        { "temperature", 0, CLI_NUMBER, &w.temperature_k, "K", "temperature of the standard (Si, Al2O3) where it is not its certificate's, 295.65 K" },
         { "wavelength", 'w', CLI_NUMBER, &w.wavelength_ang, "ANGSTROM", "wavelength; without it, or one in the frame's header, it is found from rings at wide angles" },
         { "detector", 'd', CLI_TEXT, &w.detector, "NAME", "detector by name: Pilatus1M, Eiger2_4M …" },
         { "pixel-um", 0, CLI_NUMBER, &w.pixel_um, "SIZE", "or its pixel size in micrometre" },

@@ -139,7 +139,7 @@ static bool is_known_detector(const bragg_geometry *g)
            known.pixel_fast_m == g->pixel_fast_m && known.rows == g->rows && known.columns == g->columns;
 }
 
-bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path, bool force, bragg_error *err)
+bragg_status bragg_geometry_write_poni_noted(const bragg_geometry *g, const char *note, const char *path, bool force, bragg_error *err)
 {
     bragg_output *out;
     bragg_status st = bragg_output_open(path, force, &out, err);
@@ -152,7 +152,10 @@ bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path
     for (int k = 0; k < 9; k++)
         bragg_number_print(b[k], v[k]);
     bool known = is_known_detector(g);
-    fprintf(to, "# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis\nponi_version: 2.1\nDetector: %s\nDetector_config: {", known ? g->detector : "Detector");
+    fprintf(to, "# Nota: C-Order, 1 refers to the Y axis, 2 to the X axis\n");
+    if (note)
+        fprintf(to, "# %s\n", note);
+    fprintf(to, "poni_version: 2.1\nDetector: %s\nDetector_config: {", known ? g->detector : "Detector");
     if (!known) {
         fprintf(to, "\"pixel1\": %s, \"pixel2\": %s, \"max_shape\": ", b[0], b[1]);
         fprintf(to, g->rows && g->columns ? "[%zu, %zu], " : "null, ", g->rows, g->columns);
@@ -162,4 +165,9 @@ bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path
     if (g->wavelength_ang > 0)
         fprintf(to, "Wavelength: %s\n", b[8]);
     return bragg_output_commit(out, err);
+}
+
+bragg_status bragg_geometry_write_poni(const bragg_geometry *g, const char *path, bool force, bragg_error *err)
+{
+    return bragg_geometry_write_poni_noted(g, NULL, path, force, err);
 }
