@@ -592,13 +592,13 @@ END_TEST
 
 START_TEST(corundum_expands_more_along_c)
 {
-    /* lengths at 295.65 K measured on the same crystals: Shvyd'ko et al., J. Synchrotron Rad. 9 (2002) 17 */
+    /* the formula by another program */
     double s[3] = { NAN, NAN, NAN }, cold[3];
     ck_assert_int_eq(bragg_calibrant_stretch("Al2O3", 373.15, s, NULL), BRAGG_OK);
     ck_assert_double_eq_tol(s[0], 1.00043626, 1e-8);
     ck_assert(s[1] == s[0]);
     ck_assert_double_eq_tol(s[2], 1.00049660, 1e-8);
-    /* the lengths at 4.5 K that Lucht et al. give, over those at room temperature */
+    /* the formula's ends at 0 K over what Shvyd'ko et al., J. Synchrotron Rad. 9 (2002) 17, measured at 295.65 K */
     ck_assert_int_eq(bragg_calibrant_stretch("Al2O3", 4.5, cold, NULL), BRAGG_OK);
     ck_assert_double_eq_tol(cold[0], 4.756274 / 4.759213, 2e-5);
     ck_assert_double_eq_tol(cold[2], 12.981943 / 12.991586, 1e-5);
