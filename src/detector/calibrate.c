@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_RINGS = 60, SECTORS = 240, MOST_POINTS = MOST_RINGS * SECTORS, HALF_WINDOW = 9, CANDIDATES = 6 };
+enum { MOST_RINGS = 60, SECTORS = 240, MOST_POINTS = MOST_RINGS * SECTORS, HALF_WINDOW = 9, MOST_ROUNDS = 12, CANDIDATES = 6 };
 enum { ROT1 = BRAGG_CALIBRATE_ROT1, ROT3 = BRAGG_CALIBRATE_ROT3, LAMBDA = BRAGG_CALIBRATE_WAVELENGTH, N_ROWS = BRAGG_CALIBRATE_ROWS };
 
 /* A place on a ring: pixels, ring, its doubt in pixels. */
@@ -392,12 +392,25 @@ static double refine_candidate(work *w, const ridges *r, const radii *where, dou
     return fmax(sharp, 0) * (share - chance) / (1 - chance);
 }
 
+/* The furthest that a parameter moved, in esds. */
+static double moved(const work *w, const bragg_geometry *from)
+{
+    double most = fabs(w->g.wavelength_ang - from->wavelength_ang) / fmax(w->params.at[LAMBDA].esd, 1e-12);
+    for (int k = 0; k < 6; k++)
+        most = fmax(most, fabs((&w->g.distance_m)[k] - (&from->distance_m)[k]) / fmax(w->params.at[k].esd, 1e-12));
+    return most;
+}
+
+/* Where a ring crosses a ray depends a little on where it is expected: it is measured anew
+ * until that no longer counts. */
 static bragg_status polish(work *w, const bragg_calibrate_options *o, bragg_error *err)
 {
     static const double windows[] = { 8, 6, 5, 5 };
+    bragg_geometry before = w->g;
     bragg_status st = BRAGG_OK;
-    for (size_t k = 0; k < 4 && st >= 0; k++) {
-        collect_points(w, MOST_RINGS, windows[k]);
+    for (size_t k = 0; k < MOST_ROUNDS && st >= 0 && (k < 4 || moved(w, &before) > 0.02); k++) {
+        before = w->g;
+        collect_points(w, MOST_RINGS, windows[k < 4 ? k : 3]);
         if (w->n_points < 30)
             return bragg_fail(err, BRAGG_ENOCONV, "calibration: expected rings to measure, found %zu points on them", w->n_points);
         bragg_error problem = BRAGG_ERROR_INIT;
