@@ -106,10 +106,40 @@ static void send_home(seq_worker *w, size_t phase)
     bragg_params_apply_ties(bragg_model_params(w->m));
 }
 
-/* Phases that are there and no longer worth it. */
+/* Widths that earlier frames have told, or none to tell. */
+static bool is_width_known(const seq_worker *w, size_t phase)
+{
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (w->phase_of[k] == phase && bragg_memory_is_width(w, k) && !(w->doubt[k] > 0))
+            return false;
+    return true;
+}
+
+/* The row before, from which the level comes, may be that of a frame far off: then the widths of a
+ * strong phase are not held at a guess.  Those of one that has become weak are not asked of it where
+ * they are known. */
+static bool change_levels(seq_worker *w)
+{
+    bool changed = false;
+    for (size_t i = 0; i < w->shape.n_phases; i++) {
+        int level = w->level[i] && may_go(w, i) ? bragg_admit_level(w->level[i], w->strength[i]) : w->level[i];
+        bool weaker = level < w->level[i];
+        if (level == w->level[i] || (weaker ? w->level[i] < 3 || !is_width_known(w, i) : w->apart < 2))
+            continue;
+        w->level[i] = weaker ? 2 : level;
+        if (weaker)
+            send_home(w, i);
+        changed = true;
+    }
+    return changed;
+}
+
+/* Phases that are there and no longer worth it; then, once, those that are there with more
+ * parameters or fewer. */
 bragg_status bragg_admit_out(seq_worker *w, bragg_fit **f, bragg_error *err)
 {
-    for (size_t turn = 0; turn < w->shape.n_phases; turn++) {
+    bool settled = false;
+    for (size_t turn = 0; turn <= w->shape.n_phases; turn++) {
         size_t worst = SIZE_MAX;
         double least = w->plan.leave;
         bragg_status st = bragg_evidence_calculate(w, err);
@@ -122,10 +152,14 @@ bragg_status bragg_admit_out(seq_worker *w, bragg_fit **f, bragg_error *err)
             if (gain < least)
                 least = gain, worst = i;
         }
-        if (worst == SIZE_MAX)
+        if (worst == SIZE_MAX && (settled || !change_levels(w)))
             return BRAGG_OK;
-        w->level[worst] = w->level[worst] > 1 ? 1 : 0; /* too many parameters for what is left? */
-        send_home(w, worst);
+        if (worst == SIZE_MAX) {
+            settled = true;
+        } else {
+            w->level[worst] = w->level[worst] > 1 ? 1 : 0; /* too many parameters for what is left? */
+            send_home(w, worst);
+        }
         bragg_worker_apply_levels(w);
         if ((st = bragg_worker_refine(w, false, f, err)) < 0)
             return st;

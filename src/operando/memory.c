@@ -75,6 +75,7 @@ static void recall(const seq_worker *w, const double *row, size_t apart, size_t 
 void bragg_memory_start(seq_worker *w, const seq_start *start)
 {
     size_t n = w->shape.n_params;
+    w->apart = start->from_apart;
     for (size_t k = 0; k < n; k++) {
         double known, doubt;
         recall(w, start->from, start->from_apart, k, &w->known[k], &w->doubt[k]);

@@ -32,6 +32,7 @@ struct seq_worker {
     int *kind;
     double *initial;         /* values of the experiment's start */
     double *home;            /* what phases that leave go back to */
+    size_t apart;            /* frames to the one that the fit begins from */
     double *known, *doubt;   /* what earlier frames have said, and by how much that may be wrong; NAN: nothing */
     double *expected;        /* known, doubt as the row's fit had them */
     size_t *expect_row;      /* of the table, those that the fit expects, with: */
