@@ -71,7 +71,11 @@ try 'pdf fit' 251 "$bragg" pdf fit ball.gr --card Ni -o out/ni.fgr
 for s in 1 2 3 4 5 6 8 9 10 11 12 13 14 16 17 18; do awk -v s=$s 'BEGIN { printf "%.5f\n", 4.1569 / sqrt(s) }'; done >lab6.d
 try index 2339 "$bragg" index lab6.d --unit d_A --wavelength 1.5406 --systems cubic --json
 try plot 37 "$bragg" plot "$inputs/nickel.xye" -o out/nickel.svg
-"$bragg" operando run.yaml -o results --no-figures >plain 2>said
-try report 173 "$bragg" report results -o out/x.html
+if "$bragg" --version | grep -q 'no HDF5'; then
+    echo "report: skipped, this build has no HDF5"
+else
+    "$bragg" operando run.yaml -o results --no-figures >plain 2>said
+    try report 173 "$bragg" report results -o out/x.html
+fi
 [ "$tried" -gt 0 ] || exit 99
 exit $bad
