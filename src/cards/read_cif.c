@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Cards from CIFs: their structure, whose lines are calculated. */
 #include "config.h"
-#include "read.h"
+#include "reading.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Cards from lists of lines: .jcpds, and tables of d and I. */
 #include "config.h"
-#include "read.h"
+#include "reading.h"
 
 #include <bragg/number.h>
 #include <bragg/units.h>

@@ -2,7 +2,7 @@
 /* Cards of the Powder Diffraction File, as those who have a licence export them: PDF-2 in 80
  * columns, a card as text, PDF-4 as XML. */
 #include "config.h"
-#include "read.h"
+#include "reading.h"
 
 #include <bragg/number.h>
 #include <ctype.h>

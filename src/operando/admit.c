@@ -2,7 +2,7 @@
 /* Phases come and go: in on evidence, out without it, and with as many parameters as their
  * strength allows. */
 #include "config.h"
-#include "worker.h"
+#include "fitting.h"
 
 #include <math.h>
 #include <stdlib.h>

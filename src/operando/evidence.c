@@ -2,7 +2,7 @@
 /* How much of a pattern each phase is worth: of those that are there, of those that might be, and
  * what none of them explains. */
 #include "config.h"
-#include "worker.h"
+#include "fitting.h"
 
 #include <bragg/array.h>
 #include <bragg/numeric.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One frame of a run: from its neighbour's state to its own row. */
 #include "config.h"
-#include "worker.h"
+#include "fitting.h"
 
 #include <math.h>
 #include <stdio.h>

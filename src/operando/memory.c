@@ -10,7 +10,7 @@
  * Phases whose intensities are extracted (the windows of a cell) find something everywhere
  * when nothing holds their cells: each is expected near where it was, loosely. */
 #include "config.h"
-#include "worker.h"
+#include "fitting.h"
 
 #include <math.h>
 #include <string.h>

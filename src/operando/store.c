@@ -18,7 +18,7 @@
 
 #ifdef HAVE_HDF5
 
-#include "store.h"
+#include "store_parts.h"
 
 #include "base/hdf5_safely.h"
 #include <bragg/hdf5.h>

@@ -4,7 +4,7 @@
 
 #ifdef HAVE_HDF5
 
-#include "store.h"
+#include "store_parts.h"
 
 #include "base/hdf5_links.h"
 #include <bragg/csv.h>

@@ -4,7 +4,7 @@
 
 #ifdef HAVE_HDF5
 
-#include "store.h"
+#include "store_parts.h"
 
 #include <bragg/bytes.h>
 #include <bragg/units.h>

@@ -2,7 +2,7 @@
 /* A worker: the plan of its sequence section, the model with its parameters by phase, the state a fit
  * begins from, and the fit. */
 #include "config.h"
-#include "worker.h"
+#include "fitting.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef CARDS_READ_H
-#define CARDS_READ_H
+#ifndef CARDS_READING_H
+#define CARDS_READING_H
 
 #include "private.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who fits a run's frames on one thread: the model with its parameters by phase, what earlier frames
  * have said, and the frame at hand.  Shared by worker.c, memory.c, evidence.c, admit.c and fit.c. */
-#ifndef OPERANDO_WORKER_H
-#define OPERANDO_WORKER_H
+#ifndef OPERANDO_FITTING_H
+#define OPERANDO_FITTING_H
 
 #include "operando.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The store as its files see it: shared by store.c, store_write.c, store_file.c, store_view.c and store_tables.c. */
-#ifndef OPERANDO_STORE_H
-#define OPERANDO_STORE_H
+#ifndef OPERANDO_STORE_PARTS_H
+#define OPERANDO_STORE_PARTS_H
 
 #include "analyse.h"
 #include "operando.h"
