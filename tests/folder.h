@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char folder[64];
+static char folder[200];
 
 /* What is made before Check can count failures. */
 static inline void must(bool good, const char *text)
@@ -23,13 +23,13 @@ static inline void must(bool good, const char *text)
 static inline void make_folder(const char *name)
 {
     const char *top = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/bragg-%.20s-XXXXXX", top && *top && strlen(top) < 30 ? top : "/tmp", name);
-    must(mkdtemp(folder) != NULL, folder);
+    int n = snprintf(folder, sizeof folder, "%s/bragg-%s-XXXXXX", top && *top ? top : "/tmp", name);
+    must(n < (int)sizeof folder && mkdtemp(folder) != NULL, folder);
 }
 
 static inline const char *in_folder(const char *name)
 {
-    static char path[200][160]; /* more than a test asks for */
+    static char path[200][400]; /* more than a test asks for */
     static int next;
     next = (next + 1) % 200;
     snprintf(path[next], sizeof path[next], "%s/%s", folder, name);

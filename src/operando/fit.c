@@ -79,14 +79,14 @@ static double widening_of(const bragg_fit *f) { return fmax(f->gof, 1) * fmax(f-
 
 /* Weak phases, and those with two axes almost alike, have minima beside the true one.  A cell
  * that has leapt from what earlier frames have told is fitted from there as well, and the better
- * of both kept, what was known counted in. */
+ * of both kept, what was known counted in.  Leapt: by what chance does once in seventy frames. */
 static bragg_status try_known(seq_worker *w, bragg_fit **f, bragg_error *err)
 {
     for (size_t i = 0; i < w->shape.n_phases; i++) {
         double widening = widening_of(*f), by = widening * widening;
-        if (w->level[i] < 2 || !may_go(w, i) || !(bragg_memory_disputes(w, i, widening, true) > 6))
+        if (w->level[i] < 2 || !may_go(w, i) || !(pow(bragg_memory_leap(w, i, widening), 2) > 6))
             continue;
-        double before = chi2_of(*f) / by + bragg_memory_disputes(w, i, 0, false);
+        double before = chi2_of(*f) / by + bragg_memory_dispute(w, i);
         bragg_fit *other = NULL;
         bragg_error ignored = BRAGG_ERROR_INIT;
         bragg_worker_save(w);
@@ -94,7 +94,7 @@ static bragg_status try_known(seq_worker *w, bragg_fit **f, bragg_error *err)
             if (w->phase_of[k] == i && w->kind[k] == KIND_CELL && w->doubt[k] > 0)
                 bragg_worker_set_value(w, k, w->known[k]);
         bragg_status st = bragg_worker_refine(w, false, &other, &ignored);
-        if (st == BRAGG_OK && other->converged && chi2_of(other) / by + bragg_memory_disputes(w, i, 0, false) < before) {
+        if (st == BRAGG_OK && other->converged && chi2_of(other) / by + bragg_memory_dispute(w, i) < before) {
             bragg_fit_free(*f);
             *f = other;
             continue;

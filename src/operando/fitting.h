@@ -102,7 +102,10 @@ void bragg_memory_forget(seq_worker *w);
 void bragg_memory_forget_windows(seq_worker *w);
 void bragg_memory_learn(seq_worker *w, double widening);
 double bragg_memory_contradiction(const seq_worker *w, size_t phase);
-double bragg_memory_disputes(const seq_worker *w, size_t phase, double widening, bool most);
+/* How far the phase's cell stands from what earlier frames have told, in esds of both; the
+ * sum of squares, over the doubt of those frames alone, that a fit would have to pay for it. */
+double bragg_memory_leap(const seq_worker *w, size_t phase, double widening);
+double bragg_memory_dispute(const seq_worker *w, size_t phase);
 void bragg_memory_believe(seq_worker *w, size_t phase);
 bragg_status bragg_memory_expect(seq_worker *w, bragg_error *err);
 

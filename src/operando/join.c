@@ -372,9 +372,9 @@ static void take_estimate(bragg_series *s, const bragg_clock *found, double evid
         bragg_join_note(s, "clock: the frames do not tell how far both clocks are apart; it stays as given");
         return;
     }
-    /* two esds, and the odds of e^2 to one that a Gaussian has there: what is used has its doubt
-     * with it, and clocks that agree are moved by no more than that, once in twenty. */
-    bool clear = fabs(found->offset_s) > 2 * found->offset_esd_s && evidence > 2;
+    /* two esds, and odds of twenty to one against clocks that agree.  Less is no difference,
+     * and none is then known no better than that. */
+    bool clear = fabs(found->offset_s) > 2 * found->offset_esd_s && evidence > 3;
     char text[BRAGG_NUMBER_TEXT];
     bragg_join_note(s, "clock: the log's is %s s ahead of the frames', by what follows charge or temperature (log odds %.1f)%s",
                     bragg_number_print_esd(text, found->offset_s, found->offset_esd_s), evidence,

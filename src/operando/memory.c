@@ -152,17 +152,28 @@ void bragg_memory_believe(seq_worker *w, size_t phase)
             w->doubt[k] = NAN;
 }
 
-/* By how much a phase's cell contradicts what is known of it, in sums of squares: the fit's esd
- * is in the doubt only where it is asked whether it does. */
-double bragg_memory_disputes(const seq_worker *w, size_t phase, double widening, bool most)
+/* A free edge or offset of the phase that earlier frames have told, too. */
+static bool is_told_twice(const seq_worker *w, size_t phase, size_t k)
 {
-    double sum = 0;
+    return w->phase_of[k] == phase && w->kind[k] == KIND_CELL && param(w, k)->refine && w->doubt[k] > 0 && !bragg_memory_is_expected(w, k);
+}
+
+double bragg_memory_leap(const seq_worker *w, size_t phase, double widening)
+{
+    double most = 0;
     for (size_t k = 0; k < w->shape.n_params; k++) {
         const bragg_param *p = param(w, k);
-        if (w->phase_of[k] != phase || w->kind[k] != KIND_CELL || !p->refine || !(w->doubt[k] > 0) || bragg_memory_is_expected(w, k))
-            continue;
-        double sigma = most ? hypot(w->doubt[k], isfinite(p->esd) ? p->esd * widening : 0) : w->doubt[k], square = pow((p->value - w->known[k]) / sigma, 2);
-        sum = most ? fmax(sum, square) : sum + square;
+        if (is_told_twice(w, phase, k))
+            most = fmax(most, fabs(p->value - w->known[k]) / hypot(w->doubt[k], isfinite(p->esd) ? p->esd * widening : 0));
     }
+    return most;
+}
+
+double bragg_memory_dispute(const seq_worker *w, size_t phase)
+{
+    double sum = 0;
+    for (size_t k = 0; k < w->shape.n_params; k++)
+        if (is_told_twice(w, phase, k))
+            sum += pow((param(w, k)->value - w->known[k]) / w->doubt[k], 2);
     return sum;
 }
