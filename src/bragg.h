@@ -20,6 +20,7 @@
 #include <bragg/hdf5.h>
 #include <bragg/index.h>
 #include <bragg/instrument.h>
+#include <bragg/integrate.h>
 #include <bragg/json.h>
 #include <bragg/lsq.h>
 #include <bragg/number.h>

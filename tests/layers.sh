@@ -7,7 +7,7 @@ floor() {
     array | bytes | csv | datetime | zip | error | number | units | base | arena | yaml | json | hash | hdf5 | path | observer | output | thread | text) echo "0 base" ;;
     param | lsq | numeric) echo "1 numeric" ;;
     frame) echo "2 frame" ;; pattern | nxazint) echo "2 pattern" ;; crystal) echo "2 crystal" ;; log) echo "2 log" ;;
-    detector | calibrate) echo "3 detector" ;; refine | profile | experiment | instrument) echo "3 refine" ;;
+    detector | calibrate | integrate) echo "3 detector" ;; refine | profile | experiment | instrument) echo "3 refine" ;;
     cards | index) echo "4 cards" ;; pdf) echo "4 pdf" ;;
     operando | analysis) echo "5 operando" ;; simulate) echo "5 simulate" ;;
     plot) echo "6 plot" ;; cli) echo "7 cli" ;;

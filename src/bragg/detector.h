@@ -126,6 +126,11 @@ bragg_status bragg_mask_gaps(const char *detector, size_t rows, size_t columns, 
  *  window of 7 x 7) from their median, alone or with one beside them (on sharp rings
  *  pixels are many), or that never count where these do. */
 bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double deviations, uint8_t *mask, bragg_error *err);
+/** The same of up to 16 frames of a file, spread over it and read as bragg_frame_read_as has it
+ *  (flip and raw may be NULL); learnt, n_frames: pixels that were not masked before, frames that
+ *  were read.  EDATA when the frames are not of rows x columns. */
+bragg_status bragg_mask_learn_file(const char *path, const char *flip, const char *raw, double deviations, size_t rows, size_t columns, uint8_t *mask,
+                                   size_t *learnt, size_t *n_frames, bragg_error *err);
 
 /** mask[i] |= 1 in the shadow that hangs together with the beam's place on the frame: the
  *  beam stop and its arm, found as what is less than 0.8 times as bright as the rest of its

@@ -79,6 +79,12 @@ bragg_status bragg_raw_read(const char *path, const bragg_raw *raw, size_t index
 void bragg_frame_flip(bragg_frame *frame, bool vertical, bool horizontal);
 /** "vertical", "horizontal" or "both", as people say it; NULL: neither.  False for another word. */
 bool bragg_flip_parse(const char *flip, bool *vertical, bool *horizontal);
+/** bragg_frame_count and bragg_frame_read as people hold their files: one that begins with no
+ *  mark we know is what `raw` says (bragg_raw_parse; NULL: it stays unknown), and the frame is
+ *  turned over as `flip` says (bragg_flip_parse; NULL: it stays as it stands).  EINVAL for another
+ *  word. */
+bragg_status bragg_frame_count_as(const char *path, const char *raw, size_t *n, bragg_error *err);
+bragg_status bragg_frame_read_as(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **out, bragg_error *err);
 /** Pixels first … first + n - 1 (row by row) as doubles. */
 void bragg_frame_doubles(const bragg_frame *frame, size_t first, size_t n, double *out);
 /** mask[i] |= 1 where a pixel is negative (the detector's marker of gaps and dead

@@ -50,7 +50,9 @@ typedef struct cli_progress {
     bragg_observer observer;
 } cli_progress;
 const bragg_observer *cli_observer(cli_progress *progress, const char *what);
-/** The same, and the first Ctrl-C or SIGTERM asks the work to stop; the second ends at once. */
+/** The same, and what is logged goes to standard error, a line each. */
+const bragg_observer *cli_observer_loud(cli_progress *progress, const char *what);
+/** As cli_observer, and the first Ctrl-C or SIGTERM asks the work to stop; the second ends at once. */
 const bragg_observer *cli_observer_to_stop(cli_progress *progress, const char *what);
 /** After the work has cleaned up: end by the signal that was noted, if any. */
 void cli_end_as_asked(void);
@@ -72,11 +74,8 @@ void cli_trim(const char *path, bragg_pattern *pattern);
 
 /** OK for what --flip may be, NULL too. */
 bragg_status cli_flip_check(const char *flip, bragg_error *err);
-/** A frame as its file and --flip (NULL: as it stands) say; EINVAL for another word. */
-bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err);
-/** As above, and of a file that begins with no mark we know as --raw (or NULL) says. */
-bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err);
-bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg_error *err);
+/** bragg_frame_read_as; a wrong word is --flip's. */
+bragg_status cli_frame_read(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err);
 
 /** Processes that mpirun or srun has started; *out is NULL for one that was started alone. */
 typedef struct cli_peers cli_peers;

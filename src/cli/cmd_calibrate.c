@@ -402,7 +402,7 @@ static const char *numbered(bragg_arena *arena, const char *path, size_t k, size
 
 static bragg_status prepare(wish *w, shot *s, bragg_error *err)
 {
-    bragg_status st = cli_frame_read_raw(s->path, 0, w->flip, w->raw, &s->f, err);
+    bragg_status st = cli_frame_read(s->path, 0, w->flip, w->raw, &s->f, err);
     if (st == BRAGG_OK)
         st = start_geometry(w, s->f, &s->g, err);
     if (st == BRAGG_OK)

@@ -34,7 +34,7 @@ static bragg_status plot_frame(const wish *w, const char *path, bragg_error *err
 {
     bragg_frame *f = NULL;
     uint8_t *mask = NULL;
-    bragg_status st = cli_frame_read(path, 0, w->flip, &f, err);
+    bragg_status st = cli_frame_read(path, 0, w->flip, NULL, &f, err);
     if (st == BRAGG_OK)
         st = bragg_mask_read(NULL, 0, NULL, NULL, NULL, f, &mask, err);
     size_t n = st == BRAGG_OK ? f->width * f->height : 0;

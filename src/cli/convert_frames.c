@@ -20,7 +20,7 @@ static bragg_status add_frame(const convert_wish *w, const char *path, size_t k,
 {
     bragg_frame *f = NULL, *as = NULL;
     bragg_pixel type = BRAGG_U8;
-    bragg_status st = cli_frame_read_raw(path, k, w->flip, w->raw, &f, err);
+    bragg_status st = cli_frame_read(path, k, w->flip, w->raw, &f, err);
     if (st == BRAGG_OK && w->wavelength_ang > 0)
         f->wavelength_ang = w->wavelength_ang;
     if (st == BRAGG_OK && w->type)
@@ -58,7 +58,7 @@ bragg_status convert_frames(const convert_wish *w, char **paths, size_t n_paths,
     if (st == BRAGG_OK && w->type)
         st = pixel_type(w->type, &type, err);
     for (size_t i = 0; st == BRAGG_OK && i < n_paths; i++) {
-        st = cli_frame_count(paths[i], w->raw, &n[i], err);
+        st = bragg_frame_count_as(paths[i], w->raw, &n[i], err);
         n[i] = w->frame >= 0 ? 1 : n[i];
         all += n[i];
     }

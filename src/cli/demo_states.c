@@ -103,7 +103,7 @@ static bragg_status integrate(const demo *d, const char *frame_name, const char 
     o.polarization = 0.99;
     bragg_status st = bragg_geometry_read_poni(demo_file(d, "setup", ".poni"), &g, err);
     if (st == BRAGG_OK)
-        st = cli_frame_read(frame_name, 0, NULL, &f, err);
+        st = bragg_frame_read(frame_name, 0, &f, err);
     if (st == BRAGG_OK)
         st = bragg_mask_read(NULL, 0, NULL, NULL, NULL, f, &mask, err);
     if (st == BRAGG_OK)

@@ -13,41 +13,10 @@ bragg_status cli_flip_check(const char *flip, bragg_error *err)
         : bragg_fail(err, BRAGG_EINVAL, "--flip: expected vertical, horizontal or both, found '%s'", flip);
 }
 
-/* A file that begins with no mark we know is what --raw says. */
-bragg_status cli_frame_count(const char *path, const char *raw, size_t *n, bragg_error *err)
+bragg_status cli_frame_read(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err)
 {
-    bragg_raw layout;
-    bragg_error problem = BRAGG_ERROR_INIT;
-    bragg_status st = bragg_frame_count(path, n, raw ? &problem : err);
-    if (!raw || st >= 0)
-        return st;
-    if (st != BRAGG_ENOSUPPORT)
-        return bragg_fail(err, st, "%s", problem.text);
-    st = bragg_raw_parse(raw, &layout, err);
-    return st < 0 ? st : bragg_raw_count(path, &layout, n, err);
-}
-
-bragg_status cli_frame_read_raw(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **f, bragg_error *err)
-{
-    bragg_raw layout;
-    bragg_error problem = BRAGG_ERROR_INIT;
-    bool vertical, horizontal;
     bragg_status st = cli_flip_check(flip, err);
-    if (st < 0)
-        return st;
-    st = bragg_frame_read(path, index, f, raw ? &problem : err);
-    if (st < 0 && raw && st != BRAGG_ENOSUPPORT)
-        st = bragg_fail(err, st, "%s", problem.text);
-    else if (st < 0 && raw && (st = bragg_raw_parse(raw, &layout, err)) >= 0)
-        st = bragg_raw_read(path, &layout, index, f, err);
-    if (st >= 0 && bragg_flip_parse(flip, &vertical, &horizontal))
-        bragg_frame_flip(*f, vertical, horizontal);
-    return st;
-}
-
-bragg_status cli_frame_read(const char *path, size_t index, const char *flip, bragg_frame **f, bragg_error *err)
-{
-    return cli_frame_read_raw(path, index, flip, NULL, f, err);
+    return st < 0 ? st : bragg_frame_read_as(path, index, flip, raw, f, err);
 }
 
 /* What of several commands would take a file that is no pattern; NULL: none we know. */

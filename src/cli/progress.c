@@ -92,6 +92,20 @@ const bragg_observer *cli_observer(cli_progress *p, const char *what)
     return &p->observer;
 }
 
+static void say(void *payload, int level, const char *text)
+{
+    cli_progress_end(payload);
+    fprintf(stderr, "%s\n", text);
+    (void)level;
+}
+
+const bragg_observer *cli_observer_loud(cli_progress *p, const char *what)
+{
+    cli_observer(p, what);
+    p->observer.log = say;
+    return &p->observer;
+}
+
 void cli_progress_end(const cli_progress *p)
 {
     if (p->terminal)

@@ -252,6 +252,36 @@ bragg_status bragg_mask_learn(const bragg_frame *const *frames, size_t n, double
     return st;
 }
 
+static size_t count_masked(const uint8_t *mask, size_t pixels)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pixels; i++)
+        n += mask[i] != 0;
+    return n;
+}
+
+bragg_status bragg_mask_learn_file(const char *path, const char *flip, const char *raw, double deviations, size_t rows, size_t columns, uint8_t *mask,
+                                   size_t *learnt, size_t *n_frames, bragg_error *err)
+{
+    enum { MOST_LESSONS = 16 };
+    bragg_frame *f[MOST_LESSONS];
+    size_t n = 0, all = 0, before = count_masked(mask, rows * columns);
+    bragg_status st = bragg_frame_count_as(path, raw, &all, err);
+    size_t most = all < MOST_LESSONS ? all : MOST_LESSONS;
+    for (size_t k = 0; k < most && st == BRAGG_OK; k++)
+        if ((st = bragg_frame_read_as(path, k * all / most, flip, raw, &f[n], err)) == BRAGG_OK)
+            n++;
+    if (st == BRAGG_OK && n && (f[0]->width != columns || f[0]->height != rows))
+        st = bragg_fail(err, BRAGG_EDATA, "'%s', to learn a mask from: expected %zu x %zu pixels, found %zu x %zu", path, columns, rows, f[0]->width, f[0]->height);
+    if (st == BRAGG_OK)
+        st = bragg_mask_learn((const bragg_frame *const *)f, n, deviations, mask, err);
+    *learnt = count_masked(mask, rows * columns) - before;
+    *n_frames = n;
+    for (size_t k = 0; k < n; k++)
+        bragg_frame_free(f[k]);
+    return st;
+}
+
 /* ------------------------------------------------------------ of all kinds */
 
 /* What the file of a frame masks itself (Eiger, NeXus), or a frame that is a mask. */

@@ -63,3 +63,36 @@ bragg_status bragg_frame_read_mask(const char *path, bragg_frame **out, bragg_er
     st = reader->mask(path, out, err);
     return st < 0 && *out ? (bragg_frame_free(*out), *out = NULL, st) : st;
 }
+
+/* --------------------------------------------------------- as people hold them */
+
+bragg_status bragg_frame_count_as(const char *path, const char *raw, size_t *n, bragg_error *err)
+{
+    bragg_raw layout;
+    bragg_error problem = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_frame_count(path, n, raw ? &problem : err);
+    if (!raw || st >= 0)
+        return st;
+    if (st != BRAGG_ENOSUPPORT)
+        return bragg_fail(err, st, "%s", problem.text);
+    st = bragg_raw_parse(raw, &layout, err);
+    return st < 0 ? st : bragg_raw_count(path, &layout, n, err);
+}
+
+bragg_status bragg_frame_read_as(const char *path, size_t index, const char *flip, const char *raw, bragg_frame **out, bragg_error *err)
+{
+    bragg_raw layout;
+    bragg_error problem = BRAGG_ERROR_INIT;
+    bool vertical, horizontal;
+    *out = NULL;
+    if (!bragg_flip_parse(flip, &vertical, &horizontal))
+        return bragg_fail(err, BRAGG_EINVAL, "flip: expected vertical, horizontal or both, found '%s'", flip);
+    bragg_status st = bragg_frame_read(path, index, out, raw ? &problem : err);
+    if (st < 0 && raw && st != BRAGG_ENOSUPPORT)
+        st = bragg_fail(err, st, "%s", problem.text);
+    else if (st < 0 && raw && (st = bragg_raw_parse(raw, &layout, err)) >= 0)
+        st = bragg_raw_read(path, &layout, index, out, err);
+    if (st >= 0)
+        bragg_frame_flip(*out, vertical, horizontal);
+    return st;
+}
