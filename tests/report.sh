@@ -23,6 +23,18 @@ grep -q ',VI,' "$work/series/states.csv" || fail "states are not named"
 "$bragg" report "$work/series" -o "$work/series.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
 "$bragg" refine "$src/tests/chaos/nickel.yaml" -o "$work/fit" >"$work/out" 2>"$work/err" || fail "refine: $(cat "$work/err")"
 "$bragg" report "$work/fit" -o "$work/fit.html" 2>"$work/err" || fail "report: $(cat "$work/err")"
+grep -q '<td>phase.Ni.cell.a = b = c</td>' "$work/fit.html" || fail "what is tied stands in rows of its own"
+# asked to end twice while it draws it leaves nothing
+mkdir "$work/tmp"
+TMPDIR=$work/tmp "$bragg" report "$work/series" -o "$work/late.html" 2>"$work/err" &
+late=$!
+for k in $(seq 500); do
+    [ -z "$(ls "$work/tmp")" ] || break
+    sleep 0.01
+done
+kill -TERM $late 2>/dev/null && kill -TERM $late 2>/dev/null
+wait $late
+[ -z "$(ls "$work/tmp")" ] || fail "a report that was stopped leaves $(ls "$work/tmp")"
 "$bragg" pdf debye Ni --diameter 40 --uiso 0.006 -o "$work/nickel" >"$work/out" 2>"$work/err" || fail "pdf debye: $(cat "$work/err")"
 cp "$src/tests/report/nickel-gr.yaml" "$work"
 "$bragg" pdf fit "$work/nickel-gr.yaml" -o "$work/gr" >"$work/out" 2>"$work/err" || fail "pdf fit: $(cat "$work/err")"

@@ -23,7 +23,8 @@ done
 # refused: other addresses, folders that are not there, stores that are none
 "$bragg" serve "$work" --address 0.0.0.0 2>"$work/err" && fail "0.0.0.0 was listened on"
 grep -q -- --anyone "$work/err" || fail "says '$(cat "$work/err")', expected --anyone"
-"$bragg" serve "$work/nowhere" 2>"$work/err" && fail "served a folder that is not there"
+"$bragg" serve "$work/nowhere/results" 2>"$work/err" && fail "served a folder that cannot come"
+"$bragg" serve "$work/results.h5" 2>"$work/err" && fail "served a store that is not there"
 mkdir "$work/other" && echo text >"$work/other/series.h5"
 "$bragg" serve "$work/other" 2>"$work/err" && fail "served what is no store"
 command -v curl >/dev/null 2>&1 || { echo "skipped: no curl"; exit 77; }
@@ -32,8 +33,7 @@ command -v curl >/dev/null 2>&1 || { echo "skipped: no curl"; exit 77; }
 "$bragg" simulate "$src/tests/report/truth.yaml" -o "$work/run" 2>/dev/null || fail "simulate failed"
 cp "$src/tests/report/experiment.yaml" "$work/run"
 mkdir "$work/later" && mv "$work/run/frames/"*.xye "$work/later"
-mkdir "$work/results"
-"$bragg" serve "$work/results" --port 0 >"$work/url" 2>"$work/err" &
+"$bragg" serve "$work/results/" --port 0 >"$work/url" 2>"$work/err" & # a folder that operando will make
 server=$!
 for k in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     [ -s "$work/url" ] && break
@@ -41,6 +41,7 @@ for k in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 url=$(cat "$work/url")
 case $url in http://127.0.0.1:*/) ;; *) fail "printed '$url': $(cat "$work/err")"; exit 1 ;; esac
+grep -q "is not there yet: the page waits for bragg operando EXPERIMENT.yaml --follow -o" "$work/err" || fail "says '$(cat "$work/err")', expected what it waits for"
 get() { curl -s -o "$work/answer" -w '%{http_code}' --max-time 20 "$@"; }
 [ "$(get "${url}run")" = 503 ] || fail "a run that has not begun is served"
 "$bragg" operando "$work/run/experiment.yaml" -o "$work/results" --follow --no-figures >"$work/out" 2>"$work/follow.err" &

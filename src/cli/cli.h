@@ -54,6 +54,8 @@ const bragg_observer *cli_observer(cli_progress *progress, const char *what);
 const bragg_observer *cli_observer_loud(cli_progress *progress, const char *what);
 /** As cli_observer, and the first Ctrl-C or SIGTERM asks the work to stop; the second ends at once. */
 const bragg_observer *cli_observer_to_stop(cli_progress *progress, const char *what);
+/** The same, and so does each further one: the work leaves what only it can clean up. */
+const bragg_observer *cli_observer_to_tidy(cli_progress *progress, const char *what);
 /** After the work has cleaned up: end by the signal that was noted, if any. */
 void cli_end_as_asked(void);
 /** "frame 12 of 200, 3.4/s, 55 s left", ten times a second at most. */

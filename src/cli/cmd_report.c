@@ -20,7 +20,7 @@ static bragg_status report_series(const char *store, const char *out, bool force
     if (st == BRAGG_OK)
         st = bragg_store_total(store, s->arena, &total, err);
     if (st == BRAGG_OK)
-        st = bragg_report_html(s, &c, total, out, force, cli_observer_to_stop(&progress, "figure"), err);
+        st = bragg_report_html(s, &c, total, out, force, cli_observer_to_tidy(&progress, "figure"), err);
     cli_progress_end(&progress);
     bragg_store_curves_free(&c);
     bragg_series_free(s);

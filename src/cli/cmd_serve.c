@@ -192,19 +192,36 @@ static bragg_status run_server(const wish *w, server *s, const any_address *a, c
     return BRAGG_OK;
 }
 
+/* The store in what was named; a folder that is not there yet is waited for where it can come. */
+static bragg_status find_store(const char *results, bragg_arena *arena, const char **store, bragg_error *err)
+{
+    struct stat info;
+    *store = results;
+    if (!stat(results, &info)) {
+        *store = S_ISDIR(info.st_mode) ? bragg_path_join(arena, results, "series.h5") : results;
+    } else {
+        int why = errno;
+        size_t n = strlen(results);
+        while (n > 1 && results[n - 1] == '/')
+            n--;
+        const char *name = bragg_arena_strndup(arena, results, n), *parent = name ? bragg_path_beside(arena, name, ".") : NULL;
+        if (why != ENOENT || (parent && stat(parent, &info)) || bragg_path_is_hdf5(results))
+            return bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando names", results, strerror(why));
+        *store = parent ? bragg_path_join(arena, name, "series.h5") : NULL;
+    }
+    return *store ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the name of a store");
+}
+
 static bragg_status serve(const wish *w, const char *results, bragg_error *err)
 {
     server s = { .address = w->address };
     any_address a;
-    struct stat info;
     sigset_t ends, before;
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? read_address(w, &a, &s.loopback, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a server");
-    const char *store = results;
-    if (st == BRAGG_OK && stat(results, &info))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando names", results, strerror(errno));
-    else if (st == BRAGG_OK && S_ISDIR(info.st_mode))
-        store = bragg_path_join(arena, results, "series.h5");
+    const char *store;
+    if (st == BRAGG_OK)
+        st = find_store(results, arena, &store, err);
     if (st == BRAGG_OK && bragg_path_exists(store)) { /* what is there must be a store; what is not may come */
         bragg_store_view *view;
         st = bragg_store_look(store, &view, err);
@@ -213,7 +230,8 @@ static bragg_status serve(const wish *w, const char *results, bragg_error *err)
     if (st == BRAGG_OK)
         st = bragg_live_new(store, &s.live, err);
     if (st == BRAGG_OK && !bragg_path_exists(store))
-        fprintf(stderr, "'%s' holds no run yet: the page waits for bragg operando -o %s\n", results, results);
+        fprintf(stderr, "'%s' %s: the page waits for bragg operando EXPERIMENT.yaml --follow -o %s\n", results,
+                bragg_path_exists(results) ? "holds no run yet" : "is not there yet", results);
     if (st == BRAGG_OK) {
         sigemptyset(&ends);
         sigaddset(&ends, SIGINT);

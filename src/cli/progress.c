@@ -64,8 +64,10 @@ static void ask_to_stop(int signal) { asked = signal; }
 
 void cli_end_as_asked(void)
 {
-    if (asked)
+    if (asked) {
+        signal(asked, SIG_DFL);
         raise(asked);
+    }
 }
 
 static bool show_until_asked(void *payload, size_t done, size_t total)
@@ -82,6 +84,15 @@ const bragg_observer *cli_observer_to_stop(cli_progress *p, const char *what)
     cli_observer(p, what);
     p->observer.progress = show_until_asked;
     return &p->observer;
+}
+
+const bragg_observer *cli_observer_to_tidy(cli_progress *p, const char *what)
+{
+    struct sigaction a = { .sa_handler = ask_to_stop };
+    const bragg_observer *o = cli_observer_to_stop(p, what);
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    return o;
 }
 
 const bragg_observer *cli_observer(cli_progress *p, const char *what)

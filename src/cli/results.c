@@ -143,14 +143,23 @@ static bool said_with_its_phase(const char *name)
     return strstr(name, ".cell.") || (!strncmp(name, "phase.", 6) && last && (!strcmp(last, ".size") || !strcmp(last, ".strain")));
 }
 
+/* What symmetry ties to another, or holds, is not said again. */
+static bool says_more(const bragg_fit_phase *p, int k)
+{
+    for (int j = k < 3 ? 0 : 3; j < k; j++)
+        if (p->cell[j].value == p->cell[k].value)
+            return false;
+    return k == 0 || isfinite(p->cell[k].esd);
+}
+
 static void print_phase(FILE *to, const bragg_fit_phase *p)
 {
     if (isfinite(p->r_bragg))
         fprintf(to, "  %s   R_Bragg %.2f %%\n", p->name, 100 * p->r_bragg);
     else
         fprintf(to, "  %s   no intensity of its own\n", p->name);
-    for (int k = 0; k < 6; k++) /* what symmetry ties to another is not said again */
-        if (k == 0 || (isfinite(p->cell[k].esd) && p->cell[k].value != p->cell[0].value && (k != 2 || p->cell[2].value != p->cell[1].value)))
+    for (int k = 0; k < 6; k++)
+        if (says_more(p, k))
             print_quantity(to, cli_cell_names[k], p->cell[k], k < 3 ? "angstrom" : "deg");
     print_quantity(to, "volume", p->volume_ang3, "angstrom^3");
     if (isfinite(p->density.value))

@@ -58,11 +58,11 @@ static bool wanted(const bragg_series *s, size_t k, bool live)
     return s->refined[k] || (live && dot && (!strncmp(dot, ".cell.", 6) || !strcmp(dot, ".size") || !strcmp(dot, ".strain")));
 }
 
-static bool any_finite(const bragg_series *s, bragg_report_taker take)
+static bool any_finite(const bragg_series *s, bragg_report_taker take, size_t which)
 {
     for (size_t k = 0; k < s->n; k++) {
         double v, e;
-        take(bragg_series_step(s, k), 0, &v, &e);
+        take(bragg_series_step(s, k), which, &v, &e);
         if (isfinite(v))
             return true;
     }
@@ -80,12 +80,14 @@ bragg_status bragg_report_columns(const bragg_series *s, bool live, bragg_arena 
     bool good = c != NULL;
     *n = 0;
     for (size_t k = 0; good && k < n_fixed; k++)
-        if (live || any_finite(s, fixed[k].take))
+        if (live || any_finite(s, fixed[k].take, 0))
             c[(*n)++] = fixed[k];
     for (size_t p = 0; good && s->n_phases > 1 && p < s->n_phases; p++)
         c[(*n)++] = (bragg_report_column){ "fraction", s->phase[p], "%", s->phase[p], "fraction", bragg_take_fraction, p };
     for (size_t p = 0; good && p < s->n_phases; p++) {
         char label[256];
+        if (!live && !any_finite(s, bragg_take_volume, p)) /* a cell that is held */
+            continue;
         snprintf(label, sizeof label, "V %.200s", s->phase[p]);
         c[*n] = (bragg_report_column){ NULL, NULL, "Å³", s->phase[p], "volume", bragg_take_volume, p };
         c[*n].name = c[*n].label = bragg_arena_strdup(arena, label);

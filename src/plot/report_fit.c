@@ -315,6 +315,13 @@ static void tell_quantity(FILE *to, const json_t *q)
     tell_times(to, q, 1, unit ? bragg_unit_text(unit) : NULL);
 }
 
+/* Tied by symmetry: the same number, as well known. */
+static bool same_quantity(const json_t *a, const json_t *b)
+{
+    return json_equal(json_object_get(a, "value"), json_object_get(b, "value")) && json_equal(json_object_get(a, "esd"), json_object_get(b, "esd")) &&
+           json_equal(json_object_get(a, "unit"), json_object_get(b, "unit"));
+}
+
 static bool refined(const json_t *q) { return json_number_value(json_object_get(q, "esd")) > 0; }
 
 static void tell_outcome(FILE *to, const json_t *fit)
@@ -344,10 +351,55 @@ static void tell_outcome(FILE *to, const json_t *fit)
     fputs(".</p>\n", to);
 }
 
+static const char *const cell[][2] = { { "a", "<i>a</i>" }, { "b", "<i>b</i>" }, { "c", "<i>c</i>" }, { "alpha", "α" }, { "beta", "β" }, { "gamma", "γ" }, { "volume", "<i>V</i>" } };
+enum { ANGLE = 3, VOLUME = 6, CELL = 7 };
+
+static const json_t *of_cell(const json_t *phase, int c) { return json_object_get(json_object_get(phase, "cell"), cell[c][0]); }
+
+/* Which edge or angle before it is the same; itself where none is. */
+static int same_as(const json_t *phase, int c)
+{
+    int first = c < ANGLE ? 0 : c < VOLUME ? ANGLE : c;
+    while (first < c && !same_quantity(of_cell(phase, first), of_cell(phase, c)))
+        first++;
+    return first;
+}
+
+/* Whether any phase says by it what its system does not: held at 90 or 120 degrees says nothing. */
+static bool cell_told(const json_t *phases, int c)
+{
+    size_t k;
+    json_t *phase;
+    json_array_foreach(phases, k, phase) {
+        double value = json_number_value(json_object_get(of_cell(phase, c), "value"));
+        if (c < ANGLE || c >= VOLUME ? same_as(phase, c) == c : refined(of_cell(phase, c)) || (fabs(value - 90) > 1e-6 && fabs(value - 120) > 1e-6))
+            return true;
+    }
+    return false;
+}
+
+static void tell_cell(FILE *to, const json_t *phase, int c)
+{
+    int same = same_as(phase, c);
+    if (same < c && refined(of_cell(phase, c)))
+        fprintf(to, "= %s", cell[same][1]);
+    else
+        tell_quantity(to, of_cell(phase, c));
+}
+
+/* "size": one that is not refined stands for none, and one less certain than large for no more than a limit. */
+static void tell_width(FILE *to, const json_t *q, double times, const char *unit)
+{
+    double value = json_number_value(json_object_get(q, "value")), esd = json_number_value(json_object_get(q, "esd"));
+    if (refined(q) && esd >= value)
+        fputs("not told by the widths", to);
+    else if (refined(q))
+        tell_times(to, q, times, unit);
+}
+
 /* A row a phase: what it is, how much, its cell. */
 static void tell_phases(FILE *to, const json_t *phases)
 {
-    static const char *const cell[][2] = { { "a", "<i>a</i>" }, { "b", "<i>b</i>" }, { "c", "<i>c</i>" }, { "alpha", "α" }, { "beta", "β" }, { "gamma", "γ" }, { "volume", "<i>V</i>" } };
     static const struct { const char *name, *head; double times; const char *unit; } more[] = {
         { "weight_fraction", "weight fraction", 100, "%" }, { "size_nm", "size", 1, "nm" }, { "strain", "microstrain", 1e6, "10⁻⁶" } };
     size_t k;
@@ -357,8 +409,9 @@ static void tell_phases(FILE *to, const json_t *phases)
     fputs("<h2>Phases</h2>\n<div class=\"wide\"><table><tr><th>phase</th>", to);
     for (int c = 0; c < 3; c++)
         fprintf(to, "<th>%s</th>", more[c].head);
-    for (int c = 0; c < 7; c++)
-        fprintf(to, "<th>%s</th>", cell[c][1]);
+    for (int c = 0; c < CELL; c++)
+        if (cell_told(phases, c))
+            fprintf(to, "<th>%s</th>", cell[c][1]);
     fputs("</tr>\n", to);
     json_array_foreach(phases, k, phase) {
         const char *name = json_string_value(json_object_get(phase, "name"));
@@ -366,21 +419,53 @@ static void tell_phases(FILE *to, const json_t *phases)
         bragg_page_escape(to, name ? name : "");
         for (int c = 0; c < 3; c++) {
             fputs("</td><td class=\"number\">", to);
-            tell_times(to, json_object_get(phase, more[c].name), more[c].times, more[c].unit);
+            (c ? tell_width : tell_times)(to, json_object_get(phase, more[c].name), more[c].times, more[c].unit);
         }
-        for (int c = 0; c < 7; c++) {
-            fputs("</td><td class=\"number\">", to);
-            tell_quantity(to, json_object_get(json_object_get(phase, "cell"), cell[c][0]));
-        }
+        for (int c = 0; c < CELL; c++)
+            if (cell_told(phases, c)) {
+                fputs("</td><td class=\"number\">", to);
+                tell_cell(to, phase, c);
+            }
         fputs("</td></tr>\n", to);
     }
     fputs("</table></div>\n", to);
 }
 
-static void tell_parameter(FILE *to, const char *name, const json_t *q)
+/* The same parameter of another letter: phase.P.cell.a and phase.P.cell.b. */
+static bool siblings(const char *a, const char *b)
 {
+    const char *end = strrchr(a, '.');
+    return end && strrchr(b, '.') && end - a == strrchr(b, '.') - b && !strncmp(a, b, (size_t)(end - a));
+}
+
+/* What is tied to one before it is said with that one: false. */
+static bool is_first(json_t *parameters, const char *name, const json_t *q)
+{
+    const char *other;
+    json_t *before;
+    json_object_foreach(parameters, other, before) {
+        if (before == q)
+            return true;
+        if (siblings(other, name) && same_quantity(before, q))
+            return false;
+    }
+    return true;
+}
+
+static void tell_parameter(FILE *to, json_t *parameters, const char *name, const json_t *q)
+{
+    const char *other;
+    json_t *later;
+    bool after = false;
     fputs("<tr><td>", to);
     bragg_page_escape(to, name);
+    json_object_foreach(parameters, other, later) {
+        if (after && siblings(name, other) && same_quantity(q, later)) {
+            fputs(" = ", to);
+            bragg_page_escape(to, strrchr(other, '.') + 1);
+        }
+        after = after || later == q;
+    }
     fputs("</td><td class=\"number\">", to);
     tell_quantity(to, q);
     fputs("</td></tr>\n", to);
@@ -401,8 +486,8 @@ static void tell_parameters(FILE *to, json_t *parameters)
     fputs("<h2>Refined parameters</h2>\n<div class=\"wide\"><table><tr><th>name</th><th>value</th></tr>\n", to);
     for (int background = 0; background < 2; background++)
         json_object_foreach(parameters, name, q)
-            if (refined(q) && (strstr(name, "background.") != NULL) == background)
-                tell_parameter(to, name, q);
+            if (refined(q) && (strstr(name, "background.") != NULL) == background && is_first(parameters, name, q))
+                tell_parameter(to, parameters, name, q);
     fputs("</table></div>\n", to);
 }
 
