@@ -32,7 +32,7 @@ for k in $(seq 500); do
     [ -z "$(ls "$work/tmp")" ] || break
     sleep 0.01
 done
-kill -TERM $late 2>/dev/null && kill -TERM $late 2>/dev/null
+kill -TERM $late 2>/dev/null && sleep 0.02 && kill -TERM $late 2>/dev/null
 wait $late
 [ -z "$(ls "$work/tmp")" ] || fail "a report that was stopped leaves $(ls "$work/tmp")"
 "$bragg" pdf debye Ni --diameter 40 --uiso 0.006 -o "$work/nickel" >"$work/out" 2>"$work/err" || fail "pdf debye: $(cat "$work/err")"
