@@ -413,7 +413,7 @@ START_TEST(bad_logs_end_in_one_clear_line)
     static const struct { const char *text; size_t length; const char *message; } bad[] = {
         { "", 0, "'x': the file is empty" },
         { "hello\nworld\n", 12, "'x': expected a table of numbers, found none in 2 lines" },
-        { "a,b\n1,2\n2,3\n", 12, "'x': no column is a time; name it in the column map ('time: {column: …}')" },
+        { "a,b\n1,2\n2,3\n", 12, "'x': no column is a time, found 'a', 'b'; tell which: log: {columns: {time: {column: NAME, unit: s}}}" },
         { "time/s,b\n1,2\n2,\0003\n", 18, "'x': expected text, found a NUL at byte 15" },
         { "EC-Lab ASCII FILE\nNb header lines : 9\n", 38,
           "'x': expected names of columns such as time/s in line 9 of the header, found none in 2 lines" },

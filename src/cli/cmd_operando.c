@@ -284,6 +284,15 @@ static bragg_status prepare(const wish *w, const bragg_experiment *x, bragg_aren
     return cli_write_config(x, usual_sequence(x), bragg_path_join(arena, w->out, "experiment.yaml"), w->force || w->resume, err);
 }
 
+/* A run that ended before its store began, as a log that cannot be read ends it, is begun
+ * again without --force. */
+static void forget_config(const wish *w, const char *store, bragg_arena *arena)
+{
+    const char *config = w->out ? bragg_path_join(arena, w->out, "experiment.yaml") : NULL;
+    if (config && !silent(w) && !w->force && !w->resume && !(store && bragg_path_exists(store)))
+        unlink(config);
+}
+
 static bragg_status operando(wish *w, const char *path, bragg_error *err)
 {
     bragg_experiment *x = NULL;
@@ -310,6 +319,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)
         st = prepare(w, x, arena, &o, err);
+    bool written = st == BRAGG_OK;
     if (st == BRAGG_OK && o.store && !silent(w))
         st = make_provenance(w, path, x, arena, &o.provenance, err);
     st = bragg_peers_agree(w->peers, st, err);
@@ -323,6 +333,8 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
         cli_progress_end(&bar);
     }
     bool results = st >= 0 && s;
+    if (written && st < 0)
+        forget_config(w, o.store, arena);
     if (st == BRAGG_STOPPED && o.store)
         fprintf(stderr, "bragg operando: stopped; --resume goes on with '%s'\n", o.store);
     if (results && w->out)

@@ -33,7 +33,8 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
             *out = readers[k];
             return BRAGG_OK;
         }
-    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, GE, NumPy), found a file that begins with none of their marks", path);
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, GE, NumPy), found %s", path,
+                      memchr(head, 0, n) ? "a file that begins with none of their marks" : "text; patterns are for bragg identify, refine, pdf, plot and convert");
 }
 
 bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)

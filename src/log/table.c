@@ -430,13 +430,21 @@ static bragg_status add_column(bragg_log_table *t, const char *name, const char 
     return c->name && c->unit && c->values ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the column '%s'", name);
 }
 
+static bragg_status fail_without_time(const bragg_log_table *t, bragg_error *err)
+{
+    char names[300] = "";
+    for (size_t k = 0; k < t->n_columns && strlen(names) < 200; k++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s'%.60s'", k ? ", " : "", t->columns[k].name);
+    return bragg_fail(err, BRAGG_EDATA, "no column is a time, found %s; tell which: log: {columns: {time: {column: NAME, unit: s}}}", *names ? names : "none");
+}
+
 /* channel[TIME] becomes a column of its own when the file's had to be mended,
  * so that the file's digits stay. */
 static bragg_status set_time(bragg_log_table *t, bragg_error *err)
 {
     const double *file = t->channel[BRAGG_CHANNEL_TIME], *wall = t->channel[BRAGG_CHANNEL_WALL];
     if (!file && !wall)
-        return bragg_fail(err, BRAGG_EDATA, "no column is a time; name it in the column map ('time: {column: …}')");
+        return fail_without_time(t, err);
     bragg_status st = add_column(t, "time since start", "s", BRAGG_CHANNEL_TIME, err);
     if (st < 0)
         return st;

@@ -26,7 +26,11 @@ bragg_status bragg_experiment_start(bragg_experiment *x, const char *result, bra
 /* Where results go when the command line does not say. */
 static bragg_status read_output(const loading *l, bragg_error *err)
 {
-    const bragg_yaml *node = bragg_yaml_get(bragg_yaml_get(l->root, "output"), "directory");
+    static const char *const keys[] = { "directory" };
+    const bragg_yaml *map = bragg_yaml_get(l->root, "output"), *node = bragg_yaml_get(map, "directory");
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, 1, err) : BRAGG_OK;
+    if (st < 0)
+        return st;
     return node ? bragg_reading_path(l, node, &l->x->directory, err) : BRAGG_OK;
 }
 

@@ -15,7 +15,7 @@ static bragg_status card_path(const loading *l, const bragg_yaml *node, const ch
     *path = bragg_card_path(l->arena, l->file, card);
     if (!*path)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    return bragg_path_exists(*path) ? BRAGG_OK : bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'%s", card, *path, strchr(card, '.') ? "" : "; bragg cards list names the bundled ones");
+    return bragg_path_exists(*path) ? BRAGG_OK : bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'%s", card, *path, strcmp(bragg_path_extension(card), ".cif") ? "; bragg cards list names the bundled ones, a file's name ends in .cif" : "");
 }
 
 /* Cell and space group in place of a card. */
