@@ -12,6 +12,19 @@
 enum { BRAGG_CALIBRATE_DISTANCE, BRAGG_CALIBRATE_PONI1, BRAGG_CALIBRATE_PONI2, BRAGG_CALIBRATE_ROT1, BRAGG_CALIBRATE_ROT2, BRAGG_CALIBRATE_ROT3,
        BRAGG_CALIBRATE_WAVELENGTH, BRAGG_CALIBRATE_ROWS };
 
+/** What is known of a frame of a standard before its rings are; NULL and NAN: nothing. */
+typedef struct bragg_calibrate_known {
+    const char *poni;         /**< a geometry to start from, as bragg_geometry_read has it */
+    const char *detector;     /**< its name */
+    double pixel_m, wavelength_ang;
+} bragg_calibrate_known;
+#define BRAGG_CALIBRATE_KNOWN_INIT { NULL, NULL, NAN, NAN }
+/** A start for bragg_calibrate of what is known, and of what the frame's own header tells of
+ *  the rest.  The observer hears of a wavelength from there, because cameras keep what somebody
+ *  once typed, and of none.  EINVAL without a pixel size, EDATA for a detector of another shape. */
+bragg_status bragg_calibrate_start(const bragg_calibrate_known *known, const bragg_frame *frame, const bragg_observer *observer,
+                                   bragg_geometry *out, bragg_error *err);
+
 typedef struct bragg_calibrate_options {
     double distance_m;        /**< rough; NAN: unknown, all from 1 cm to 10 m are tried */
     bool fit_wavelength;      /**< only with rings far enough apart to tell it from the distance */
@@ -57,6 +70,12 @@ typedef struct bragg_calibration {
 bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, const bragg_geometry *start, const double *d_ang,
                              const double *strength, size_t n, const bragg_calibrate_options *options,
                              bragg_calibration **out, bragg_error *err);
+/** bragg_calibrate with a guess at the distance where none is given: the frame's header's is tried
+ *  first and, when no rings fit it, all are.  One that is fixed is the start's.  Of one that was
+ *  given and fits no rings ENOCONV says which does. */
+bragg_status bragg_calibrate_find(const bragg_frame *frame, const uint8_t *mask, const bragg_geometry *start, const double *d_ang,
+                                  const double *strength, size_t n, const bragg_calibrate_options *options,
+                                  bragg_calibration **out, bragg_error *err);
 void bragg_calibration_free(bragg_calibration *calibration);
 
 typedef struct bragg_joint_options {

@@ -62,6 +62,16 @@ double bragg_card_line_intensity(const bragg_card_line *line, double wavelength_
 bragg_status bragg_structure_lines(const bragg_structure *structure, double wavelength_ang, double polarization, double d_min_ang,
                                    bragg_card_line **out, size_t *n, bragg_error *err);
 
+/** What makes the rings of a calibrant, as bragg_calibrate takes it. */
+typedef struct bragg_calibrant {
+    size_t n;
+    double *d_ang, *strength;   /**< falling; of 1 (all 1 where only spacings are known) */
+} bragg_calibrant;
+/** A bundled card's ("LaB6", "AgBehenate") or a CIF file's lines that a frame shows.  wavelength_ang
+ *  NAN: unknown.  temperature_k, of a calibrant that bragg_calibrant_stretch knows; NAN: as the card
+ *  has it.  EINVAL for another name or temperature, EDATA without lines at that wavelength. */
+bragg_status bragg_calibrant_read(bragg_arena *arena, const char *name, double wavelength_ang, double temperature_k, bragg_calibrant *out, bragg_error *err);
+
 /* ------------------------------------------------------------------- set */
 
 /** A set of cards in one SQLite file. */

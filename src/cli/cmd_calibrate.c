@@ -24,79 +24,6 @@ typedef struct shot {
     bragg_calibration *c;
 } shot;
 
-typedef struct lines {
-    double *d, *strength;
-    size_t n;
-} lines;
-
-/* "1<tab>58.38": a list of spacings for standards without a structure. */
-static bragg_status read_spacings(bragg_arena *arena, const char *path, lines *out, bragg_error *err)
-{
-    FILE *in = fopen(path, "r");
-    char line[256];
-    if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: cannot be read", path);
-    out->d = bragg_arena_alloc(arena, 200, sizeof(double));
-    out->strength = bragg_arena_alloc(arena, 200, sizeof(double));
-    while (out->d && out->strength && out->n < 200 && fgets(line, sizeof line, in)) {
-        const char *tab = strrchr(line, '\t'), *end;
-        double d;
-        if (*line == '#' || !tab || !bragg_number_scan(tab + 1, &end, &d) || !(d > 0))
-            continue;
-        out->d[out->n] = d;
-        out->strength[out->n++] = 1;
-    }
-    fclose(in);
-    return out->n > 1 ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "%s: expected spacings, found %zu", path, out->n);
-}
-
-static bragg_status read_calibrant(bragg_arena *arena, const wish *w, lines *out, bragg_error *err)
-{
-    char name[200];
-    const char *path = w->calibrant;
-    *out = (lines){ NULL, NULL, 0 };
-    double stretch[3] = { 1, 1, 1 };
-    bragg_status st = isnan(w->temperature_k) ? BRAGG_OK : bragg_calibrant_stretch(w->calibrant, w->temperature_k, stretch, err);
-    if (st < 0)
-        return bragg_context(err, st, "--temperature");
-    if (strcasecmp(bragg_path_extension(path), ".cif")) {
-        snprintf(name, sizeof name, "cif/%.150s.dspacing.tsv", w->calibrant);
-        path = bragg_data_path(arena, name);
-        if (path && bragg_path_exists(path))
-            return read_spacings(arena, path, out, err);
-        snprintf(name, sizeof name, "cif/%.150s.cif", w->calibrant);
-        path = bragg_data_path(arena, name);
-    }
-    if (!path || !bragg_path_exists(path))
-        return bragg_fail(err, BRAGG_EINVAL, "--calibrant '%s': expected a CIF file or a bundled card (LaB6, CeO2, Si, Al2O3, Ni, Cr2O3, Au, AgBehenate …)", w->calibrant);
-    bragg_structure *s;
-    bragg_card_line *line = NULL;
-    size_t n = 0;
-    st = bragg_structure_read_cif(path, NULL, &s, NULL, 0, err);
-    if (st < 0)
-        return st;
-    s->cell.a *= stretch[0];
-    s->cell.b *= stretch[1];
-    s->cell.c *= stretch[2];
-    double wavelength = w->wavelength_ang > 0 ? w->wavelength_ang : 0.5; /* unknown: strengths hardly depend on it */
-    st = bragg_structure_lines(s, wavelength, 0.5, fmax(2 * BRAGG_PI / 12, 0.52 * wavelength), &line, &n, err);
-    bragg_structure_free(s);
-    if (st < 0)
-        return st;
-    out->d = bragg_arena_alloc(arena, n + 1, sizeof(double));
-    out->strength = bragg_arena_alloc(arena, n + 1, sizeof(double));
-    bool room = out->d && out->strength;
-    for (size_t k = 0; room && k < n; k++)
-        if (line[k].intensity > 0.3) {
-            out->d[out->n] = line[k].d_ang;
-            out->strength[out->n++] = line[k].intensity / 100;
-        }
-    free(line);
-    if (!room)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for the calibrant's lines");
-    return out->n ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "--calibrant '%s': expected reflections at %g angstrom, found none", w->calibrant, wavelength);
-}
-
 /* --------------------------------------------------------------- results */
 
 /* What hangs together so much that neither is certain by itself. */
@@ -191,65 +118,14 @@ static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask
     return st;
 }
 
-/* What the options leave open the frame's own header may tell; a wavelength from there
- * is said aloud, because cameras keep what somebody once typed. */
-static bragg_status start_geometry(const wish *w, const bragg_frame *f, bragg_geometry *g, bragg_error *err)
-{
-    *g = (bragg_geometry)BRAGG_GEOMETRY_INIT;
-    bragg_status st = w->poni ? bragg_geometry_read(w->poni, g, err) : BRAGG_OK;
-    if (st == BRAGG_OK && w->detector)
-        st = bragg_geometry_set_detector(g, w->detector, err);
-    if (st == BRAGG_OK && w->detector && !(w->pixel_um > 0) && g->rows && !(g->rows == f->height && g->columns == f->width) && !(g->rows == f->width && g->columns == f->height))
-        st = bragg_fail(err, BRAGG_EDATA, "--detector %s: expected a frame of %zu x %zu pixels (rows x columns), found %zu x %zu; --pixel-um SIZE goes without a name",
-                        g->detector, g->rows, g->columns, f->height, f->width);
-    if (st == BRAGG_OK && w->pixel_um > 0)
-        g->pixel_slow_m = g->pixel_fast_m = w->pixel_um * 1e-6;
-    if (w->wavelength_ang > 0)
-        g->wavelength_ang = w->wavelength_ang;
-    if (st == BRAGG_OK && !(g->pixel_slow_m > 0) && f->pixel_slow_m > 0 && f->pixel_fast_m > 0) {
-        g->pixel_slow_m = f->pixel_slow_m;
-        g->pixel_fast_m = f->pixel_fast_m;
-    }
-    if (st == BRAGG_OK && !(g->wavelength_ang > 0) && f->wavelength_ang > 0) {
-        g->wavelength_ang = f->wavelength_ang;
-        fprintf(stderr, "wavelength %g angstrom from the frame's header\n", f->wavelength_ang);
-    }
-    if (st == BRAGG_OK && !(g->pixel_slow_m > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "expected --detector NAME, --pixel-um SIZE or --poni FILE, found none, nor a pixel size in the frame's header");
-    if (st == BRAGG_OK && !(g->wavelength_ang > 0)) {
-        g->wavelength_ang = NAN;
-        fprintf(stderr, "no wavelength given, none in the frame's header: looking for one\n");
-    }
-    return st;
-}
-
-/* The distance of the header first; when no rings fit it, all.  One that was given and
- * is wrong is told with the one that fits. */
-static bragg_status find_geometry(const wish *w, shot *s, const lines *l, bool alone, bragg_error *err)
+static bragg_status find_geometry(const wish *w, shot *s, const bragg_calibrant *l, bool alone, bragg_error *err)
 {
     bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
-    bragg_error problem = BRAGG_ERROR_INIT;
     memcpy(o.fixed, w->fixed, sizeof o.fixed);
     o.fit_wavelength = alone && w->fit_wavelength;
     o.fixed[BRAGG_CALIBRATE_WAVELENGTH] = w->fixed[BRAGG_CALIBRATE_WAVELENGTH] || (w->fit_wavelength && !alone); /* which all frames tell together */
-    o.distance_m = w->fixed[BRAGG_CALIBRATE_DISTANCE] ? s->g.distance_m : w->distance_mm / 1000;
-    bool given = o.distance_m > 0;
-    if (!given && s->f->distance_m > 0.01 && s->f->distance_m < 10)
-        o.distance_m = s->f->distance_m;
-    if (o.distance_m > 0) {
-        bragg_status st = bragg_calibrate(s->f, s->mask, &s->g, l->d, l->strength, l->n, &o, &s->c, &problem);
-        if (st >= 0 || (st != BRAGG_ENOCONV) || w->fixed[BRAGG_CALIBRATE_DISTANCE])
-            return st < 0 ? bragg_fail(err, st, "%s", problem.text) : st;
-        o.distance_m = NAN;
-    }
-    bragg_status st = bragg_calibrate(s->f, s->mask, &s->g, l->d, l->strength, l->n, &o, &s->c, err);
-    if (st >= 0 && given) {
-        st = bragg_fail(err, BRAGG_ENOCONV, "%s; at %.5g m it does (%zu rings, rms %.2f pixel): give --distance-mm %.4g or none", problem.text, s->c->geometry.distance_m, s->c->n_rings, s->c->rms_px,
-                        1000 * s->c->geometry.distance_m);
-        bragg_calibration_free(s->c);
-        s->c = NULL;
-    }
-    return st;
+    o.distance_m = w->distance_mm / 1000;
+    return bragg_calibrate_find(s->f, s->mask, &s->g, l->d_ang, l->strength, l->n, &o, &s->c, err);
 }
 
 /* A header's distance may be what somebody once typed.  At small angles rings tell the
@@ -402,9 +278,12 @@ static const char *numbered(bragg_arena *arena, const char *path, size_t k, size
 
 static bragg_status prepare(wish *w, shot *s, bragg_error *err)
 {
+    bragg_calibrate_known known = { w->poni, w->detector, w->pixel_um * 1e-6, w->wavelength_ang };
+    cli_progress bar;
+    const bragg_observer *observer = cli_observer_loud(&bar, "frame");
     bragg_status st = cli_frame_read(s->path, 0, w->flip, w->raw, &s->f, err);
     if (st == BRAGG_OK)
-        st = start_geometry(w, s->f, &s->g, err);
+        st = bragg_calibrate_start(&known, s->f, observer, &s->g, err);
     if (st == BRAGG_OK)
         st = bragg_mask_read(&w->mask, 1, w->flip, w->poni || w->detector ? &s->g : NULL, s->path, s->f, &s->mask, err);
     return st;
@@ -466,10 +345,16 @@ static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, s
     return st < 0 ? st : bragg_calibrate_together(c, n, &o, j, err);
 }
 
+static bragg_status read_calibrant(bragg_arena *arena, const wish *w, bragg_calibrant *out, bragg_error *err)
+{
+    bragg_status st = bragg_calibrant_read(arena, w->calibrant, w->wavelength_ang, w->temperature_k, out, err);
+    return st == BRAGG_EINVAL ? bragg_context(err, st, isnan(w->temperature_k) ? "--calibrant" : "--temperature") : st;
+}
+
 static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
-    lines l = { NULL, NULL, 0 };
+    bragg_calibrant l = { 0 };
     bragg_joint *j = NULL;
     shot *s = calloc(n, sizeof *s);
     bragg_status st = arena && s ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
