@@ -34,9 +34,10 @@ for page in "$top"/man/*.[0-9]; do
         { echo "$page: not named in man/bragg.1"; bad=1; }
 done
 # each key that an experiment may have stands in its page
-keys=$(cat "$top"/src/refine/*.c "$top"/src/pdf/*.c "$top"/src/operando/*.c "$top"/src/log/options.c | tr '\n' ' ' |
-    grep -oE 'const char \*const (keys|known)\[\] = \{[^}]*\}' | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u)
+keys=$({ sed -n 's/^    { \("[a-z_]*"\), offsetof(bragg_pdf_options.*/\1/p;s/.*others\[\] = //p' "$top/src/pdf/recipe.c" | tr ',' '\n'; cat "$top"/src/refine/*.c "$top"/src/pdf/*.c "$top"/src/operando/*.c "$top"/src/log/options.c | tr '\n' ' ' |
+    grep -oE 'const char \*const (keys|known)\[\] = \{[^}]*\}'; } | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u)
 [ "$(echo "$keys" | wc -l)" -gt 100 ] || { echo "expected a hundred keys of experiments at least, found $(echo "$keys" | wc -l)"; bad=1; }
+known=$keys
 for key in $keys; do
     grep -qw -- "$key" "$top/man/bragg-experiment.5" || { echo "man/bragg-experiment.5 does not tell of the key $key"; bad=1; }
 done
@@ -134,6 +135,60 @@ if [ -e "$sample/standard.tif" ]; then # the first ten minutes, in their order
 fi
 echo "$ran examples run, $left_out not"
 [ "$ran" -ge 15 ] || { echo "expected 15 examples at least"; bad=1; }
+
+# What stands before each paragraph of bragg-experiment(5) is read as it stands there.
+keys=$work/keys
+mkdir -p "$keys/run" "$keys/frames"
+keys_files() {
+    set -e
+    cp "$top/tests/chaos/nickel.xye" "$top/tests/chaos/nickel.yaml" .
+    for name in ceo2 empty run/1 run/2; do cp nickel.xye $name.xye; done
+    cp "$sample/cycler.mpt" cell.mpt
+    cp "$top/cif/Ni.cif" mine.cif
+    printf '1.540598 100 0.0005\n1.544426 50 0.0006\n' >lines.txt
+    printf '2.034 100\n1.762 46\n' >peaks.txt
+    "$bragg" refine nickel.yaml -o results
+    cp results/instrument.instr lab6.instr
+    cp results/reflections.csv .
+    for name in mask dark flat frames/1 frames/2; do cp "$top/tests/invalid/frame.tif" $name.tif; done
+    sed 's/1e-10/1e-11/' "$top/tests/invalid/good.poni" >setup.poni
+    "$bragg" convert frames/1.tif run.h5 || true # needs HDF5
+}
+(cd "$keys" && keys_files) >"$work/out" 2>&1 || { echo "files for the keys: $(tail -3 "$work/out")"; bad=1; }
+try() { # section, example
+    radiation='wavelength: 0.4066' data='pattern: nickel.xye, range: [10, 22]' phase='card: Ni' refine='background: {terms: 3}' more= how='refine --parameters'
+    case $1 in
+    radiation) radiation=$2 how='refine --print-config' ;;
+    data)
+        data="pattern: nickel.xye, $2"
+        case $2 in pattern:*) data=$2 ;; patterns:* | frames:*) data=$2 how=operando ;; esac ;;
+    detector) data='frames: frames/*.tif' how=operando more="detector: {poni: setup.poni, $2}" ;;
+    log) data='patterns: run/*.xye' how=operando more="log: {file: cell.mpt, $2}" ;;
+    sequence | analysis) data='patterns: run/*.xye' how=operando more="$1: {$2}" ;;
+    pdf) data='pattern: nickel.xye' more="pdf: {composition: Ni, $2}" how=operando ;;
+    phases)
+        phase="card: Ni, $2"
+        case $2 in card:* | cif:* | name:*) phase=$2 ;; esac ;;
+    refine) refine=$2 ;;
+    esac
+    case $2 in poni:* | file:*) more="$1: {$2}" ;; composition:*) more="$1: {$2}" ;; *run.h5*) [ -e "$keys/run.h5" ] || return 0 ;; esac
+    case $how in *operando) case $data in frames*) radiation='wavelength: 0.1' phase='card: Bi' more=${more:-'detector: {poni: setup.poni}'} ;; esac ;; esac
+    printf '%s\n' "radiation: {$radiation}" "data: {$data}" "phases: [{$phase}]" "refine: {$refine}" "$more" >"$keys/x.yaml"
+    # shellcheck disable=SC2086 # words on purpose
+    (cd "$keys" && "$bragg" ${how%% *} x.yaml $(echo "$how" | cut -s -d' ' -f2-)) >"$work/out" 2>&1
+    case $? in 0 | 4) ;; *) grep -q 'patterns could be fitted' "$work/out" || echo "bragg-experiment(5), $1: $2: $(tail -1 "$work/out")" >>"$work/bad.examples" ;; esac
+}
+awk '/^\.Ss/ { s = $2; wanted = NF == 2 } /^\.It Li "/ && wanted { n = split($0, part, "\""); for (k = 2; k < n; k += 2) print s "\t" part[k] }' "$top/man/bragg-experiment.5" >"$work/examples"
+while IFS='	' read -r section example; do
+    try "$section" "$example" </dev/null
+done <"$work/examples"
+[ ! -s "$work/bad.examples" ] || { cat "$work/bad.examples"; bad=1; }
+[ "$(wc -l <"$work/examples")" -ge 90 ] || { echo "bragg-experiment(5): expected 90 examples at least, found $(wc -l <"$work/examples")"; bad=1; }
+# and each key has one, but the sections themselves and what stands in instruments' files
+for key in $known; do
+    case $key in ? | sl | hl | box | pixel | zero | radiation | data | detector | log | phases | refine | sequence | analysis | pdf) continue ;; esac
+    grep -qE "(^|[^a-z_.])$key: " "$top/man/bragg-experiment.5" || { echo "man/bragg-experiment.5: no example of the key $key"; bad=1; }
+done
 
 # The program of libbragg(3).
 sed -n '/^#include <bragg.h>/,/^\.Ed/p' "$top/man/libbragg.3" | sed '/^\.Ed/d;s/\\en/\\n/g' >"$work/prog.c"

@@ -17,11 +17,14 @@ json_t *cli_cell_json(const bragg_cell *c)
     return cell;
 }
 
+/* Cells and atoms are held by symmetry, others by mount or radiation. */
+static const char *why_held(const char *name) { return strstr(name, ".cell.") || strstr(name, ".atom.") ? "fixed by symmetry" : "fixed here"; }
+
 void cli_list_params(const bragg_params *t)
 {
     for (size_t k = 0; k < t->n; k++)
         printf("%-44s %-14.8g %-12s %s\n", t->at[k].name, t->at[k].value, t->at[k].unit,
-               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : "fixed by symmetry");
+               t->at[k].tie_to >= 0 ? "tied" : t->at[k].refine ? "refined" : t->at[k].lower < t->at[k].upper ? "" : why_held(t->at[k].name));
 }
 
 static json_t *quantity(bragg_quantity q, const char *unit) { return bragg_json_quantity(q.value, q.esd, unit); }
