@@ -136,6 +136,25 @@ fi
 echo "$ran examples run, $left_out not"
 [ "$ran" -ge 15 ] || { echo "expected 15 examples at least"; bad=1; }
 
+# Each data set, column and key that is written stands in bragg-results(5).
+told() { # what it is, its names
+    what=$1
+    shift
+    for name in "$@"; do
+        grep -qE "(^|[ ./])$name([], [/]|\$)" "$top/man/bragg-results.5" || { echo "man/bragg-results.5 does not tell of $name in $what"; bad=1; }
+    done
+}
+# shellcheck disable=SC2046 # words on purpose
+{
+    told series.h5 $(grep -ohE '"/(series|patterns|log|clock|analysis)(/[a-z_]+)?"' "$top"/src/operando/store*.c | tr -d '"' | sed 's,.*/,,' | sort -u)
+    told OUT.h5 $(grep -ohE '"/entry/[a-z_/]+[a-z]"' "$top/src/pattern/nxazint.c" | tr -d '"' | sed 's,.*/,,' | sort -u)
+    for table in parameters reflections geometry; do told $table.csv $(head -1 "$sample/results/$table.csv" | tr ',' ' '); done
+    told fit.csv $(head -1 "$sample/results/fit.csv" | cut -d, -f2- | tr ',' ' ')
+    told fit.json $(sed -n 's/^  "\([a-z_0-9]*\)":.*/\1/p' "$sample/results/fit.json")
+    told 'identify --json' $("$bragg" identify "$sample/frame.xye" --json | grep -oE '"[a-z_]+":' | tr -d '":' | grep -vxE '[abc]|alpha|beta|gamma' | sort -u)
+    told 'patterns' $(sed -n 's/^# \([a-z_]*\):.*/\1/p' "$sample/frame.xye")
+}
+
 # What stands before each paragraph of bragg-experiment(5) is read as it stands there.
 keys=$work/keys
 mkdir -p "$keys/run" "$keys/frames"

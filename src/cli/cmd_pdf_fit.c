@@ -110,7 +110,7 @@ static bragg_status write_curve(const char *path, bool force, const bragg_params
     fprintf(to, "# data: %s\n# rw: %s\n", label, bragg_number_print_digits(a, f->rw, 6));
     for (size_t k = 0; k < t->n; k++)
         fprintf(to, "# %s = %s %s%s\n", t->at[k].name, bragg_number_print_esd(a, t->at[k].value, t->at[k].esd), t->at[k].unit,
-                t->at[k].refine ? "" : " (not refined)");
+                t->at[k].tie_to >= 0 ? " (tied)" : t->at[k].refine ? "" : " (not refined)");
     fprintf(to, "#### start data\n#L r(A) Gcalc(A^{-2}) dr dG Gdiff(A^{-2})\n");
     for (size_t i = 0; i < f->n; i++)
         fprintf(to, "%s %s 0 0 %s\n", bragg_number_print_digits(a, f->r[i], 9), bragg_number_print_digits(b, f->calculated[i], 8),
