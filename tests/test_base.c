@@ -519,6 +519,38 @@ START_TEST(an_hdf5_file_is_known_by_its_name_in_any_case)
 }
 END_TEST
 
+START_TEST(a_file_comes_whole_or_not_at_all)
+{
+    const char *path = "whole_file.tmp";
+    unsigned char *bytes;
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    for (int k = 0; k < 40000; k++)
+        fputc(k % 251, f);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_eq(bragg_bytes_of_file(path, 40000, &bytes, &n, &err), BRAGG_OK);
+    ck_assert_uint_eq(n, 40000);
+    ck_assert(bytes[39999] == 39999 % 251 && bytes[n] == 0);
+    free(bytes);
+    ck_assert_int_eq(bragg_bytes_of_file(path, 39999, &bytes, &n, &err), BRAGG_EDATA);
+    ck_assert_ptr_null(bytes);
+    ck_assert(strstr(err.text, "at most 39999 bytes"));
+    remove(path);
+    ck_assert_int_eq(bragg_bytes_of_file(path, 1, &bytes, &n, NULL), BRAGG_EIO);
+    ck_assert_int_eq(bragg_bytes_of_file(".", 1, &bytes, &n, NULL), BRAGG_EIO);
+}
+END_TEST
+
+START_TEST(quick_hashes_are_those_of_their_authors)
+{
+    /* http://www.isthe.com/chongo/src/fnv/test_fnv.c, FNV-1a 64 */
+    ck_assert(bragg_hash_text("") == UINT64_C(0xcbf29ce484222325) && bragg_hash_text("a") == UINT64_C(0xaf63dc4c8601ec8c));
+    ck_assert(bragg_hash_text("foobar") == UINT64_C(0x85944171f73967e8));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -547,6 +579,8 @@ int main(void)
     tcase_add_test(tc, a_name_with_brackets_is_a_name_before_it_is_a_pattern);
     tcase_add_test(tc, times_print_to_the_nearest_millisecond);
     tcase_add_test(tc, an_archive_cannot_count_more_members_than_it_has_bytes_for);
+    tcase_add_test(tc, a_file_comes_whole_or_not_at_all);
+    tcase_add_test(tc, quick_hashes_are_those_of_their_authors);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

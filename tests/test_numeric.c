@@ -147,6 +147,27 @@ START_TEST(the_sine_transform_agrees_with_its_sum_on_any_grid)
 }
 END_TEST
 
+START_TEST(between_points_a_curve_is_straight)
+{
+    const double x[4] = { 0.7, 1.9, 2.3, 5.1 }, y[4] = { 3.1, -1.3, 0.4, 7.7 }, at[7] = { 0.69, 0.7, 1.3, 1.9, 4.4, 5.1, 5.11 };
+    double out[7];
+    size_t j = 0;
+    bragg_resample(x, y, 4, at, 7, out);
+    ck_assert(isnan(out[0]) && isnan(out[6]) && out[1] == 3.1 && out[3] == -1.3 && out[5] == 7.7);
+    assert_close(out[2], 3.1 + (-1.3 - 3.1) * 0.6 / 1.2, 1e-14);
+    assert_close(out[4], 0.4 + (7.7 - 0.4) * 2.1 / 2.8, 1e-14);
+    ck_assert(bragg_interpolate(x, y, 4, 0.1) == 3.1 && bragg_interpolate(x, y, 4, 9) == 7.7 && bragg_interpolate(x, y, 1, 2) == 3.1);
+    assert_close(bragg_interpolate(x, y, 4, 4.4), out[4], 1e-15);
+    assert_close(bragg_interval(x, 4, 0.1, &j), -0.5, 1e-14);
+    ck_assert_uint_eq(j, 0);
+    assert_close(bragg_interval(x, 4, 7.9, &j), 2, 1e-14);
+    ck_assert_uint_eq(j, 2);
+    bragg_resample(x, y, 1, at, 7, out);
+    for (int k = 0; k < 7; k++)
+        ck_assert(isnan(out[k]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("numeric");
@@ -157,6 +178,7 @@ int main(void)
     tcase_add_test(all, eigenvectors_are_turned_into_multiples_of_themselves);
     tcase_add_test(all, gauss_points_are_exact_for_polynomials_of_twice_their_number);
     tcase_add_test(all, the_sine_transform_agrees_with_its_sum_on_any_grid);
+    tcase_add_test(all, between_points_a_curve_is_straight);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

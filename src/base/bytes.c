@@ -3,7 +3,11 @@
 #include "config.h"
 #include <bragg/bytes.h>
 
+#include <bragg/array.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 size_t bragg_utf8_put(char *to, uint32_t c)
@@ -57,4 +61,47 @@ bool bragg_bytes_write(int fd, const void *from, size_t n, int64_t at)
         done += (size_t)some;
     }
     return true;
+}
+
+/* All that is left of a stream; one byte more than `most` tells that it is too long. */
+static bragg_status read_on(FILE *in, size_t guess, size_t most, unsigned char **bytes, size_t *n, bragg_error *err)
+{
+    size_t room = 0;
+    bragg_status st = bragg_array_grow(bytes, &room, guess, 1, err);
+    while (st == BRAGG_OK && *n <= most) {
+        size_t some = fread(*bytes + *n, 1, room - 1 - *n, in);
+        *n += some;
+        if (!some)
+            break;
+        st = bragg_array_grow(bytes, &room, *n + 2, 1, err);
+    }
+    return st;
+}
+
+bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **out, size_t *n, bragg_error *err)
+{
+    struct stat info;
+    *out = NULL;
+    *n = 0;
+    errno = 0;
+    FILE *in = fopen(path, "rb");
+    if (!in || fstat(fileno(in), &info)) {
+        bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        if (in)
+            fclose(in);
+        return BRAGG_EIO;
+    }
+    bool large = info.st_size > 0 && (size_t)info.st_size > most;
+    bragg_status st = S_ISDIR(info.st_mode) ? bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found a folder", path)
+                      : large ? BRAGG_OK : read_on(in, info.st_size > 0 ? (size_t)info.st_size + 2 : 1 << 14, most, out, n, err);
+    if (st == BRAGG_OK && ferror(in))
+        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    else if (st == BRAGG_OK && (large || *n > most))
+        st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a file of at most %zu bytes, found a larger one", path, most);
+    fclose(in);
+    if (st == BRAGG_OK)
+        (*out)[*n] = '\0';
+    else
+        free(*out), *out = NULL;
+    return st;
 }

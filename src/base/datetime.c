@@ -27,6 +27,13 @@ static int days_in_month(long long y, int m)
     return days[m - 1] + (m == 2 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0));
 }
 
+double bragg_time_running_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 double bragg_time_civil(long long year, int month, int day, double seconds_of_day)
 {
     bool good = year >= 1601 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= days_in_month(year, month) && isfinite(seconds_of_day);

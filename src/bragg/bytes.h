@@ -2,6 +2,7 @@
 #ifndef BRAGG_BYTES_H
 #define BRAGG_BYTES_H
 
+#include <bragg/error.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,5 +53,9 @@ size_t bragg_utf8_whole(const void *bytes, size_t n);
  *  false with the cause in errno, 0 where the file ends before them. */
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at);
 bool bragg_bytes_write(int fd, const void *from, size_t n, int64_t at);
+
+/** A whole file of at most so many bytes, with a NUL behind them that *n does not count: malloc.
+ *  EIO for what cannot be read and for a folder, EDATA for a larger one. */
+bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **out, size_t *n, bragg_error *err);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/** Dates, clock times and durations in text. */
+/** Dates, clock times and durations, in text and as they pass. */
 
 typedef enum bragg_date_order {
     BRAGG_DATE_AUTO,         /**< decided by days above 12; month first (with a note) when they do not */
@@ -19,6 +19,9 @@ bool bragg_time_parse(const char *text, bragg_date_order order, double utc_offse
 /** A date of the Gregorian calendar and the seconds of its day as UTC seconds; NAN for
  *  one that there is not. */
 double bragg_time_civil(long long year, int month, int day, double seconds_of_day);
+
+/** Seconds of a clock that only goes forward, to tell how long something takes. */
+double bragg_time_running_s(void);
 
 enum { BRAGG_TIME_TEXT = 40 };
 

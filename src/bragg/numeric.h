@@ -20,6 +20,17 @@ bragg_status bragg_symmetric_eigen(double *a, size_t n, double *value, double *v
 /** Rising points and weights of Gauss and Legendre over [low, high]. */
 void bragg_gauss_legendre(size_t n, double low, double high, double *x, double *weight);
 
+/* --------------------------------------------------------- interpolation */
+
+/** Of n > 1 rising x the interval x[*j] to x[*j + 1] that `at` lies in, the first or the last for
+ *  what lies before or behind them all; walks on from *j, which begins at 0.  Returns how
+ *  far into it: 0 at x[*j], 1 at x[*j + 1]. */
+double bragg_interval(const double *x, size_t n, double at, size_t *j);
+/** y at each of n_at rising places, straight between its n points; NAN outside them. */
+void bragg_resample(const double *x, const double *y, size_t n, const double *at, size_t n_at, double *out);
+/** y at one place, straight between its n > 0 points; outside the nearest of them. */
+double bragg_interpolate(const double *x, const double *y, size_t n, double at);
+
 /* ------------------------------------------------------------ background */
 
 /** Background by SNIP with the LLS operator (C. G. Ryan et al., Nucl. Instrum.

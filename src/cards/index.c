@@ -5,6 +5,7 @@
 #include "indexing.h"
 
 #include <bragg/array.h>
+#include <bragg/datetime.h>
 #include <bragg/thread.h>
 #include <math.h>
 #include <stdlib.h>
@@ -470,7 +471,7 @@ void bragg_index_free(bragg_index_result *r)
 bragg_status bragg_index(const bragg_index_lines *lines, const bragg_index_options *o, bragg_index_result **out, bragg_error *err)
 {
     plan p = { .o = o };
-    double start = bragg_index_clock();
+    double start = bragg_time_running_s();
     *out = NULL;
     bragg_status st = check(lines, o, err);
     if (st < 0)
@@ -496,7 +497,7 @@ bragg_status bragg_index(const bragg_index_lines *lines, const bragg_index_optio
     }
     (*out)->stopped = p.stopped;
     (*out)->last_rad = p.lines.last_rad;
-    (*out)->seconds = bragg_index_clock() - start;
+    (*out)->seconds = bragg_time_running_s() - start;
     return p.stopped ? BRAGG_STOPPED : BRAGG_OK;
 }
 

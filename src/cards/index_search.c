@@ -8,10 +8,10 @@
 #include "config.h"
 #include "indexing.h"
 
+#include <bragg/datetime.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SIDES = 4, MOST_ROWS = 6000, MOST_DEPTH = 90 };
 
@@ -33,16 +33,9 @@ typedef struct descent {
     uint16_t *level; /* lists of rows, one a depth */
 } descent;
 
-double bragg_index_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bool bragg_index_is_late(search_control *c)
 {
-    if (!atomic_load_explicit(&c->late, memory_order_relaxed) && bragg_index_clock() > c->deadline)
+    if (!atomic_load_explicit(&c->late, memory_order_relaxed) && bragg_time_running_s() > c->deadline)
         atomic_store_explicit(&c->late, true, memory_order_relaxed);
     return atomic_load_explicit(&c->late, memory_order_relaxed);
 }

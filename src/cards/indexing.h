@@ -95,7 +95,6 @@ typedef struct search_control {
     const bragg_index_options *options;
 } search_control;
 
-double bragg_index_clock(void);
 bool bragg_index_is_late(search_control *c);
 
 /* Dichotomy of one box; zones of one zero.  Both fill `found`. */

@@ -3,22 +3,26 @@
 #include "config.h"
 #include "demo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------- files */
 
 static bragg_status copy_file(const char *from, const char *to, bool force, bragg_error *err)
 {
-    char buffer[4096];
+    enum { MOST = 1 << 28 };
+    unsigned char *bytes;
+    size_t n;
     bragg_output *out;
-    FILE *in = fopen(from, "rb");
-    if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: cannot be read", from);
-    bragg_status st = bragg_output_open(to, force, &out, err);
-    for (size_t n; st == BRAGG_OK && (n = fread(buffer, 1, sizeof buffer, in)) > 0;)
-        fwrite(buffer, 1, n, bragg_output_stream(out));
-    fclose(in);
-    return st < 0 ? st : bragg_output_commit(out, err);
+    bragg_status st = bragg_bytes_of_file(from, MOST, &bytes, &n, err);
+    if (st < 0)
+        return st;
+    if ((st = bragg_output_open(to, force, &out, err)) == BRAGG_OK) {
+        fwrite(bytes, 1, n, bragg_output_stream(out));
+        st = bragg_output_commit(out, err);
+    }
+    free(bytes);
+    return st;
 }
 
 static const char *base_of(const char *path)

@@ -224,16 +224,12 @@ static bragg_status add_named(json_t *inputs, const char *experiment, const brag
 
 static json_t *text_of(const char *path)
 {
-    char *text = NULL, piece[4096];
-    size_t size = 0, n;
-    FILE *from = fopen(path, "rb"), *to = from ? open_memstream(&text, &size) : NULL;
-    while (to && (n = fread(piece, 1, sizeof piece, from)) > 0)
-        fwrite(piece, 1, n, to);
-    if (to)
-        fclose(to);
-    if (from)
-        fclose(from);
-    json_t *json = text ? json_string(text) : NULL;
+    enum { MOST = 1 << 26 };
+    unsigned char *text;
+    size_t n;
+    if (bragg_bytes_of_file(path, MOST, &text, &n, NULL) < 0)
+        return NULL;
+    json_t *json = json_string((const char *)text);
     free(text);
     return json;
 }

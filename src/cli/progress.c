@@ -7,15 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* "45 s", "12 min", "3.4 h" */
 static void print_time(double s)
@@ -31,7 +23,7 @@ static void print_time(double s)
 /* What was done before the first look (a run that goes on) does not count as speed. */
 void cli_progress_show(cli_progress *p, size_t done, size_t total)
 {
-    double now = now_s();
+    double now = bragg_time_running_s();
     if (!p->terminal || !total)
         return;
     if (!(p->start_s > 0)) {

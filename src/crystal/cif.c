@@ -8,7 +8,6 @@
 #include <bragg/units.h>
 
 #include <cif.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -505,21 +504,11 @@ static size_t unify_lines(const char *from, size_t n, char *to)
 
 bragg_status bragg_structure_read_cif(const char *path, const char *wanted, bragg_structure **out, char *notes, size_t size, bragg_error *err)
 {
+    enum { MOST = 1 << 30 };
+    unsigned char *bytes;
+    size_t n;
     *out = NULL;
-    FILE *in = fopen(path, "rb");
-    if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
-    size_t room = 0, n = 0;
-    char *bytes = NULL;
-    bragg_status st = BRAGG_OK;
-    while (st == BRAGG_OK && !feof(in) && !ferror(in)) {
-        st = bragg_array_grow(&bytes, &room, n + (1 << 14), 1, err);
-        if (st == BRAGG_OK)
-            n += fread(bytes + n, 1, room - n, in);
-    }
-    if (st == BRAGG_OK && ferror(in))
-        st = bragg_fail(err, BRAGG_EIO, "%s: cannot be read", path);
-    fclose(in);
+    bragg_status st = bragg_bytes_of_file(path, MOST, &bytes, &n, err);
     if (st == BRAGG_OK)
         st = bragg_structure_parse_cif(bytes, n, path, wanted, out, notes, size, err);
     free(bytes);

@@ -4,13 +4,13 @@
 #include "files.h"
 
 #include <bragg/array.h>
+#include <bragg/datetime.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* ----------------------------------------------------------- what to do */
 
@@ -117,13 +117,6 @@ static bragg_status check_one(const files_run *r, bragg_error *err)
     return BRAGG_OK;
 }
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* All that can be known to fail before the work begins. */
 static bragg_status prepare(files_run *r, const char *const *paths, size_t n, bragg_error *err)
 {
@@ -152,10 +145,10 @@ bragg_status bragg_integrate_files(const char *const *paths, size_t n, const bra
 {
     files_run r = { .o = options, .store = options->out && bragg_path_is_hdf5(options->out), .arena = bragg_arena_new() };
     bragg_status st = r.arena ? prepare(&r, paths, n, err) : bragg_fail(err, BRAGG_ENOMEM, "no room to integrate");
-    double start = now_s();
+    double start = bragg_time_running_s();
     if (st == BRAGG_OK)
         st = bragg_files_all_rounds(&r, err);
-    *report = (bragg_integrate_files_report){ r.done, r.bad, r.store, now_s() - start };
+    *report = (bragg_integrate_files_report){ r.done, r.bad, r.store, bragg_time_running_s() - start };
     bragg_frame_free(r.dark);
     bragg_frame_free(r.flat);
     bragg_frame_free(r.variance);

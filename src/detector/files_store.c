@@ -3,15 +3,17 @@
 #include "config.h"
 #include "files.h"
 
+#include <bragg/bytes.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *split_name(bragg_split split) { return split == BRAGG_SPLIT_NONE ? "none" : split == BRAGG_SPLIT_BBOX ? "bbox" : "full"; }
 
-enum { MOST_SETTINGS = 4000, MOST_PONI = 8000 };
+enum { MOST_SETTINGS = 4000, MOST_PONI = 1 << 20 };
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
@@ -80,18 +82,19 @@ static void describe(const files_run *r, char *text)
 
 static bool add_texts(files_run *r)
 {
-    char *text = bragg_arena_alloc(r->arena, MOST_SETTINGS, 1), *poni = bragg_arena_alloc(r->arena, MOST_PONI, 1);
-    FILE *in = text && poni ? fopen(r->o->poni, "r") : NULL;
-    if (!text || !poni)
+    char *text = bragg_arena_alloc(r->arena, MOST_SETTINGS, 1);
+    unsigned char *poni;
+    size_t n;
+    if (!text)
         return false;
-    poni[in ? fread(poni, 1, MOST_PONI - 1, in) : 0] = '\0';
-    if (in)
-        fclose(in);
+    if (bragg_bytes_of_file(r->o->poni, MOST_PONI, &poni, &n, NULL) < 0) /* gone since it was read */
+        n = 0;
     describe(r, text);
     r->header.settings = text;
-    r->header.poni = poni;
+    r->header.poni = bragg_arena_strndup(r->arena, n ? (char *)poni : "", n);
     r->header.poni_name = r->o->poni;
-    return true;
+    free(poni);
+    return r->header.poni != NULL;
 }
 
 /* Bins, as the plan has them. */

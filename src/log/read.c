@@ -3,9 +3,10 @@
 #include "config.h"
 #include "private.h"
 
+#include <bragg/bytes.h>
 #include <bragg/zip.h>
 
-#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,29 +79,7 @@ bragg_status bragg_log_parse(const void *bytes, size_t length, const char *name,
     return st;
 }
 
-/* All of a file; *bytes is malloc'ed.  A file that grows is read up to where it
- * was when opened. */
-static bragg_status read_bytes(const char *path, unsigned char **bytes, size_t *n, bragg_error *err)
-{
-    struct stat info;
-    *bytes = NULL;
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-    bragg_status st = BRAGG_OK;
-    if (fstat(fileno(f), &info) || !S_ISREG(info.st_mode))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': expected a file", path);
-    else if (!(*bytes = malloc((size_t)info.st_size + 1)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "'%s': no room for %lld bytes", path, (long long)info.st_size);
-    else {
-        *n = fread(*bytes, 1, (size_t)info.st_size, f);
-        (*bytes)[*n] = '\0';
-        if (ferror(f))
-            st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-    }
-    fclose(f);
-    return st;
-}
+static const size_t most_log = UINT32_MAX;
 
 bragg_status bragg_log_read(const char *path, const bragg_log_options *options, bragg_log_table **out,
                             bragg_error *err)
@@ -111,7 +90,7 @@ bragg_status bragg_log_read(const char *path, const bragg_log_options *options, 
     *out = NULL;
     if (!stat(path, &info) && S_ISDIR(info.st_mode))
         return bragg_log_read_metadata(path, NULL, options, out, err);
-    bragg_status st = read_bytes(path, &bytes, &n, err);
+    bragg_status st = bragg_bytes_of_file(path, most_log, &bytes, &n, err);
     if (st == BRAGG_OK)
         st = bragg_log_parse(bytes, n, path, options, out, err);
     free(bytes);

@@ -3,18 +3,14 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/numeric.h>
 #include <math.h>
 #include <stdlib.h>
 
+/* On the axis of the first; NAN where that has another. */
 static void put_row(const bragg_pattern *p, const double *y, const bragg_pattern *first, double *row)
 {
-    for (size_t i = 0, j = 0; i < first->n; i++) {
-        while (j + 1 < p->n && p->x[j + 1] < first->x[i])
-            j++;
-        bool inside = j + 1 < p->n && first->x[i] >= p->x[0] && p->axis == first->axis;
-        double u = inside ? (first->x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
-        row[i] = inside ? (1 - u) * y[j] + u * y[j + 1] : NAN;
-    }
+    bragg_resample(p->x, y, p->axis == first->axis ? p->n : 0, first->x, first->n, row);
 }
 
 bragg_status bragg_frames_curves(const bragg_frames *f, const bragg_experiment *x, size_t rows, bragg_store_curves *out, bragg_error *err)

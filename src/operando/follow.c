@@ -3,6 +3,7 @@
 #include "config.h"
 #include "operando.h"
 
+#include <bragg/datetime.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <poll.h>
@@ -27,13 +28,6 @@ struct seq_watch {
     off_t *size;
     double *since;        /* when the size was first seen */
 };
-
-double bragg_follow_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Network file systems tell nothing of what other machines write, so that looking goes
  * on beside inotify, more seldom. */
@@ -125,7 +119,7 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     enum { PATIENCE_S = 60 };
     double settle_s = 0.1;
     struct stat info;
-    double now = bragg_follow_now();
+    double now = bragg_time_running_s();
     char name[4096];
     const char *file = bragg_frames_item(f, k)->file, *inside, *slice;
     size_t length = bragg_path_split(file, &inside, &slice);

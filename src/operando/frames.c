@@ -6,6 +6,7 @@
 #include <bragg/array.h>
 #include <bragg/detector.h>
 #include <bragg/frame.h>
+#include <bragg/hash.h>
 #include <bragg/path.h>
 #include <ctype.h>
 #include <math.h>
@@ -55,13 +56,9 @@ static double last_number(const char *file)
     return from < end ? v : NAN;
 }
 
-/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv */
 static size_t slot_of(const bragg_frames *f, const char *file)
 {
-    uint64_t h = 14695981039346656037u;
-    for (const char *c = file; *c; c++)
-        h = (h ^ (unsigned char)*c) * 1099511628211u;
-    size_t at = h & (f->seen_room - 1);
+    size_t at = bragg_hash_text(file) & (f->seen_room - 1);
     while (f->seen[at] && strcmp(f->item[f->seen[at] - 1].file, file))
         at = (at + 1) & (f->seen_room - 1);
     return at;

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "run.h"
 
+#include <bragg/datetime.h>
 #include <bragg/thread.h>
 #include <stdlib.h>
 
@@ -121,7 +122,7 @@ static void gather(batch *b, seq_watch *watch, queue *q, size_t *told)
 bragg_status bragg_run_follow(run *r, bragg_error *err)
 {
     seq_watch *watch = NULL;
-    queue q = { 0, 1, bragg_follow_now() };
+    queue q = { 0, 1, bragg_time_running_s() };
     size_t told = 1, n = 0;
     batch b = { .r = r, .room = (size_t)bragg_thread_count() };
     b.at = calloc(b.room, sizeof *b.at);
@@ -134,7 +135,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
             break;
         gather(&b, watch, &q, &told);
         if (!b.n) {
-            if ((r->o->idle_s > 0 && bragg_follow_now() - q.last_s > r->o->idle_s) || !bragg_progress(r->o->observer, r->done, r->n))
+            if ((r->o->idle_s > 0 && bragg_time_running_s() - q.last_s > r->o->idle_s) || !bragg_progress(r->o->observer, r->done, r->n))
                 break;
             bragg_watch_wait(watch);
             continue;
@@ -147,7 +148,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
         st = bragg_parallel_for(b.n > 1 ? b.n : 2, 1, run_batch, &b, err); /* never one: fits share no threads then */
         for (size_t k = 0; k < b.n; k++)
             bragg_pattern_free(b.at[k].p);
-        q.last_s = bragg_follow_now();
+        q.last_s = bragg_time_running_s();
     }
     bragg_watch_free(watch);
     free(b.at);
@@ -159,7 +160,7 @@ bragg_status bragg_run_await_first(run *r, bragg_error *err)
 {
     seq_watch *watch;
     bragg_status st = bragg_watch_new(bragg_frames_folder(r->frames), &watch, err);
-    double since = bragg_follow_now();
+    double since = bragg_time_running_s();
     for (bool there = false; st == BRAGG_OK && !there;) {
         size_t n;
         st = bragg_frames_rescan(r->frames, &n, err);
@@ -172,7 +173,7 @@ bragg_status bragg_run_await_first(run *r, bragg_error *err)
         }
         if (there || st < 0)
             break;
-        if (!bragg_progress(r->o->observer, 0, n) || (r->o->idle_s > 0 && bragg_follow_now() - since > r->o->idle_s))
+        if (!bragg_progress(r->o->observer, 0, n) || (r->o->idle_s > 0 && bragg_time_running_s() - since > r->o->idle_s))
             st = bragg_fail(err, BRAGG_EDATA, "'%s': no frame has come", bragg_frames_folder(r->frames));
         else
             bragg_watch_wait(watch);

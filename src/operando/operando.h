@@ -172,7 +172,6 @@ bragg_status bragg_share_receive(const bragg_peers *p, bool wait, seq_parcel *pa
 /* follow.c */
 typedef struct seq_watch seq_watch;
 typedef enum bragg_whole { BRAGG_NOT_WHOLE_YET, BRAGG_WHOLE, BRAGG_NEVER_WHOLE } bragg_whole;
-double bragg_follow_now(void);
 bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *err);
 void bragg_watch_free(seq_watch *w);
 void bragg_watch_wait(seq_watch *w);

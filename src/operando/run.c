@@ -3,6 +3,7 @@
 #include "config.h"
 #include "run.h"
 
+#include <bragg/numeric.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,10 +74,8 @@ void bragg_run_return(run *r, seq_worker *w)
 static void resample(const double *x, const double *y, size_t n, const double *grid, size_t n_grid, float *out)
 {
     for (size_t i = 0, j = 0; i < n_grid; i++) {
-        while (j + 1 < n && x[j + 1] < grid[i])
-            j++;
-        bool inside = n > 1 && grid[i] >= x[0] - 1e-9 && j + 1 < n;
-        double u = inside ? (grid[i] - x[j]) / (x[j + 1] - x[j]) : 0;
+        bool inside = n > 1 && grid[i] >= x[0] - 1e-9 && grid[i] <= x[n - 1];
+        double u = inside ? bragg_interval(x, n, grid[i], &j) : 0;
         out[i] = inside ? (float)((1 - u) * y[j] + u * y[j + 1]) : NAN;
     }
 }

@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdio.h>
@@ -74,21 +75,6 @@ static bragg_status lay_out(run *r, bragg_error *err)
     return st < 0 || r->anchor ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu blocks", r->n_blocks);
 }
 
-static bragg_status read_experiment(const char *path, char **text, bragg_error *err)
-{
-    FILE *f = fopen(path, "rb");
-    size_t size, n;
-    char piece[4096];
-    FILE *to = f ? open_memstream(text, &size) : NULL;
-    while (to && (n = fread(piece, 1, sizeof piece, f)) > 0)
-        fwrite(piece, 1, n, to);
-    if (to)
-        fclose(to);
-    if (f)
-        fclose(f);
-    return to ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot be read", path);
-}
-
 /* The same frame, from wherever it is called for. */
 static bool same_frame(const char *a, const char *b)
 {
@@ -137,9 +123,11 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
     const bragg_series_options *o = r->o;
     if (!o->store)
         return BRAGG_OK;
-    char *text = NULL;
-    bragg_status st = read_experiment(experiment_path, &text, err);
-    seq_store_start start = { o->store, o->provenance, r->x->title, text, o->resume, o->force, r->n, r->n_grid, r->grid, r->shape, r->usual,
+    enum { MOST = 1 << 26 };
+    unsigned char *text;
+    size_t size;
+    bragg_status st = bragg_bytes_of_file(experiment_path, MOST, &text, &size, err);
+    seq_store_start start = { o->store, o->provenance, r->x->title, (char *)text, o->resume, o->force, r->n, r->n_grid, r->grid, r->shape, r->usual,
                               r->x->pattern->histogram.radiation.wavelength_ang[0] };
     if (st == BRAGG_OK)
         st = bragg_store_open(&start, &r->store, err);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include <bragg/pattern.h>
 
+#include <bragg/numeric.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -103,12 +104,5 @@ bragg_status bragg_pattern_to_axis(bragg_pattern *p, bragg_axis to, bragg_error 
 
 void bragg_pattern_resample(const bragg_pattern *p, const double *x, size_t n, double *out)
 {
-    size_t j = 0;
-    for (size_t i = 0; i < n; i++) {
-        while (j + 2 < p->n && p->x[j + 1] < x[i])
-            j++;
-        bool inside = p->n > 1 && x[i] >= p->x[0] && x[i] <= p->x[p->n - 1];
-        double u = inside ? (x[i] - p->x[j]) / (p->x[j + 1] - p->x[j]) : 0;
-        out[i] = inside ? (1 - u) * p->y[j] + u * p->y[j + 1] : NAN;
-    }
+    bragg_resample(p->x, p->y, p->n, x, n, out);
 }

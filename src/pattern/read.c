@@ -3,13 +3,12 @@
 #include "config.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/zip.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static bool probe_any(const source *src)
 {
@@ -66,32 +65,6 @@ bool bragg_pattern_reader(size_t i, const char **name, const char **description)
     return true;
 }
 
-static bragg_status slurp(FILE *file, const char *path, unsigned char **bytes, size_t *size, bragg_error *err)
-{
-    struct stat info;
-    if (fstat(fileno(file), &info) || S_ISDIR(info.st_mode))
-        return bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found a folder or nothing", path);
-    size_t room = info.st_size > 0 && info.st_size < MAX_FILE ? (size_t)info.st_size + 2 : 1 << 16, n = 0;
-    unsigned char *data = malloc(room);
-    while (data) {
-        n += fread(data + n, 1, room - 1 - n, file);
-        if (n < room - 1 || room > MAX_FILE)
-            break;
-        unsigned char *more = realloc(data, room *= 2);
-        if (!more)
-            free(data);
-        data = more;
-    }
-    if (!data)
-        return bragg_fail(err, BRAGG_ENOMEM, "'%s': no room for the file", path);
-    *bytes = data;
-    *size = n;
-    data[n] = '\0';
-    if (ferror(file))
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-    return n <= MAX_FILE ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': a pattern file over 1 GiB", path);
-}
-
 /* Windows programs write UTF-16 with a byte order mark; readers see UTF-8.
  * Beyond the basic plane nothing matters to numbers: surrogates become '?'. */
 static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error *err)
@@ -114,13 +87,7 @@ static bragg_status from_utf16(unsigned char **bytes, size_t *size, bragg_error 
 
 static bragg_status load(const char *path, unsigned char **bytes, size_t *size, bragg_error *err)
 {
-    *bytes = NULL;
-    *size = 0;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-    bragg_status st = slurp(file, path, bytes, size, err);
-    fclose(file);
+    bragg_status st = bragg_bytes_of_file(path, MAX_FILE, bytes, size, err);
     if (st < 0)
         return st;
     const unsigned char *b = *bytes;

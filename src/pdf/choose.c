@@ -4,6 +4,7 @@
 #include "reduce.h"
 
 #include <bragg/array.h>
+#include <bragg/numeric.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <stdlib.h>
@@ -42,10 +43,8 @@ size_t bragg_pdf_remove_outliers(curve *s, double *where, size_t room)
 
 static double background_at(const curve *b, double q, size_t *k)
 {
-    while (*k + 1 < b->n && b->q[*k] < q)
-        (*k)++;
-    double t = fmin(fmax((q - b->q[*k - 1]) / (b->q[*k] - b->q[*k - 1]), 0), 1);
-    return (1 - t) * b->y[*k - 1] + t * b->y[*k];
+    double t = fmin(fmax(bragg_interval(b->q, b->n, q, k), 0), 1);
+    return (1 - t) * b->y[*k] + t * b->y[*k + 1];
 }
 
 /* Means over a window of Q, and what an atom of the sample scatters there. */
@@ -70,7 +69,7 @@ static size_t leave_out_shadow(window *w, size_t n, double qmin_invang)
 static size_t collect_windows(const curve *s, const curve *b, const bragg_composition *c, const bragg_pdf_options *o, window *w, size_t room)
 {
     const double first = 0.3, wide = 0.05;
-    size_t n = 0, k = 1;
+    size_t n = 0, k = 0;
     for (size_t i = 0; i < s->n && n < room;) {
         double count = 0, end = s->q[i] + wide;
         window x = { 0 };

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "reduce.h"
 
+#include <bragg/numeric.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,13 +77,11 @@ bragg_status bragg_pdf_subtract(curve *s, const curve *b, double scale, bragg_er
         free(s->sigma2);
         s->sigma2 = NULL;
     }
-    for (size_t i = 0, k = 1; i < s->n; i++) {
-        while (k + 1 < b->n && b->q[k] < s->q[i])
-            k++;
-        double t = fmin(fmax((s->q[i] - b->q[k - 1]) / (b->q[k] - b->q[k - 1]), 0), 1);
-        s->y[i] -= scale * ((1 - t) * b->y[k - 1] + t * b->y[k]);
+    for (size_t i = 0, k = 0; i < s->n; i++) {
+        double t = fmin(fmax(bragg_interval(b->q, b->n, s->q[i], &k), 0), 1);
+        s->y[i] -= scale * ((1 - t) * b->y[k] + t * b->y[k + 1]);
         if (s->sigma2)
-            s->sigma2[i] += scale * scale * ((1 - t) * (1 - t) * b->sigma2[k - 1] + t * t * b->sigma2[k]);
+            s->sigma2[i] += scale * scale * ((1 - t) * (1 - t) * b->sigma2[k] + t * t * b->sigma2[k + 1]);
     }
     return BRAGG_OK;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include <bragg/pdf.h>
 
+#include <bragg/numeric.h>
 #include <math.h>
 
 /* Points that integration left as zeros without error were not seen. */
@@ -23,9 +24,7 @@ bragg_status bragg_pdf_take_off(bragg_pattern *p, bragg_pattern *empty, double f
         if (!(x >= empty->x[0] - slack && x <= empty->x[empty->n - 1] + slack))
             return bragg_fail(err, BRAGG_EDATA, "empty: covers %g to %g, expected also %g; do sample and empty have one unit?", empty->x[0],
                               empty->x[empty->n - 1], x);
-        while (j + 2 < empty->n && empty->x[j + 1] < x)
-            j++;
-        double u = fmin(fmax((x - empty->x[j]) / (empty->x[j + 1] - empty->x[j]), 0), 1);
+        double u = fmin(fmax(bragg_interval(empty->x, empty->n, x, &j), 0), 1);
         p->y[i] -= factor * ((1 - u) * empty->y[j] + u * empty->y[j + 1]);
         p->sigma[i] = hypot(p->sigma[i], factor * hypot((1 - u) * empty->sigma[j], u * empty->sigma[j + 1]));
     }

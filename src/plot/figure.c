@@ -203,7 +203,13 @@ void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after)
     bragg_csv_number(f, x / factor, factor == 1 ? 0 : 14, after);
 }
 
-const char bragg_fig_curve_head[] = "panel,curve,x,y,esd\n";
+bragg_status bragg_fig_curve_table(bragg_fig *fig, FILE **out, bragg_error *err)
+{
+    bragg_status st = bragg_fig_table(fig, NULL, out, err);
+    if (st == BRAGG_OK)
+        fputs("panel,curve,x,y,esd\n", *out);
+    return st;
+}
 
 void bragg_fig_label_field(FILE *f, const char *label, const char *after)
 {

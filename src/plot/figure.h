@@ -63,7 +63,7 @@ bragg_status bragg_fig_table(bragg_fig *fig, const char *part, FILE **stream, br
 bragg_status bragg_fig_close(bragg_fig *fig, bragg_status st, bragg_error *err);
 void bragg_fig_abscissa(FILE *f, double x, bragg_axis axis, const char *after);
 void bragg_fig_label_field(FILE *f, const char *label, const char *after); /* without its markup */
-extern const char bragg_fig_curve_head[]; /* and the rows of one curve under it */
+bragg_status bragg_fig_curve_table(bragg_fig *fig, FILE **stream, bragg_error *err); /* with its head; and the rows of a curve: */
 void bragg_fig_curve_rows(FILE *f, const char *panel, const bragg_plot_curve *curve);
 bragg_status bragg_fig_nomem(bragg_error *err);
 const char *bragg_fig_axis_title(bragg_axis axis, const char **unit);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "page.h"
 
+#include <bragg/datetime.h>
 #include <bragg/hash.h>
 #include <bragg/json.h>
 #include <bragg/units.h>
@@ -30,13 +31,6 @@ struct bragg_live {
     float *row;                  /* observed, calculated, sigma */
     double looked_s;
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void forget_store(bragg_live *l)
 {
@@ -155,7 +149,7 @@ static bragg_status open_store(bragg_live *l, bragg_error *err)
 /* What is new in the store; asked more often than three times a second it is not looked at. */
 static bragg_status look(bragg_live *l, bragg_error *err)
 {
-    double now = now_s();
+    double now = bragg_time_running_s();
     if (l->view && now - l->looked_s < 0.3)
         return BRAGG_OK;
     bragg_status st = !l->view || bragg_store_view_replaced(l->view) ? open_store(l, err) : BRAGG_OK;

@@ -4,9 +4,9 @@
 #include "figure.h"
 #include "page.h"
 
-#include <bragg/array.h>
 #include <bragg/arena.h>
 #include <bragg/log.h>
+#include <bragg/numeric.h>
 #include <bragg/path.h>
 #include <math.h>
 #include <stdio.h>
@@ -192,15 +192,6 @@ typedef struct passed {
     const char *label;
 } passed;
 
-static double column_at(const passed *p, const double *y, double t)
-{
-    size_t j = bragg_array_first(p->t, p->n, t);
-    if (!j || j == p->n)
-        return y[j ? j - 1 : 0];
-    double u = (t - p->t[j - 1]) / (p->t[j] - p->t[j - 1]);
-    return (1 - u) * y[j - 1] + u * y[j];
-}
-
 /* False where the log has no current, or none flows. */
 static bool charge_passed(book *b, passed *p)
 {
@@ -241,7 +232,7 @@ static size_t rows_by_charge(const book *b, const passed *p, const double *time,
     size_t m = 0;
     double least = 1e-5 * p->q[p->n - 1];
     for (size_t k = 0; k < c->rows; k++) {
-        double here = column_at(p, p->q, time[k]);
+        double here = bragg_interpolate(p->t, p->q, p->n, time[k]);
         if (!(time[k] >= p->t[0] && time[k] <= p->t[p->n - 1]) || (m && !(here > q[m - 1] + least)))
             continue;
         row[m] = k;
@@ -270,9 +261,9 @@ static bragg_status plot_capacity(book *b, bragg_error *err)
     bragg_plot_span *spans;
     size_t n_spans = phase_spans(b, &spans), n_marks = cycle_marks(b, &marks);
     for (size_t k = 0; k < n_spans; k++)
-        spans[k].from_s = column_at(&p, p.q, spans[k].from_s), spans[k].to_s = column_at(&p, p.q, spans[k].to_s);
+        spans[k].from_s = bragg_interpolate(p.t, p.q, p.n, spans[k].from_s), spans[k].to_s = bragg_interpolate(p.t, p.q, p.n, spans[k].to_s);
     for (size_t k = 0; k < n_marks; k++)
-        marks[k] = column_at(&p, p.q, marks[k]);
+        marks[k] = bragg_interpolate(p.t, p.q, p.n, marks[k]);
     bragg_plot_map map = { c->n, n, c->x_rad, q, NULL, BRAGG_AXIS_TTH, NAN, n_curves, curves, n_spans, spans, n_marks, marks, shown_frame, &z };
     bragg_plot_contour_options o = BRAGG_PLOT_CONTOUR_OPTIONS_INIT;
     o.ordinate = p.label;

@@ -186,14 +186,11 @@ static bragg_status draw_panel(const sheet *s, bragg_fig *fig, size_t k, bragg_e
 static bragg_status write_table(const sheet *s, bragg_fig *fig, bragg_error *err)
 {
     FILE *f;
-    bragg_status st = bragg_fig_table(fig, NULL, &f, err);
-    if (st < 0)
-        return st;
-    fputs(bragg_fig_curve_head, f);
-    for (size_t k = 0; k < s->n; k++)
+    bragg_status st = bragg_fig_curve_table(fig, &f, err);
+    for (size_t k = 0; st == BRAGG_OK && k < s->n; k++)
         for (size_t j = 0; j < s->panels[k].n_traces; j++)
             bragg_fig_curve_rows(f, s->panels[k].y_label, &s->panels[k].traces[j].curve);
-    return BRAGG_OK;
+    return st;
 }
 
 bragg_status bragg_plot_profiles(const bragg_plot_profile *panels, size_t n, size_t columns, const bragg_plot_page *page, const char *path,

@@ -3,7 +3,6 @@
 #include "config.h"
 #include "model.h"
 
-#include <bragg/array.h>
 #include <bragg/numeric.h>
 #include <bragg/profile.h>
 #include <bragg/units.h>
@@ -42,16 +41,6 @@ static void function_row(const histogram *h, double x, double *row)
     }
 }
 
-/* The container's counts at x, straight between its points. */
-static double container_at(const histogram *h, double x)
-{
-    size_t high = bragg_array_first(h->container_x, h->n_container, x);
-    if (!high || high == h->n_container)
-        return h->container_y[high ? high - 1 : 0];
-    double u = (x - h->container_x[high - 1]) / (h->container_x[high] - h->container_x[high - 1]);
-    return (1 - u) * h->container_y[high - 1] + u * h->container_y[high];
-}
-
 void bragg_refine_fill_background(histogram *h)
 {
     double row[BRAGG_MAX_BACKGROUND];
@@ -61,7 +50,7 @@ void bragg_refine_fill_background(histogram *h)
         for (size_t k = 0; k < h->n_functions; k++)
             h->background_at[k * h->n + i] = row[k];
         if (h->n_container)
-            h->background_at[h->n_functions * h->n + i] = container_at(h, h->x[i]);
+            h->background_at[h->n_functions * h->n + i] = bragg_interpolate(h->container_x, h->container_y, h->n_container, h->x[i]);
     }
 }
 

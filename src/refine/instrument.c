@@ -4,6 +4,7 @@
 #include "model.h"
 #include "reading.h"
 
+#include <bragg/bytes.h>
 #include <bragg/instrument.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
@@ -321,29 +322,16 @@ static bragg_status read_prm(const char *path, const char *text, bragg_instrumen
 
 /* ------------------------------------------------------------------ any */
 
-static char *slurp(const char *path, size_t *n, bragg_error *err)
-{
-    enum { MOST = 1 << 20 }; /* an instrument file has a few kilobytes */
-    FILE *in = fopen(path, "rb");
-    char *text = in ? malloc(MOST + 1) : NULL;
-    if (text) {
-        *n = fread(text, 1, MOST, in);
-        text[*n] = 0;
-    } else
-        bragg_fail(err, in ? BRAGG_ENOMEM : BRAGG_EIO, "'%s': cannot read", path);
-    if (in)
-        fclose(in);
-    return text;
-}
-
 bragg_status bragg_instrument_read(const char *path, bragg_instrument *out, bragg_error *err)
 {
-    size_t n = 0;
-    char *text = slurp(path, &n, err);
+    enum { MOST = 1 << 20 }; /* an instrument file has a few kilobytes */
+    size_t n;
+    unsigned char *bytes;
     clear(out);
-    if (!text)
-        return BRAGG_EIO;
-    bragg_status st;
+    bragg_status st = bragg_bytes_of_file(path, MOST, &bytes, &n, err);
+    if (st < 0)
+        return st;
+    char *text = (char *)bytes;
     if (strlen(text) < n || n == 0)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected an instrument file, found %s", path, n ? "binary data" : "nothing");
     else if (strstr(text, "INS   BANK"))

@@ -36,14 +36,6 @@ static double normal(uint64_t *state)
     return sqrt(-2 * log(1 - uniform(state))) * cos(2 * BRAGG_PI * uniform(state));
 }
 
-static uint64_t seed_of(const char *name)
-{
-    uint64_t h = 14695981039346656037u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 1099511628211u;
-    return h;
-}
-
 static int split(char *line, char *field[FIELDS])
 {
     int n = 0;
@@ -205,7 +197,7 @@ static void report(const char *name, const bragg_index_result *r, const bragg_ce
 
 static void run_case(char *field[FIELDS], tally *t)
 {
-    uint64_t state = seed_of(field[0]);
+    uint64_t state = bragg_hash_text(field[0]);
     double v[7] = { 0 };
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_structure *s = NULL;
