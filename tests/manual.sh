@@ -209,6 +209,14 @@ for key in $known; do
     grep -qE "(^|[^a-z_.])$key: " "$top/man/bragg-experiment.5" || { echo "man/bragg-experiment.5: no example of the key $key"; bad=1; }
 done
 
+# libbragg(3) names each public header, and no function or type that is not in one.
+for header in $(sed -n 's,^#include <bragg/\(.*\)>,\1,p' "$top/src/bragg.h"); do
+    grep -q "In bragg/$header" "$top/man/libbragg.3" || { echo "man/libbragg.3 does not name bragg/$header"; bad=1; }
+done
+for name in $(grep -E '^\.(Fn|Vt) ' "$top/man/libbragg.3" | grep -oE '\bbragg_[a-z0-9_]+'); do
+    grep -qw "$name" "$top"/src/bragg/*.h || { echo "man/libbragg.3: no public header has $name"; bad=1; }
+done
+
 # The program of libbragg(3).
 sed -n '/^#include <bragg.h>/,/^\.Ed/p' "$top/man/libbragg.3" | sed '/^\.Ed/d;s/\\en/\\n/g' >"$work/prog.c"
 ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror $("${PKG_CONFIG:-pkg-config}" --cflags jansson 2>/dev/null) -I"$top/src" -c "$work/prog.c" -o "$work/prog.o" || bad=1
