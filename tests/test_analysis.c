@@ -24,10 +24,10 @@ static bragg_series *made_series(size_t n, size_t n_phases, course (*truth)(doub
     *s = (bragg_series){ .arena = arena, .n = n, .n_phases = n_phases, .phase = names };
     s->by_hand = bragg_arena_alloc(arena, n, sizeof *s->by_hand);
     for (size_t k = 0; k < n; k++) {
-        bragg_step *t = &s->by_hand[k];
+        bragg_frame_fit *t = &s->by_hand[k];
         course c = truth((double)k / (double)(n - 1));
         double *row = bragg_arena_alloc(arena, 12, sizeof *row);
-        *t = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .serial = 1, .log = { .kind = NAN } };
+        *t = (bragg_frame_fit){ .done = true, .status = BRAGG_FRAME_OK, .serial = 1, .log = { .kind = NAN } };
         t->fraction = (bragg_quantity *)row, t->volume = t->fraction + n_phases, t->level = row + 8, t->limit = row + 10;
         for (size_t i = 0; i < n_phases; i++) {
             bool there = c.fraction[i] > 0.01;
@@ -414,9 +414,9 @@ START_TEST(a_mixture_of_three_is_three_components)
 {
     bragg_store_curves c = drawn_curves(three_phases);
     bragg_arena *arena = bragg_arena_new();
-    bragg_factors *f;
+    bragg_components *f;
     bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_series_factor(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_components(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(f->rank == 3 && f->n == 3, "rank %zu, %zu components", f->rank, f->n);
     ck_assert_msg(fabs(f->chi2_reduced[2] - 1) < 0.03, "reduced chi^2 %g", f->chi2_reduced[2]);
     double worst = 0, off = 0;
@@ -438,9 +438,9 @@ START_TEST(a_phase_on_a_background_is_two_components)
 {
     bragg_store_curves c = drawn_curves(one_phase);
     bragg_arena *arena = bragg_arena_new();
-    bragg_factors *f;
+    bragg_components *f;
     bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_series_factor(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_components(&c, &all_of_it, arena, &f, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(f->rank == 2 && f->n == 2, "rank %zu, %zu components", f->rank, f->n);
     bragg_arena_free(arena);
     bragg_store_curves_free(&c);
@@ -471,7 +471,7 @@ static bragg_series *wandering(unsigned seed, double *truth)
         row[0] = a + wide * seen_a * u, row[1] = b + wide * seen_b * v;
         row[2] = k % 5 == 4 || (k >= WEAK + 5 && k < WEAK + 9) ? NAN : wide * seen_a, row[3] = wide * seen_b;
         row[4] = together, row[5] = 3;
-        s->by_hand[k] = (bragg_step){ .done = true, .status = BRAGG_FRAME_OK, .value = row, .esd = row + 2, .correlation = row + 4, .level = row + 5 };
+        s->by_hand[k] = (bragg_frame_fit){ .done = true, .status = BRAGG_FRAME_OK, .value = row, .esd = row + 2, .correlation = row + 4, .level = row + 5 };
     }
     return s;
 }

@@ -72,9 +72,9 @@ START_TEST(text_becomes_a_number_whole_or_not_at_all)
     ck_assert(bragg_number_parse(" -2.385e-3 ", &v) && v == -2.385e-3);
     ck_assert(bragg_number_parse("+7.", &v) && v == 7);
     ck_assert(bragg_number_parse("-.5", &v) && v == -.5);
-    ck_assert_int_eq(bragg_number_index(-11), -11);
-    ck_assert_int_eq(bragg_number_index(4.4e23), 0);
-    ck_assert_int_eq(bragg_number_index(NAN), 0);
+    ck_assert_int_eq(bragg_number_miller(-11), -11);
+    ck_assert_int_eq(bragg_number_miller(4.4e23), 0);
+    ck_assert_int_eq(bragg_number_miller(NAN), 0);
     ck_assert(bragg_number_parse("nan", &v) && isnan(v));
     ck_assert(!bragg_number_parse_n("1.25", 0, &v));
     ck_assert(bragg_number_parse_n("1.25", 3, &v) && v == 1.2);

@@ -1608,8 +1608,8 @@ START_TEST(frames_at_several_distances_tell_the_wavelength)
         c[k]->geometry.rot1_rad = c[k]->geometry.rot2_rad = 0;
     }
     for (int known = 0; known < 2; known++) {
-        bragg_joint_options o = { known ? moved : NULL, false, true };
-        bragg_joint *j;
+        bragg_calibration_joint_options o = { known ? moved : NULL, false, true };
+        bragg_calibration_joint *j;
         bragg_error err = BRAGG_ERROR_INIT;
         ck_assert_msg(bragg_calibrate_together(c, FRAMES, &o, &j, &err) == BRAGG_OK, "%s", err.text);
         const bragg_param *w = &j->params.at[bragg_params_find(&j->params, "wavelength")];
@@ -1626,7 +1626,7 @@ START_TEST(frames_at_several_distances_tell_the_wavelength)
         for (size_t k = 0; k < j->n_correlations; k++)
             most = fmax(most, fabs(j->correlation[k].value));
         ck_assert(j->n_correlations > 10 && most > 0.9 && most <= 1 + 1e-12);
-        bragg_joint_free(j);
+        bragg_calibration_joint_free(j);
     }
     for (int k = 0; k < FRAMES; k++)
         bragg_calibration_free(c[k]);
@@ -1680,8 +1680,8 @@ START_TEST(rings_measured_at_five_distances_tell_their_wavelength)
         fclose(in);
         ck_assert_uint_gt(c[k]->n_points, 120);
     }
-    bragg_joint_options o = { moved, false, true };
-    bragg_joint *j;
+    bragg_calibration_joint_options o = { moved, false, true };
+    bragg_calibration_joint *j;
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_msg(bragg_calibrate_together(c, FRAMES, &o, &j, &err) == BRAGG_OK, "%s", err.text);
     const bragg_param *w = &j->params.at[bragg_params_find(&j->params, "wavelength")];
@@ -1691,7 +1691,7 @@ START_TEST(rings_measured_at_five_distances_tell_their_wavelength)
     assert_close(w->value, 2 * 7.2528 * sin(atan(252.117 * 200e-6 / 0.5) / 2), 5e-4);
     assert_close(c[0]->geometry.distance_m, 0.3, 5e-3);
     ck_assert(j->rms_px < 0.5);
-    bragg_joint_free(j);
+    bragg_calibration_joint_free(j);
     for (int k = 0; k < FRAMES; k++)
         bragg_calibration_free(c[k]);
 }

@@ -700,8 +700,8 @@ static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structur
     ck_assert_int_eq(bragg_model_add_pattern(m, p, &o, &err), BRAGG_OK);
     add_structure(m, "A", triclinic());
     add_structure(m, "B", bragg_structure_copy(b));
-    ck_assert(um_a == 0 || bragg_model_particle(m, "A", um_a, &err) == BRAGG_OK);
-    ck_assert(um_b == 0 || bragg_model_particle(m, "B", um_b, &err) == BRAGG_OK);
+    ck_assert(um_a == 0 || bragg_model_microabsorption(m, "A", um_a, &err) == BRAGG_OK);
+    ck_assert(um_b == 0 || bragg_model_microabsorption(m, "B", um_b, &err) == BRAGG_OK);
     build(m);
     *value_of(m, "instrument.w") = 0.021;
     *value_of(m, "background.0") = 91;
@@ -948,7 +948,7 @@ START_TEST(a_phase_of_no_amount_has_a_slope_of_its_fraction)
 {
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_model *m = mixture_in_a_lab();
-    ck_assert_int_eq(bragg_model_particle(m, "A", 3.7, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_microabsorption(m, "A", 3.7, &err), BRAGG_OK);
     build(m);
     *value_of(m, "instrument.w") = 0.021;
     *value_of(m, "phase.B.scale") = 0;

@@ -186,7 +186,7 @@ static bragg_series *fit_well(const char *name)
 static bool same_steps(const bragg_series *a, const bragg_series *b)
 {
     for (size_t k = 0; k < a->n; k++) {
-        const bragg_step *s = bragg_series_step(a, k), *t = bragg_series_step(b, k);
+        const bragg_frame_fit *s = bragg_series_fitted(a, k), *t = bragg_series_fitted(b, k);
         if (s->status != t->status || memcmp(&s->rwp, &t->rwp, sizeof s->rwp))
             return false;
         if (!s->done)
@@ -206,7 +206,7 @@ START_TEST(phases_come_and_go_within_a_frame_of_the_truth)
     size_t wrong = 0;
     ck_assert_uint_eq(s->n, FRAMES);
     for (size_t k = 0; k < s->n; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         ck_assert_msg(t->status == BRAGG_FRAME_OK, "frame %zu is %s: %s", k, bragg_frame_status_name(t->status), t->error ? t->error : "");
         ck_assert(t->level[2] > 0);
         for (int p = 0; p < 2; p++)
@@ -235,7 +235,7 @@ START_TEST(cells_follow_the_truth_within_their_esds)
     size_t a = column(s, "phase.Bi.cell.a"), n = 0;
     double sum2 = 0;
     for (size_t k = 0; k < GONE - 4; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         if (!(t->esd[a] > 0))
             continue;
         sum2 += pow((t->value[a] - true_a((int)k)) / t->esd[a], 2);
@@ -289,7 +289,7 @@ START_TEST(a_faint_phase_of_broad_lines_is_not_found_too_weak)
         bragg_series *s = fit_well("faint.yaml");
         size_t scale = column(s, "phase.K3Bi.scale");
         for (size_t k = 0; k < s->n; k++) {
-            const bragg_step *t = bragg_series_step(s, k);
+            const bragg_frame_fit *t = bragg_series_fitted(s, k);
             ck_assert_msg(fabs(t->value[scale] - 0.0083) < 4 * t->esd[scale], "frame %zu, %s: %g(%g) in place of 0.0083", k, at[j].row, t->value[scale], t->esd[scale]);
             ck_assert_msg(t->esd[scale] < 0.0015, "frame %zu: %g is no measurement", k, t->esd[scale]);
         }
@@ -308,7 +308,7 @@ START_TEST(a_phase_that_fades_is_weighed_as_broad_as_it_was)
     bragg_series *s = fit_well("fading.yaml");
     size_t column_scale = column(s, "phase.K3Bi.scale"), size = column(s, "phase.K3Bi.size"), seen = 0;
     for (size_t k = 0; k < N_FADING; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         double esd = t->esd[column_scale];
         if (!(t->level[1] > 0))
             continue;
@@ -334,8 +334,8 @@ START_TEST(a_window_without_lines_keeps_its_cell)
     bragg_series *s = fit_well("window.yaml");
     size_t a = column(s, "phase.Al.cell.a");
     for (size_t k = 0; k < s->n; k++) {
-        ck_assert_msg(bragg_series_step(s, k)->status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_step(s, k)->status));
-        ck_assert_msg(fabs(bragg_series_step(s, k)->value[a] / 4.0496 - 1) < 0.02, "frame %zu: %g angstrom", k, bragg_series_step(s, k)->value[a]);
+        ck_assert_msg(bragg_series_fitted(s, k)->status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_fitted(s, k)->status));
+        ck_assert_msg(fabs(bragg_series_fitted(s, k)->value[a] / 4.0496 - 1) < 0.02, "frame %zu: %g angstrom", k, bragg_series_fitted(s, k)->value[a]);
     }
     bragg_series_free(s);
 }
@@ -374,7 +374,7 @@ START_TEST(a_cell_that_leaps_is_tried_from_the_frame_beside_it)
     bragg_series *s = fit_well("leap.yaml");
     size_t a = column(s, "phase.Al.cell.a");
     for (size_t k = 0; k < s->n; k++) {
-        double found = bragg_series_step(s, k)->value[a], truth = 4.0496 * (1 + creep * (double)k);
+        double found = bragg_series_fitted(s, k)->value[a], truth = 4.0496 * (1 + creep * (double)k);
         ck_assert_msg(fabs(found / truth - 1) < 0.001, "frame %zu: %.4f in place of %.4f angstrom", k, found, truth);
     }
     bragg_series_free(s);
@@ -398,11 +398,11 @@ START_TEST(a_phase_that_began_as_nothing_is_found_when_it_comes)
     write_file("w.yaml", text);
     bragg_series *s = fit_well("w.yaml"); /* extracted intensities: all phases begin together, K3Bi with nothing to fit */
     for (size_t k = ONSET + 4; k < FRAMES; k++)
-        ck_assert_msg(bragg_series_step(s, k)->level[1] > 0, "K3Bi is not there in frame %zu", k);
+        ck_assert_msg(bragg_series_fitted(s, k)->level[1] > 0, "K3Bi is not there in frame %zu", k);
     for (size_t k = 0; k < ONSET - 1; k++)
-        ck_assert_msg(!(bragg_series_step(s, k)->level[1] > 0), "K3Bi is there in frame %zu", k);
-    assert_close(bragg_series_step(s, 0)->value[column(s, "phase.K3Bi.cell.a")], 6.0981, 1e-9); /* not where it went astray */
-    assert_close(bragg_series_step(s, 0)->value[column(s, "phase.K3Bi.cell.c")], 10.7907, 1e-9);
+        ck_assert_msg(!(bragg_series_fitted(s, k)->level[1] > 0), "K3Bi is there in frame %zu", k);
+    assert_close(bragg_series_fitted(s, 0)->value[column(s, "phase.K3Bi.cell.a")], 6.0981, 1e-9); /* not where it went astray */
+    assert_close(bragg_series_fitted(s, 0)->value[column(s, "phase.K3Bi.cell.c")], 10.7907, 1e-9);
     bragg_series_free(s);
 }
 END_TEST
@@ -418,7 +418,7 @@ START_TEST(results_are_the_same_on_one_and_three_threads)
     ck_assert(same_steps(a, b));
     size_t apart = 0;
     for (size_t k = 0; k < a->n; k++)
-        apart += bragg_series_step(a, k)->path > 5;
+        apart += bragg_series_fitted(a, k)->path > 5;
     ck_assert_msg(apart <= 2, "%zu frames depend on the way", apart);
     bragg_series_free(a);
     bragg_series_free(b);
@@ -498,8 +498,8 @@ START_TEST(bad_frames_cost_only_themselves)
     ck_assert_uint_eq(s->n, FRAMES - 1);
     for (size_t k = 0; k < s->n; k++) {
         bragg_frame_status expected = k == 0 || k == 16 ? BRAGG_FRAME_CORRUPT : k == 7 ? BRAGG_FRAME_NO_BEAM : BRAGG_FRAME_OK;
-        ck_assert_msg(bragg_series_step(s, k)->status == expected, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_step(s, k)->status));
-        ck_assert(bragg_series_step(s, k)->done == (expected == BRAGG_FRAME_OK) && (bragg_series_step(s, k)->error != NULL) == !bragg_series_step(s, k)->done);
+        ck_assert_msg(bragg_series_fitted(s, k)->status == expected, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_fitted(s, k)->status));
+        ck_assert(bragg_series_fitted(s, k)->done == (expected == BRAGG_FRAME_OK) && (bragg_series_fitted(s, k)->error != NULL) == !bragg_series_fitted(s, k)->done);
     }
     bragg_series_free(s);
 }
@@ -528,7 +528,7 @@ static void check_shots(const bragg_series *s, unsigned bad)
 {
     ck_assert_uint_eq(s->n, SHOTS);
     for (size_t k = 0; k < s->n; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         if (bad >> k & 1)
             continue;
         ck_assert_msg(t->done && t->status != BRAGG_FRAME_POOR, "frame %zu is %s: %s", k, bragg_frame_status_name(t->status), t->error ? t->error : "");
@@ -554,8 +554,8 @@ START_TEST(raw_frames_are_integrated_and_bad_ones_cost_only_themselves)
     write_raw("bad.yaml", "bad/*.tif");
     s = fit_well("bad.yaml");
     check_shots(s, 1u << 2 | 1u << 4 | 1u << 5);
-    ck_assert(bragg_series_step(s, 2)->status == BRAGG_FRAME_CORRUPT && bragg_series_step(s, 4)->status == BRAGG_FRAME_CORRUPT && bragg_series_step(s, 5)->status == BRAGG_FRAME_CORRUPT);
-    ck_assert_msg(strstr(bragg_series_step(s, 2)->error, "shot_002") || *bragg_series_step(s, 2)->error, "no word about frame 2");
+    ck_assert(bragg_series_fitted(s, 2)->status == BRAGG_FRAME_CORRUPT && bragg_series_fitted(s, 4)->status == BRAGG_FRAME_CORRUPT && bragg_series_fitted(s, 5)->status == BRAGG_FRAME_CORRUPT);
+    ck_assert_msg(strstr(bragg_series_fitted(s, 2)->error, "shot_002") || *bragg_series_fitted(s, 2)->error, "no word about frame 2");
     bragg_series_free(s);
 }
 END_TEST
@@ -680,15 +680,15 @@ START_TEST(a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames)
     write_raw("stack.yaml", "{file: stack.h5, path: /entry/data}");
     bragg_series *s = fit_well("stack.yaml");
     check_shots(s, 1u << 3);
-    ck_assert_int_eq(bragg_series_step(s, 3)->status, BRAGG_FRAME_CORRUPT);
-    ck_assert_msg(strstr(bragg_series_step(s, 3)->error, "has not been written"), "%s", bragg_series_step(s, 3)->error);
-    double whole = bragg_series_step(s, 5)->total;
+    ck_assert_int_eq(bragg_series_fitted(s, 3)->status, BRAGG_FRAME_CORRUPT);
+    ck_assert_msg(strstr(bragg_series_fitted(s, 3)->error, "has not been written"), "%s", bragg_series_fitted(s, 3)->error);
+    double whole = bragg_series_fitted(s, 5)->total;
     bragg_series_free(s);
     write_raw("slice.yaml", "'stack.h5:/entry/data[1:6:2]'");
     s = fit_well("slice.yaml");
     ck_assert_uint_eq(s->n, 3);
-    ck_assert(bragg_series_step(s, 0)->done && !bragg_series_step(s, 1)->done && bragg_series_step(s, 2)->done && bragg_series_step(s, 2)->index == 2);
-    assert_close(bragg_series_step(s, 2)->total, whole, 1e-12);
+    ck_assert(bragg_series_fitted(s, 0)->done && !bragg_series_fitted(s, 1)->done && bragg_series_fitted(s, 2)->done && bragg_series_fitted(s, 2)->index == 2);
+    assert_close(bragg_series_fitted(s, 2)->total, whole, 1e-12);
     bragg_series_free(s);
 }
 END_TEST
@@ -755,7 +755,7 @@ START_TEST(a_folder_is_followed_and_half_frames_are_waited_for)
     ck_assert_msg(bragg_series_fit(x, in_folder("live.yaml"), f, &o, &s, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(s->n, 9);
     for (size_t k = 0; k < 9; k++)
-        ck_assert_msg(bragg_series_step(s, k)->status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_step(s, k)->status));
+        ck_assert_msg(bragg_series_fitted(s, k)->status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_fitted(s, k)->status));
     bragg_series_free(s);
     bragg_frames_free(f);
     bragg_experiment_free(x);
@@ -796,11 +796,11 @@ START_TEST(each_frame_gets_the_log_of_its_own_exposure)
     ck_assert_uint_eq(s->n, 10);
     for (size_t k = 1; k < s->n; k++) {
         double middle = 50 + 90.0 * (double)k + 30 + 7;
-        assert_close(bragg_series_step(s, k)->log.time_s, middle, 1e-12);
-        assert_close(bragg_series_step(s, k)->log.voltage_v, 2.5 - 1e-3 * (middle - 100), 1e-6);
-        assert_close(bragg_series_step(s, k)->log.current_a, -2e-3, 1e-9);
-        assert_close(bragg_series_step(s, k)->log.capacity_mah_g, 2.0 * (middle - 100) / 3600 / 5e-3, 0.02);
-        ck_assert(bragg_series_step(s, k)->log.kind == BRAGG_STEP_DISCHARGE && bragg_series_step(s, k)->log.cycle == 1);
+        assert_close(bragg_series_fitted(s, k)->log.time_s, middle, 1e-12);
+        assert_close(bragg_series_fitted(s, k)->log.voltage_v, 2.5 - 1e-3 * (middle - 100), 1e-6);
+        assert_close(bragg_series_fitted(s, k)->log.current_a, -2e-3, 1e-9);
+        assert_close(bragg_series_fitted(s, k)->log.capacity_mah_g, 2.0 * (middle - 100) / 3600 / 5e-3, 0.02);
+        ck_assert(bragg_series_fitted(s, k)->log.kind == BRAGG_STEP_DISCHARGE && bragg_series_fitted(s, k)->log.cycle == 1);
     }
     ck_assert(s->timed && s->logged);
     bragg_series_free(s);
@@ -821,8 +821,8 @@ START_TEST(a_log_that_starts_late_and_ends_early_is_said)
     write_logged("l.yaml", "log: {file: short.csv, frames: {start: 50, every_s: 90}}\n");
     bragg_series *s = fit_well("l.yaml");
     ck_assert(noted(s, "before it begins") && noted(s, "after it ends"));
-    ck_assert(isnan(bragg_series_step(s, 0)->log.voltage_v) && isfinite(bragg_series_step(s, 4)->log.voltage_v) && isnan(bragg_series_step(s, 9)->log.voltage_v));
-    ck_assert(bragg_series_step(s, 0)->status == BRAGG_FRAME_OK);
+    ck_assert(isnan(bragg_series_fitted(s, 0)->log.voltage_v) && isfinite(bragg_series_fitted(s, 4)->log.voltage_v) && isnan(bragg_series_fitted(s, 9)->log.voltage_v));
+    ck_assert(bragg_series_fitted(s, 0)->status == BRAGG_FRAME_OK);
     bragg_series_free(s);
 }
 END_TEST
@@ -843,10 +843,10 @@ START_TEST(a_log_that_jumps_is_said_and_nothing_is_made_up_for_its_pause)
     for (size_t k = 0; k < s->n; k++) {
         double from = 50 + 90.0 * (double)k, middle = from + 30;
         if (from + 60 < 310 || from > 580)
-            assert_close(bragg_series_step(s, k)->log.voltage_v, 2.5 - 1e-3 * middle, 2e-3);
+            assert_close(bragg_series_fitted(s, k)->log.voltage_v, 2.5 - 1e-3 * middle, 2e-3);
         else
-            ck_assert_msg(isnan(bragg_series_step(s, k)->log.voltage_v), "frame %zu at %g s has %g V", k, from, bragg_series_step(s, k)->log.voltage_v);
-        ck_assert(bragg_series_step(s, k)->status == BRAGG_FRAME_OK);
+            ck_assert_msg(isnan(bragg_series_fitted(s, k)->log.voltage_v), "frame %zu at %g s has %g V", k, from, bragg_series_fitted(s, k)->log.voltage_v);
+        ck_assert(bragg_series_fitted(s, k)->status == BRAGG_FRAME_OK);
     }
     bragg_series_free(s);
 }
@@ -883,8 +883,8 @@ START_TEST(a_wall_clock_that_is_set_costs_no_frame_its_voltage)
         ck_assert(!noted(s, "gaps"));
         for (size_t k = 0; k < s->n; k++) {
             double middle = 80 + 90.0 * (double)k;
-            assert_close(bragg_series_step(s, k)->log.time_s, middle, 1e-12);
-            assert_close(bragg_series_step(s, k)->log.voltage_v, 2.5 - 1e-3 * middle, 1e-6);
+            assert_close(bragg_series_fitted(s, k)->log.time_s, middle, 1e-12);
+            assert_close(bragg_series_fitted(s, k)->log.voltage_v, 2.5 - 1e-3 * middle, 1e-6);
         }
         bragg_series_free(s);
     }
@@ -911,7 +911,7 @@ START_TEST(missing_files_leave_gaps_in_time)
     bragg_status st = fit("l.yaml", NULL, &s, &err);
     ck_assert_int_eq(rename(in_folder("f004.xye"), in_folder("run/f004.xye")), 0);
     ck_assert_int_eq(st, BRAGG_OK);
-    assert_close(bragg_series_step(s, 4)->time_s - bragg_series_step(s, 3)->time_s, 180, 1e-12);
+    assert_close(bragg_series_fitted(s, 4)->time_s - bragg_series_fitted(s, 3)->time_s, 180, 1e-12);
     ck_assert(noted(s, "gaps in the numbers"));
     bragg_series_free(s);
 }
@@ -959,7 +959,7 @@ START_TEST(a_run_that_was_stopped_goes_on_to_the_same_result)
         ck_assert_int_eq(bragg_store_read(store, &part, &err), BRAGG_OK);
         size_t done = 0;
         for (size_t k = 0; k < part->n; k++)
-            done += bragg_series_step(part, k)->status != BRAGG_FRAME_PENDING;
+            done += bragg_series_fitted(part, k)->status != BRAGG_FRAME_PENDING;
         ck_assert(done >= at && done < FRAMES);
         bragg_series_free(part);
         bragg_series *rest = stored(store, true);
@@ -976,7 +976,7 @@ START_TEST(a_row_that_is_gone_from_the_disk_is_said_and_nothing_is_made_up)
     bragg_series *s = stored(store, false);
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_int_eq(truncate(store, 700), 0);
-    const bragg_step *step = bragg_series_step(s, 3);
+    const bragg_frame_fit *step = bragg_series_fitted(s, 3);
     ck_assert(!step->done && step->error && strstr(step->file, "x"));
     ck_assert_int_eq(bragg_series_whole(s, &err), BRAGG_EIO);
     ck_assert_int_eq(bragg_series_write_csv(s, csv, true, &err), BRAGG_EIO);
@@ -1044,8 +1044,8 @@ START_TEST(the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves)
     ck_assert_msg(bragg_store_read(o.store, &back, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(s->timed && back->timed && back->n == s->n);
     for (size_t k = 0; k < s->n; k++) {
-        assert_close(bragg_series_step(back, k)->time_s, 50 + 90.7 * (double)k, 1e-13);
-        assert_close(bragg_series_step(back, k)->exposure_s, 60, 1e-13);
+        assert_close(bragg_series_fitted(back, k)->time_s, 50 + 90.7 * (double)k, 1e-13);
+        assert_close(bragg_series_fitted(back, k)->exposure_s, 60, 1e-13);
         assert_close(bragg_series_time_s(back, k), bragg_series_time_s(s, k), 1e-13);
     }
     bragg_series_free(back);
@@ -1061,7 +1061,7 @@ START_TEST(the_store_holds_what_the_run_returned)
     ck_assert_msg(bragg_store_read(store, &b, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(same_steps(a, b) && a->n_params == b->n_params && !strcmp(a->title, b->title));
     for (size_t k = 0; k < a->n; k++)
-        ck_assert_str_eq(bragg_series_step(a, k)->file, bragg_series_step(b, k)->file);
+        ck_assert_str_eq(bragg_series_fitted(a, k)->file, bragg_series_fitted(b, k)->file);
     bragg_store_curves c;
     ck_assert_int_eq(bragg_store_patterns(store, 10, &c, &err), BRAGG_OK);
     ck_assert(c.rows == 9 && c.frames == 5 && c.n > 1200);
@@ -1212,7 +1212,7 @@ static void add_live(Suite *suite)
 
 START_TEST(numbers_of_no_status_and_no_step_are_words_all_the_same)
 {
-    bragg_step step = { .file = "x.xye", .status = (bragg_frame_status)77, .log = { .kind = 1e9 }, .time_s = NAN };
+    bragg_frame_fit step = { .file = "x.xye", .status = (bragg_frame_status)77, .log = { .kind = 1e9 }, .time_s = NAN };
     bragg_series s = { .n = 1, .by_hand = &step };
     char *text = NULL;
     size_t room = 0;

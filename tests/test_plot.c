@@ -748,13 +748,13 @@ START_TEST(a_report_says_what_was_there_from_the_start_and_to_the_end)
     static const bragg_quantity cell[STEPS] = { { 93, 7 }, { 100.31, 0.2 }, { 101.2, 0.2 }, { 171, 0.2 }, { 104.9, 0.2 }, { 131.7, 0.2 }, { 131.4, 0.2 }, { 104.2, 0.2 }, { 104.43, 0.2 } };
     bragg_quantity none[PHASES], volume[STEPS][PHASES];
     double level[STEPS][PHASES], nothing[PHASES];
-    bragg_step step[STEPS];
+    bragg_frame_fit step[STEPS];
     for (int p = 0; p < PHASES; p++)
         none[p] = (bragg_quantity){ NAN, NAN }, nothing[p] = NAN;
     for (int k = 0; k < STEPS; k++) {
         for (int p = 0; p < PHASES; p++)
             level[k][p] = there[p][k] == '1' ? 2 : 0, volume[k][p] = p == 3 ? cell[k] : none[p];
-        step[k] = (bragg_step){ .done = true, .file = "one.xye", .status = BRAGG_FRAME_OK, .serial = 1, .temperature_k = NAN, .level = level[k], .fraction = none, .volume = volume[k], .limit = nothing,
+        step[k] = (bragg_frame_fit){ .done = true, .file = "one.xye", .status = BRAGG_FRAME_OK, .serial = 1, .temperature_k = NAN, .level = level[k], .fraction = none, .volume = volume[k], .limit = nothing,
                                 .log = { .voltage_v = NAN, .cycle = NAN, .kind = NAN } };
     }
     const bragg_series s = { .n = STEPS, .n_phases = PHASES, .phase = names, .by_hand = step };

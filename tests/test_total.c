@@ -39,10 +39,10 @@ static void fit_run(run_of *r, const char *store, const char *rest)
     ck_assert_msg(bragg_series_fit(r->x, in_folder("e.yaml"), r->f, &o, &r->s, &r->err) == BRAGG_OK, "%s", r->err.text);
 }
 
-static bragg_total *total_of(run_of *r, size_t rows)
+static bragg_pdf_course *total_of(run_of *r, size_t rows)
 {
-    bragg_total *t;
-    ck_assert_msg(bragg_series_total(r->s, r->f, r->x, &r->recipe, rows, r->arena, &t, &r->err) == BRAGG_OK, "%s", r->err.text);
+    bragg_pdf_course *t;
+    ck_assert_msg(bragg_series_pdf(r->s, r->f, r->x, &r->recipe, rows, r->arena, &t, &r->err) == BRAGG_OK, "%s", r->err.text);
     return t;
 }
 
@@ -109,7 +109,7 @@ START_TEST(what_changes_between_two_measured_samples_is_what_another_program_fin
     if (!measured_run())
         return;
     fit_run(&r, NULL, recipe_text);
-    bragg_total *t = total_of(&r, 0);
+    bragg_pdf_course *t = total_of(&r, 0);
     double change = change_of("data/pdf/HZr/pdfs/H-Zr_2-1_PP_includeFirstPeak.gr", "data/pdf/HZr/pdfs/H-Zr_1-0_PP_includeFirstPeak.gr", &scale);
     ck_assert_uint_eq(t->rows, 5);
     ck_assert_uint_eq(t->n, 2001);
@@ -131,7 +131,7 @@ START_TEST(a_row_is_what_the_same_settings_make_of_its_pattern)
     if (!measured_run())
         return;
     fit_run(&r, NULL, recipe_text);
-    bragg_total *t = total_of(&r, 0);
+    bragg_pdf_course *t = total_of(&r, 0);
     bragg_pdf_options o = r.recipe.options;
     o.wavelength_ang = 0.1867;
     o.anomalous = true;
@@ -156,7 +156,7 @@ START_TEST(what_is_left_open_is_chosen_once_for_all)
         return;
     write_file("run/s-0.chi", "broken\n");
     fit_run(&r, NULL, "pdf: {composition: \"Zr0.34 O1.02 P0.34 C2.04 H1.36 P0.34 O1.02 O3 P O H O0.64 H0.64 H2.9 O1.45\", background: b.chi}\n");
-    bragg_total *t = total_of(&r, 0);
+    bragg_pdf_course *t = total_of(&r, 0);
     ck_assert_msg(isnan(t->gr[100]) && t->change[0][1] < 1e-12 && t->change[0][2] > 0.05, "%g %g", t->change[0][1], t->change[0][2]);
     ck_assert(t->used.qmax_invang > 15 && t->used.qmax_invang < 25 && fabs(t->used.background_scale - 1) < 0.3);
     ck_assert(!memcmp(t->gr + 2 * t->n, t->gr + 4 * t->n, t->n * sizeof *t->gr));
@@ -168,15 +168,15 @@ END_TEST
 START_TEST(the_store_keeps_it)
 {
     run_of r;
-    bragg_total *back;
+    bragg_pdf_course *back;
     if (!measured_run())
         return;
     fit_run(&r, in_folder("series.h5"), recipe_text);
     bragg_analysis a = { .total = total_of(&r, 0) };
-    const bragg_total *t = a.total;
-    ck_assert_msg(bragg_store_total(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && !back, "%s", r.err.text);
+    const bragg_pdf_course *t = a.total;
+    ck_assert_msg(bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && !back, "%s", r.err.text);
     ck_assert_msg(bragg_store_add_analysis(in_folder("series.h5"), &a, r.s, &r.err) == BRAGG_OK, "%s", r.err.text);
-    ck_assert_msg(bragg_store_total(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && back, "%s", r.err.text);
+    ck_assert_msg(bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && back, "%s", r.err.text);
     ck_assert(back->n == t->n && back->rows == t->rows && back->frames == t->frames);
     for (size_t i = 0; i < t->n * t->rows; i++)
         ck_assert_msg(fabs(back->gr[i] - t->gr[i]) < 1e-8 * (1 + fabs(t->gr[i])) || (isnan(back->gr[i]) && isnan(t->gr[i])), "%g instead of %g", back->gr[i], t->gr[i]);
@@ -189,7 +189,7 @@ END_TEST
 START_TEST(a_course_that_does_not_fit_the_run_is_refused)
 {
     run_of r;
-    bragg_total *back;
+    bragg_pdf_course *back;
     if (!measured_run())
         return;
     for (int k = 0; k < 2; k++) {
@@ -198,7 +198,7 @@ START_TEST(a_course_that_does_not_fit_the_run_is_refused)
         a.total->frames = k ? 3 : 1;        /* five rows of three frames, of five frames */
         a.total->rows = k ? 5 : 4;          /* a row is missing: harmless */
         ck_assert_msg(bragg_store_add_analysis(in_folder("series.h5"), &a, r.s, &r.err) == BRAGG_OK, "%s", r.err.text);
-        bragg_status st = bragg_store_total(in_folder("series.h5"), r.arena, &back, &r.err);
+        bragg_status st = bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err);
         ck_assert_msg(k ? st == BRAGG_EDATA && !back && strstr(r.err.text, "/analysis/pdf") : st == BRAGG_OK && back->rows == 4, "%d: %s", k, r.err.text);
         free_run(&r);
     }
@@ -230,7 +230,7 @@ START_TEST(a_row_of_four_frames_has_half_the_error_and_scatters_so)
     run_of r;
     drawn_run();
     fit_run(&r, NULL, "pdf: {composition: Ni, qmin: 0.5, qmax: 20, qmaxinst: 23, rmax: 15, rpoly: 1.3}\n");
-    bragg_total *one = total_of(&r, 0), *four = total_of(&r, 3);
+    bragg_pdf_course *one = total_of(&r, 0), *four = total_of(&r, 3);
     ck_assert(one->rows == 12 && four->rows == 3 && four->frames == 4);
     double ratio = 0, scatter = 0;
     size_t n = 0;

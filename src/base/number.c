@@ -232,4 +232,4 @@ char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, doubl
     return buffer;
 }
 
-int bragg_number_index(double value) { return value > -1e4 && value < 1e4 ? (int)value : 0; }
+int bragg_number_miller(double value) { return value > -1e4 && value < 1e4 ? (int)value : 0; }

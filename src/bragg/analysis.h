@@ -9,8 +9,8 @@
 /** What patterns of a run tell without a model, and what its fits tell as a whole.
  *
  *      patterns ──┬─► peaks, followed from row to row      bragg_series_track
- *                 ├─► few components and how much of each  bragg_series_factor
- *                 └─► G(r), and what of it changes         bragg_series_total
+ *                 ├─► few components and how much of each  bragg_series_components
+ *                 └─► G(r), and what of it changes         bragg_series_pdf
  *      fits ────────► parameters smooth in time            bragg_series_smooth
  *
  *  Rows are those of bragg_store_curves: a frame, or the mean of a few.  All results
@@ -74,7 +74,7 @@ bragg_status bragg_series_track(const bragg_store_curves *curves, const bragg_an
 /* ----------------------------------------------------------- components */
 
 /** rows x points ~ concentration x spectrum, nothing negative. */
-typedef struct bragg_factors {
+typedef struct bragg_components {
     size_t rows, points;               /**< means of a few of the curves' where there are many */
     size_t curves;                     /**< rows of the curves */
     size_t *row;                       /**< of the curves, with which each begins; rows without data are left out */
@@ -88,9 +88,9 @@ typedef struct bragg_factors {
     double *x_rad;
     double *spectrum;                  /**< [component][point], areas of one */
     double *concentration, *esd;       /**< [row][component], shares of the intensity */
-} bragg_factors;
-bragg_status bragg_series_factor(const bragg_store_curves *curves, const bragg_analysis_options *options, bragg_arena *arena,
-                                 bragg_factors **out, bragg_error *err);
+} bragg_components;
+bragg_status bragg_series_components(const bragg_store_curves *curves, const bragg_analysis_options *options, bragg_arena *arena,
+                                     bragg_components **out, bragg_error *err);
 
 /* ------------------------------------------------------------ smoothing */
 
@@ -111,7 +111,7 @@ bragg_status bragg_series_smooth(const bragg_series *series, bragg_arena *arena,
 
 /** G(r) of each row with the settings that the first left open filled in, and what has
  *  changed since: G - scale G_first, the scale the least-squares one beyond 1 angstrom. */
-typedef struct bragg_total {
+typedef struct bragg_pdf_course {
     size_t n, rows, frames;   /**< points, rows, frames a row */
     double *r_ang;
     double *gr, *gr_sigma;    /**< [row][point], angstrom^-2; NAN where no frame of the row can be used; sigma without errors too */
@@ -119,16 +119,16 @@ typedef struct bragg_total {
     double *slope[2];         /**< of G(r) below the first distance, and its esd, angstrom^-3 */
     double slope_expected;    /**< -4 pi rho0; NAN without density */
     bragg_pdf_options used;
-} bragg_total;
+} bragg_pdf_course;
 
 /** The experiment's section "pdf"; *out NULL without one.  Frames are read, and integrated,
  *  again: the fits' range is not that of total scattering.  Of at most `rows` rows each is the
  *  mean of its frames, without those that are empty, damaged or not looked at.  EDATA when
  *  none of them gives a G(r), with the first one's reason. */
-bragg_status bragg_series_total(const bragg_series *series, const bragg_frames *frames, const bragg_experiment *experiment,
-                                const bragg_pdf_recipe *recipe, size_t rows, bragg_arena *arena, bragg_total **out, bragg_error *err);
+bragg_status bragg_series_pdf(const bragg_series *series, const bragg_frames *frames, const bragg_experiment *experiment,
+                              const bragg_pdf_recipe *recipe, size_t rows, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err);
 /** As the store of a run that has ended has it; *out NULL when it has none. */
-bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_total **out, bragg_error *err);
+bragg_status bragg_store_pdf(const char *store, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err);
 
 /** Follow the alarms of a series back to where their peaks began, and give them names from
  *  the card set (as bragg_cards_find_set finds it;
@@ -141,9 +141,9 @@ bragg_status bragg_series_name_alarms(bragg_series *series, const bragg_store_cu
 
 typedef struct bragg_analysis {
     bragg_tracks *tracks;     /**< each NULL when it was not asked for or has nothing to say */
-    bragg_factors *factors;
+    bragg_components *components;
     bragg_smooth *smooth;
-    bragg_total *total;
+    bragg_pdf_course *total;
 } bragg_analysis;
 
 /** All that the options ask for; total is left NULL. */

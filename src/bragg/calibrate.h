@@ -78,27 +78,27 @@ bragg_status bragg_calibrate_find(const bragg_frame *frame, const uint8_t *mask,
                                   bragg_calibration **out, bragg_error *err);
 void bragg_calibration_free(bragg_calibration *calibration);
 
-typedef struct bragg_joint_options {
+typedef struct bragg_calibration_joint_options {
     const double *moved_m;    /**< how much farther than the first each detector stood; NULL: every
                                    distance by itself */
     bool own_tilts;           /**< of each; else one rot1 and rot2 for all */
     bool fit_wavelength;      /**< one for all */
-} bragg_joint_options;
+} bragg_calibration_joint_options;
 
-typedef struct bragg_joint {
+typedef struct bragg_calibration_joint {
     bragg_params params;      /**< "frame.0.distance" … "wavelength" */
     double rms_px;
     size_t n_correlations;
     bragg_correlation *correlation;
-} bragg_joint;
+} bragg_calibration_joint;
 
 /** Refine n calibrations of one detector at several distances together from the points
  *  on their rings, with one wavelength: that of rings at known steps of the distance is
  *  certain where that of one frame is not.  The calibrations are changed to what comes
  *  out. */
-bragg_status bragg_calibrate_together(bragg_calibration *const *calibration, size_t n, const bragg_joint_options *options,
-                                      bragg_joint **out, bragg_error *err);
-void bragg_joint_free(bragg_joint *joint);
+bragg_status bragg_calibrate_together(bragg_calibration *const *calibration, size_t n, const bragg_calibration_joint_options *options,
+                                      bragg_calibration_joint **out, bragg_error *err);
+void bragg_calibration_joint_free(bragg_calibration_joint *joint);
 
 /** How sharp the rings are with a geometry: the mean square of the pattern over the
  *  square of its mean, for each of the eight orientations (index 0: orientation 1);

@@ -130,11 +130,11 @@ const bragg_log_column *bragg_log_find(const bragg_log_table *table, const char 
 
 /* ---- steps, capacity ---- */
 
-typedef enum bragg_step_kind { BRAGG_STEP_REST, BRAGG_STEP_CHARGE, BRAGG_STEP_DISCHARGE } bragg_step_kind;
+typedef enum bragg_log_step_kind { BRAGG_STEP_REST, BRAGG_STEP_CHARGE, BRAGG_STEP_DISCHARGE } bragg_log_step_kind;
 
 /** A stretch of one kind.  Rows first … last, both inside. */
 typedef struct bragg_log_step {
-    bragg_step_kind kind;
+    bragg_log_step_kind kind;
     bool constant_voltage;
     size_t first, last;
     double start_s, end_s;
@@ -146,16 +146,16 @@ typedef struct bragg_log_step {
     size_t half_cycle, cycle; /**< from 0; a rest belongs to what came before it */
 } bragg_log_step;
 
-typedef struct bragg_step_options {
+typedef struct bragg_log_step_options {
     double rest_a;           /**< |current| below is rest; NAN: from the data's own noise and scale */
     double min_duration_s;   /**< shorter flickers join their neighbours; NAN: three intervals */
     double cv_tolerance_v;   /**< voltage that moves less while the current decays; NAN: 2 mV */
-} bragg_step_options;
-#define BRAGG_STEP_OPTIONS_INIT { NAN, NAN, NAN }
+} bragg_log_step_options;
+#define BRAGG_LOG_STEP_OPTIONS_INIT { NAN, NAN, NAN }
 
 /** Cut the log into steps; *steps is the caller's to free().  EDATA without a
  *  current.  options may be NULL. */
-bragg_status bragg_log_steps(const bragg_log_table *table, const bragg_step_options *options,
+bragg_status bragg_log_steps(const bragg_log_table *table, const bragg_log_step_options *options,
                              bragg_log_step **steps, size_t *n, bragg_error *err);
 
 /** Charge in C for each row, integrated from the current: since the start of

@@ -26,7 +26,7 @@ bool bragg_number_parse_esd(const char *text, double *value, double *esd);
 bool bragg_integer_parse(const char *text, long long *value);
 
 /** A Miller index out of a list; 0 for what is none, beyond +-9999 or no number. */
-int bragg_number_index(double value);
+int bragg_number_miller(double value);
 
 enum { BRAGG_NUMBER_TEXT = 48 };
 

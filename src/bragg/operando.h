@@ -65,18 +65,18 @@ typedef enum bragg_frame_status {
 const char *bragg_frame_status_name(bragg_frame_status status);
 
 /** The log during an exposure; NAN where there is none. */
-typedef struct bragg_step_log {
+typedef struct bragg_frame_log {
     double time_s;            /**< on the log's clock, since its start */
     double voltage_v, current_a, temperature_k;
     double charge_c;          /**< since the start of its half-cycle, signed */
     double capacity_mah_g;    /**< of charge_c; NAN without mass */
     double cycle;             /**< from 1 */
-    double kind;              /**< of bragg_step_kind */
-} bragg_step_log;
+    double kind;              /**< of bragg_log_step_kind */
+} bragg_frame_log;
 
-enum { BRAGG_STEP_UNKNOWN_PEAKS = 4 };
+enum { BRAGG_FRAME_UNKNOWN_PEAKS = 4 };
 
-typedef struct bragg_step {
+typedef struct bragg_frame_fit {
     const char *file;
     size_t index;             /**< within the file */
     bragg_frame_status status;
@@ -84,7 +84,7 @@ typedef struct bragg_step {
     bool converged, restarted; /**< restarted: from the experiment's start, as the neighbour's led nowhere */
     double time_s, exposure_s; /**< start, seconds since 1970 or of the log; NAN when unknown */
     double temperature_k;     /**< the log's, else the pattern's */
-    bragg_step_log log;
+    bragg_frame_log log;
     double rwp, gof;
     double serial;            /**< by which serial correlation widens esds */
     double total;             /**< intensity in the range, a point's mean */
@@ -95,10 +95,10 @@ typedef struct bragg_step {
     double *guess, *guess_esd; /**< what it would be if it were there, below zero too; NAN: unknown */
     double *evidence;         /**< scale over its esd */
     double *level;            /**< 0: not there, 1: scale, 2: and cell, 3: all of it is refined */
-    double *unknown;          /**< BRAGG_STEP_UNKNOWN_PEAKS times 2theta in rad and significance */
+    double *unknown;          /**< BRAGG_FRAME_UNKNOWN_PEAKS times 2theta in rad and significance */
     const char *error;        /**< NULL when done */
     const double *correlation; /**< of each of the series' pairs; NAN where either was held */
-} bragg_step;
+} bragg_frame_fit;
 
 /** What is known of a frame without its fit. */
 typedef struct bragg_series_frame {
@@ -107,7 +107,7 @@ typedef struct bragg_series_frame {
     bragg_frame_status status;
     bool done, whole;         /**< fitted; its row stands in the table */
     double time_s, exposure_s, temperature_k;
-    bragg_step_log log;
+    bragg_frame_log log;
 } bragg_series_frame;
 
 /** A stretch of frames in which peaks stand that no phase explains. */
@@ -127,7 +127,7 @@ typedef struct bragg_series {
     const char *const *phase;
     bragg_series_frame *frame; /**< a frame each */
     struct bragg_series_rows *rows; /**< what was fitted: in the run's store, or in memory without one */
-    bragg_step *by_hand;      /**< the steps of a series that was made by hand and has neither frame nor rows; else NULL */
+    bragg_frame_fit *by_hand; /**< the fits of a series that was made by hand and has neither frame nor rows; else NULL */
     double points;            /**< of a pattern */
     bragg_log_table *log;     /**< may be NULL */
     size_t n_log_steps;
@@ -193,11 +193,11 @@ void bragg_series_free(bragg_series *series);
 /** Frame k and what was fitted to it, fetched with its neighbours from where it stands, so that
  *  a long run needs hardly more room than a short one.  Borrowed: good until four others have
  *  been asked for.  From one thread at a time. */
-const bragg_step *bragg_series_step(const bragg_series *series, size_t k);
+const bragg_frame_fit *bragg_series_fitted(const bragg_series *series, size_t k);
 /** EIO when a frame that was asked for could not be fetched: it came without a fit. */
 bragg_status bragg_series_whole(const bragg_series *series, bragg_error *err);
 /** What the log has of frame k. */
-const bragg_step_log *bragg_series_log(const bragg_series *series, size_t k);
+const bragg_frame_log *bragg_series_log(const bragg_series *series, size_t k);
 
 /** A row a frame: file, status, time, log, R factors, every refined parameter,
  *  volume and weight fraction with its esd. */

@@ -283,13 +283,13 @@ bragg_status bragg_plot_analysis(const bragg_analysis *analysis, const bragg_ser
 
 /** Maps of G(r) and of G(r) - scale x the first, where any row could be made: map-pdf and
  *  map-pdf-change, each as SVG and PNG. */
-bragg_status bragg_plot_total(const bragg_total *total, const bragg_series *series, const char *folder, bool force, bragg_error *err);
+bragg_status bragg_plot_pdf_maps(const bragg_pdf_course *total, const bragg_series *series, const char *folder, bool force, bragg_error *err);
 
 /** One self-contained page: the account of what happened, the map and the courses to
  *  explore (in a build with uPlot), the figures for print, the table of episodes and of the
  *  frames that failed, and the settings.  total may be NULL.  EINVAL for rows of no frames;
  *  STOPPED by the observer, who sees each figure (may be NULL), without a page. */
-bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const bragg_total *total, const char *path,
+bragg_status bragg_report_html(const bragg_series *series, const bragg_store_curves *curves, const bragg_pdf_course *total, const char *path,
                                bool force, const bragg_observer *observer, bragg_error *err);
 
 /** The same of the folder that bragg refine -o or bragg pdf fit -o has written. */

@@ -173,7 +173,7 @@ bragg_status bragg_model_extinction(bragg_model *model, const char *name, bragg_
  *  Phil. Mag. 36 (1945) 347, with absorption coefficients of xraylib.  Weight
  *  fractions alone feel it.  A phase without is taken as infinitely fine; phases without
  *  structure do not count in the mean coefficient.  EDATA without structure. */
-bragg_status bragg_model_particle(bragg_model *model, const char *name, double diameter_um, bragg_error *err);
+bragg_status bragg_model_microabsorption(bragg_model *model, const char *name, double diameter_um, bragg_error *err);
 /** Brindley's tau: mean over a sphere of exp(-mu path) of the beam that is scattered by
  *  2theta; mu times radius may be negative. */
 double bragg_sphere_transmission(double mu_radius, double two_theta_rad);

@@ -36,7 +36,7 @@ bragg_status bragg_cards_read_jcpds(const cards_source *from, bragg_card *c, bra
         for (; got < 5 && bragg_number_scan(at += strspn(at, " ,\t"), &end, &n[got]); got++)
             at = end;
         if (got >= 2)
-            st = bragg_cards_add_line(c, &room, (bragg_card_line){ bragg_number_index(n[2]), bragg_number_index(n[3]), bragg_number_index(n[4]), n[0], n[1] }, err);
+            st = bragg_cards_add_line(c, &room, (bragg_card_line){ bragg_number_miller(n[2]), bragg_number_miller(n[3]), bragg_number_miller(n[4]), n[0], n[1] }, err);
     }
     bragg_cards_complete_cell(c, v, system);
     /* the comment of such cards starts with the formula or a name; the file is named after it */
@@ -116,7 +116,7 @@ static bool list_row(const char *line, const int column[N_COLUMNS], double wavel
     }
     if (isnan(v[COLUMN_D]) && wavelength > 0)
         v[COLUMN_D] = wavelength / (2 * sin(v[COLUMN_TTH] * BRAGG_DEG / 2));
-    *out = (bragg_card_line){ bragg_number_index(v[COLUMN_H]), bragg_number_index(v[COLUMN_K]), bragg_number_index(v[COLUMN_L]), v[COLUMN_D], v[COLUMN_I] };
+    *out = (bragg_card_line){ bragg_number_miller(v[COLUMN_H]), bragg_number_miller(v[COLUMN_K]), bragg_number_miller(v[COLUMN_L]), v[COLUMN_D], v[COLUMN_I] };
     return out->d_ang > 0 && out->intensity > 0;
 }
 

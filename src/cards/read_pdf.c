@@ -148,7 +148,7 @@ static bragg_card_line text_row(const char *line, size_t n)
     numbers_in(line, open ? (size_t)(open - line) : n, v, 3);
     if (open && numbers_in(open + 1, n - (size_t)(open + 1 - line), hkl, 3) != 3)
         memset(hkl, 0, sizeof hkl);
-    return (bragg_card_line){ bragg_number_index(hkl[0]), bragg_number_index(hkl[1]), bragg_number_index(hkl[2]), v[1], v[2] };
+    return (bragg_card_line){ bragg_number_miller(hkl[0]), bragg_number_miller(hkl[1]), bragg_number_miller(hkl[2]), v[1], v[2] };
 }
 
 bragg_status bragg_cards_read_text(const cards_source *from, bragg_card *c, bragg_error *err)

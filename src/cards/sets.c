@@ -80,7 +80,7 @@ static bragg_status own_lines(const bragg_yaml *list, bragg_card *c, bragg_error
         double v[5] = { 0 };
         size_t n = row->n_children == 2 ? 2 : 5;
         st = bragg_yaml_numbers(row, v, n, err);
-        c->line[c->n_lines++] = (bragg_card_line){ bragg_number_index(v[2]), bragg_number_index(v[3]), bragg_number_index(v[4]), v[0], v[1] };
+        c->line[c->n_lines++] = (bragg_card_line){ bragg_number_miller(v[2]), bragg_number_miller(v[3]), bragg_number_miller(v[4]), v[0], v[1] };
     }
     return st;
 }

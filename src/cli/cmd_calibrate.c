@@ -58,7 +58,7 @@ static json_t *as_json(const bragg_calibration *c)
 }
 
 /* Of several frames: what each says, and what they say together. */
-static json_t *joint_json(const shot *s, size_t n, const bragg_joint *j)
+static json_t *joint_json(const shot *s, size_t n, const bragg_calibration_joint *j)
 {
     json_t *root = json_object(), *frames = json_array();
     const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
@@ -307,7 +307,7 @@ static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, 
     return st;
 }
 
-static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_joint *j, bragg_error *err)
+static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_calibration_joint *j, bragg_error *err)
 {
     char text[BRAGG_NUMBER_TEXT];
     if (w->json) {
@@ -331,9 +331,9 @@ static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_joi
     return BRAGG_OK;
 }
 
-static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_joint **j, bragg_error *err)
+static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_calibration_joint **j, bragg_error *err)
 {
-    bragg_joint_options o = { NULL, w->own_tilts, w->fit_wavelength };
+    bragg_calibration_joint_options o = { NULL, w->own_tilts, w->fit_wavelength };
     bragg_calibration **c = bragg_arena_alloc(arena, n, sizeof *c);
     double *moved = bragg_arena_alloc(arena, n, sizeof *moved);
     if (!c || !moved)
@@ -355,7 +355,7 @@ static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_calibrant l = { 0 };
-    bragg_joint *j = NULL;
+    bragg_calibration_joint *j = NULL;
     shot *s = calloc(n, sizeof *s);
     bragg_status st = arena && s ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
@@ -385,7 +385,7 @@ static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
         bragg_frame_free(s[k].f);
     }
     free(s);
-    bragg_joint_free(j);
+    bragg_calibration_joint_free(j);
     bragg_arena_free(arena);
     return st;
 }

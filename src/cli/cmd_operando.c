@@ -40,10 +40,10 @@ static void talk(void *payload, int level, const char *text)
 static void print_place(const bragg_series *s, size_t k)
 {
     printf("%zu", k);
-    if (isfinite(bragg_series_step(s, k)->log.voltage_v))
-        printf(" (%.3f V)", bragg_series_step(s, k)->log.voltage_v);
-    else if (isfinite(bragg_series_step(s, k)->temperature_k))
-        printf(" (%.1f K)", bragg_series_step(s, k)->temperature_k);
+    if (isfinite(bragg_series_fitted(s, k)->log.voltage_v))
+        printf(" (%.3f V)", bragg_series_fitted(s, k)->log.voltage_v);
+    else if (isfinite(bragg_series_fitted(s, k)->temperature_k))
+        printf(" (%.1f K)", bragg_series_fitted(s, k)->temperature_k);
 }
 
 /* What the run did, interval by interval. */
@@ -71,7 +71,7 @@ static bragg_status print_series(const bragg_series *s, bragg_error *err)
     char text[BRAGG_NUMBER_TEXT];
     printf("%-24s %8s %8s %9s %6s  %s\n", "file", "U/V", "T/K", "Rwp/%", "GOF", "volumes/angstrom^3, weight fractions");
     for (size_t k = 0; k < s->n; k++) {
-        const bragg_step *step = bragg_series_step(s, k);
+        const bragg_frame_fit *step = bragg_series_fitted(s, k);
         const char *base = strrchr(step->file, '/') ? strrchr(step->file, '/') + 1 : step->file;
         if (!step->done) {
             printf("%-24s %s: %s\n", base, bragg_frame_status_name(step->status), step->error);
@@ -147,7 +147,7 @@ static bragg_status draw_figures(const char *out, const bragg_series *s, const b
     cli_progress_end(&p);
     if (st == BRAGG_OK)
         st = bragg_plot_analysis(a, s, c->frames, out, force, err);
-    return st == BRAGG_OK && a->total ? bragg_plot_total(a->total, s, out, force, err) : st;
+    return st == BRAGG_OK && a->total ? bragg_plot_pdf_maps(a->total, s, out, force, err) : st;
 }
 
 /* A G(r) that cannot be made is said, and costs nothing else. */
@@ -170,7 +170,7 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
         st = bragg_series_analyse(s, &c, &want->analysis, s->arena, &a, err);
     give_back();
     if (st == BRAGG_OK && want->section)
-        total = bragg_series_total(s, f, x, &want->recipe, 1200, s->arena, &a.total, err);
+        total = bragg_series_pdf(s, f, x, &want->recipe, 1200, s->arena, &a.total, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
     if (st == BRAGG_OK)

@@ -12,13 +12,13 @@ static bragg_status report_series(const char *store, const char *out, bool force
 {
     bragg_series *s = NULL;
     bragg_store_curves c = { 0 };
-    bragg_total *total = NULL;
+    bragg_pdf_course *total = NULL;
     cli_progress progress = { 0 };
     bragg_status st = bragg_store_read(store, &s, err);
     if (st == BRAGG_OK)
         st = bragg_store_patterns(store, 1200, &c, err);
     if (st == BRAGG_OK)
-        st = bragg_store_total(store, s->arena, &total, err);
+        st = bragg_store_pdf(store, s->arena, &total, err);
     if (st == BRAGG_OK)
         st = bragg_report_html(s, &c, total, out, force, cli_observer_to_tidy(&progress, "figure"), err);
     cli_progress_end(&progress);

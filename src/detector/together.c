@@ -133,7 +133,7 @@ static bragg_status residuals_together(void *payload, size_t first, size_t last,
 }
 
 /* A row of each frame's geometry, tied to the first frame's where it is common. */
-static bragg_status list_rows(together *t, const bragg_joint_options *o, bragg_error *err)
+static bragg_status list_rows(together *t, const bragg_calibration_joint_options *o, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < t->n && st == BRAGG_OK; k++)
@@ -177,7 +177,7 @@ static void spread(const together *t, const bragg_params *p, double *rms_px)
     *rms_px = sqrt(squares);
 }
 
-static bragg_status solve_together(together *t, bragg_joint *j, bragg_error *err)
+static bragg_status solve_together(together *t, bragg_calibration_joint *j, bragg_error *err)
 {
     bragg_lsq_problem problem = { .n = t->start[t->n], .prepare = prepare_together, .residuals = residuals_together, .payload = t };
     bragg_lsq_options o = BRAGG_LSQ_OPTIONS_INIT;
@@ -198,12 +198,12 @@ static bragg_status solve_together(together *t, bragg_joint *j, bragg_error *err
     return st < 0 ? bragg_context(err, st, "frames together") : BRAGG_OK;
 }
 
-bragg_status bragg_calibrate_together(bragg_calibration *const *c, size_t n, const bragg_joint_options *o, bragg_joint **out, bragg_error *err)
+bragg_status bragg_calibrate_together(bragg_calibration *const *c, size_t n, const bragg_calibration_joint_options *o, bragg_calibration_joint **out, bragg_error *err)
 {
     *out = NULL;
     if (n < 1)
         return bragg_fail(err, BRAGG_EINVAL, "calibration: expected calibrations, found none");
-    bragg_joint *j = calloc(1, sizeof *j);
+    bragg_calibration_joint *j = calloc(1, sizeof *j);
     together t = { .c = c, .n = n, .start = calloc(n + 1, sizeof *t.start), .trial = calloc(n, sizeof *t.trial), .params = j ? &j->params : NULL };
     bragg_status st = j && t.start && t.trial ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate %zu frames", n);
     for (size_t k = 0; st == BRAGG_OK && k < n; k++)
@@ -215,13 +215,13 @@ bragg_status bragg_calibrate_together(bragg_calibration *const *c, size_t n, con
     free(t.start);
     free(t.trial);
     if (st < 0)
-        bragg_joint_free(j);
+        bragg_calibration_joint_free(j);
     else
         *out = j;
     return st;
 }
 
-void bragg_joint_free(bragg_joint *j)
+void bragg_calibration_joint_free(bragg_calibration_joint *j)
 {
     if (!j)
         return;

@@ -158,7 +158,7 @@ static size_t cut(const cutter *c, bragg_log_step *steps, double mass_kg)
             ;
         bool by_mode = mode_is_voltage(c, first, last) && c->kind[first];
         size_t hold = by_mode ? first : find_hold(c, first, last);
-        bragg_step_kind kind = c->kind[first] > 0 ? BRAGG_STEP_CHARGE : c->kind[first] < 0 ? BRAGG_STEP_DISCHARGE : BRAGG_STEP_REST;
+        bragg_log_step_kind kind = c->kind[first] > 0 ? BRAGG_STEP_CHARGE : c->kind[first] < 0 ? BRAGG_STEP_DISCHARGE : BRAGG_STEP_REST;
         if (hold > first) {
             size_t end = hold > last ? last : hold - 1;
             steps[n++] = (bragg_log_step){ .kind = kind, .first = first, .last = end };
@@ -173,7 +173,7 @@ static size_t cut(const cutter *c, bragg_log_step *steps, double mass_kg)
 
 static void count_cycles(bragg_log_step *steps, size_t n)
 {
-    bragg_step_kind before = BRAGG_STEP_REST;
+    bragg_log_step_kind before = BRAGG_STEP_REST;
     size_t half = 0;
     for (size_t k = 0; k < n; k++) {
         if (steps[k].kind != BRAGG_STEP_REST) {
@@ -201,11 +201,11 @@ static cutter make_cutter(const bragg_log_table *t)
                                  t->channel[BRAGG_CHANNEL_CYCLE] }, .mean_current = current_is_mean(t) };
 }
 
-bragg_status bragg_log_steps(const bragg_log_table *t, const bragg_step_options *options, bragg_log_step **steps,
+bragg_status bragg_log_steps(const bragg_log_table *t, const bragg_log_step_options *options, bragg_log_step **steps,
                              size_t *n, bragg_error *err)
 {
-    static const bragg_step_options defaults = BRAGG_STEP_OPTIONS_INIT;
-    const bragg_step_options *o = options ? options : &defaults;
+    static const bragg_log_step_options defaults = BRAGG_LOG_STEP_OPTIONS_INIT;
+    const bragg_log_step_options *o = options ? options : &defaults;
     *steps = NULL;
     *n = 0;
     if (!t->channel[BRAGG_CHANNEL_CURRENT])

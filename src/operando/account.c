@@ -41,11 +41,11 @@ static void add_point(double *to, double t, double y, double sigma)
     to[W] += w, to[WT] += w * t, to[WY] += w * y, to[WTT] += w * t * t, to[WTY] += w * t * y, to[WYY] += w * y * y;
 }
 
-static bool counts(const bragg_step *s) { return s->done && s->status != BRAGG_FRAME_POOR; }
+static bool counts(const bragg_frame_fit *s) { return s->done && s->status != BRAGG_FRAME_POOR; }
 
 static void add_frame(const courses *c, const bragg_series *s, size_t k, double *to)
 {
-    const bragg_step *step = bragg_series_step(s, k);
+    const bragg_frame_fit *step = bragg_series_fitted(s, k);
     for (size_t i = 0; counts(step) && i < c->n_phases; i++) {
         double t = (double)k;
         bragg_quantity f = step->fraction[i], v = step->volume[i];

@@ -85,7 +85,7 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
     bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
     *out = (bragg_analysis){ 0 };
     if (o->components && patterns) /* it needs most room while it works, and keeps least */
-        st = bragg_series_factor(c, o, arena, &out->factors, err);
+        st = bragg_series_components(c, o, arena, &out->components, err);
     if (st == BRAGG_OK && o->peaks && patterns)
         st = bragg_series_track(c, o, arena, &out->tracks, err);
     if (st == BRAGG_OK && o->smooth)
@@ -106,7 +106,7 @@ static double between(const bragg_series *s, double frame, double (*of)(const br
 }
 
 static double voltage_of(const bragg_series *s, size_t k) { return bragg_series_log(s, k)->voltage_v; }
-static double temperature_of(const bragg_series *s, size_t k) { return bragg_series_step(s, k)->temperature_k; }
+static double temperature_of(const bragg_series *s, size_t k) { return bragg_series_fitted(s, k)->temperature_k; }
 
 /* The voltage of an event, with the doubt of its frame and of the clocks. */
 static bragg_quantity voltage_then(const bragg_series *s, double frame, double esd_frames)
@@ -163,7 +163,7 @@ static void put_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
     }
 }
 
-static void put_amounts(FILE *to, const bragg_factors *f, const bragg_series *s, size_t frames)
+static void put_amounts(FILE *to, const bragg_components *f, const bragg_series *s, size_t frames)
 {
     fputs("frame,time_s,voltage_v,temperature_k", to);
     for (size_t k = 0; k < f->n; k++)
@@ -177,7 +177,7 @@ static void put_amounts(FILE *to, const bragg_factors *f, const bragg_series *s,
     }
 }
 
-static void put_spectra(FILE *to, const bragg_factors *f)
+static void put_spectra(FILE *to, const bragg_components *f)
 {
     char text[BRAGG_NUMBER_TEXT];
     fputs("two_theta_deg", to);
@@ -212,7 +212,7 @@ static void put_smooth(FILE *to, const bragg_smooth *m, const bragg_series *s)
 }
 
 /* A line an r, G and its esd of each row under the frame in its middle. */
-static void put_total(FILE *to, const bragg_total *t)
+static void put_total(FILE *to, const bragg_pdf_course *t)
 {
     char text[BRAGG_NUMBER_TEXT];
     fputs("r_ang", to);
@@ -229,7 +229,7 @@ static void put_total(FILE *to, const bragg_total *t)
     }
 }
 
-static void put_total_course(FILE *to, const bragg_total *t, const bragg_series *s)
+static void put_total_course(FILE *to, const bragg_pdf_course *t, const bragg_series *s)
 {
     fputs("frame,time_s,voltage_v,temperature_k,changed,scale_of_first,low_r_slope,low_r_slope.esd\n", to);
     for (size_t r = 0; r < t->rows; r++) {
@@ -277,7 +277,7 @@ static json_t *numbers_json(const double *v, size_t n)
     return list;
 }
 
-static json_t *factors_json(const bragg_factors *f)
+static json_t *factors_json(const bragg_components *f)
 {
     return json_pack("{s:I,s:I,s:f,s:o,s:o,s:o}", "components", (json_int_t)f->n, "rank", (json_int_t)f->rank, "noise_edge", f->noise_edge, "singular_values",
                      numbers_json(f->singular, f->n_singular < 20 ? f->n_singular : 20), "bic", numbers_json(f->bic, f->n_tried), "chi2_reduced",
@@ -293,7 +293,7 @@ static json_t *smooth_json(const bragg_smooth *m, const bragg_series *s)
     return all;
 }
 
-static json_t *total_json(const bragg_total *t)
+static json_t *total_json(const bragg_pdf_course *t)
 {
     const bragg_pdf_options *o = &t->used;
     return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:I}", "route", o->physical ? "physical" : "ad hoc", "background_scale", bragg_json_number(o->background_scale),
@@ -304,7 +304,7 @@ static json_t *total_json(const bragg_total *t)
 
 static json_t *analysis_json(const bragg_analysis *a, const bragg_series *s)
 {
-    return json_pack("{s:o,s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->factors ? factors_json(a->factors) : json_null(), "smooth",
+    return json_pack("{s:o,s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->components ? factors_json(a->components) : json_null(), "smooth",
                      a->smooth ? smooth_json(a->smooth, s) : json_null(), "pdf", a->total ? total_json(a->total) : json_null());
 }
 
@@ -315,13 +315,13 @@ static const char *const table_names[TABLES] = { "peaks", "components", "spectra
 
 static bool has_table(const bragg_analysis *a, int which)
 {
-    const void *const of[TABLES] = { a->tracks, a->factors, a->factors, a->smooth, a->total, a->total };
+    const void *const of[TABLES] = { a->tracks, a->components, a->components, a->smooth, a->total, a->total };
     return of[which] != NULL;
 }
 
 static size_t frames_of(const bragg_analysis *a, const bragg_series *s)
 {
-    return a->tracks ? a->tracks->frames : a->factors ? (s->n + a->factors->curves - 1) / a->factors->curves : 1;
+    return a->tracks ? a->tracks->frames : a->components ? (s->n + a->components->curves - 1) / a->components->curves : 1;
 }
 
 static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, int which)
@@ -329,9 +329,9 @@ static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, 
     if (which == PEAKS)
         put_tracks(to, a->tracks, s);
     else if (which == AMOUNTS)
-        put_amounts(to, a->factors, s, frames_of(a, s));
+        put_amounts(to, a->components, s, frames_of(a, s));
     else if (which == SPECTRA)
-        put_spectra(to, a->factors);
+        put_spectra(to, a->components);
     else if (which == SMOOTH)
         put_smooth(to, a->smooth, s);
     else if (which == TOTAL)
@@ -444,7 +444,7 @@ static void tell_tracks(FILE *to, const bragg_tracks *t, const bragg_series *s)
         fprintf(to, "%zu more peaks come and go more often, or overlap: see analysis.json\n", untold);
 }
 
-static void tell_total(FILE *to, const bragg_total *t)
+static void tell_total(FILE *to, const bragg_pdf_course *t)
 {
     double most = 0;
     size_t at = 0;
@@ -459,8 +459,8 @@ void bragg_analysis_tell(const bragg_analysis *a, const bragg_series *s, FILE *t
 {
     if (a->tracks)
         tell_tracks(to, a->tracks, s);
-    if (a->factors)
-        fprintf(to, "without a model: %zu singular value%s above noise, %zu component%s by evidence\n", a->factors->rank, a->factors->rank == 1 ? "" : "s", a->factors->n, a->factors->n == 1 ? "" : "s");
+    if (a->components)
+        fprintf(to, "without a model: %zu singular value%s above noise, %zu component%s by evidence\n", a->components->rank, a->components->rank == 1 ? "" : "s", a->components->n, a->components->n == 1 ? "" : "s");
     if (a->total)
         tell_total(to, a->total);
 }

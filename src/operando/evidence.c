@@ -297,7 +297,7 @@ void bragg_evidence_unknown(const seq_worker *w, double *out)
     size_t half = w->window / 16 + 1;
     const double *r = column(w, RESIDUAL), *x = column(w, X), *c = column(w, CALCULATED), *b = column(w, BACKGROUND), *sigma = column(w, SIGMA);
     double before = 0, here = 0; /* not over the misfit: that is what they make */
-    for (int k = 0; k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+    for (int k = 0; k < 2 * BRAGG_FRAME_UNKNOWN_PEAKS; k++)
         out[k] = 0;
     bool free_here = false;
     for (size_t i = half; i + half < w->n; i++) {
@@ -312,7 +312,7 @@ void bragg_evidence_unknown(const seq_worker *w, double *out)
         bool free_after = excess > known;
         if (here > 8 && here >= before && here > after && free_here) {
             int weakest = 0;
-            for (int k = 1; k < BRAGG_STEP_UNKNOWN_PEAKS; k++)
+            for (int k = 1; k < BRAGG_FRAME_UNKNOWN_PEAKS; k++)
                 if (out[2 * k + 1] < out[2 * weakest + 1])
                     weakest = k;
             if (here > out[2 * weakest + 1])

@@ -8,7 +8,7 @@
 
 static void title_of(const bragg_series *s, size_t k, char *text, size_t size)
 {
-    const bragg_step *t = bragg_series_step(s, k);
+    const bragg_frame_fit *t = bragg_series_fitted(s, k);
     int n = snprintf(text, size, "%.150s%sframe %zu, %.60s", s->title ? s->title : "", s->title ? ", " : "", k, bragg_frame_status_name(t->status));
     if (isfinite(t->log.voltage_v))
         n += snprintf(text + n, size - (size_t)n, ", %.4f V", t->log.voltage_v);
@@ -28,8 +28,8 @@ bragg_status bragg_series_write_cif(const bragg_series *s, size_t k, const bragg
     char title[300];
     if (k >= s->n)
         return bragg_fail(err, BRAGG_EINVAL, "pdCIF: expected a frame from 0 to %zu, found %zu", s->n - 1, k);
-    if (!bragg_series_step(s, k)->done)
-        return bragg_fail(err, BRAGG_EDATA, "pdCIF of frame %zu: expected one that was fitted, found %s", k, bragg_frame_status_name(bragg_series_step(s, k)->status));
+    if (!bragg_series_fitted(s, k)->done)
+        return bragg_fail(err, BRAGG_EDATA, "pdCIF of frame %zu: expected one that was fitted, found %s", k, bragg_frame_status_name(bragg_series_fitted(s, k)->status));
     title_of(s, k, title, sizeof title);
     bragg_status st = bragg_seq_plan(x, &plan, err);
     if (st == BRAGG_OK)
@@ -37,7 +37,7 @@ bragg_status bragg_series_write_cif(const bragg_series *s, size_t k, const bragg
     if (st >= 0)
         st = bragg_seq_worker_new(x, &plan, p, &w, err);
     if (st >= 0)
-        st = bragg_seq_again(w, p, bragg_series_step(s, k)->value - seq_value(bragg_seq_shape(w), 0), &m, &f, err);
+        st = bragg_seq_again(w, p, bragg_series_fitted(s, k)->value - seq_value(bragg_seq_shape(w), 0), &m, &f, err);
     if (st >= 0)
         st = bragg_fit_write_cif(m, f, title, path, force, err);
     bragg_fit_free(f);

@@ -306,7 +306,7 @@ static double freedoms(const matrix *m, size_t n) { return (double)(n * (m->rows
 
 /* The number by BIC (G. Schwarz, Ann. Stat. 6 (1978) 461); what even the most components
  * leave beyond noise, as peaks that move do, is the scale of the rest. */
-static size_t choose(const matrix *m, const factors *f, size_t tried, bragg_factors *out)
+static size_t choose(const matrix *m, const factors *f, size_t tried, bragg_components *out)
 {
     double points = (double)(m->rows * m->points), scale = fmax(1, f[tried - 1].chi2 / (points - freedoms(m, tried)));
     size_t best = 0;
@@ -360,7 +360,7 @@ static void order_of(const matrix *m, const factors *f, const double *area, size
     }
 }
 
-static bragg_status report(const matrix *m, const factors *f, bragg_arena *arena, bragg_factors *out, bragg_error *err)
+static bragg_status report(const matrix *m, const factors *f, bragg_arena *arena, bragg_components *out, bragg_error *err)
 {
     size_t n = f->n, order[MOST];
     double area[MOST] = { 0 }, s[MOST], e[MOST], step = (m->x_rad[m->points - 1] - m->x_rad[0]) / (double)(m->points - 1);
@@ -387,7 +387,7 @@ static bragg_status report(const matrix *m, const factors *f, bragg_arena *arena
     return BRAGG_OK;
 }
 
-static bragg_status factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_arena *scratch, bragg_factors **out, bragg_error *err)
+static bragg_status factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_arena *scratch, bragg_components **out, bragg_error *err)
 {
     matrix m;
     factors f[MOST];
@@ -401,8 +401,8 @@ static bragg_status factor(const bragg_store_curves *c, const bragg_analysis_opt
     }
     size_t most = o->n_components ? o->n_components : MOST;
     most = most > MOST ? MOST : most > m.rows - 1 ? m.rows - 1 : most;
-    bragg_factors *to = *out;
-    *to = (bragg_factors){ .rows = m.rows, .row = m.row, .curves = c->rows, .points = m.points, .n_tried = most, .n_singular = m.n_singular, .singular = m.singular };
+    bragg_components *to = *out;
+    *to = (bragg_components){ .rows = m.rows, .row = m.row, .curves = c->rows, .points = m.points, .n_tried = most, .n_singular = m.n_singular, .singular = m.singular };
     /* V. A. Marchenko & L. A. Pastur, Math. USSR Sb. 1 (1967) 457 */
     to->noise_edge = sqrt((double)m.rows) + sqrt((double)m.points);
     for (size_t k = 0; k < m.n_singular; k++)
@@ -424,7 +424,7 @@ static bragg_status factor(const bragg_store_curves *c, const bragg_analysis_opt
     return st;
 }
 
-bragg_status bragg_series_factor(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_factors **out, bragg_error *err)
+bragg_status bragg_series_components(const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_components **out, bragg_error *err)
 {
     bragg_arena *scratch = bragg_arena_new();
     *out = NULL;

@@ -219,7 +219,7 @@ static void blank_row(const seq_shape *s, double *row)
     row[ROW_CONVERGED] = row[ROW_RESTARTED] = row[ROW_MENDED] = 0;
     for (size_t i = 0; i < s->n_phases; i++)
         row[seq_phase(s, PHASE_LEVEL, i)] = 0;
-    for (int k = 0; k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+    for (int k = 0; k < 2 * BRAGG_FRAME_UNKNOWN_PEAKS; k++)
         row[seq_unknown(s) + (size_t)k] = 0;
 }
 

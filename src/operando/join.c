@@ -300,7 +300,7 @@ static double *what_drives(const bragg_series *s)
 /* Fractions under current; what is heated tells by its cell.  Phases below detection
  * have the fractions that they would have, as the step from none to a little would pass
  * for an event. */
-static bragg_quantity signal_of(const bragg_series *s, const bragg_step *step, size_t phase, bool fractions)
+static bragg_quantity signal_of(const bragg_series *s, const bragg_frame_fit *step, size_t phase, bool fractions)
 {
     bragg_quantity q = fractions ? step->fraction[phase] : step->volume[phase];
     double hidden = 0, doubt2 = 0, seen = 0;
@@ -337,7 +337,7 @@ static void put_group(const bragg_series *s, const size_t *phase, bool fractions
     for (size_t j = 0; j < g->n_signals; j++) {
         double w = 0, sum = 0;
         for (size_t k = first; k < last; k++) {
-            bragg_quantity q = signal_of(s, bragg_series_step(s, k), phase[j], fractions);
+            bragg_quantity q = signal_of(s, bragg_series_fitted(s, k), phase[j], fractions);
             if (s->frame[k].done && isfinite(q.value) && q.esd > 0 && isfinite(q.esd))
                 w += 1 / (q.esd * q.esd), sum += q.value / (q.esd * q.esd);
         }
@@ -355,7 +355,7 @@ static size_t telling_phases(const bragg_series *s, bool fractions, size_t *phas
         double low = INFINITY, high = -INFINITY, esd = 0;
         size_t n = 0;
         for (size_t k = 0; k < s->n; k++) {
-            bragg_quantity q = s->frame[k].done ? signal_of(s, bragg_series_step(s, k), i, fractions) : (bragg_quantity){ NAN, NAN };
+            bragg_quantity q = s->frame[k].done ? signal_of(s, bragg_series_fitted(s, k), i, fractions) : (bragg_quantity){ NAN, NAN };
             if (!isfinite(q.value) || !(q.esd > 0))
                 continue;
             low = fmin(low, q.value), high = fmax(high, q.value), esd += q.esd, n++;
@@ -488,7 +488,7 @@ static double mean(const bragg_series *s, const double *v, double range, double 
 static void join_one(const bragg_series *s, const usual *u, bragg_series_frame *step)
 {
     const bragg_log_table *t = s->log;
-    step->log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+    step->log = (bragg_frame_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
     if (!s->logged || !isfinite(step->time_s))
         return;
     double exposure = step->exposure_s > 0 ? step->exposure_s : 0;

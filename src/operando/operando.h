@@ -43,7 +43,7 @@ static inline size_t seq_phase(const seq_shape *s, int what, size_t i)
                                                              : base + (size_t)what * n + i;
 }
 static inline size_t seq_unknown(const seq_shape *s) { return ROW_HEAD + 2 * s->n_params + PHASE_COLUMNS * s->n_phases; }
-static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_STEP_UNKNOWN_PEAKS; }
+static inline size_t seq_correlation(const seq_shape *s) { return seq_unknown(s) + 2 * BRAGG_FRAME_UNKNOWN_PEAKS; }
 static inline size_t seq_known(const seq_shape *s, size_t k) { return seq_correlation(s) + s->n_pairs + k; }
 static inline size_t seq_doubt(const seq_shape *s, size_t k) { return seq_known(s, k) + s->n_params; }
 
@@ -103,7 +103,7 @@ bragg_status bragg_series_attach(bragg_series *s, const seq_shape *shape, size_t
 /* What the row has of frame k; an error is in its arena. */
 bragg_status bragg_series_set_frame(bragg_series *s, size_t k, const double *row, const char *message, bragg_error *err);
 /* The step points into the row. */
-void bragg_step_set(const seq_shape *shape, const bragg_series_frame *frame, double *row, bragg_step *step);
+void bragg_step_set(const seq_shape *shape, const bragg_series_frame *frame, double *row, bragg_frame_fit *step);
 /* Where the rows of a series stand: n in memory, of which it takes possession, or (rows NULL) in
  * a file, whose descriptor it doubles; move: the same rows in another file. */
 typedef struct seq_place {

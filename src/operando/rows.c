@@ -24,7 +24,7 @@ struct bragg_series_rows {
     seq_place place;          /* fd -1: in memory */
     size_t block[WINDOWS], last_used[WINDOWS], turn;
     double *room;             /* [WINDOWS][EACH][column]; NULL with rows in memory */
-    bragg_step *step;         /* [WINDOWS][EACH] */
+    bragg_frame_fit *step;         /* [WINDOWS][EACH] */
     bool lost;
 };
 
@@ -111,9 +111,9 @@ bragg_status bragg_series_set_frame(bragg_series *s, size_t k, const double *row
     return BRAGG_OK;
 }
 
-void bragg_step_set(const seq_shape *s, const bragg_series_frame *frame, double *row, bragg_step *step)
+void bragg_step_set(const seq_shape *s, const bragg_series_frame *frame, double *row, bragg_frame_fit *step)
 {
-    *step = (bragg_step){ .file = frame->file, .index = frame->index, .status = frame->status, .done = frame->done, .error = frame->error, .log = frame->log,
+    *step = (bragg_frame_fit){ .file = frame->file, .index = frame->index, .status = frame->status, .done = frame->done, .error = frame->error, .log = frame->log,
                           .time_s = frame->time_s, .exposure_s = frame->exposure_s, .temperature_k = frame->temperature_k };
     step->converged = row[ROW_CONVERGED] > 0;
     step->restarted = row[ROW_RESTARTED] == 1;
@@ -196,7 +196,7 @@ static void fetch(const bragg_series *s, size_t block, int window)
     r->lost |= !good;
     for (size_t k = 0; k < n; k++) {
         const bragg_series_frame *f = &s->frame[first + k];
-        bragg_step *step = &r->step[(size_t)window * EACH + k];
+        bragg_frame_fit *step = &r->step[(size_t)window * EACH + k];
         if (!r->place.rows && (!good || !f->whole))
             memset(rows + k * columns, 0, columns * sizeof *rows);
         bragg_step_set(&r->shape, f, rows + k * columns, step);
@@ -206,7 +206,7 @@ static void fetch(const bragg_series *s, size_t block, int window)
     r->block[window] = good ? block : SIZE_MAX;
 }
 
-const bragg_step *bragg_series_step(const bragg_series *s, size_t k)
+const bragg_frame_fit *bragg_series_fitted(const bragg_series *s, size_t k)
 {
     struct bragg_series_rows *r = s->rows;
     size_t block = k / EACH;
@@ -226,18 +226,18 @@ bragg_status bragg_series_whole(const bragg_series *s, bragg_error *err)
     return s->rows && s->rows->lost ? bragg_fail(err, BRAGG_EIO, "rows of the store cannot be read: is its disk there?") : BRAGG_OK;
 }
 
-const bragg_step_log *bragg_series_log(const bragg_series *s, size_t k) { return s->frame ? &s->frame[k].log : &s->by_hand[k].log; }
+const bragg_frame_log *bragg_series_log(const bragg_series *s, size_t k) { return s->frame ? &s->frame[k].log : &s->by_hand[k].log; }
 
 void bragg_series_find_refined(bragg_series *s)
 {
     for (size_t k = 0; k < s->n; k++)
         for (size_t j = 0; s->frame[k].done && j < s->n_params; j++)
-            s->refined[j] |= isfinite(bragg_series_step(s, k)->esd[j]);
+            s->refined[j] |= isfinite(bragg_series_fitted(s, k)->esd[j]);
 }
 
 double bragg_series_correlation(const bragg_series *s, size_t k, size_t a, size_t b)
 {
-    const double *correlation = bragg_series_step(s, k)->correlation;
+    const double *correlation = bragg_series_fitted(s, k)->correlation;
     for (size_t i = 0; i < s->n_pairs && correlation; i++)
         if ((s->pair[i][0] == a && s->pair[i][1] == b) || (s->pair[i][0] == b && s->pair[i][1] == a))
             return isfinite(correlation[i]) ? correlation[i] : 0;

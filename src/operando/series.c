@@ -190,8 +190,8 @@ static bragg_status find_alarms(run *r, bragg_error *err)
                 st = note_alarm(r->s, &t[j], err);
             t[j] = t[--n];
         }
-        for (int u = 0; k < r->s->n && r->s->frame[k].done && u < BRAGG_STEP_UNKNOWN_PEAKS; u++) {
-            const double *unknown = bragg_series_step(r->s, k)->unknown;
+        for (int u = 0; k < r->s->n && r->s->frame[k].done && u < BRAGG_FRAME_UNKNOWN_PEAKS; u++) {
+            const double *unknown = bragg_series_fitted(r->s, k)->unknown;
             double x = unknown[2 * u], z = unknown[2 * u + 1];
             size_t j = 0;
             while (j < n && fabs(t[j].x - x) > near)

@@ -27,7 +27,7 @@ typedef struct walk {
     double q[MOST], s2[MOST]; /* spread of a step, and scale of R */
 } walk;
 
-static bool seen(const bragg_step *t, size_t p)
+static bool seen(const bragg_frame_fit *t, size_t p)
 {
     return t->done && t->status != BRAGG_FRAME_POOR && t->esd[p] > 0 && isfinite(t->value[p]);
 }
@@ -38,7 +38,7 @@ static bool seen(const bragg_step *t, size_t p)
 static void take_column(const walk *w, size_t p)
 {
     for (size_t k = 0; k < w->n; k++) {
-        const bragg_step *t = bragg_series_step(w->s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(w->s, k);
         bool there = seen(t, p);
         w->value[k] = there ? t->value[p] : NAN;
         w->esd[k] = there ? t->esd[p] : NAN;
@@ -106,7 +106,7 @@ static bragg_status learn(const walk *w, size_t p, double *q, double *s2, bragg_
 /* What the fit of frame k saw: which parameters, where, and their covariance. */
 static size_t look(const walk *w, size_t k, size_t *which, double *y, double *r)
 {
-    const bragg_step *t = bragg_series_step(w->s, k);
+    const bragg_frame_fit *t = bragg_series_fitted(w->s, k);
     size_t n = 0;
     for (size_t i = 0; i < w->m; i++)
         if (seen(t, w->param[i]))
@@ -181,7 +181,7 @@ static void begin(const walk *w, double *x, double *p)
     for (size_t i = 0; i < w->m; i++)
         low[i] = INFINITY, high[i] = -INFINITY, most[i] = 0;
     for (size_t k = 0; k < w->n; k++) {
-        const bragg_step *t = bragg_series_step(w->s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(w->s, k);
         for (size_t i = 0; i < w->m; i++)
             if (seen(t, w->param[i])) {
                 low[i] = fmin(low[i], t->value[w->param[i]]), high[i] = fmax(high[i], t->value[w->param[i]]);
@@ -250,7 +250,7 @@ static void smooth_piece(const walk *w, size_t phase, size_t column, size_t firs
     size_t m = w->m;
     for (size_t k = last; k-- > first;) {
         double *now = x + (k - first) * m, *now_p = p + (k - first) * m * m;
-        const bragg_step *t = bragg_series_step(w->s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(w->s, k);
         if (k + 1 < w->n)
             step_back(w, k, now, now_p, k + 1 < last ? now + m : later, k + 1 < last ? now_p + m * m : later + m);
         for (size_t i = 0; i < m && t->done && t->level[phase] > 0; i++) {
@@ -295,7 +295,7 @@ static size_t list_params(const bragg_series *s, size_t phase, size_t *param)
     for (size_t p = 0; p < s->n_params && n < MOST; p++) {
         size_t times = 0;
         for (size_t k = 0; k < s->n && times < FEWEST; k++)
-            times += seen(bragg_series_step(s, k), p);
+            times += seen(bragg_series_fitted(s, k), p);
         if (times == FEWEST && !strncmp(s->name[p], prefix, (size_t)length) && strcmp(s->name[p] + length, "scale"))
             param[n++] = p;
     }

@@ -30,7 +30,7 @@ static bragg_status survive(void *payload, bragg_error *err)
 {
     const char *path = payload;
     bragg_series *s = NULL;
-    bragg_total *total = NULL;
+    bragg_pdf_course *total = NULL;
     bragg_store_curves curves;
     hid_t file = bragg_hdf5_rehearses() ? H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT) : -1;
     if (file < 0)
@@ -46,7 +46,7 @@ static bragg_status survive(void *payload, bragg_error *err)
 
 static bragg_status try_store(const char *path, bragg_error *err) { return bragg_hdf5_safely(path, "store", survive, (void *)path, err); }
 
-bragg_status bragg_store_total(const char *path, bragg_arena *arena, bragg_total **out, bragg_error *err)
+bragg_status bragg_store_pdf(const char *path, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err)
 {
     *out = NULL;
     bragg_hdf5_turn turn = bragg_hdf5_begin();

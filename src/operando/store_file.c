@@ -99,7 +99,7 @@ static bool put_columns(hid_t file, const seq_store *s)
     for (size_t i = 0; good && i < s->n_phases; i++)
         for (int q = 0; q < PHASE_COLUMNS; q++)
             snprintf(text[seq_phase(&shape, q, i)], NAME, "phase.%.90s.%s", s->phase[i], what[q]);
-    for (size_t k = 0; good && k < 2 * BRAGG_STEP_UNKNOWN_PEAKS; k++)
+    for (size_t k = 0; good && k < 2 * BRAGG_FRAME_UNKNOWN_PEAKS; k++)
         snprintf(text[seq_unknown(&shape) + k], NAME, "unexplained.%zu.%s", k / 2, k % 2 ? "significance" : "two_theta_rad");
     for (size_t k = 0; good && k < shape.n_pairs; k++)
         snprintf(text[seq_correlation(&shape) + k], NAME, "correlation.%.56s:%.56s", s->name[pair[k][0]], s->name[pair[k][1]]);

@@ -104,7 +104,7 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
     (void)names, (void)tables, (void)n, (void)json;
 }
 
-bragg_status bragg_store_total(const char *store, bragg_arena *arena, bragg_total **out, bragg_error *err)
+bragg_status bragg_store_pdf(const char *store, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err)
 {
     *out = NULL;
     return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': this build has no HDF5", store);

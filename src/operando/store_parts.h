@@ -16,7 +16,7 @@ enum { TEXT = 256, NAME = 128, FORMAT = 3 /* of this file's layout and the rows'
 enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, SIGMA, LOG, CHECK, STATUS, PARTS };
 
 enum { CLOCK_NUMBERS = 6 }; /* reference_s, offset_s, drift, the esds of both, and the log's zero */
-enum { LOG_COLUMNS = sizeof(bragg_step_log) / sizeof(double) };
+enum { LOG_COLUMNS = sizeof(bragg_frame_log) / sizeof(double) };
 
 struct seq_store {
     char *path, *lock_path;
@@ -55,7 +55,7 @@ bragg_status bragg_store_make_room(seq_store *s, size_t frames, bragg_error *err
 bragg_status bragg_store_end(seq_store *s, bragg_series *series, bragg_error *err);
 void bragg_store_free(seq_store *s);
 bool bragg_store_read_part(const seq_store *s, int part, size_t k, void *to);
-void bragg_store_read_joined(const seq_store *s, size_t k, bragg_step_log *log);
+void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log);
 
 /* store_view.c */
 bragg_status bragg_store_get_series(const char *path, bragg_series **out, bragg_error *err);
@@ -63,7 +63,7 @@ bragg_status bragg_store_get_view(const char *path, bragg_store_view **out, brag
 bragg_status bragg_store_get_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);
 
 /* store_tables.c */
-bragg_status bragg_store_get_total(hid_t file, bragg_arena *arena, bragg_total **out, bragg_error *err);
+bragg_status bragg_store_get_total(hid_t file, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err);
 
 #pragma GCC visibility pop
 

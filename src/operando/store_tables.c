@@ -164,7 +164,7 @@ static double *get_table(hid_t file, const char *path, size_t columns, size_t *r
 }
 
 /* As analyse.c has written them: r, and G and esd of each row; the course, a row each. */
-bragg_status bragg_store_get_total(hid_t file, bragg_arena *arena, bragg_total **out, bragg_error *err)
+bragg_status bragg_store_get_total(hid_t file, bragg_arena *arena, bragg_pdf_course **out, bragg_error *err)
 {
     enum { COURSE = 8, CHANGED = 4 };
     size_t rows = H5Lexists(file, "/analysis", H5P_DEFAULT) > 0 ? bragg_store_extent(file, "/analysis/pdf-course", 0) : 0, n, same;
@@ -173,14 +173,14 @@ bragg_status bragg_store_get_total(hid_t file, bragg_arena *arena, bragg_total *
     if (rows > bragg_store_extent(file, bragg_store_part[TABLE], 0))
         return bragg_fail(err, BRAGG_EDATA, "/analysis/pdf-course: expected a row for some frames each, found %zu", rows);
     double *gr = get_table(file, "/analysis/pdf", 1 + 2 * rows, &n), *course = get_table(file, "/analysis/pdf-course", COURSE, &same);
-    bragg_total *t = bragg_arena_alloc(arena, 1, sizeof *t);
+    bragg_pdf_course *t = bragg_arena_alloc(arena, 1, sizeof *t);
     double *room = gr && course ? bragg_arena_alloc(arena, n * (1 + 2 * rows) + 4 * rows + 1, sizeof *room) : NULL;
     double middle = course ? course[0] : NAN; /* of the first row's frames, from 0 */
     size_t frames = middle >= 0 && middle < 1e9 ? (size_t)lround(2 * middle) + 1 : 0;
     bool good = gr && course && same == rows && frames && (rows - 1) * frames < bragg_store_extent(file, bragg_store_part[TABLE], 0);
     bragg_status st = !good ? bragg_fail(err, BRAGG_EDATA, "/analysis/pdf: not what was written there") : t && room ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for G(r)");
     if (st == BRAGG_OK) {
-        *t = (bragg_total){ .n = n, .rows = rows, .frames = frames, .r_ang = room, .gr = room + n, .gr_sigma = room + n + n * rows,
+        *t = (bragg_pdf_course){ .n = n, .rows = rows, .frames = frames, .r_ang = room, .gr = room + n, .gr_sigma = room + n + n * rows,
                             .slope_expected = NAN, .used = BRAGG_PDF_OPTIONS_INIT };
         for (size_t i = 0; i < n; i++) {
             const double *line = gr + i * (1 + 2 * rows);

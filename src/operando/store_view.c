@@ -396,7 +396,7 @@ bragg_status bragg_store_get_view(const char *path, bragg_store_view **out, brag
     v->open.n = s->points;
     v->open.x_rad = bragg_arena_alloc(arena, s->points + 1, sizeof *v->open.x_rad);
     v->open.wavelength_ang = read_wavelength(file);
-    v->open.series.by_hand = bragg_arena_alloc(arena, 1, sizeof(bragg_step));
+    v->open.series.by_hand = bragg_arena_alloc(arena, 1, sizeof(bragg_frame_fit));
     st = v->path && v->row && v->open.x_rad && v->open.series.by_hand && (v->seen = bragg_arena_new()) ? bragg_series_attach(&v->open.series, &v->shape, 1, err)
                                                                             : bragg_fail(err, BRAGG_ENOMEM, "no room for a view");
     if (st == BRAGG_OK)

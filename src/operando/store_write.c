@@ -191,11 +191,11 @@ bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, brag
 seq_place bragg_store_place(const seq_store *s) { return (seq_place){ NULL, s->fd, (int64_t)s->offset[TABLE] }; }
 
 /* Log and frames are joined at the end of a run; before that there is a hole. */
-void bragg_store_read_joined(const seq_store *s, size_t k, bragg_step_log *log)
+void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log)
 {
-    static const bragg_step_log hole;
+    static const bragg_frame_log hole;
     if (!bragg_store_read_part(s, LOG, k, log) || !memcmp(log, &hole, sizeof hole))
-        *log = (bragg_step_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+        *log = (bragg_frame_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
 }
 
 static bool write_part(const seq_store *s, int part, size_t k, const void *from)

@@ -14,7 +14,7 @@
 static const char *const kinds[] = { "rest", "charge", "discharge" };
 
 /* A store that is damaged may say anything. */
-static const char *kind_of(const bragg_step *s) { return s->log.kind >= 0 && s->log.kind < 3 ? kinds[(int)s->log.kind] : ""; }
+static const char *kind_of(const bragg_frame_fit *s) { return s->log.kind >= 0 && s->log.kind < 3 ? kinds[(int)s->log.kind] : ""; }
 
 /* ------------------------------------------------------------------ csv */
 
@@ -56,7 +56,7 @@ static void print_head(FILE *to, const bragg_series *s)
 
 static void print_row(FILE *to, const bragg_series *s, size_t i)
 {
-    const bragg_step *t = bragg_series_step(s, i);
+    const bragg_frame_fit *t = bragg_series_fitted(s, i);
     fprintf(to, "%zu", i);
     print_text(to, t->file);
     fprintf(to, ",%zu,%s", t->index, bragg_frame_status_name(t->status));
@@ -110,7 +110,7 @@ bragg_status bragg_series_write_csv(const bragg_series *s, const char *path, boo
 
 /* ----------------------------------------------------------------- json */
 
-static json_t *phase_json(const bragg_series *s, const bragg_step *t, size_t k)
+static json_t *phase_json(const bragg_series *s, const bragg_frame_fit *t, size_t k)
 {
     json_t *phase = json_object();
     json_object_set_new(phase, "name", json_string(s->phase[k]));
@@ -124,7 +124,7 @@ static json_t *phase_json(const bragg_series *s, const bragg_step *t, size_t k)
 
 static json_t *step_json(const bragg_series *s, size_t i)
 {
-    const bragg_step *t = bragg_series_step(s, i);
+    const bragg_frame_fit *t = bragg_series_fitted(s, i);
     json_t *row = json_object(), *params = json_object(), *phases = json_array();
     json_object_set_new(row, "frame", json_integer((json_int_t)i));
     json_object_set_new(row, "file", json_string(t->file));

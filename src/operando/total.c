@@ -15,7 +15,7 @@ typedef struct job {
     const bragg_pdf_recipe *recipe;
     bragg_pdf_options o;      /* with what the first row has found */
     bragg_pattern *background;
-    bragg_total *t;
+    bragg_pdf_course *t;
 } job;
 
 static bool usable(const bragg_series_frame *step)
@@ -111,7 +111,7 @@ static bragg_status reduce_row(const job *j, size_t row, bragg_pdf **out, bragg_
     return st;
 }
 
-static void put_row(bragg_total *t, size_t row, const bragg_pdf *p)
+static void put_row(bragg_pdf_course *t, size_t row, const bragg_pdf *p)
 {
     memcpy(t->gr + row * t->n, p->gr, t->n * sizeof *t->gr);
     if (p->gr_sigma)
@@ -138,7 +138,7 @@ static bragg_status reduce_rows(void *payload, size_t first, size_t last, bragg_
 
 static bragg_status make_room(job *j, const bragg_pdf *p, bragg_arena *arena, bragg_error *err)
 {
-    bragg_total *t = j->t;
+    bragg_pdf_course *t = j->t;
     double *course = bragg_arena_alloc(arena, 4 * t->rows + 1, sizeof *course);
     t->n = p->m;
     t->r_ang = bragg_arena_alloc(arena, t->n + 1, sizeof *t->r_ang);
@@ -183,14 +183,14 @@ static bragg_status begin(job *j, bragg_arena *arena, size_t *chooser, bragg_err
     return st;
 }
 
-static bragg_pdf_data view(const bragg_total *t, size_t row)
+static bragg_pdf_data view(const bragg_pdf_course *t, size_t row)
 {
     bool errors = t->n && isfinite(t->gr_sigma[row * t->n]);
     return (bragg_pdf_data){ .n = t->n, .r = t->r_ang, .g = t->gr + row * t->n, .sigma = errors ? t->gr_sigma + row * t->n : NULL,
                              .qmin_invang = t->used.qmin_invang, .qmax_invang = t->used.qmax_invang };
 }
 
-static bragg_status compare(bragg_total *t, size_t first, bragg_error *err)
+static bragg_status compare(bragg_pdf_course *t, size_t first, bragg_error *err)
 {
     bragg_pdf_data before = view(t, first);
     bragg_status st = BRAGG_OK;
@@ -210,8 +210,8 @@ static bragg_status compare(bragg_total *t, size_t first, bragg_error *err)
     return st;
 }
 
-bragg_status bragg_series_total(const bragg_series *s, const bragg_frames *f, const bragg_experiment *x, const bragg_pdf_recipe *recipe, size_t rows,
-                                bragg_arena *arena, bragg_total **out, bragg_error *err)
+bragg_status bragg_series_pdf(const bragg_series *s, const bragg_frames *f, const bragg_experiment *x, const bragg_pdf_recipe *recipe, size_t rows,
+                                bragg_arena *arena, bragg_pdf_course **out, bragg_error *err)
 {
     job j = { s, f, x, recipe, recipe->options, NULL, bragg_arena_alloc(arena, 1, sizeof *j.t) };
     const bragg_radiation *radiation = &x->pattern->histogram.radiation;

@@ -25,7 +25,7 @@ static bragg_status empty_curve(const sheet *b, size_t n, const char *label, dou
 
 /* --------------------------------------------------------------- components */
 
-static bragg_status plot_components(const sheet *b, const bragg_factors *f, size_t frames, bragg_error *err)
+static bragg_status plot_components(const sheet *b, const bragg_components *f, size_t frames, bragg_error *err)
 {
     bragg_plot_curve curves[MOST_CURVES];
     bragg_plot_panel panel = BRAGG_PLOT_PANEL_INIT;
@@ -116,7 +116,7 @@ static bragg_status smooth_panel(const sheet *b, const bragg_smooth *m, size_t k
     if (st == BRAGG_OK)
         st = empty_curve(b, m->n, "fits", &u, &v, &w, &curves[1], err);
     for (size_t i = 0; st == BRAGG_OK && i < m->n; i++) {
-        const bragg_step *t = bragg_series_step(b->s, i);
+        const bragg_frame_fit *t = bragg_series_fitted(b->s, i);
         bool fitted = t->done && t->esd[p] > 0;
         x[i] = u[i] = b->axis.x[i];
         y[i] = m->value[i * m->n_params + k], e[i] = m->esd[i * m->n_params + k];
@@ -146,8 +146,8 @@ bragg_status bragg_plot_analysis(const bragg_analysis *a, const bragg_series *s,
     bragg_status st = bragg_report_sheet_open(&b, err);
     if (st == BRAGG_OK && a->tracks)
         st = plot_peaks(&b, a->tracks, err);
-    if (st == BRAGG_OK && a->factors)
-        st = plot_components(&b, a->factors, frames_a_row, err);
+    if (st == BRAGG_OK && a->components)
+        st = plot_components(&b, a->components, frames_a_row, err);
     if (st == BRAGG_OK && a->smooth)
         st = plot_smooth(&b, a->smooth, err);
     bragg_arena_free(b.arena);

@@ -7,17 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-void bragg_take_fraction(const bragg_step *t, size_t i, double *v, double *e) { *v = 100 * t->fraction[i].value, *e = 100 * t->fraction[i].esd; }
-void bragg_take_volume(const bragg_step *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 && t->volume[i].esd > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
-void bragg_take_param(const bragg_step *t, size_t k, double *v, double *e) { *v = isfinite(t->esd[k]) ? t->value[k] : NAN, *e = t->esd[k]; }
-void bragg_take_voltage(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.voltage_v, *e = NAN; (void)k; }
-void bragg_take_temperature(const bragg_step *t, size_t k, double *v, double *e) { *v = t->temperature_k, *e = NAN; (void)k; }
-void bragg_take_rwp(const bragg_step *t, size_t k, double *v, double *e) { *v = 100 * t->rwp, *e = NAN; (void)k; }
-static void take_gof(const bragg_step *t, size_t k, double *v, double *e) { *v = t->gof, *e = NAN; (void)k; }
-static void take_current(const bragg_step *t, size_t k, double *v, double *e) { *v = 1000 * t->log.current_a, *e = NAN; (void)k; }
-static void take_capacity(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.capacity_mah_g, *e = NAN; (void)k; }
-static void take_cycle(const bragg_step *t, size_t k, double *v, double *e) { *v = t->log.cycle, *e = NAN; (void)k; }
-static void take_total(const bragg_step *t, size_t k, double *v, double *e) { *v = t->total, *e = NAN; (void)k; }
+void bragg_take_fraction(const bragg_frame_fit *t, size_t i, double *v, double *e) { *v = 100 * t->fraction[i].value, *e = 100 * t->fraction[i].esd; }
+void bragg_take_volume(const bragg_frame_fit *t, size_t i, double *v, double *e) { *v = t->level[i] > 0 && t->volume[i].esd > 0 ? t->volume[i].value : NAN, *e = t->volume[i].esd; }
+void bragg_take_param(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = isfinite(t->esd[k]) ? t->value[k] : NAN, *e = t->esd[k]; }
+void bragg_take_voltage(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->log.voltage_v, *e = NAN; (void)k; }
+void bragg_take_temperature(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->temperature_k, *e = NAN; (void)k; }
+void bragg_take_rwp(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = 100 * t->rwp, *e = NAN; (void)k; }
+static void take_gof(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->gof, *e = NAN; (void)k; }
+static void take_current(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = 1000 * t->log.current_a, *e = NAN; (void)k; }
+static void take_capacity(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->log.capacity_mah_g, *e = NAN; (void)k; }
+static void take_cycle(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->log.cycle, *e = NAN; (void)k; }
+static void take_total(const bragg_frame_fit *t, size_t k, double *v, double *e) { *v = t->total, *e = NAN; (void)k; }
 
 const char *bragg_unit_text(const char *unit)
 {
@@ -62,7 +62,7 @@ static bool any_finite(const bragg_series *s, bragg_report_taker take, size_t wh
 {
     for (size_t k = 0; k < s->n; k++) {
         double v, e;
-        take(bragg_series_step(s, k), which, &v, &e);
+        take(bragg_series_fitted(s, k), which, &v, &e);
         if (isfinite(v))
             return true;
     }
@@ -99,7 +99,7 @@ bragg_status bragg_report_columns(const bragg_series *s, bool live, bragg_arena 
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu quantities", s->n_params);
 }
 
-json_t *bragg_report_file(const bragg_step *step)
+json_t *bragg_report_file(const bragg_frame_fit *step)
 {
     const char *base = strrchr(step->file, '/') ? strrchr(step->file, '/') + 1 : step->file;
     json_t *name = step->index ? json_sprintf("%s, %zu", base, step->index) : json_string(base);

@@ -270,7 +270,7 @@ static bool take_frame(bragg_live *l, news *w, size_t k)
     size_t r = w->n, c2 = 2 * l->n_columns;
     if (!bragg_store_view_frame(l->view, k, l->row, NULL, NULL))
         return true; /* written again in this moment: it will be new once more */
-    const bragg_step *step = bragg_series_step(&l->view->series, 0);
+    const bragg_frame_fit *step = bragg_series_fitted(&l->view->series, 0);
     for (size_t i = 0; i < l->n; i++) {
         double sum = 0;
         for (size_t j = 0; j < l->merge; j++)

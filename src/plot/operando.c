@@ -39,7 +39,7 @@ static bragg_plot_curve log_curve(book *b, bool temperature)
         return (bragg_plot_curve){ n, t, v, NULL, c.label };
     double *own = doubles(b, s->n);
     for (size_t k = 0; own && k < s->n; k++) {
-        own[k] = temperature ? bragg_series_step(s, k)->temperature_k : bragg_series_step(s, k)->log.voltage_v;
+        own[k] = temperature ? bragg_series_fitted(s, k)->temperature_k : bragg_series_fitted(s, k)->log.voltage_v;
         finite += isfinite(own[k]);
     }
     if (finite > 1)
@@ -56,9 +56,9 @@ static size_t phase_spans(book *b, bragg_plot_span **out)
     for (size_t p = 0; *out && s->n_phases > 1 && p < s->n_phases; p++) {
         bool open = false;
         for (size_t k = 0; k < s->n; k++) {
-            if (!bragg_series_step(s, k)->done)
+            if (!bragg_series_fitted(s, k)->done)
                 continue;
-            bool there = bragg_series_step(s, k)->level[p] > 0;
+            bool there = bragg_series_fitted(s, k)->level[p] > 0;
             double half = k ? (b->axis.map_s[k] - b->axis.map_s[k - 1]) / 2 : s->n > 1 ? (b->axis.map_s[1] - b->axis.map_s[0]) / 2 : 0.5;
             if (there && !open)
                 (*out)[n++] = (bragg_plot_span){ s->phase[p], b->axis.map_s[k] - half, b->axis.map_s[k] + half };
@@ -150,7 +150,7 @@ static bragg_status plot_map(book *b, const char *stem, bragg_plot_scale scale, 
 
 static const double *changed_row(const void *payload, size_t row, double *room)
 {
-    const bragg_total *t = payload;
+    const bragg_pdf_course *t = payload;
     size_t first = 0;
     while (first + 1 < t->rows && !isfinite(t->change[0][first]))
         first++;
@@ -159,7 +159,7 @@ static const double *changed_row(const void *payload, size_t row, double *room)
     return room;
 }
 
-static bragg_status plot_total(book *b, const bragg_total *t, bool change, bragg_error *err)
+static bragg_status plot_total(book *b, const bragg_pdf_course *t, bool change, bragg_error *err)
 {
     double *time = row_times(b, t->rows, t->frames);
     if (!time)
@@ -209,9 +209,9 @@ static bool charge_passed(book *b, passed *p)
         return false;
     double most = 0, per_c = NAN; /* mAh/g of a coulomb, as the frames have it */
     for (size_t k = 0; k < s->n; k++)
-        if (fabs(bragg_series_step(s, k)->log.charge_c) > most) {
-            most = fabs(bragg_series_step(s, k)->log.charge_c);
-            per_c = bragg_series_step(s, k)->log.capacity_mah_g / most;
+        if (fabs(bragg_series_fitted(s, k)->log.charge_c) > most) {
+            most = fabs(bragg_series_fitted(s, k)->log.charge_c);
+            per_c = bragg_series_fitted(s, k)->log.capacity_mah_g / most;
         }
     double unit = isfinite(per_c) ? per_c : 1 / 3.6, per_electron = s->molar_mass > 0 && per_c > 0 ? 3.6 * per_c * s->molar_mass / BRAGG_FARADAY_C_MOL : NAN;
     p->label = isfinite(per_c) ? "Capacity passed (mAh g<sup>\xe2\x88\x92""1</sup>)" : "Charge passed (mAh)";
@@ -287,8 +287,8 @@ static bragg_status add_curve(book *b, bragg_plot_panel *p, const char *label, b
     bool any = false;
     for (size_t k = 0; k < b->s->n; k++) {
         y[k] = e[k] = NAN;
-        if (bragg_series_step(b->s, k)->done)
-            take(bragg_series_step(b->s, k), which, &y[k], &e[k]);
+        if (bragg_series_fitted(b->s, k)->done)
+            take(bragg_series_fitted(b->s, k), which, &y[k], &e[k]);
         any |= isfinite(y[k]);
     }
     if (!any)
@@ -383,10 +383,10 @@ static size_t pick_states(const bragg_series *s, size_t most, size_t *out)
     size_t n = 0;
     for (size_t j = 0; j < most; j++) {
         size_t k = most > 1 ? (size_t)llrint((double)j * (double)(s->n - 1) / (double)(most - 1)) : 0, d = 0;
-        while (d < s->n && !((k + d < s->n && bragg_series_step(s, k + d)->done) || (k >= d && bragg_series_step(s, k - d)->done)))
+        while (d < s->n && !((k + d < s->n && bragg_series_fitted(s, k + d)->done) || (k >= d && bragg_series_fitted(s, k - d)->done)))
             d++;
-        k = k + d < s->n && bragg_series_step(s, k + d)->done ? k + d : k >= d ? k - d : k;
-        if (bragg_series_step(s, k)->done && (!n || out[n - 1] < k))
+        k = k + d < s->n && bragg_series_fitted(s, k + d)->done ? k + d : k >= d ? k - d : k;
+        if (bragg_series_fitted(s, k)->done && (!n || out[n - 1] < k))
             out[n++] = k;
     }
     return n;
@@ -453,7 +453,7 @@ static bragg_status plot_waterfall(book *b, bragg_error *err)
     const char *labels[6];
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
-        const bragg_step *step = bragg_series_step(b->s, at[k]);
+        const bragg_frame_fit *step = bragg_series_fitted(b->s, at[k]);
         double *room = doubles(b, b->c->n);
         char text[160], number[60];
         int used = snprintf(text, sizeof text, "%s", roman[k]);
@@ -542,7 +542,7 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
     return st == BRAGG_OK ? bragg_store_curves_whole(c, err) : st;
 }
 
-bragg_status bragg_plot_total(const bragg_total *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
+bragg_status bragg_plot_pdf_maps(const bragg_pdf_course *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
 {
     book b = { .s = s, .folder = folder, .force = force };
     bragg_status st = bragg_report_sheet_open(&b, err);

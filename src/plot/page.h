@@ -50,7 +50,7 @@ uint16_t bragg_page_code(const bragg_page_codes *c, double v);
 void bragg_page_colours(bragg_pack *p);
 
 /* Quantities of a frame that are drawn over time. */
-typedef void (*bragg_report_taker)(const bragg_step *step, size_t which, double *value, double *esd);
+typedef void (*bragg_report_taker)(const bragg_frame_fit *step, size_t which, double *value, double *esd);
 typedef struct bragg_report_column {
     const char *name, *label, *unit, *phase, *group;
     bragg_report_taker take;
@@ -60,14 +60,14 @@ typedef struct bragg_report_column {
 bragg_status bragg_report_columns(const bragg_series *s, bool live, bragg_arena *arena, bragg_report_column **out, size_t *n, bragg_error *err);
 json_t *bragg_report_describe(const bragg_series *s, const bragg_report_column *columns, size_t n);
 /* Last part of a file's name, and the frame in it. */
-json_t *bragg_report_file(const bragg_step *step);
+json_t *bragg_report_file(const bragg_frame_fit *step);
 
-void bragg_take_fraction(const bragg_step *t, size_t i, double *v, double *e);
-void bragg_take_volume(const bragg_step *t, size_t i, double *v, double *e);
-void bragg_take_param(const bragg_step *t, size_t k, double *v, double *e);
-void bragg_take_voltage(const bragg_step *t, size_t k, double *v, double *e);
-void bragg_take_temperature(const bragg_step *t, size_t k, double *v, double *e);
-void bragg_take_rwp(const bragg_step *t, size_t k, double *v, double *e);
+void bragg_take_fraction(const bragg_frame_fit *t, size_t i, double *v, double *e);
+void bragg_take_volume(const bragg_frame_fit *t, size_t i, double *v, double *e);
+void bragg_take_param(const bragg_frame_fit *t, size_t k, double *v, double *e);
+void bragg_take_voltage(const bragg_frame_fit *t, size_t k, double *v, double *e);
+void bragg_take_temperature(const bragg_frame_fit *t, size_t k, double *v, double *e);
+void bragg_take_rwp(const bragg_frame_fit *t, size_t k, double *v, double *e);
 const char *bragg_unit_text(const char *unit);
 
 /* Which files a result was made of, an array of {"file", "xxh3_128"}, and by which program;

@@ -41,7 +41,7 @@ static void put_time(FILE *to, const bragg_series *s, const bragg_report_axis *a
 /* "frame 12, 3.4 h, 0.61 V": where a frame stands. */
 static void place(FILE *to, const bragg_series *s, const bragg_report_axis *a, size_t k)
 {
-    const bragg_step *t = bragg_series_step(s, k);
+    const bragg_frame_fit *t = bragg_series_fitted(s, k);
     fprintf(to, "frame %zu", k);
     if (isfinite(a->unit_s) && isfinite(a->map_s[k]))
         put_time(to, s, a, k);
@@ -60,7 +60,7 @@ typedef struct course {
 } course;
 
 /* A volume that is known as well as most of the stay's, `most` a usual esd. */
-static bool well_known(const bragg_step *t, size_t phase, double most)
+static bool well_known(const bragg_frame_fit *t, size_t phase, double most)
 {
     return t->done && t->level[phase] > 0 && t->volume[phase].esd > 0 && t->volume[phase].esd <= 3 * most;
 }
@@ -69,8 +69,8 @@ static double usual_esd(const bragg_series *s, size_t phase, size_t first, size_
 {
     size_t n = 0;
     for (size_t k = first; k <= last; k++)
-        if (well_known(bragg_series_step(s, k), phase, INFINITY))
-            room[n++] = bragg_series_step(s, k)->volume[phase].esd;
+        if (well_known(bragg_series_fitted(s, k), phase, INFINITY))
+            room[n++] = bragg_series_fitted(s, k)->volume[phase].esd;
     qsort(room, n, sizeof *room, bragg_array_by_value);
     return n ? room[n / 2] : NAN;
 }
@@ -87,16 +87,16 @@ static course follow(const bragg_series *s, size_t phase, size_t first, size_t l
     double most = usual_esd(s, phase, first, last, room);
     course c = { SIZE_MAX, SIZE_MAX, SIZE_MAX };
     for (size_t k = first; k <= last; k++)
-        if (well_known(bragg_series_step(s, k), phase, most)) {
+        if (well_known(bragg_series_fitted(s, k), phase, most)) {
             c.first = c.first == SIZE_MAX ? k : c.first;
             c.last = k;
         }
     if (c.first == c.last)
         return c;
-    bragg_quantity a = bragg_series_step(s, c.first)->volume[phase], b = bragg_series_step(s, c.last)->volume[phase];
+    bragg_quantity a = bragg_series_fitted(s, c.first)->volume[phase], b = bragg_series_fitted(s, c.last)->volume[phase];
     double furthest = 5, before = 0;
     for (size_t k = c.first; k <= c.last; k++) { /* one frame alone may have gone astray */
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         if (!well_known(t, phase, most))
             continue;
         double here = outside(t->volume[phase], a, b);
@@ -119,7 +119,7 @@ static void tell_growth(FILE *to, const bragg_series *s, const bragg_report_axis
     course c = follow(s, phase, first, last, room);
     if (c.first == SIZE_MAX || c.first == c.last)
         return;
-    bragg_quantity v = bragg_series_step(s, c.first)->volume[phase], w = bragg_series_step(s, c.last)->volume[phase];
+    bragg_quantity v = bragg_series_fitted(s, c.first)->volume[phase], w = bragg_series_fitted(s, c.last)->volume[phase];
     double change = 100 * (w.value / v.value - 1), esd = 100 * hypot(v.esd, w.esd) / v.value;
     if (fabs(change) > 3 * esd) {
         put_volume(to, " Its cell volume goes from ", v, " to ");
@@ -130,7 +130,7 @@ static void tell_growth(FILE *to, const bragg_series *s, const bragg_report_axis
         put_volume(to, "", w, " at last");
     }
     if (c.out != SIZE_MAX) {
-        bragg_quantity out = bragg_series_step(s, c.out)->volume[phase];
+        bragg_quantity out = bragg_series_fitted(s, c.out)->volume[phase];
         put_volume(to, out.value > v.value ? ", in between up to " : ", in between down to ", out, " at ");
         place(to, s, axis, c.out);
     }
@@ -145,17 +145,17 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
     bragg_page_escape(to, s->phase[p]);
     fputs("</b>: ", to);
     for (size_t k = 0; k <= s->n; k++) {
-        bool there = k < s->n && bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[p] > 0;
-        if (k < s->n && !bragg_series_step(s, k)->done)
+        bool there = k < s->n && bragg_series_fitted(s, k)->done && bragg_series_fitted(s, k)->level[p] > 0;
+        if (k < s->n && !bragg_series_fitted(s, k)->done)
             continue;
         if (there) {
             if (!seen++)
                 first = most = k;
             last = k;
-            most = bragg_series_step(s, k)->fraction[p].value > bragg_series_step(s, most)->fraction[p].value ? k : most;
+            most = bragg_series_fitted(s, k)->fraction[p].value > bragg_series_fitted(s, most)->fraction[p].value ? k : most;
             continue;
         }
-        if (!seen || (k < s->n && k + 1 < s->n && bragg_series_step(s, k + 1)->done && bragg_series_step(s, k + 1)->level[p] > 0))
+        if (!seen || (k < s->n && k + 1 < s->n && bragg_series_fitted(s, k + 1)->done && bragg_series_fitted(s, k + 1)->level[p] > 0))
             continue;
         stays++;
         fputs(stays > 1 ? " Again " : "there ", to);
@@ -173,7 +173,7 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
                 place(to, s, a, last);
         }
         char text[BRAGG_NUMBER_TEXT];
-        bragg_quantity f = bragg_series_step(s, most)->fraction[p];
+        bragg_quantity f = bragg_series_fitted(s, most)->fraction[p];
         if (s->n_phases > 1 && isfinite(f.value)) {
             fprintf(to, ", %s%s wt%%", first == last ? "" : "at most ", bragg_number_print_esd(text, 100 * f.value, 100 * f.esd));
             if (first != last) {
@@ -201,8 +201,8 @@ static size_t find_ends(const bragg_series *s, size_t phase, cycle_end *out)
     cycle_end last = { .cycle = NAN };
     size_t n = 0;
     for (size_t k = 0; k < s->n; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
-        bool end = k + 1 == s->n || bragg_series_step(s, k + 1)->log.cycle > t->log.cycle;
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
+        bool end = k + 1 == s->n || bragg_series_fitted(s, k + 1)->log.cycle > t->log.cycle;
         if (!end || !t->done || !(t->level[phase] > 0) || !(t->volume[phase].esd > 0) || !isfinite(t->log.cycle))
             continue;
         cycle_end now = { t->log.cycle, last.cycle, t->volume[phase], last.now };
@@ -262,7 +262,7 @@ static void tell_statuses(FILE *to, const bragg_series *s)
 {
     size_t count[BRAGG_FRAME_SKIPPED + 1] = { 0 };
     for (size_t k = 0; k < s->n; k++)
-        count[bragg_series_step(s, k)->status]++;
+        count[bragg_series_fitted(s, k)->status]++;
     if (s->n && count[BRAGG_FRAME_OK] == s->n) {
         fprintf(to, s->n > 1 ? "<p>%zu frames, all of them ok.</p>\n" : "<p>%zu frame, which is ok.</p>\n", s->n);
         return;
@@ -326,7 +326,7 @@ static void tell_episodes(FILE *to, const bragg_series *s, const bragg_report_ax
         place(to, s, a, e[k].last);
         fputs("</td><td>", to);
         for (size_t p = 0, some = 0; p < s->n_phases; p++)
-            if (bragg_series_step(s, e[k].first)->level[p] > 0) {
+            if (bragg_series_fitted(s, e[k].first)->level[p] > 0) {
                 fputs(some++ ? ", " : "", to);
                 bragg_page_escape(to, s->phase[p]);
             }
@@ -341,7 +341,7 @@ static void tell_failures(FILE *to, const bragg_series *s)
 {
     size_t told = 0;
     for (size_t k = 0; k < s->n && told < 100; k++) {
-        const bragg_step *t = bragg_series_step(s, k);
+        const bragg_frame_fit *t = bragg_series_fitted(s, k);
         if (t->status == BRAGG_FRAME_OK || t->status == BRAGG_FRAME_AT_BOUND)
             continue;
         fputs(told++ ? "" : "<h2>Frames to look at</h2>\n<div class=\"wide\"><table><tr><th>frame</th><th>file</th><th>status</th><th>why</th></tr>\n", to);
@@ -464,21 +464,21 @@ static void put_frames(bragg_pack *p, const bragg_series *s, const bragg_report_
         return;
     for (size_t k = 0; k < s->n; k++) {
         time[k] = bragg_series_time_s(s, k);
-        state[k] = (uint8_t)bragg_series_step(s, k)->status;
+        state[k] = (uint8_t)bragg_series_fitted(s, k)->status;
     }
     bragg_pack_put(p, "time", "f64", time, s->n);
     bragg_pack_put(p, "status", "u8", state, s->n);
     for (size_t i = 0; i < s->n_phases; i++) {
         for (size_t k = 0; k < s->n; k++)
-            state[k] = bragg_series_step(s, k)->done && bragg_series_step(s, k)->level[i] > 0;
+            state[k] = bragg_series_fitted(s, k)->done && bragg_series_fitted(s, k)->level[i] > 0;
         snprintf(name, sizeof name, "level%zu", i);
         bragg_pack_put(p, name, "u8", state, s->n);
     }
     for (size_t c = 0; c < n_columns; c++) {
         for (size_t k = 0; k < s->n; k++) {
             double value = NAN, esd = NAN;
-            if (bragg_series_step(s, k)->done || !strcmp(columns[c].group, "log"))
-                columns[c].take(bragg_series_step(s, k), columns[c].which, &value, &esd);
+            if (bragg_series_fitted(s, k)->done || !strcmp(columns[c].group, "log"))
+                columns[c].take(bragg_series_fitted(s, k), columns[c].which, &value, &esd);
             v[k] = (float)value;
             e[k] = (float)esd;
         }
@@ -522,7 +522,7 @@ static bragg_status put_data(FILE *to, const bragg_series *s, const bragg_store_
         return st;
     }
     for (size_t k = 0; k < s->n; k++)
-        json_array_append_new(files, bragg_report_file(bragg_series_step(s, k)));
+        json_array_append_new(files, bragg_report_file(bragg_series_fitted(s, k)));
     *about = bragg_report_describe(s, columns, n);
     json_object_set_new(*about, "arrays", arrays);
     json_object_set_new(*about, "files", files);
@@ -609,7 +609,7 @@ static bragg_status write_page(const bragg_series *s, const bragg_store_curves *
     return st;
 }
 
-bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const bragg_total *total, const char *path, bool force,
+bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *c, const bragg_pdf_course *total, const char *path, bool force,
                                const bragg_observer *observer, bragg_error *err)
 {
     const char *base = getenv("TMPDIR");
@@ -623,7 +623,7 @@ bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *
         return bragg_fail(err, BRAGG_EIO, "'%s': %s", folder, strerror(errno));
     bragg_status st = bragg_plot_operando(s, c, folder, true, observer, err);
     if (st == BRAGG_OK && total)
-        st = bragg_plot_total(total, s, folder, true, err);
+        st = bragg_plot_pdf_maps(total, s, folder, true, err);
     if (st == BRAGG_OK && !bragg_progress(observer, 1, 1))
         st = BRAGG_STOPPED;
     if (st == BRAGG_OK)

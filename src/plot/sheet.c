@@ -13,10 +13,10 @@ static bool monotonic_temperature(const bragg_series *s)
 {
     int way = 0;
     for (size_t k = 0; k < s->n; k++)
-        if (!isfinite(bragg_series_step(s, k)->temperature_k))
+        if (!isfinite(bragg_series_fitted(s, k)->temperature_k))
             return false;
     for (size_t k = 1; k < s->n; k++) {
-        double d = bragg_series_step(s, k)->temperature_k - bragg_series_step(s, k - 1)->temperature_k;
+        double d = bragg_series_fitted(s, k)->temperature_k - bragg_series_fitted(s, k - 1)->temperature_k;
         if (!(fabs(d) > 0) || (way && (d > 0) != (way > 0)))
             return false;
         way = d > 0 ? 1 : -1;
@@ -38,7 +38,7 @@ bragg_status bragg_report_choose_axis(const bragg_series *s, bragg_arena *arena,
     a->heated = heated;
     a->unit_s = timed && !heated ? unit : NAN;
     for (size_t k = 0; k < s->n; k++) {
-        a->x[k] = heated ? bragg_series_step(s, k)->temperature_k : timed ? bragg_series_time_s(s, k) / unit : (double)k;
+        a->x[k] = heated ? bragg_series_fitted(s, k)->temperature_k : timed ? bragg_series_time_s(s, k) / unit : (double)k;
         a->map_s[k] = timed ? bragg_series_time_s(s, k) : (double)k;
     }
     return BRAGG_OK;
@@ -64,7 +64,7 @@ size_t bragg_report_cycles(const bragg_series *s, const double *at, bragg_arena 
     size_t n = 0;
     *out = bragg_arena_alloc(arena, s->n + 1, sizeof **out);
     for (size_t k = 1; *out && k < s->n; k++)
-        if (bragg_series_step(s, k)->log.cycle > bragg_series_step(s, k - 1)->log.cycle)
+        if (bragg_series_fitted(s, k)->log.cycle > bragg_series_fitted(s, k - 1)->log.cycle)
             (*out)[n++] = (at[k] + at[k - 1]) / 2;
     return n;
 }

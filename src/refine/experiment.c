@@ -426,7 +426,7 @@ static bragg_status make_model(const bragg_experiment *x, const bragg_pattern *c
             st = bragg_model_extinction(m, x->phase[k].name, err);
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++)
         if (x->phase[k].particle_um > 0)
-            st = bragg_model_particle(m, x->phase[k].name, x->phase[k].particle_um, err);
+            st = bragg_model_microabsorption(m, x->phase[k].name, x->phase[k].particle_um, err);
     if (st == BRAGG_OK)
         st = bragg_model_build(m, err);
     if (st == BRAGG_OK)

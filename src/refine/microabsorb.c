@@ -133,7 +133,7 @@ bragg_status bragg_refine_weigh(const bragg_model *m, double *w, double *slopes,
     return BRAGG_OK;
 }
 
-bragg_status bragg_model_particle(bragg_model *m, const char *name, double diameter_um, bragg_error *err)
+bragg_status bragg_model_microabsorption(bragg_model *m, const char *name, double diameter_um, bragg_error *err)
 {
     phase *p = bragg_refine_phase(m, name);
     if (!p)

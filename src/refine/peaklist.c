@@ -97,7 +97,7 @@ static bool take_peak(char *const *field, size_t n, const size_t column[N_COLUMN
     for (int c = COLUMN_LINE; c < N_COLUMNS; c++)
         if (column[c] >= n || !bragg_number_parse(field[column[c]], &v[c]))
             return false;
-    *e = (bragg_known_peak){ bragg_number_index(v[COLUMN_H]), bragg_number_index(v[COLUMN_K]), bragg_number_index(v[COLUMN_L]), 0, v[COLUMN_F2] > 0 ? v[COLUMN_F2] : 0 };
+    *e = (bragg_known_peak){ bragg_number_miller(v[COLUMN_H]), bragg_number_miller(v[COLUMN_K]), bragg_number_miller(v[COLUMN_L]), 0, v[COLUMN_F2] > 0 ? v[COLUMN_F2] : 0 };
     return true;
 }
 

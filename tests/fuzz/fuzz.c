@@ -214,8 +214,8 @@ static bragg_status read_store(const char *path, bragg_error *err)
     bragg_series *s = NULL;
     bragg_status st = bragg_store_read(path, &s, err);
     judge(st, s, err);
-    bragg_total *t = NULL;
-    if (st == BRAGG_OK && bragg_store_total(path, s->arena, &t, NULL) == BRAGG_OK && t && (t->rows - 1) * t->frames >= s->n)
+    bragg_pdf_course *t = NULL;
+    if (st == BRAGG_OK && bragg_store_pdf(path, s->arena, &t, NULL) == BRAGG_OK && t && (t->rows - 1) * t->frames >= s->n)
         abort(); /* rows of frames that the series does not have */
     bragg_series_free(s);
     return st;
