@@ -27,6 +27,14 @@ static inline void make_folder(const char *name)
     must(n < (int)sizeof folder && mkdtemp(folder) != NULL, folder);
 }
 
+/* With all that is in it; false when it stays. */
+static inline bool drop_folder(void)
+{
+    char command[220];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) == 0;
+}
+
 static inline const char *in_folder(const char *name)
 {
     static char path[200][400]; /* more than a test asks for */

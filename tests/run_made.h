@@ -33,14 +33,6 @@ static inline double noise(unsigned *seed)
     return sum;
 }
 
-static inline void remove_run(void)
-{
-    char command[200];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (*folder && system(command))
-        fprintf(stderr, "left behind: %s\n", folder);
-}
-
 /* Run the experiment file of this name. */
 static inline bragg_status fit(const char *name, const bragg_series_options *o, bragg_series **s, bragg_error *err)
 {

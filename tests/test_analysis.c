@@ -570,6 +570,5 @@ int main(void)
     tcase_add_test(patterns, a_smoothed_series_has_honest_esds_smaller_than_the_fits);
     suite_add_tcase(suite, patterns);
     int failed = run_suite(suite);
-    remove_run();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return drop_folder() && !failed ? EXIT_SUCCESS : EXIT_FAILURE;
 }

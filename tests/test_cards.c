@@ -3,6 +3,7 @@
 #include "reference.h"
 
 #include "cards_made.h"
+#include "folder.h"
 #include "suite.h"
 #include <bragg/cards.h>
 #include <bragg/detector.h>
@@ -14,24 +15,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static char work[64];
-
-static const char *in_work(const char *name)
-{
-    static char path[4][200];
-    static int turn;
-    char *to = path[turn++ % 4];
-    snprintf(to, 200, "%s/%s", work, name);
-    return to;
-}
-
 static void write_bytes(const char *path, const void *bytes, size_t n)
 {
     FILE *f = fopen(path, "wb");
     ck_assert_msg(f && fwrite(bytes, 1, n, f) == n && fclose(f) == 0, "%s", path);
 }
-
-static void write_text(const char *path, const char *text) { write_bytes(path, text, strlen(text)); }
 
 static const char *bundled_file(const char *name)
 {
@@ -136,7 +124,7 @@ START_TEST(a_structure_unpacked_as_a_cif_is_the_same)
     ck_assert_int_eq(bragg_cards_list(set, NULL, &ids, &n, &err), BRAGG_OK);
     for (size_t k = 0; k < n; k += 3) {
         bragg_structure *s, *again;
-        const char *path = in_work("unpacked.cif");
+        const char *path = in_folder("unpacked.cif");
         ck_assert_int_eq(bragg_cards_structure(set, ids[k], &s, &err), BRAGG_OK);
         ck_assert_msg(bragg_structure_write_cif(s, "a; b", "line\n;line", path, true, &err) == BRAGG_OK, "%s", err.text);
         ck_assert_msg(bragg_structure_read_cif(path, NULL, &again, NULL, 0, &err) == BRAGG_OK, "%s: %s", s->name, err.text);
@@ -193,8 +181,8 @@ START_TEST(cards_say_what_is_wrong_with_their_structures)
     bragg_cards_report r;
     ck_assert_ptr_nonnull(site);
     site[1] = 0;
-    write_text(in_work("bare.cif"), text);
-    set = set_of(in_work("bare.cif"), &r);
+    write_file("bare.cif", text);
+    set = set_of(in_folder("bare.cif"), &r);
     bragg_card *c = card_named(set, "bare");
     ck_assert_uint_eq(c->flags, BRAGG_CARD_NO_HYDROGEN);
     bragg_card_free(c);
@@ -224,31 +212,31 @@ START_TEST(a_build_goes_on_where_it_was_and_notes_what_it_cannot_read)
     bragg_cards_report r;
     bragg_error err = BRAGG_ERROR_INIT;
     char *text = whole_file(bundled_file("cif/KBi2.cif"));
-    const char *folder = in_work("cifs"), *db;
-    mkdir(folder, 0777);
-    mkdir(in_work("cifs/below"), 0777);
-    write_text(in_work("cifs/below/KBi2.cif"), text);
-    write_text(in_work("cifs/broken.cif"), "data_x\n_cell_length_a 5\n");
-    write_text(in_work("cifs/notes.md"), "no card");
-    db = in_work("set.db");
-    folder = in_work("cifs");
+    const char *cifs = in_folder("cifs"), *db;
+    mkdir(cifs, 0777);
+    mkdir(in_folder("cifs/below"), 0777);
+    write_file("cifs/below/KBi2.cif", text);
+    write_file("cifs/broken.cif", "data_x\n_cell_length_a 5\n");
+    write_file("cifs/notes.md", "no card");
+    db = in_folder("set.db");
+    cifs = in_folder("cifs");
     ck_assert_int_eq(bragg_cards_create(db, &set, &err), BRAGG_OK);
-    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_cards_build(set, &cifs, 1, NULL, &r, &err), BRAGG_OK);
     ck_assert_uint_eq(r.added, 1);
     ck_assert_uint_eq(r.skipped, 1);
     bragg_cards_free(set);
     char *again = whole_file(bundled_file("cif/NiO.cif"));
-    write_text(in_work("cifs/NiO.cif"), again);
-    db = in_work("set.db");
-    folder = in_work("cifs");
+    write_file("cifs/NiO.cif", again);
+    db = in_folder("set.db");
+    cifs = in_folder("cifs");
     ck_assert_int_eq(bragg_cards_create(db, &set, &err), BRAGG_OK);
-    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_cards_build(set, &cifs, 1, NULL, &r, &err), BRAGG_OK);
     ck_assert_uint_eq(r.added, 1);
     ck_assert_uint_eq(r.kept, 1);
     ck_assert_uint_eq(bragg_cards_count(set), 2);
-    write_text(in_work("cifs/NiO.cif"), text); /* the same name, another phase */
-    folder = in_work("cifs");
-    ck_assert_int_eq(bragg_cards_build(set, &folder, 1, NULL, &r, &err), BRAGG_OK);
+    write_file("cifs/NiO.cif", text); /* the same name, another phase */
+    cifs = in_folder("cifs");
+    ck_assert_int_eq(bragg_cards_build(set, &cifs, 1, NULL, &r, &err), BRAGG_OK);
     ck_assert_uint_eq(r.replaced, 1);
     ck_assert_uint_eq(bragg_cards_count(set), 2);
     bragg_card *c = card_named(set, "NiO");
@@ -304,25 +292,25 @@ START_TEST(a_build_that_was_killed_ends_as_if_it_had_not_been)
     bragg_cards_report r;
     bragg_error err = BRAGG_ERROR_INIT;
     char *text = whole_file(bundled_file("cif/NiO.cif"));
-    mkdir(in_work("one"), 0777);
-    write_text(in_work("one/NiO.cif"), text);
-    csv = in_work("many.csv");
-    made_write_set(in_work("one"), 600, csv);
+    mkdir(in_folder("one"), 0777);
+    write_file("one/NiO.cif", text);
+    csv = in_folder("many.csv");
+    made_write_set(in_folder("one"), 600, csv);
     FILE *more = fopen(csv, "a");
     fputs("lost,data_nothing\n", more);
     fclose(more);
     pid_t child = fork();
     if (child == 0) {
         const bragg_observer deadly = { .log = die };
-        const char *source = in_work("many.csv");
-        if (bragg_cards_create(in_work("killed.db"), &set, NULL) == BRAGG_OK)
+        const char *source = in_folder("many.csv");
+        if (bragg_cards_create(in_folder("killed.db"), &set, NULL) == BRAGG_OK)
             bragg_cards_build(set, &source, 1, &deadly, &r, NULL);
         _exit(0);
     }
     int status;
     ck_assert(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    csv = in_work("many.csv");
-    ck_assert_int_eq(bragg_cards_create(in_work("killed.db"), &set, &err), BRAGG_OK);
+    csv = in_folder("many.csv");
+    ck_assert_int_eq(bragg_cards_create(in_folder("killed.db"), &set, &err), BRAGG_OK);
     ck_assert_uint_eq(bragg_cards_count(set), 512);
     ck_assert_msg(bragg_cards_build(set, &csv, 1, NULL, &r, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(r.kept, 512);
@@ -420,7 +408,7 @@ static void write_csv(const char *path, const char *text)
 START_TEST(archives_and_tables_give_the_same_card_as_a_file)
 {
     char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
-    const char *paths[4] = { in_work("a.zip"), in_work("a.tar.gz"), in_work("a.csv"), in_work("wide.zip") };
+    const char *paths[4] = { in_folder("a.zip"), in_folder("a.tar.gz"), in_folder("a.csv"), in_folder("wide.zip") };
     static const char *const names[4] = { "Sb2S3", "Sb2S3", "mp-1", "Sb2S3" };
     write_zip(paths[0], "x/Sb2S3.cif", text);
     write_tar(paths[1], "x/Sb2S3.cif", text);
@@ -448,8 +436,8 @@ START_TEST(what_is_too_large_for_a_card_is_passed_over)
     bragg_cards_report r;
     char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
     char *empty = calloc(1, 1 << 20), header[512] = "film.avi";
-    write_tar(in_work("second.tar.gz"), "Sb2S3.cif", text);
-    gzFile from = gzopen(in_work("second.tar.gz"), "rb"), to = gzopen(in_work("film.tar.gz"), "wb1");
+    write_tar(in_folder("second.tar.gz"), "Sb2S3.cif", text);
+    gzFile from = gzopen(in_folder("second.tar.gz"), "rb"), to = gzopen(in_folder("film.tar.gz"), "wb1");
     snprintf(header + 124, 12, "%011o", 65u << 20);
     header[156] = '0';
     memcpy(header + 257, "ustar", 6);
@@ -460,7 +448,7 @@ START_TEST(what_is_too_large_for_a_card_is_passed_over)
         gzwrite(to, empty, (unsigned)n);
     gzclose(from);
     gzclose(to);
-    bragg_cards *set = set_of(in_work("film.tar.gz"), &r);
+    bragg_cards *set = set_of(in_folder("film.tar.gz"), &r);
     ck_assert_uint_eq(r.added, 1);
     ck_assert_uint_eq(r.skipped, 0);
     bragg_cards_free(set);
@@ -475,7 +463,7 @@ START_TEST(links_are_not_followed)
     bragg_cards_report r;
     char *text = whole_file(bundled_file("cif/Sb2S3.cif"));
     char block[512] = "link.cif";
-    gzFile f = gzopen(in_work("link.tar.gz"), "wb");
+    gzFile f = gzopen(in_folder("link.tar.gz"), "wb");
     snprintf(block + 124, 12, "%011o", 0u);
     block[156] = '2';
     snprintf(block + 157, 100, "/etc/passwd");
@@ -485,13 +473,13 @@ START_TEST(links_are_not_followed)
     gzwrite(f, block, 512);
     gzwrite(f, block, 512);
     gzclose(f);
-    mkdir(in_work("round"), 0777);
-    ck_assert_int_eq(symlink("..", in_work("round/up")), 0);
-    write_text(in_work("round/Sb2S3.cif"), text);
-    gzFile packed = gzopen(in_work("round/again.cif.gz"), "wb");
+    mkdir(in_folder("round"), 0777);
+    ck_assert_int_eq(symlink("..", in_folder("round/up")), 0);
+    write_file("round/Sb2S3.cif", text);
+    gzFile packed = gzopen(in_folder("round/again.cif.gz"), "wb");
     gzputs(packed, text);
     gzclose(packed);
-    const char *sources[2] = { in_work("link.tar.gz"), in_work("round") };
+    const char *sources[2] = { in_folder("link.tar.gz"), in_folder("round") };
     bragg_cards *set;
     bragg_error err = BRAGG_ERROR_INIT;
     ck_assert_int_eq(bragg_cards_create(NULL, &set, &err), BRAGG_OK);
@@ -508,9 +496,9 @@ END_TEST
 
 START_TEST(a_list_of_rhombohedral_axes_has_one_angle)
 {
-    write_text(in_work("Bi.jcpds"), "VERSION: 4\nSYMMETRY: RHOMBOHEDRAL\nA: 4.7460\nALPHA: 57.23\nDIHKL: 3.28000, 100.0, 1, 1, 0\nDIHKL: 2.36920 40.0 1 -1 0\n");
+    write_file("Bi.jcpds", "VERSION: 4\nSYMMETRY: RHOMBOHEDRAL\nA: 4.7460\nALPHA: 57.23\nDIHKL: 3.28000, 100.0, 1, 1, 0\nDIHKL: 2.36920 40.0 1 -1 0\n");
     bragg_cards_report r;
-    bragg_cards *set = set_of(in_work("Bi.jcpds"), &r);
+    bragg_cards *set = set_of(in_folder("Bi.jcpds"), &r);
     bragg_card *c = card_named(set, "Bi");
     assert_close(c->cell.c, 4.7460, 1e-9);
     for (int k = 3; k < 6; k++)
@@ -538,10 +526,10 @@ START_TEST(lists_of_lines_become_cards)
                               "<intensity><theta>36.25</theta><da>2.47592</da><intensity>100m</intensity><h>1</h><k>0</k><l>1</l></intensity>"
                               "<intensity><da>2.1</da><intensity>&lt;1</intensity></intensity></stick_series></graphs></pdfcard>";
     static const char list[] = "# name: phase X\n# formula: K3BiSnSb\n# wavelength: 1.540598\nd(A),I/I0,h,k,l\n3.1201,100,2,2,0\n5.077,22,1,1,1\n";
-    write_text(in_work("Au.jcpds"), jcpds);
-    write_text(in_work("zno.xml"), xml);
-    write_text(in_work("x.csv"), list);
-    const char *paths[3] = { in_work("Au.jcpds"), in_work("zno.xml"), in_work("x.csv") };
+    write_file("Au.jcpds", jcpds);
+    write_file("zno.xml", xml);
+    write_file("x.csv", list);
+    const char *paths[3] = { in_folder("Au.jcpds"), in_folder("zno.xml"), in_folder("x.csv") };
     static const struct { const char *name, *formula; size_t lines; double first, rir; } want[3] = {
         { "Au", "Au", 2, 2.3548, NAN }, { "zno", "Zn O", 3, 2.8143, 5.4 }, { "phase X", "K3BiSnSb", 2, 5.077, NAN } };
     for (int k = 0; k < 3; k++) {
@@ -570,9 +558,9 @@ START_TEST(a_card_saved_as_text_is_read)
                                "Strong Lines: 3.21/X 2.34/4\r\n\r\n2-Theta\td(A)\tI(f)\t( h k l)\tTheta\t1/(2d)\t2pi/d\tn^2\r\n"
                                "27.718\t3.2158\t100.0\t( 0 1 2)\t13.859\t0.1555\t1.9539\t\r\n38.479  2.3377  38  ( 1 0 4) 19.240 0.2139 2.6878\r\n"
                                "62.9 1.4764 <1 ( 1 1 -6)\r\n";
-    write_text(in_work("bisb.txt"), text);
+    write_file("bisb.txt", text);
     bragg_cards_report r;
-    bragg_cards *set = set_of(in_work("bisb.txt"), &r);
+    bragg_cards *set = set_of(in_folder("bisb.txt"), &r);
     bragg_card *c = card_named(set, "35-0517");
     ck_assert_str_eq(c->formula, "Bi Sb");
     ck_assert_str_eq(c->note, "Antimony Bismuth");
@@ -587,8 +575,8 @@ START_TEST(a_card_saved_as_text_is_read)
     ck_assert_int_eq(c->line[2].l, -6);
     bragg_card_free(c);
     bragg_cards_free(set);
-    write_text(in_work("cut.txt"), "PDF#1\na\nb\nc, (Z="); /* ends in the middle */
-    set = set_of(in_work("cut.txt"), &r);
+    write_file("cut.txt", "PDF#1\na\nb\nc, (Z="); /* ends in the middle */
+    set = set_of(in_folder("cut.txt"), &r);
     ck_assert_uint_eq(r.skipped, 1);
     bragg_cards_free(set);
 }
@@ -627,8 +615,8 @@ START_TEST(cards_of_eighty_columns_are_read_by_place)
     put_pdf2_card("350518", "11.7913  ", all);
     for (int several = 0; several < 2; several++) {
         bragg_cards_report r;
-        write_bytes(in_work("bisb.aid"), all, several ? strlen(all) : strlen(all) / 2);
-        bragg_cards *set = set_of(in_work("bisb.aid"), &r);
+        write_bytes(in_folder("bisb.aid"), all, several ? strlen(all) : strlen(all) / 2);
+        bragg_cards *set = set_of(in_folder("bisb.aid"), &r);
         ck_assert_uint_eq(r.added, several ? 2 : 1);
         bragg_card *c = card_named(set, several ? "35-0518" : "35-0517");
         ck_assert_uint_eq(c->n_lines, 2);
@@ -646,12 +634,12 @@ START_TEST(what_is_no_set_is_refused)
 {
     bragg_cards *c;
     bragg_error err = BRAGG_ERROR_INIT;
-    write_text(in_work("no.db"), "this is no database, and long enough to have a header of one hundred bytes, which SQLite looks at first of all, always");
-    ck_assert(bragg_cards_open(in_work("no.db"), &c, &err) < 0 && *err.text);
+    write_file("no.db", "this is no database, and long enough to have a header of one hundred bytes, which SQLite looks at first of all, always");
+    ck_assert(bragg_cards_open(in_folder("no.db"), &c, &err) < 0 && *err.text);
     err = (bragg_error)BRAGG_ERROR_INIT;
-    ck_assert(bragg_cards_open(in_work("absent.db"), &c, &err) < 0 && *err.text);
+    ck_assert(bragg_cards_open(in_folder("absent.db"), &c, &err) < 0 && *err.text);
     err = (bragg_error)BRAGG_ERROR_INIT;
-    ck_assert(bragg_cards_find_set(in_work("nothing*"), NULL, &c, &err) < 0 && *err.text);
+    ck_assert(bragg_cards_find_set(in_folder("nothing*"), NULL, &c, &err) < 0 && *err.text);
 }
 END_TEST
 
@@ -992,8 +980,7 @@ int main(void)
 {
     Suite *suite = suite_create("cards");
     TCase *all = tcase_create("all");
-    snprintf(work, sizeof work, "cards_test_%ld", (long)getpid());
-    mkdir(work, 0777);
+    make_folder("cards");
     tcase_set_timeout(all, 280);
     tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
     tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
@@ -1024,7 +1011,5 @@ int main(void)
     tcase_add_test(all, without_a_wavelength_nothing_is_guessed);
     suite_add_tcase(suite, all);
     int failed = run_suite(suite);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", work);
-    return (system(command) != 0) + failed ? 1 : 0;
+    return drop_folder() && !failed ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 /* Experiment files: what each key means, and what is refused. */
 #include "config.h"
 #include "close.h"
+#include "folder.h"
 #include "suite.h"
 
 #include <bragg/experiment.h>
@@ -11,24 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/bragg-experiment-XXXXXX";
-
-static void write_file(const char *name, const char *text)
-{
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *to = fopen(path, "w");
-    ck_assert_ptr_nonnull(to);
-    fputs(text, to);
-    fclose(to);
-}
-
 static bragg_status read_text(const char *text, bragg_experiment **x, bragg_error *err)
 {
-    char path[300];
     write_file("x.yaml", text);
-    snprintf(path, sizeof path, "%s/x.yaml", folder);
-    return bragg_experiment_read(path, x, err);
+    return bragg_experiment_read(in_folder("x.yaml"), x, err);
 }
 
 static bragg_experiment *experiment(const char *text)
@@ -486,8 +473,7 @@ END_TEST
 
 int main(void)
 {
-    if (!mkdtemp(folder))
-        return 99;
+    make_folder("experiment");
     Suite *suite = suite_create("experiment");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 60);
@@ -505,7 +491,5 @@ int main(void)
     tcase_add_test(all, what_is_in_force_can_be_kept_elsewhere_and_run_again);
     suite_add_tcase(suite, all);
     int failed = run_suite(suite);
-    char command[320];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command) || failed ? 1 : 0;
+    return drop_folder() && !failed ? 0 : 1;
 }

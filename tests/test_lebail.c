@@ -2,6 +2,7 @@
 /* Le Bail extraction, instrument files, and what a refinement writes. */
 #include "config.h"
 #include "close.h"
+#include "folder.h"
 #include "suite.h"
 #include "random.h"
 #include "parameters.h"
@@ -16,22 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/bragg-lebail-XXXXXX";
-
-static const char *in_folder(char path[300], const char *name)
-{
-    snprintf(path, 300, "%s/%s", folder, name);
-    return path;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *to = fopen(path, "w");
-    ck_assert_ptr_nonnull(to);
-    fputs(text, to);
-    fclose(to);
-}
 
 static bragg_structure *monoclinic(void)
 {
@@ -334,11 +319,11 @@ END_TEST
 START_TEST(an_instrument_reads_back_as_written)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
+    const char *path = in_folder("a.instr");
     bragg_instrument a = { .radiation = { false, 2, { 1.540593, 1.544427 }, { 1, 0.497 }, 0.53 }, .has_mount = true,
                            .mount = BRAGG_BRAGG_BRENTANO, .radius_m = 0.217,
                            .value = { 0.0137, 0.011, -0.007, 0.0213, 0, 0.013, 0.031, 0.0021, 0.0211, NAN } }, b;
-    ck_assert_msg(bragg_instrument_write(&a, in_folder(path, "a.instr"), false, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_instrument_write(&a, path, false, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_instrument_read(path, &b, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(b.radiation.n_lines, 2);
     ck_assert(b.radiation.wavelength_ang[1] == 1.544427 && b.radiation.ratio[1] == 0.497 && b.radiation.polarization == 0.53);
@@ -354,11 +339,10 @@ END_TEST
 START_TEST(instruments_of_gsas_are_read_in_our_units)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
-    bragg_instrument x;
-    write_file(in_folder(path, "b.instprm"), "#GSAS-II instrument parameter file; do not add/delete items!\nType:PXC\nBank:1.0\nLam1:1.5405\nLam2:1.5443\n"
+        bragg_instrument x;
+    write_file("b.instprm", "#GSAS-II instrument parameter file; do not add/delete items!\nType:PXC\nBank:1.0\nLam1:1.5405\nLam2:1.5443\n"
                "Zero:0.0137\nPolariz.:0.7\nU:2.17\nV:-1.93\nW:4.71\nX:1.37\nY:2.91\nZ:0.31\nSH/L:0.0213\nI(L2)/I(L1):0.513\nAzimuth:0.0\n");
-    ck_assert_msg(bragg_instrument_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_instrument_read(in_folder("b.instprm"), &x, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(x.radiation.n_lines, 2);
     ck_assert(x.radiation.wavelength_ang[0] == 1.5405 && x.radiation.wavelength_ang[1] == 1.5443 && x.radiation.ratio[1] == 0.513);
     assert_close(x.value[BRAGG_INSTRUMENT_U], 2.17e-4 * 5.545177444, 1e-9);
@@ -367,13 +351,13 @@ START_TEST(instruments_of_gsas_are_read_in_our_units)
     assert_close(x.value[BRAGG_INSTRUMENT_Z], 0.0031, 1e-12);
     assert_close(x.value[BRAGG_INSTRUMENT_SL], 0.01065, 1e-12);
     assert_close(x.value[BRAGG_INSTRUMENT_ZERO], 0.0137, 1e-12);
-    write_file(in_folder(path, "c.prm"), "            123456789012345678901234567890123456789012345678901234567890        \n"
+    write_file("c.prm", "            123456789012345678901234567890123456789012345678901234567890        \n"
                "INS   BANK      1                                                               \nINS   HTYPE   PXCR        \n"
                "INS  1 ICONS  0.413128    0.0000   -0.1370               0.990    0     0.500   \nINS  1 IRAD     0  \n"
                "INS  1PRCF1     3   19   0.00100                                                \n"
                "INS  1PRCF11       1.163000      -0.126000       0.063000   0.170000E-01        \n"
                "INS  1PRCF12       0.173000       0.310000       0.001100       0.001300        \n");
-    ck_assert_msg(bragg_instrument_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_instrument_read(in_folder("c.prm"), &x, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(x.radiation.n_lines == 1 && x.radiation.wavelength_ang[0] == 0.413128);
     assert_close(x.radiation.polarization, 0.99, 1e-12);
     assert_close(x.value[BRAGG_INSTRUMENT_ZERO], -0.00137, 1e-12);
@@ -382,10 +366,10 @@ START_TEST(instruments_of_gsas_are_read_in_our_units)
     assert_close(x.value[BRAGG_INSTRUMENT_X], 0.00173, 1e-12);
     assert_close(x.value[BRAGG_INSTRUMENT_Y], 0.0031, 1e-12);
     ck_assert(x.value[BRAGG_INSTRUMENT_SL] == 0.0011 && x.value[BRAGG_INSTRUMENT_HL] == 0.0013);
-    write_file(in_folder(path, "d.prm"), "INS   BANK      1                                                               \nINS   HTYPE   PNCR        \n"
+    write_file("d.prm", "INS   BANK      1                                                               \nINS   HTYPE   PNCR        \n"
                "INS  1 ICONS  1.909000  0.000000      -0.1         0       0.0    0       0.0\nINS  1PRCF1     1    6      0.01                        \n"
                "INS  1PRCF11   0.354031E+03  -0.760404E+03   0.651592E+03   0.710000E+00        \nINS  1PRCF12   0.130000E+00   0.170000E+00  \n");
-    ck_assert_msg(bragg_instrument_read(path, &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_instrument_read(in_folder("d.prm"), &x, &err) == BRAGG_OK, "%s", err.text);
     ck_assert(x.radiation.neutron);
     assert_close(x.value[BRAGG_INSTRUMENT_V], -760.404e-4 * 5.545177444, 1e-9);
     ck_assert(isnan(x.value[BRAGG_INSTRUMENT_X]) && isnan(x.value[BRAGG_INSTRUMENT_P]) && isnan(x.value[BRAGG_INSTRUMENT_SL]));
@@ -395,10 +379,10 @@ END_TEST
 START_TEST(records_of_gsas_are_read_by_their_columns)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
+    const char *path = in_folder("e.prm");
     bragg_instrument x;
     /* the fourth ten columns hold a 0 that others leave blank; function 4 has its S/L behind four corrections */
-    write_file(in_folder(path, "e.prm"), "INS   BANK      1                                                               \nINS   HTYPE   PXCR        \n"
+    write_file("e.prm", "INS   BANK      1                                                               \nINS   HTYPE   PXCR        \n"
                "INS  1 ICONS  1.540500  1.544300     -1.37         0       0.7    0     0.497   \n"
                "INS  1PRCF1     4   21      0.01                                                \n"
                "INS  1PRCF11   2.170000E+00  -1.930000E+00   4.710000E+00   0.170000E+00        \n"
@@ -424,11 +408,11 @@ START_TEST(what_is_no_instrument_is_refused_with_its_cause)
         { "#GSAS-II instrument parameter file\nType:PXC\nU:1\n", "wavelength" }, { "INS   BANK      1\nINS   HTYPE   PXCR\n", "ICONS" },
         { "INS   BANK      1\nINS   HTYPE   PNTR\nINS  1 ICONS 1 1 1\n", "HTYPE" }, { "[1, 2", "" },
     };
-    char path[300];
+    const char *path = in_folder("bad.instr");
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         bragg_error err = BRAGG_ERROR_INIT;
         bragg_instrument x;
-        write_file(in_folder(path, "bad.instr"), cases[k].text);
+        write_file("bad.instr", cases[k].text);
         ck_assert_msg(bragg_instrument_read(path, &x, &err) < 0, "case %zu was taken", k);
         ck_assert_msg(strstr(err.text, cases[k].says) != NULL, "case %zu: %s", k, err.text);
     }
@@ -464,12 +448,13 @@ static bragg_fit *fit_structure(const bragg_pattern *p, const bragg_structure *s
 START_TEST(the_cif_of_a_refinement_reads_back)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300], notes[500];
+    const char *path = in_folder("fit.cif");
+    char notes[500];
     bragg_structure *s = monoclinic(), *back;
     bragg_model *truth, *m;
     bragg_pattern *p = simulate(s, &truth), *profile;
     bragg_fit *f = fit_structure(p, s, &m);
-    ck_assert_msg(bragg_fit_write_cif(m, f, "a; title\n;with \xc3\xa9", in_folder(path, "fit.cif"), false, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_fit_write_cif(m, f, "a; title\n;with \xc3\xa9", path, false, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_msg(bragg_structure_read_cif(path, "M", &back, notes, sizeof notes, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(back->n_atoms, 2);
     ck_assert_uint_eq(back->symmetry.n_ops, 4);
@@ -559,7 +544,7 @@ START_TEST(the_cif_says_what_the_model_really_used)
         "w = 1/sigma^2", "_refine_ls_shift/su_max 0", "Rietveld refinement, H. M. Rietveld", "_geom_bond_distance 2.", "_geom_angle 9",
     };
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
+    const char *path = in_folder("used.cif");
     static const double exclude[1][2] = { { 7.13 * BRAGG_DEG, 7.31 * BRAGG_DEG } }, hump[1][2] = { { 17.3, 4.1 } };
     static const double debye[1] = { 2.71 };
     static const int axes[2][3] = { { 0, 1, 0 }, { 1, 0, 0 } };
@@ -591,7 +576,7 @@ START_TEST(the_cif_says_what_the_model_really_used)
     bragg_fit *f = NULL;
     ck_assert_msg(bragg_refine(m, NULL, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
     ck_assert(f->shift_per_esd_max <= 0.01 && f->shift_per_esd_mean <= f->shift_per_esd_max);
-    ck_assert_msg(bragg_fit_write_cif(m, f, "a; title\n;with \xc3\xa9", in_folder(path, "used.cif"), false, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_fit_write_cif(m, f, "a; title\n;with \xc3\xa9", path, false, &err) == BRAGG_OK, "%s", err.text);
     int errors;
     char *all = read_items(path, &errors);
     ck_assert_int_eq(errors, 0);
@@ -621,18 +606,18 @@ static size_t lines_of(const char *path)
 START_TEST(tables_hold_every_parameter_and_peak)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
+    const char *parameters = in_folder("parameters.csv"), *reflections = in_folder("reflections.csv");
     size_t n;
     bragg_structure *s = monoclinic();
     bragg_model *truth, *m;
     bragg_pattern *p = simulate(s, &truth);
     bragg_fit *f = fit_structure(p, s, &m);
-    ck_assert_int_eq(bragg_fit_write_parameters(m, f, in_folder(path, "parameters.csv"), false, &err), BRAGG_OK);
-    ck_assert_uint_eq(lines_of(path), 1 + bragg_model_params(m)->n);
-    ck_assert_int_eq(bragg_fit_write_reflections(m, in_folder(path, "reflections.csv"), false, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_fit_write_parameters(m, f, parameters, false, &err), BRAGG_OK);
+    ck_assert_uint_eq(lines_of(parameters), 1 + bragg_model_params(m)->n);
+    ck_assert_int_eq(bragg_fit_write_reflections(m, reflections, false, &err), BRAGG_OK);
     (void)bragg_model_peaks(m, 0, &n);
-    ck_assert_uint_eq(lines_of(path), 1 + n);
-    ck_assert_int_eq(bragg_fit_write_reflections(m, path, false, NULL), BRAGG_EEXIST);
+    ck_assert_uint_eq(lines_of(reflections), 1 + n);
+    ck_assert_int_eq(bragg_fit_write_reflections(m, reflections, false, NULL), BRAGG_EEXIST);
     bragg_fit_free(f);
     bragg_model_free(m);
     bragg_model_free(truth);
@@ -647,11 +632,11 @@ START_TEST(a_refinement_starts_from_an_earlier_result)
         { "{\"parameters\": ", "line 1" }, { "{\"rwp\": 1}", "parameters" }, { "{\"parameters\": {\"phase.other.scale\": {\"value\": 1}}}", "none by name" },
     };
     bragg_error err = BRAGG_ERROR_INIT;
-    char path[300];
+    const char *path = in_folder("fit.json");
     bragg_structure *s = monoclinic();
     bragg_model *m;
     bragg_pattern *p = simulate(s, &m);
-    write_file(in_folder(path, "fit.json"), "{\"parameters\": {\"phase.T.cell.a\": {\"value\": 6.1391, \"esd\": 1e-4}, \"phase.T.cell.alpha\": {\"value\": 91},\n"
+    write_file("fit.json", "{\"parameters\": {\"phase.T.cell.a\": {\"value\": 6.1391, \"esd\": 1e-4}, \"phase.T.cell.alpha\": {\"value\": 91},\n"
                "\"instrument.x\": {\"value\": -3}, \"instrument.y\": {\"value\": null}, \"phase.other.scale\": {\"value\": 7}}}");
     ck_assert_msg(bragg_model_start(m, path, &err) == BRAGG_OK, "%s", err.text);
     assert_close(get(m, "phase.T.cell.a"), 6.1391, 1e-14);
@@ -659,7 +644,7 @@ START_TEST(a_refinement_starts_from_an_earlier_result)
     ck_assert(get(m, "instrument.x") == 0);                /* within its bounds */
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         err = (bragg_error)BRAGG_ERROR_INIT;
-        write_file(path, bad[k].text);
+        write_file("fit.json", bad[k].text);
         ck_assert_int_eq(bragg_model_start(m, path, &err), BRAGG_EDATA);
         ck_assert_msg(strstr(err.text, bad[k].says) != NULL, "case %zu: %s", k, err.text);
     }
@@ -671,8 +656,7 @@ END_TEST
 
 int main(void)
 {
-    if (!mkdtemp(folder))
-        return 99;
+    make_folder("lebail");
     Suite *suite = suite_create("lebail");
     TCase *all = tcase_create("all");
     tcase_set_timeout(all, 120);
@@ -691,7 +675,5 @@ int main(void)
     tcase_add_test(all, a_refinement_starts_from_an_earlier_result);
     suite_add_tcase(suite, all);
     int failed = run_suite(suite);
-    char command[400];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return failed ? 1 : system(command) != 0;
+    return drop_folder() && !failed ? 0 : 1;
 }

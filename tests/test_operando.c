@@ -1267,6 +1267,5 @@ int main(void)
     add_log(suite);
     add_store(suite);
     int failed = run_suite(suite);
-    remove_run();
-    return failed != 0;
+    return drop_folder() && !failed ? 0 : 1;
 }

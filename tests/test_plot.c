@@ -2,6 +2,7 @@
 /* Figures: whole files, the numbers beside them, ticks, input that is no good. */
 #include "config.h"
 #include "close.h"
+#include "folder.h"
 #include "suite.h"
 
 #include "../src/plot/figure.h"
@@ -25,12 +26,12 @@ const char *__lsan_default_suppressions(void)
     return "leak:libfontconfig\nleak:libpango\nleak:libglib\n";
 }
 
-static char folder[64];
+static char before[4000]; /* where we were */
 
 static void enter_folder(void)
 {
-    snprintf(folder, sizeof folder, "plot_test_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_ptr_nonnull(getcwd(before, sizeof before));
+    make_folder("plot");
     ck_assert_int_eq(chdir(folder), 0);
 }
 
@@ -46,13 +47,8 @@ static int count_files(void)
 
 static void leave_folder(void)
 {
-    DIR *d = opendir(".");
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-            unlink(e->d_name);
-    closedir(d);
-    ck_assert_int_eq(chdir(".."), 0);
-    rmdir(folder);
+    ck_assert_int_eq(chdir(before), 0);
+    ck_assert(drop_folder());
 }
 
 static unsigned char *slurp(const char *path, size_t *n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 #include "close.h"
+#include "folder.h"
 #include "suite.h"
 
 #include <bragg/detector.h>
@@ -21,39 +22,26 @@
 #include <omp.h>
 #endif
 
-static char folder[] = "/tmp/bragg-simulate-XXXXXX";
 static bragg_arena *arena;
 static bragg_error error;
 
-static void make_folder(void)
+static void enter_folder(void)
 {
     arena = bragg_arena_new();
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    make_folder("simulate");
     error = (bragg_error)BRAGG_ERROR_INIT;
 }
 
-static void drop_folder(void)
+static void leave_folder(void)
 {
-    char command[200];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    ck_assert_int_eq(system(command), 0); /* a name of our own */
+    ck_assert(drop_folder());
     bragg_arena_free(arena);
-}
-
-static const char *in_folder(const char *name)
-{
-    return bragg_path_join(arena, folder, name);
 }
 
 static const char *write_truth(const char *text)
 {
-    const char *path = in_folder("truth.yaml");
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-    return path;
+    write_file("truth.yaml", text);
+    return in_folder("truth.yaml");
 }
 
 static void threads(int n)
@@ -234,7 +222,7 @@ START_TEST(the_truths_displacement_takes_the_place_of_tensors)
                  "frames: [{name: %s, counts: 20000, phases: [{name: X, card: %s.cif, uiso: 0.013}]}]\n", k ? "tensor" : "plain", k ? "tensor" : "plain");
         ck_assert_msg(bragg_simulate(write_truth(truth), folder, true, NULL, &error) == BRAGG_OK, "%s", error.text);
     }
-    assert_same_file(in_folder("plain.xye"), in_folder("tensor.xye"));
+    assert_same_file("plain.xye", "tensor.xye");
 }
 END_TEST
 
@@ -439,7 +427,7 @@ int main(void)
     Suite *s = suite_create("simulate");
     TCase *c = tcase_create("twins");
     tcase_set_timeout(c, 120);
-    tcase_add_checked_fixture(c, make_folder, drop_folder);
+    tcase_add_checked_fixture(c, enter_folder, leave_folder);
     tcase_add_test(c, the_same_seed_makes_the_same_files_on_any_number_of_threads);
     tcase_add_test(c, the_cyclers_file_is_read_back_with_its_wrong_clock);
     tcase_add_test(c, the_log_holds_the_charge_of_the_electrons);

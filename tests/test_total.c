@@ -260,6 +260,5 @@ int main(void)
     tcase_add_test(rows, a_row_of_four_frames_has_half_the_error_and_scatters_so);
     suite_add_tcase(suite, rows);
     int failed = run_suite(suite);
-    remove_run();
-    return failed;
+    return drop_folder() && !failed ? 0 : 1;
 }
