@@ -1,28 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Each allocation of ours fails once: the command must end with a message and the status of
-# an internal error, or give the same answer as ever; never die, never leave a half file.
-# CHAOS_STEP=K tries every Kth allocation (1: all, as make chaos does).
+# an internal error, or give the same answer as ever; never die, never leave a half file nor
+# memory that it would have freed.
+# CHAOS_STEP=K tries every Kth allocation (1: all, as make chaos does), CHAOS_ONLY='refine
+# plot' these commands only (blanks in their names are hyphens there: cards-show).
 top=$(cd "${TOP_SRCDIR:-.}" && pwd) build=$(cd "${TOP_BUILDDIR:-.}" && pwd)
 bragg=$build/.libs/bragg chaos=$build/tests/chaos/.libs/chaos.so
 [ -x "$bragg" ] && [ -e "$chaos" ] || { echo "no shared build to preload into"; exit 77; }
 nm -D "$bragg" | grep -q __asan && { echo "a sanitizer has malloc already"; exit 77; }
-export LD_LIBRARY_PATH=$build/.libs BRAGG_DATADIR=${BRAGG_DATADIR:-$top} OMP_NUM_THREADS=1
+export LC_ALL=C LD_LIBRARY_PATH=$build/.libs BRAGG_DATADIR=${BRAGG_DATADIR:-$top} OMP_NUM_THREADS=1
 shared=${BRAGG_SHARED:-$top/../shared}
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 99
 bad=0 tried=0
+export CHAOS_COUNT=$work/count
+# the command with its allocations counted, the CHAOS_FAILth of them failing; a function of
+# this script preloads what it means itself
+with() {
+    rm -rf out "$CHAOS_COUNT" && mkdir out
+    if [ "$(type -t "$1")" = function ]; then "$@"; else timeout 120 env LD_PRELOAD="$chaos" "$@"; fi
+}
+wanted() { # name
+    case " ${CHAOS_ONLY:-$1} " in *" $1 "*) ;; *) false ;; esac
+}
 # name, step, command: writes only below out/
 try() {
-    local name=$1 step=${CHAOS_STEP:-$2} total k rc
+    local name=$1 step=${CHAOS_STEP:-$2} total kept left k rc
+    wanted "${name// /-}" || return 0
     shift 2
-    rm -rf out && mkdir out
-    CHAOS_COUNT=$work/count LD_PRELOAD=$chaos "$@" >plain 2>/dev/null || { echo "$name: failed without chaos"; bad=1; return; }
-    total=$(cat count)
+    CHAOS_FAIL=0 with "$@" >plain 2>/dev/null || { echo "$name: failed without chaos"; bad=1; return; }
+    read -r total kept <count
     for ((k = 1; k <= total; k += step)); do
-        rm -rf out && mkdir out
-        CHAOS_FAIL=$k LD_PRELOAD=$chaos timeout 120 "$@" >got 2>said
+        CHAOS_FAIL=$k with "$@" >got 2>said
         rc=$?
         tried=$((tried + 1))
         if [ $rc = 0 ]; then
@@ -35,6 +46,10 @@ try() {
             bad=1
         elif [ -n "$(find out -name '*.tmp*' -o -name '.*.??????')" ]; then
             echo "$name: allocation $k of $total left $(ls -A out)"
+            bad=1
+        fi
+        if [ $rc -lt 124 ] && read -r _ left <count && [ "$left" -gt "$kept" ]; then
+            echo "$name: allocation $k of $total left $left blocks that nobody freed, $kept without chaos"
             bad=1
         fi
     done
@@ -60,6 +75,8 @@ END
 try operando 53 "$bragg" operando run.yaml -o out/run --no-figures
 [ -e "$shared/data/frames/CeO2_Pilatus1M.tif" ] &&
     try integrate 47 "$bragg" integrate "$shared/data/frames/CeO2_Pilatus1M.tif" --poni "$shared/data/frames/CeO2_Pilatus1M.poni" -o out/x.xye
+[ -e "$shared/data/frames/CeO2_Pilatus1M.tif" ] &&
+    try calibrate 331 "$bragg" calibrate "$shared/data/frames/CeO2_Pilatus1M.tif" --calibrant CeO2 --wavelength 0.4066 --detector Pilatus1M -o out/x.poni --json
 try identify 2339 "$bragg" identify "$inputs/nickel.xye" --wavelength 0.4066 --elements Ni,O --json
 try simulate 397 "$bragg" simulate "$top/tests/report/truth.yaml" -o out/run
 try 'cards build' 97 "$bragg" cards build "$top/cif/Ni.cif" "$top/cif/Bi.cif" -o out/set.db
@@ -71,11 +88,53 @@ try 'pdf fit' 251 "$bragg" pdf fit ball.gr --card Ni -o out/ni.fgr
 for s in 1 2 3 4 5 6 8 9 10 11 12 13 14 16 17 18; do awk -v s=$s 'BEGIN { printf "%.5f\n", 4.1569 / sqrt(s) }'; done >lab6.d
 try index 2339 "$bragg" index lab6.d --unit d_A --wavelength 1.5406 --systems cubic --json
 try plot 37 "$bragg" plot "$inputs/nickel.xye" -o out/nickel.svg
+# A question to the server; after an allocation has failed the answer may be an error in
+# words or a closed connection, but the same question is answered the next time.
+ask() { # url, path
+    local status again
+    for again in once twice; do
+        status=$(env -u LD_LIBRARY_PATH curl -s -o answer -w '%{http_code}' --max-time 20 "$1$2")
+        [ "$status" = 200 ] && break
+        { [ "$status" = 503 ] && [ -s answer ]; } || [ "$status" = 000 ] || break
+    done
+    echo "/${2%%\?*} $status $(sed 's/"\(epoch\|version\)":[0-9]*//g' answer | cksum)"
+}
+# what the page asks of bragg serve, and that it ends when it is told to
+page() {
+    local server url= k epoch
+    : >url
+    timeout --foreground 120 env LD_PRELOAD="$chaos" "$bragg" serve results --port 0 >url &
+    server=$!
+    for ((k = 0; k < 2000; k++)); do
+        read -r url <url
+        [ -z "$url" ] && kill -0 $server 2>/dev/null || break
+        sleep 0.02
+    done
+    if [ -n "$url" ]; then
+        ask "$url" ''
+        for k in 1 2 3 4; do # a frame that is brighter than those before begins a new epoch
+            ask "$url" run
+            epoch=$(tr -d '\000' <answer | sed -n 's/.*"epoch":\([0-9]*\).*/\1/p' | head -1)
+            ask "$url" "changes?after=0&epoch=$epoch"
+            [ "$(wc -c <answer)" -lt 1000 ] || break
+        done
+        ask "$url" 'frame?k=1'
+        kill -TERM $server
+    fi
+    wait $server
+}
 if "$bragg" --version | grep -q 'no HDF5'; then
     echo "report: skipped, this build has no HDF5"
 else
     "$bragg" operando run.yaml -o results --no-figures >plain 2>said
     try report 173 "$bragg" report results -o out/x.html
+    if ! command -v curl >plain; then
+        echo "serve: skipped, no curl to ask with"
+    elif "$bragg" --version | grep -qE 'no (uPlot|libmicrohttpd)'; then
+        echo "serve: skipped, this build has no uPlot or no libmicrohttpd"
+    else
+        try serve 29 page
+    fi
 fi
 [ "$tried" -gt 0 ] || exit 99
 exit $bad

@@ -78,6 +78,8 @@ bool bragg_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err)
 {
+    if (!path) /* the caller's arena had no room for it */
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the name of a folder");
     if (!*path)
         return bragg_fail(err, BRAGG_EINVAL, "folder: expected a name, found an empty one");
     char *copy = strdup(path);

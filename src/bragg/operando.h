@@ -249,9 +249,9 @@ void bragg_store_view_free(bragg_store_view *view);
 bool bragg_store_view_replaced(const bragg_store_view *view);
 /** A number a frame, state[room], another one when its row is another; 0: not there yet. */
 bool bragg_store_view_states(const bragg_store_view *view, uint64_t *state);
-/** Frame k into the series' step 0, and what is not NULL of its curves [n]; false when it is not
- *  there, or not whole yet. */
-bool bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, float *calculated, float *sigma);
+/** Frame k into the series' step 0, and what is not NULL of its curves [n]; BRAGG_EDATA when it
+ *  is not there, or not whole yet. */
+bragg_status bragg_store_view_frame(bragg_store_view *view, size_t k, float *observed, float *calculated, float *sigma, bragg_error *err);
 
 /** Time of frame k in seconds for an axis: the log's clock, else since the first
  *  frame; NAN when any frame's is unknown. */

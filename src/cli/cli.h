@@ -86,8 +86,9 @@ bragg_peers *cli_peers_of(cli_peers *peers);
 /** The last thing a command does; exit_status is what it will return. */
 void cli_peers_end(cli_peers *peers, int exit_status);
 
-/** The experiment as it is in force, to a file or (path NULL) to standard output; more:
- *  what the command itself takes for granted, YAML, may be NULL. */
+/** The experiment as it is in force, to standard output or to a file; more: what the command
+ *  itself takes for granted, YAML, may be NULL. */
+bragg_status cli_print_config(const bragg_experiment *experiment, const char *more, bragg_error *err);
 bragg_status cli_write_config(const bragg_experiment *experiment, const char *more, const char *path, bool force, bragg_error *err);
 /** Append {file, xxh3_128} of an input: which bytes a result was made of. */
 bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err);

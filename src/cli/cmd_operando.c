@@ -249,7 +249,9 @@ static bragg_status make_provenance(const wish *w, const char *path, const bragg
         st = add_named(inputs, path, bragg_yaml_get(bragg_yaml_get(x->root, named[k].section), named[k].key), arena, err);
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
-    json_object_set_new(root, "configuration", text_of(bragg_path_join(arena, w->out, "experiment.yaml")));
+    const char *config = bragg_path_join(arena, w->out, "experiment.yaml");
+    if (st == BRAGG_OK && (!config || json_object_set_new(root, "configuration", text_of(config))))
+        st = config ? bragg_fail(err, BRAGG_EIO, "'%s': cannot be read back", config) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     *out = text ? bragg_arena_strdup(arena, text) : NULL;
     free(text);
@@ -302,7 +304,7 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && !w->out)
         w->out = x->directory;
     if (st == BRAGG_OK && w->config) {
-        st = silent(w) ? BRAGG_OK : cli_write_config(x, usual_sequence(x), NULL, false, err);
+        st = silent(w) ? BRAGG_OK : cli_print_config(x, usual_sequence(x), err);
         bragg_experiment_free(x);
         bragg_arena_free(arena);
         return st;

@@ -129,7 +129,7 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && !w->out)
         w->out = x->directory;
     if (st == BRAGG_OK && w->config) {
-        st = cli_write_config(x, NULL, NULL, false, err);
+        st = cli_print_config(x, NULL, err);
         bragg_experiment_free(x);
         return st;
     }

@@ -232,18 +232,33 @@ bragg_status cli_add_input(json_t *list, const char *path, bragg_error *err)
     return st;
 }
 
+static bragg_status config_of(const bragg_experiment *x, const char *more, bragg_arena *arena, bragg_yaml **root, bragg_error *err)
+{
+    const bragg_yaml *usual = NULL;
+    bragg_status st = arena ? bragg_experiment_effective(x, arena, root, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
+    if (st == BRAGG_OK && more && (st = bragg_yaml_parse(more, strlen(more), "usual", arena, &usual, err)) == BRAGG_OK && !bragg_yaml_add_missing(arena, *root, usual))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
+    return st;
+}
+
+bragg_status cli_print_config(const bragg_experiment *x, const char *more, bragg_error *err)
+{
+    bragg_yaml *root;
+    bragg_arena *arena = bragg_arena_new();
+    bragg_status st = config_of(x, more, arena, &root, err);
+    if (st == BRAGG_OK)
+        bragg_yaml_write(stdout, root);
+    bragg_arena_free(arena);
+    return st;
+}
+
 bragg_status cli_write_config(const bragg_experiment *x, const char *more, const char *path, bool force, bragg_error *err)
 {
+    bragg_yaml *root;
+    bragg_output *out;
     bragg_arena *arena = bragg_arena_new();
-    bragg_yaml *root = NULL;
-    bragg_output *out = NULL;
-    bragg_status st = arena ? bragg_experiment_effective(x, arena, &root, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
-    const bragg_yaml *usual = NULL;
-    if (st == BRAGG_OK && more && (st = bragg_yaml_parse(more, strlen(more), "usual", arena, &usual, err)) == BRAGG_OK && !bragg_yaml_add_missing(arena, root, usual))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a configuration");
-    if (st == BRAGG_OK && !path)
-        bragg_yaml_write(stdout, root);
-    else if (st == BRAGG_OK && (st = bragg_output_open(path, force, &out, err)) == BRAGG_OK) {
+    bragg_status st = config_of(x, more, arena, &root, err);
+    if (st == BRAGG_OK && (st = bragg_output_open(path, force, &out, err)) == BRAGG_OK) {
         fprintf(bragg_output_stream(out), "# as it was in force, bragg %s\n", PACKAGE_VERSION);
         bragg_yaml_write(bragg_output_stream(out), root);
         st = bragg_output_commit(out, err);

@@ -32,14 +32,15 @@ static bragg_status read_one(const char *path, const char *temperature_key, doub
     FILE *f = fopen(path, "rb");
     if (!f)
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
-    while (getline(&line, &room, f) >= 0 && (*line != '[' || strncmp(line, "[normal", 7))) {
+    ssize_t n;
+    while ((n = getline(&line, &room, f)) >= 0 && (*line != '[' || strncmp(line, "[normal", 7))) {
         line[strcspn(line, "\r\n")] = '\0';
         if (!take_key(line, "timeStamp", 1, &row[WALL]) && !take_key(line, temperature_key, 1, &row[TEMPERATURE])
             && !take_key(line, "exposureTime", 1, &exposure) && !take_key(line, "summedExposures", 1, &summed))
             take_key(line, "imageNumber", 1, &row[NUMBER]);
     }
     row[EXPOSURE] = exposure * summed;
-    bool bad = ferror(f);
+    bool bad = n < 0 && !feof(f); /* a line that could not be had is not the end */
     free(line);
     fclose(f);
     return bad ? bragg_fail(err, BRAGG_EIO, "'%s': cannot read", path) : BRAGG_OK;

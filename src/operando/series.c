@@ -36,6 +36,8 @@ static bragg_status look_around(run *r, bragg_error *err)
             r->idle = calloc(n + 2, sizeof *r->idle);
             if (r->idle)
                 r->idle[r->n_idle++] = w;
+            else
+                bragg_seq_worker_free(w);
         } else {
             first = *first.text ? first : one;
             bragg_pattern_free(p);

@@ -92,10 +92,10 @@ bool bragg_store_view_states(const bragg_store_view *v, uint64_t *state)
     (void)v, (void)state;
 }
 
-bool bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, float *calculated, float *sigma)
+bragg_status bragg_store_view_frame(bragg_store_view *v, size_t k, float *observed, float *calculated, float *sigma, bragg_error *err)
 {
-    return false;
-    (void)v, (void)k, (void)observed, (void)calculated, (void)sigma;
+    return bragg_fail(err, BRAGG_ENOSUPPORT, "frame %zu: this build has no HDF5", k);
+    (void)v, (void)observed, (void)calculated, (void)sigma;
 }
 
 bragg_status bragg_store_add_tables(const char *store, const char *const *names, FILE *const *tables, size_t n, const char *json, bragg_error *err)

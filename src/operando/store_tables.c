@@ -41,6 +41,7 @@ static bool put_numbers(hid_t file, const char *path, FILE *from, size_t columns
         read_numbers(line, v, columns);
         good = H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, count, NULL) >= 0 && H5Dwrite(set, H5T_NATIVE_DOUBLE, row, space, H5P_DEFAULT, v) >= 0;
     }
+    good = good && feof(from); /* a line that could not be had is not the end */
     free(line);
     free(v);
     H5Sclose(row);

@@ -274,7 +274,15 @@ bool bragg_store_view_states(const bragg_store_view *open, uint64_t *state)
     return true;
 }
 
-bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, float *calculated, float *sigma)
+/* A row that cannot be read now, by the cause that errno holds. */
+static bragg_status lost_frame(size_t k, bragg_error *err)
+{
+    if (errno == ENOMEM)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for frame %zu", k);
+    return errno ? bragg_fail(err, BRAGG_EIO, "frame %zu: %s", k, strerror(errno)) : bragg_fail(err, BRAGG_EDATA, "frame %zu: is not there", k);
+}
+
+bragg_status bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, float *calculated, float *sigma, bragg_error *err)
 {
     seq_view *v = (seq_view *)(void *)open;
     bragg_series *series = &v->open.series;
@@ -282,18 +290,21 @@ bool bragg_store_view_frame(bragg_store_view *open, size_t k, float *observed, f
     char message[TEXT] = "", name[TEXT] = "";
     bragg_arena_free(v->seen);
     v->seen = bragg_arena_new();
+    errno = v->seen ? 0 : ENOMEM;
     if (!v->seen || !bragg_store_row(&v->store, k, v->row, message, name))
-        return false;
+        return lost_frame(k, err);
     series->arena = v->seen; /* set_frame keeps the message there */
     name[TEXT - 1] = 0;
     bragg_series_frame *frame = series->frame;
     frame->file = bragg_arena_strdup(v->seen, name);
     bragg_store_read_joined(&v->store, k, &frame->log);
-    bragg_status st = bragg_series_set_frame(series, 0, v->row, message, NULL);
+    bragg_status st = frame->file ? bragg_series_set_frame(series, 0, v->row, message, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frame %zu", k);
     series->arena = own;
     bragg_step_set(&v->shape, frame, v->row, series->by_hand);
-    return st == BRAGG_OK && frame->file && (!observed || bragg_store_read_part(&v->store, OBSERVED, k, observed)) &&
-           (!calculated || bragg_store_read_part(&v->store, CALCULATED, k, calculated)) && (!sigma || bragg_store_read_part(&v->store, SIGMA, k, sigma));
+    errno = 0;
+    bool whole = (!observed || bragg_store_read_part(&v->store, OBSERVED, k, observed)) && (!calculated || bragg_store_read_part(&v->store, CALCULATED, k, calculated)) &&
+                 (!sigma || bragg_store_read_part(&v->store, SIGMA, k, sigma));
+    return st < 0 || whole ? st : lost_frame(k, err);
 }
 
 /* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those

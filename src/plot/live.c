@@ -56,7 +56,7 @@ void bragg_live_free(bragg_live *l)
 bragg_status bragg_live_new(const char *store, bragg_live **out, bragg_error *err)
 {
     bragg_live *l = *out = calloc(1, sizeof *l);
-    if (!l || !(l->path = strdup(store))) {
+    if (!l || !store || !(l->path = strdup(store))) {
         bragg_live_free(l);
         *out = NULL;
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a live page");
@@ -264,12 +264,13 @@ typedef struct news {
     json_t *files;
 } news;
 
-/* Frame k into the next row of an answer. */
-static bool take_frame(bragg_live *l, news *w, size_t k)
+/* Frame k into the next row of an answer; *anew when it begins an epoch instead. */
+static bragg_status take_frame(bragg_live *l, news *w, size_t k, bool *anew, bragg_error *err)
 {
     size_t r = w->n, c2 = 2 * l->n_columns;
-    if (!bragg_store_view_frame(l->view, k, l->row, NULL, NULL))
-        return true; /* written again in this moment: it will be new once more */
+    bragg_status st = bragg_store_view_frame(l->view, k, l->row, NULL, NULL, err);
+    if (st < 0)
+        return st == BRAGG_EDATA ? BRAGG_OK : st; /* written again in this moment: it will be new once more */
     const bragg_frame_fit *step = bragg_series_fitted(&l->view->series, 0);
     for (size_t i = 0; i < l->n; i++) {
         double sum = 0;
@@ -277,8 +278,9 @@ static bool take_frame(bragg_live *l, news *w, size_t k)
             sum += (double)l->row[i * l->merge + j];
         w->map[i] = sum / (double)l->merge;
     }
-    if (!fits_codes(l, w->map))
-        return false;
+    *anew = !fits_codes(l, w->map);
+    if (*anew)
+        return BRAGG_OK;
     for (size_t i = 0; i < l->n; i++)
         w->codes[r * l->n + i] = bragg_page_code(&l->codes, w->map[i]);
     for (size_t c = 0; c < l->n_columns; c++) {
@@ -293,9 +295,8 @@ static bool take_frame(bragg_live *l, news *w, size_t k)
     w->index[r] = (uint32_t)k;
     w->status[r] = (uint8_t)step->status;
     w->time[r] = step->time_s;
-    json_array_append_new(w->files, bragg_report_file(step));
     w->n++;
-    return true;
+    return json_array_append_new(w->files, bragg_report_file(step)) ? bragg_fail(err, BRAGG_ENOMEM, "no room for the names of files") : BRAGG_OK;
 }
 
 static bool make_news(const bragg_live *l, news *w)
@@ -324,10 +325,12 @@ static int by_version(const void *a, const void *b)
 
 /* The oldest changes after `after`, as many as an answer holds; *last is the version of
  * the last of them. */
-static bool collect(bragg_live *l, uint64_t after, news *w, uint64_t *last, bool *more)
+static bragg_status collect(bragg_live *l, uint64_t after, news *w, uint64_t *last, bool *more, bragg_error *err)
 {
     change *list = malloc((l->room + 1) * sizeof *list);
     size_t n = 0;
+    bool anew = false;
+    bragg_status st = list ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the changes of %zu frames", l->room);
     for (size_t k = 0; list && k < l->view->room; k++)
         if (l->version[k] > after && l->state[k])
             list[n++] = (change){ l->version[k], k };
@@ -335,16 +338,17 @@ static bool collect(bragg_live *l, uint64_t after, news *w, uint64_t *last, bool
         qsort(list, n, sizeof *list, by_version);
     *more = n > ROWS_AN_ANSWER;
     *last = after;
-    for (size_t i = 0; list && i < n && i < ROWS_AN_ANSWER; i++) {
-        if (!take_frame(l, w, list[i].k)) {
-            w->n = 0;
-            json_array_clear(w->files);
-            break;
-        }
-        *last = list[i].version;
+    for (size_t i = 0; st == BRAGG_OK && !anew && i < n && i < ROWS_AN_ANSWER; i++) {
+        st = take_frame(l, w, list[i].k, &anew, err);
+        if (st == BRAGG_OK && !anew)
+            *last = list[i].version;
+    }
+    if (anew) {
+        w->n = 0;
+        json_array_clear(w->files);
     }
     free(list);
-    return list != NULL;
+    return st;
 }
 
 bragg_status bragg_live_changes(bragg_live *l, uint64_t after, uint64_t epoch, FILE *to, bragg_error *err)
@@ -358,9 +362,10 @@ bragg_status bragg_live_changes(bragg_live *l, uint64_t after, uint64_t epoch, F
     bragg_status st = look(l, err);
     if (st < 0)
         return st;
-    bool good = make_news(l, &w) && (epoch != l->epoch || collect(l, after, &w, &last, &more));
-    if (!good)
+    if (!make_news(l, &w))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for the frames of an answer");
+    else if (epoch == l->epoch)
+        st = collect(l, after, &w, &last, &more, err);
     if (st == BRAGG_OK)
         st = begin(&p, &data, &size, err);
     if (st < 0) {
@@ -388,8 +393,9 @@ bragg_status bragg_live_frame(bragg_live *l, size_t k, FILE *to, bragg_error *er
     if (st < 0)
         return st;
     size_t n = l->view->n;
-    if (k >= l->view->room || !bragg_store_view_frame(l->view, k, l->row, l->row + n, l->row + 2 * n))
-        return bragg_fail(err, BRAGG_EDATA, "frame %zu: is not there", k);
+    st = k < l->view->room ? bragg_store_view_frame(l->view, k, l->row, l->row + n, l->row + 2 * n, err) : bragg_fail(err, BRAGG_EDATA, "frame %zu: is not there", k);
+    if (st < 0)
+        return st;
     double *x = malloc((n + 1) * sizeof *x);
     st = x ? begin(&p, &data, &size, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a frame");
     for (size_t i = 0; st == BRAGG_OK && i < n; i++)
