@@ -7,6 +7,7 @@
 #include "suite.h"
 #include <bragg/cards.h>
 #include <bragg/detector.h>
+#include <bragg/hash.h>
 #include <bragg/output.h>
 #include <bragg/path.h>
 #include <signal.h>
@@ -454,6 +455,34 @@ START_TEST(what_is_too_large_for_a_card_is_passed_over)
     bragg_cards_free(set);
     free(empty);
     free(text);
+}
+END_TEST
+
+/* user_version stands in the head of an SQLite file: https://www.sqlite.org/fileformat2.html, 1.3. */
+START_TEST(a_set_of_another_version_is_told_and_left_as_it_is)
+{
+    static const struct { unsigned char version; const char *says; } other[] = { { 201, "expected a card set of version 1, found 201, made by a newer bragg" },
+        { 0, "expected a card set of version 1, found 0, made by an older bragg" } };
+    const char *db = in_folder("version.db"), *source = bundled_file("cif/Sb2S3.cif");
+    bragg_cards *set;
+    bragg_cards_report r;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_cards_create(db, &set, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_cards_build(set, &source, 1, NULL, &r, &err), BRAGG_OK);
+    bragg_cards_free(set);
+    for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+        const unsigned char version[4] = { 0, 0, 0, other[k].version };
+        char before[BRAGG_HASH_TEXT], after[BRAGG_HASH_TEXT];
+        bragg_error open = BRAGG_ERROR_INIT, create = BRAGG_ERROR_INIT;
+        FILE *f = fopen(db, "r+b");
+        ck_assert(f && !fseek(f, 60, SEEK_SET) && fwrite(version, 1, 4, f) == 4 && !fclose(f));
+        ck_assert_int_eq(bragg_hash_file(db, before, NULL), BRAGG_OK);
+        ck_assert_int_eq(bragg_cards_open(db, &set, &open), BRAGG_ENOSUPPORT);
+        ck_assert_int_eq(bragg_cards_create(db, &set, &create), BRAGG_ENOSUPPORT);
+        ck_assert_msg(strstr(open.text, other[k].says) && strstr(create.text, other[k].says), "%s, %s", open.text, create.text);
+        ck_assert_int_eq(bragg_hash_file(db, after, NULL), BRAGG_OK);
+        ck_assert_str_eq(before, after);
+    }
 }
 END_TEST
 
@@ -997,6 +1026,7 @@ int main(void)
     tcase_add_test(all, a_line_beyond_copper_has_no_intensity);
     tcase_add_test(all, lists_of_lines_become_cards);
     tcase_add_test(all, a_card_saved_as_text_is_read);
+    tcase_add_test(all, a_set_of_another_version_is_told_and_left_as_it_is);
     tcase_add_test(all, cards_of_eighty_columns_are_read_by_place);
     tcase_add_test(all, what_is_no_set_is_refused);
     tcase_add_test(all, lists_obey_names_numbers_and_elements);

@@ -64,6 +64,14 @@ static bragg_status open_file(const char *path, int flags, bragg_cards **out, br
     return BRAGG_OK;
 }
 
+/* Neither read nor written: cards of another version mean other things. */
+static bragg_status other_version(const char *path, long long version, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOSUPPORT, version > SET_VERSION ? "'%s': expected a card set of version %d, found %lld, made by a newer bragg: use that one, or build a set of another name"
+                                                                   : "'%s': expected a card set of version %d, found %lld, made by an older bragg: remove it and build it again",
+                      path, SET_VERSION, version);
+}
+
 bragg_status bragg_cards_open(const char *path, bragg_cards **out, bragg_error *err)
 {
     bragg_status st = open_file(path, SQLITE_OPEN_READONLY, out, err);
@@ -75,7 +83,7 @@ bragg_status bragg_cards_open(const char *path, bragg_cards **out, bragg_error *
     else if (mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set made by bragg cards build, found another file", path);
     else if (version != SET_VERSION)
-        st = bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a card set of version %d, found %lld; build it again", path, SET_VERSION, version);
+        st = other_version(path, version, err);
     if (st < 0) {
         bragg_cards_free(*out);
         *out = NULL;
@@ -89,13 +97,13 @@ bragg_status bragg_cards_create(const char *path, bragg_cards **out, bragg_error
     bragg_status st = open_file(path ? path : ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, out, err);
     if (st < 0)
         return st;
-    long long mark = pragma(*out, "PRAGMA application_id"), tables = pragma(*out, "SELECT count(*) FROM sqlite_schema");
+    long long mark = pragma(*out, "PRAGMA application_id"), tables = pragma(*out, "SELECT count(*) FROM sqlite_schema"), version;
     if (mark < 0)
         st = bragg_cards_sql_fail(*out, err);
     else if (tables > 0 && mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set or no file, found another SQLite file", path);
-    else if (tables > 0 && pragma(*out, "PRAGMA user_version") != SET_VERSION)
-        st = bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a card set of version %d; remove it and build it again", path, SET_VERSION);
+    else if (tables > 0 && (version = pragma(*out, "PRAGMA user_version")) != SET_VERSION)
+        st = other_version(path, version, err);
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; PRAGMA synchronous = NORMAL", SET_MARK, SET_VERSION);
     if (st == BRAGG_OK && (sqlite3_exec((*out)->db, sql, NULL, NULL, NULL) || sqlite3_exec((*out)->db, schema, NULL, NULL, NULL)))
         st = bragg_cards_sql_fail(*out, err);
