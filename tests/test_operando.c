@@ -6,11 +6,13 @@
 #include "suite.h"
 
 #include <bragg/detector.h>
-#include <bragg/frame.h>
 #include <bragg/analysis.h>
+#include <bragg/frame.h>
+#include <bragg/hash.h>
 #include <bragg/operando.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
+#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -762,6 +764,70 @@ START_TEST(a_folder_is_followed_and_half_frames_are_waited_for)
 }
 END_TEST
 
+static bool stop_when_six(void *payload, size_t done, size_t total)
+{
+    return done < 6;
+    (void)payload, (void)total;
+}
+
+/* Three frames, then the folder is away as one of the network may be, and comes back with
+ * three more. */
+START_TEST(a_folder_that_goes_away_and_comes_back_loses_no_frame)
+{
+    char command[600];
+    snprintf(command, sizeof command, "cd '%s' && rm -rf leaves away && mkdir leaves && sed 's/run/leaves/' e.yaml >leaves.yaml && cp run/f00[012].xye leaves/", folder);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "cd '%s' && (sleep 0.4; cp run/f003.xye leaves/; mv leaves away; sleep 1; cp run/f004.xye run/f005.xye away/; mv away leaves) &", folder);
+    ck_assert_int_eq(system(command), 0);
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_observer all = { NULL, stop_when_six, NULL };
+    bragg_series_options o = { .follow = true, .idle_s = 20, .observer = &all };
+    ck_assert_msg(bragg_experiment_read(in_folder("leaves.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("leaves.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_fit(x, in_folder("leaves.yaml"), f, &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(s->n, 6);
+    for (size_t k = 0; k < 6; k++)
+        ck_assert_msg(bragg_series_fitted(s, k)->status == BRAGG_FRAME_OK, "frame %zu is %s", k, bragg_frame_status_name(bragg_series_fitted(s, k)->status));
+    bragg_series_free(s);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
+START_TEST(names_of_frames_are_bytes)
+{
+    static const char *const name[] = { "with blank.xye", "M-BiSnSb \xce\xb1.xye", "two\nlines.xye", "-o.xye", "$(touch pwned).xye", "\xff\xfe.xye" };
+    char command[600], from[600], to[600];
+    snprintf(command, sizeof command, "cd '%s' && rm -rf named && mkdir named && sed 's,run/f,named/,' e.yaml >named.yaml", folder);
+    ck_assert_int_eq(system(command), 0);
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        snprintf(from, sizeof from, "%s/run/f00%zu.xye", folder, k);
+        snprintf(to, sizeof to, "%s/named/%s", folder, name[k]);
+        ck_assert_int_eq(k % 2 ? symlink(from, to) : link(from, to), 0);
+    }
+    bragg_series *s = fit_well("named.yaml");
+    ck_assert_uint_eq(s->n, sizeof name / sizeof *name);
+    for (size_t k = 0; k < s->n; k++) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+            known |= strstr(bragg_series_fitted(s, k)->file, name[i]) != NULL;
+        ck_assert_msg(known, "'%s'", bragg_series_fitted(s, k)->file);
+    }
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_series_write_csv(s, in_folder("named.csv"), true, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_series_write_json(s, in_folder("named.json"), true, &err), BRAGG_OK);
+    json_error_t cause;
+    json_t *root = json_load_file(in_folder("named.json"), 0, &cause);
+    ck_assert_msg(root != NULL, "%s", cause.text);
+    json_decref(root);
+    ck_assert(access("pwned", F_OK) && access(in_folder("pwned"), F_OK));
+    bragg_series_free(s);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ log */
 
 /* 100 s of rest, then a discharge of 1 mV/s at 2 mA, a row a second; 10 frames of 90 s each. */
@@ -1101,6 +1167,47 @@ START_TEST(a_store_is_neither_overwritten_nor_mixed)
 }
 END_TEST
 
+static void set_format(const char *store, int format)
+{
+    hid_t file = H5Fopen(store, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "/format", H5P_DEFAULT);
+    ck_assert(H5Dwrite(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &format) >= 0);
+    H5Dclose(set);
+    H5Fclose(file);
+}
+
+/* Told with both versions and what to do, by all that read or write stores. */
+START_TEST(a_store_of_another_version_is_told_and_left_as_it_is)
+{
+    static const struct { int format; const char *says; } other[] = { { 4711, "newer bragg (format 4711, this one reads" }, { 0, "older bragg (format 0, this one reads" } };
+    const char *store = in_folder("newer.h5");
+    char before[BRAGG_HASH_TEXT], after[BRAGG_HASH_TEXT];
+    bragg_series *s = stored(store, false);
+    bragg_series_free(s);
+    for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+        set_format(store, other[k].format);
+        ck_assert_int_eq(bragg_hash_file(store, before, NULL), BRAGG_OK);
+        bragg_store_view *view;
+        bragg_store_curves c;
+        size_t frames;
+        bragg_series_options o = { .store = store, .resume = true };
+        bragg_error err[4] = { BRAGG_ERROR_INIT, BRAGG_ERROR_INIT, BRAGG_ERROR_INIT, BRAGG_ERROR_INIT }, one = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(fit("e.yaml", &o, &s, &err[0]), BRAGG_ENOSUPPORT);
+        ck_assert_int_eq(bragg_store_read(store, &s, &err[1]), BRAGG_ENOSUPPORT);
+        ck_assert_int_eq(bragg_store_look(store, &view, &err[2]), BRAGG_ENOSUPPORT);
+        ck_assert_int_eq(bragg_store_patterns(store, 10, &c, &err[3]), BRAGG_ENOSUPPORT);
+        for (int i = 0; i < 4; i++)
+            ck_assert_msg(strstr(err[i].text, other[k].says) && strstr(err[i].text, "--force"), "%d: %s", i, err[i].text);
+        o.resume = false;
+        ck_assert_int_eq(fit("e.yaml", &o, &s, &one), BRAGG_EEXIST);
+        one = (bragg_error)BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_frame_count(store, &frames, &one), BRAGG_EDATA); /* nor is it a frame */
+        ck_assert_msg(strstr(one.text, "bragg report"), "%s", one.text);
+        ck_assert_int_eq(bragg_hash_file(store, after, NULL), BRAGG_OK);
+        ck_assert_str_eq(before, after);
+    }
+}
+END_TEST
+
 static bool look_in(void *payload, size_t done, size_t total)
 {
     bragg_series *s;
@@ -1202,6 +1309,8 @@ static void add_live(Suite *suite)
 {
     TCase *t = add_case(suite, "live", 300);
     tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
+    tcase_add_test(t, a_folder_that_goes_away_and_comes_back_loses_no_frame);
+    tcase_add_test(t, names_of_frames_are_bytes);
     tcase_add_test(t, raw_frames_are_integrated_and_bad_ones_cost_only_themselves);
     tcase_add_test(t, dark_and_flat_are_turned_as_the_frames_are);
 #ifdef HAVE_HDF5
@@ -1249,6 +1358,7 @@ static void add_store(Suite *suite)
     tcase_add_test(t, the_store_holds_what_an_electron_a_formula_weighs);
     tcase_add_test(t, the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves);
     tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
+    tcase_add_test(t, a_store_of_another_version_is_told_and_left_as_it_is);
     tcase_add_test(t, a_growing_store_has_readers_but_one_writer);
     tcase_add_test(t, a_full_disk_loses_nothing_that_was_done);
     tcase_add_test(t, a_row_that_is_gone_from_the_disk_is_said_and_nothing_is_made_up);

@@ -200,6 +200,12 @@ static bragg_status leads_outside(const char *file, const char *what, const hdf5
                       file, what, links->refused);
 }
 
+/* A run's tables have two axes as frames have, and are none. */
+static bool is_run(const sets *s)
+{
+    return H5Lexists(s->file, "/series", H5P_DEFAULT) > 0 && H5Lexists(s->file, "/series/table", H5P_DEFAULT) > 0 && H5Lexists(s->file, "/patterns", H5P_DEFAULT) > 0;
+}
+
 static bragg_status complain(const place *p, const sets *s, bragg_error *err)
 {
     const char *what = *p->path ? p->path : *s->missing ? s->missing : "a link";
@@ -238,8 +244,13 @@ static bragg_status open_sets(void *payload, bragg_error *err)
         bragg_hdf5_links_close(&s->links);
         return bragg_fail(err, BRAGG_EDATA, "%s: HDF5 cannot open it (damaged, or being written without SWMR)", p->file);
     }
-    find_sets(s, p->path);
-    if (!s->n || *s->missing)
+    bool run = !*p->path && is_run(s);
+    if (!run)
+        find_sets(s, p->path);
+    if (run)
+        st = bragg_fail(err, BRAGG_EDATA, "%s: expected frames, found a run of bragg operando: bragg report makes a page of it, and '%s:/patterns/observed' names what was measured",
+                        p->file, p->file);
+    else if (!s->n || *s->missing)
         st = complain(p, s, err);
     if (st < 0)
         close_sets(s);
