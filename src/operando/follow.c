@@ -26,7 +26,7 @@ struct seq_watch {
     size_t n_closed;
     size_t known;         /* items whose size is remembered */
     off_t *size;
-    double *since;        /* when the size was first seen */
+    double *since;        /* when the size was first seen, or the folder last missed */
 };
 
 /* Network file systems tell nothing of what other machines write, so that looking goes
@@ -109,6 +109,34 @@ static bool next_is_there(const bragg_frames *f, size_t k)
     return there;
 }
 
+static bool remember(seq_watch *w, size_t k, double now)
+{
+    if (k < w->known)
+        return true;
+    size_t n = 2 * (k + 16);
+    off_t *size = realloc(w->size, n * sizeof *size);
+    double *since = size ? realloc(w->since, n * sizeof *since) : NULL;
+    w->size = size ? size : w->size;
+    w->since = since ? since : w->since;
+    if (!size || !since)
+        return false;
+    for (size_t i = w->known; i < n; i++)
+        size[i] = -1, since[i] = now;
+    w->known = n;
+    return true;
+}
+
+/* A folder of the network that went away comes back with its frames: until then nothing is
+ * said of them. */
+static bool folder_is_there(const char *file)
+{
+    char folder[4096];
+    struct stat info;
+    const char *slash = strrchr(file, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - file) + 1 : 1, slash ? file : ".");
+    return stat(folder, &info) == 0;
+}
+
 /* A frame is taken once it can be read whole and its file has kept its size for a
  * moment; one that is not whole after a minute of rest never will be.  A detector's file
  * says itself when half of it is missing: it is tried as soon as it is closed, as half a
@@ -128,20 +156,13 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         return BRAGG_NEVER_WHOLE;
     memcpy(name, file, length);
     name[length] = 0;
-    if (k >= w->known) {
-        size_t n = 2 * (k + 16);
-        off_t *size = realloc(w->size, n * sizeof *size);
-        double *since = size ? realloc(w->since, n * sizeof *since) : NULL;
-        w->size = size ? size : w->size;
-        w->since = since ? since : w->since;
-        if (!size || !since)
-            return BRAGG_NOT_WHOLE_YET;
-        for (size_t i = w->known; i < n; i++)
-            size[i] = -1, since[i] = now;
-        w->known = n;
-    }
-    if (stat(name, &info))
+    if (!remember(w, k, now))
+        return BRAGG_NOT_WHOLE_YET;
+    if (stat(name, &info)) {
+        if (!folder_is_there(name))
+            w->since[k] = now;
         return now - w->since[k] > PATIENCE_S ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+    }
     if (info.st_size != w->size[k]) {
         w->size[k] = info.st_size;
         w->since[k] = now;
@@ -163,6 +184,8 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         return BRAGG_WHOLE;
     bragg_fail(err, BRAGG_EDATA, "%s", own.text);
     w->soon_s = 0.1;
+    if (!folder_is_there(name) || (st == BRAGG_EIO && stat(name, &info)))
+        return BRAGG_NOT_WHOLE_YET; /* it went away while it was read */
     if (stack && st == BRAGG_EIO) /* there will be a frame, unless the next is there already */
         return next_is_there(f, k) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
     return rest > (stack ? PATIENCE_S : 5) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
