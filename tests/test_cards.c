@@ -458,6 +458,28 @@ START_TEST(what_is_too_large_for_a_card_is_passed_over)
 }
 END_TEST
 
+/* An archive's names are names of cards only: nothing is unpacked, wherever they lead. */
+START_TEST(names_in_an_archive_lead_nowhere)
+{
+    static const char *const name[] = { "../escaped.cif", "../../escaped.cif", "/tmp/bragg-escaped.cif", "in/../../escaped.cif" };
+    char *text = whole_file(bundled_file("cif/Sb2S3.cif")), beside[300];
+    bragg_error err = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
+        const char *zip = in_folder("leads.zip");
+        bragg_cards *set;
+        bragg_cards_report r;
+        write_zip(zip, name[k], text);
+        ck_assert_int_eq(bragg_cards_create(NULL, &set, &err), BRAGG_OK);
+        ck_assert_msg(bragg_cards_build(set, &zip, 1, NULL, &r, &err) == BRAGG_OK, "%s", err.text);
+        ck_assert_uint_eq(r.added, 1);
+        bragg_cards_free(set);
+        snprintf(beside, sizeof beside, "%s/%s", folder, name[k]);
+        ck_assert_msg(access(beside, F_OK) && access(name[k], F_OK), "%s was written", name[k]);
+    }
+    free(text);
+}
+END_TEST
+
 /* user_version stands in the head of an SQLite file: https://www.sqlite.org/fileformat2.html, 1.3. */
 START_TEST(a_set_of_another_version_is_told_and_left_as_it_is)
 {
@@ -1026,6 +1048,7 @@ int main(void)
     tcase_add_test(all, a_line_beyond_copper_has_no_intensity);
     tcase_add_test(all, lists_of_lines_become_cards);
     tcase_add_test(all, a_card_saved_as_text_is_read);
+    tcase_add_test(all, names_in_an_archive_lead_nowhere);
     tcase_add_test(all, a_set_of_another_version_is_told_and_left_as_it_is);
     tcase_add_test(all, cards_of_eighty_columns_are_read_by_place);
     tcase_add_test(all, what_is_no_set_is_refused);
