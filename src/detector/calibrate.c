@@ -34,6 +34,7 @@ typedef struct work {
     bragg_geometry trial, start;
     const bragg_calibrate_options *o;
     bool any_wavelength;      /* none was given */
+    bool no_room;             /* a trial failed for want of memory, which says nothing about rings */
     bragg_correlation *correlation;
     size_t n_correlations;
 } work;
@@ -305,7 +306,8 @@ static bragg_status fit(work *w, bool tilt, bool wavelength, bragg_error *err)
     if (st == BRAGG_OK)
         st = bragg_lsq_solve(lsq, err);
     if (st >= 0 || st == BRAGG_ENOCONV)
-        (void)bragg_calibration_correlate(lsq, &w->correlation, &w->n_correlations);
+        w->no_room |= !bragg_calibration_correlate(lsq, &w->correlation, &w->n_correlations);
+    w->no_room |= st == BRAGG_ENOMEM;
     bragg_lsq_free(lsq);
     for (int k = 0; k < 6 && st >= 0; k++)
         (&w->g.distance_m)[k] = w->params.at[k].value;
@@ -439,9 +441,10 @@ static int by_size(const void *a, const void *b)
 }
 
 /* Half of the points are nearer to their rings, whatever crosses these; NAN without memory. */
-static double median_miss_px(const work *w)
+static double median_miss_px(work *w)
 {
     double *miss = malloc((w->n_points + 1) * sizeof *miss), median = NAN;
+    w->no_room |= !miss;
     for (size_t k = 0; miss && k < w->n_points; k++)
         miss[k] = fabs(miss_px(w, &w->point[k]));
     if (miss && w->n_points) {
@@ -491,7 +494,7 @@ static void try_neighbours(work *w, double miss_px_at[2])
     }
 }
 
-static bragg_status check_given(const work *w, const double miss_px_at[2], bragg_error *err)
+static bragg_status check_given(work *w, const double miss_px_at[2], bragg_error *err)
 {
     double here = median_miss_px(w);
     for (int k = 0; k < 2; k++)
@@ -593,6 +596,8 @@ static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_
         }
     }
     w->g = best;
+    if (st == BRAGG_OK && w->no_room)
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a calibration");
     if (st == BRAGG_OK && merit < 0.05) {
         char seen[200];
         tell_rings(&where, seen, sizeof seen);
@@ -630,7 +635,7 @@ bragg_status bragg_calibrate(const bragg_frame *frame, const uint8_t *mask, cons
     if (st >= 0)
         st = w.any_wavelength ? check_wavelength(&w, err) : check_given(&w, missed_px, err);
     if (st >= 0)
-        st = report(&w, out, err);
+        st = w.no_room ? bragg_fail(err, BRAGG_ENOMEM, "no room for a calibration") : report(&w, out, err);
     free(r.at);
     free(w.point);
     free(w.correlation);

@@ -103,7 +103,7 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Curvature that noise makes: the median of what a sample of pixels shows. */
+/* Curvature that noise makes: the median of what a sample of pixels shows; NAN without memory. */
 static double typical_curvature(const image *a, const uint8_t *mask)
 {
     size_t n = 0, step = a->rows * a->columns / 20000 + 1;
@@ -112,7 +112,7 @@ static double typical_curvature(const image *a, const uint8_t *mask)
     for (size_t k = a->columns + 1; sample && k + a->columns + 1 < a->rows * a->columns && n < 20000; k += step)
         if (!mask || !mask[k])
             sample[n++] = (float)fabs(curvature(a->v + k, a->columns, &ns, &nf));
-    double middle = 0;
+    double middle = sample ? 0 : NAN;
     if (n) {
         qsort(sample, n, sizeof *sample, by_value);
         middle = sample[n / 2];
@@ -134,7 +134,7 @@ static bool is_clear(const uint8_t *mask, size_t columns, size_t k, int away)
 static bragg_status collect(const image *a, const uint8_t *mask, int away, ridges *out, bragg_error *err)
 {
     double least = 4 * typical_curvature(a, mask), ns, nf, shift;
-    bragg_status st = BRAGG_OK;
+    bragg_status st = isnan(least) ? bragg_fail(err, BRAGG_ENOMEM, "no room to search %zu pixels", a->rows * a->columns) : BRAGG_OK;
     for (size_t i = (size_t)away + 1; i + (size_t)away + 1 < a->rows && st == BRAGG_OK; i++)
         for (size_t j = (size_t)away + 1; j + (size_t)away + 1 < a->columns && st == BRAGG_OK; j++) {
             size_t k = i * a->columns + j;

@@ -576,6 +576,10 @@ static bragg_status show_set(bragg_pdf_study *s, const set *t, bragg_pdf_fit_set
     out->rw_weighted = sqrt(weighted / whole);
     sum[0] += miss / all;
     sum[1] += 1;
+    if (st < 0) { /* what is not counted is not freed with the fit */
+        free(v);
+        *out = (bragg_pdf_fit_set){ 0 };
+    }
     return st;
 }
 
