@@ -545,30 +545,31 @@ static bool time_event(const bragg_track *t, size_t rows, size_t change, bool on
 static bragg_status find_events(bragg_track *t, size_t rows, bragg_arena *arena, bragg_error *err)
 {
     double *room = malloc((3 * rows + 3) * sizeof *room);
-    t->event = bragg_arena_alloc(arena, rows + 1, sizeof *t->event);
-    if (!room || !t->event) {
-        free(room);
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for events");
-    }
-    settle_presence(t, rows);
+    bragg_track_event *event = malloc((rows + 1) * sizeof *event);
     bool before = false, any = false;
     double sum = 0, moment = 0;
-    for (size_t r = 0; r < rows; r++) {
+    if (room && event)
+        settle_presence(t, rows);
+    for (size_t r = 0; room && event && r < rows; r++) {
         const bragg_track_point *p = &t->at[r];
         if (!isfinite(p->area.value))
             continue;
         bool onset = p->there && any && !before, end = before && !p->there;
         bragg_track_event e = { onset, { NAN, NAN } };
         if ((onset || end) && time_event(t, rows, r, onset, room, &e.row))
-            t->event[t->n_events++] = e;
+            event[t->n_events++] = e;
         before = p->there;
         any = true;
         if (p->there && isfinite(p->two_theta_rad.value))
             sum += p->area.value, moment += p->area.value * p->two_theta_rad.value;
     }
     t->two_theta_rad = sum > 0 ? moment / sum : t->two_theta_rad;
+    t->event = room && event ? bragg_arena_alloc(arena, t->n_events + 1, sizeof *event) : NULL;
+    if (t->event)
+        memcpy(t->event, event, t->n_events * sizeof *event);
     free(room);
-    return BRAGG_OK;
+    free(event);
+    return t->event ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for events");
 }
 
 /* ------------------------------------------------------------------ all */
