@@ -464,9 +464,10 @@ START_TEST(the_card_set_names_what_nobody_listed)
     }
     ck_assert_msg(named && 2 * named >= s->n_alarms, "%zu of %zu alarms are K3Bi, the first %s", named, s->n_alarms, s->alarm[0].cards ? s->alarm[0].cards : "nameless");
     ck_assert_msg(early + 1 >= ONSET && early <= ONSET + 5, "the first in frame %zu", early);
-    const bragg_analysis nothing = { 0 };
+    json_t *nothing = bragg_analysis_summary();
     bragg_series *back;
-    ck_assert_msg(bragg_store_add_analysis(store, &nothing, s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_store_add_analysis(store, folder, nothing, s, &err) == BRAGG_OK, "%s", err.text);
+    json_decref(nothing);
     ck_assert_msg(bragg_store_read(store, &back, &err) == BRAGG_OK, "%s", err.text);
     ck_assert_uint_eq(back->n_alarms, s->n_alarms);
     for (size_t k = 0; k < s->n_alarms; k++) {

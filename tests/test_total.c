@@ -165,6 +165,16 @@ START_TEST(what_is_left_open_is_chosen_once_for_all)
 END_TEST
 
 #ifdef HAVE_HDF5
+static bragg_status add_analysis(const bragg_analysis *a, run_of *r)
+{
+    json_t *summary = bragg_analysis_summary();
+    bragg_status st = bragg_analysis_write(a, r->s, folder, true, summary, &r->err);
+    if (st == BRAGG_OK)
+        st = bragg_store_add_analysis(in_folder("series.h5"), folder, summary, r->s, &r->err);
+    json_decref(summary);
+    return st;
+}
+
 START_TEST(the_store_keeps_it)
 {
     run_of r;
@@ -175,7 +185,7 @@ START_TEST(the_store_keeps_it)
     bragg_analysis a = { .total = total_of(&r, 0) };
     const bragg_pdf_course *t = a.total;
     ck_assert_msg(bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && !back, "%s", r.err.text);
-    ck_assert_msg(bragg_store_add_analysis(in_folder("series.h5"), &a, r.s, &r.err) == BRAGG_OK, "%s", r.err.text);
+    ck_assert_msg(add_analysis(&a, &r) == BRAGG_OK, "%s", r.err.text);
     ck_assert_msg(bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err) == BRAGG_OK && back, "%s", r.err.text);
     ck_assert(back->n == t->n && back->rows == t->rows && back->frames == t->frames);
     for (size_t i = 0; i < t->n * t->rows; i++)
@@ -197,7 +207,7 @@ START_TEST(a_course_that_does_not_fit_the_run_is_refused)
         bragg_analysis a = { .total = total_of(&r, 0) };
         a.total->frames = k ? 3 : 1;        /* five rows of three frames, of five frames */
         a.total->rows = k ? 5 : 4;          /* a row is missing: harmless */
-        ck_assert_msg(bragg_store_add_analysis(in_folder("series.h5"), &a, r.s, &r.err) == BRAGG_OK, "%s", r.err.text);
+        ck_assert_msg(add_analysis(&a, &r) == BRAGG_OK, "%s", r.err.text);
         bragg_status st = bragg_store_pdf(in_folder("series.h5"), r.arena, &back, &r.err);
         ck_assert_msg(k ? st == BRAGG_EDATA && !back && strstr(r.err.text, "/analysis/pdf") : st == BRAGG_OK && back->rows == 4, "%d: %s", k, r.err.text);
         free_run(&r);

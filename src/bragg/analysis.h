@@ -3,6 +3,7 @@
 #define BRAGG_ANALYSIS_H
 
 #include <bragg/arena.h>
+#include <bragg/json.h>
 #include <bragg/operando.h>
 #include <bragg/pdf.h>
 
@@ -140,20 +141,27 @@ bragg_status bragg_series_name_alarms(bragg_series *series, const bragg_store_cu
 /* --------------------------------------------------------------- output */
 
 typedef struct bragg_analysis {
-    bragg_tracks *tracks;     /**< each NULL when it was not asked for or has nothing to say */
+    bragg_tracks *tracks;     /**< each NULL when it is not at hand or has nothing to say */
     bragg_components *components;
     bragg_smooth *smooth;
     bragg_pdf_course *total;
 } bragg_analysis;
 
-/** All that the options ask for; total is left NULL. */
+/** One result, the others NULL; what it has is let go when this returns. */
+typedef bragg_status bragg_analysis_visit(void *payload, const bragg_analysis *part, bragg_error *err);
+/** All that the options ask for but total, one after the other: results of long runs are long.
+ *  Ends with the first visit that fails. */
 bragg_status bragg_series_analyse(const bragg_series *series, const bragg_store_curves *curves, const bragg_analysis_options *options,
-                                  bragg_arena *arena, bragg_analysis *out, bragg_error *err);
-/** peaks.csv, components.csv, spectra.csv, smooth.csv, pdf.csv, pdf-course.csv and analysis.json into a folder. */
+                                  bragg_analysis_visit *visit, void *payload, bragg_error *err);
+
+/** What analysis.json will have, of nothing yet; NULL without memory.  The caller's. */
+json_t *bragg_analysis_summary(void);
+/** What there is of peaks.csv, components.csv, spectra.csv, smooth.csv, pdf.csv and pdf-course.csv into a
+ *  folder, and its part of analysis.json into summary. */
 bragg_status bragg_analysis_write(const bragg_analysis *analysis, const bragg_series *series, const char *folder, bool force,
-                                  bragg_error *err);
-/** The same into a store that is complete, as group /analysis. */
-bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *analysis, const bragg_series *series, bragg_error *err);
+                                  json_t *summary, bragg_error *err);
+/** The tables of that folder and the summary into a store that is complete, as group /analysis. */
+bragg_status bragg_store_add_analysis(const char *store, const char *folder, const json_t *summary, const bragg_series *series, bragg_error *err);
 /** Some lines of text. */
 void bragg_analysis_tell(const bragg_analysis *analysis, const bragg_series *series, FILE *to);
 

@@ -140,23 +140,63 @@ static void give_back(void)
 #endif
 }
 
-static bragg_status draw_figures(const char *out, const bragg_series *s, const bragg_store_curves *c, const bragg_analysis *a, bool force, bragg_error *err)
+static bragg_status draw_figures(const char *out, const bragg_series *s, const bragg_store_curves *c, bool force, bragg_error *err)
 {
     cli_progress p;
     bragg_status st = bragg_plot_operando(s, c, out, force, cli_observer(&p, "figure"), err);
     cli_progress_end(&p);
-    if (st == BRAGG_OK)
-        st = bragg_plot_analysis(a, s, c->frames, out, force, err);
-    return st == BRAGG_OK && a->total ? bragg_plot_pdf_maps(a->total, s, out, force, err) : st;
+    return st;
 }
 
-/* A G(r) that cannot be made is said, and costs nothing else. */
+typedef struct telling {
+    const wish *w;
+    const bragg_series *s;
+    const bragg_store_curves *c;
+    json_t *summary;
+} telling;
+
+/* A result as tables, text and figures. */
+static bragg_status tell_part(void *payload, const bragg_analysis *part, bragg_error *err)
+{
+    const telling *t = payload;
+    bool force = t->w->force || t->w->resume;
+    bragg_status st = bragg_analysis_write(part, t->s, t->w->out, force, t->summary, err);
+    if (st == BRAGG_OK && !t->w->json)
+        bragg_analysis_tell(part, t->s, stdout);
+    if (st == BRAGG_OK && !t->w->no_plots)
+        st = bragg_plot_analysis(part, t->s, t->c->frames, t->w->out, force, err);
+    if (st == BRAGG_OK && !t->w->no_plots && part->total)
+        st = bragg_plot_pdf_maps(part->total, t->s, t->w->out, force, err);
+    give_back();
+    return st;
+}
+
+/* A G(r) that cannot be made is said, and costs nothing else: *total. */
+static bragg_status analyse(telling *t, const bragg_experiment *x, const bragg_frames *f, const wanted *want, bragg_status *total, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_analysis g = { 0 };
+    *total = BRAGG_OK;
+    t->summary = bragg_analysis_summary();
+    bragg_status st = arena && t->summary ? bragg_series_analyse(t->s, t->c, &want->analysis, tell_part, t, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for an analysis");
+    if (st == BRAGG_OK && want->section)
+        *total = bragg_series_pdf(t->s, f, x, &want->recipe, 1200, arena, &g.total, err);
+    if (st == BRAGG_OK)
+        st = bragg_store_curves_whole(t->c, err);
+    if (st == BRAGG_OK && g.total)
+        st = tell_part(t, &g, err);
+    if (st == BRAGG_OK)
+        st = bragg_json_write_take(json_incref(t->summary), bragg_path_join(arena, t->w->out, "analysis.json"), t->w->force || t->w->resume, err);
+    bragg_arena_free(arena);
+    return st;
+}
+
 static bragg_status write_results(const wish *w, bragg_series *s, const bragg_experiment *x, const bragg_frames *f, const char *store,
                                   const wanted *want, bragg_error *err)
 {
     bool force = w->force || w->resume;
     bragg_store_curves c;
-    bragg_analysis a = { 0 };
+    telling t = { w, s, &c, NULL };
     bragg_status total = BRAGG_OK;
     give_back();
     bragg_status st = store ? bragg_store_patterns(store, 1200, &c, err) : bragg_frames_curves(f, x, 1200, &c, err);
@@ -167,22 +207,14 @@ static bragg_status write_results(const wish *w, bragg_series *s, const bragg_ex
     if (st == BRAGG_OK)
         st = bragg_series_write_json(s, bragg_path_join(s->arena, w->out, "series.json"), force, err);
     if (st == BRAGG_OK)
-        st = bragg_series_analyse(s, &c, &want->analysis, s->arena, &a, err);
-    give_back();
-    if (st == BRAGG_OK && want->section)
-        total = bragg_series_pdf(s, f, x, &want->recipe, 1200, s->arena, &a.total, err);
-    if (st == BRAGG_OK)
-        st = bragg_store_curves_whole(&c, err);
-    if (st == BRAGG_OK)
-        st = bragg_analysis_write(&a, s, w->out, force, err);
+        st = analyse(&t, x, f, want, &total, err);
     if (st == BRAGG_OK && store)
-        st = bragg_store_add_analysis(store, &a, s, err);
+        st = bragg_store_add_analysis(store, w->out, t.summary, s, err);
+    json_decref(t.summary);
     if (st == BRAGG_OK)
         st = write_cifs(w, s, x, f, err);
-    if (st == BRAGG_OK && !w->json)
-        bragg_analysis_tell(&a, s, stdout);
     if (st == BRAGG_OK && !w->no_plots)
-        st = draw_figures(w->out, s, &c, &a, force, err);
+        st = draw_figures(w->out, s, &c, force, err);
     if (st == BRAGG_OK)
         st = bragg_store_curves_whole(&c, err);
     if (st == BRAGG_OK)

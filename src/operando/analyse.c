@@ -19,18 +19,12 @@
 /* -------------------------------------------------------------- options */
 
 /* auto, none, or something else that the caller reads: *other. */
-static bragg_status read_choice(const bragg_yaml *node, bool *wanted, bool *other, bragg_error *err)
+static void read_choice(const bragg_yaml *node, bool *wanted, bool *other)
 {
-    *other = false;
-    if (!node)
-        return BRAGG_OK;
-    if (node->kind == BRAGG_YAML_SCALAR && node->text && (!strcmp(node->text, "auto") || !strcmp(node->text, "none"))) {
-        *wanted = *node->text == 'a';
-        return BRAGG_OK;
-    }
-    *wanted = *other = true;
-    return BRAGG_OK;
-    (void)err;
+    bool named = node && node->kind == BRAGG_YAML_SCALAR && node->text && (!strcmp(node->text, "auto") || !strcmp(node->text, "none"));
+    if (node)
+        *wanted = !named || *node->text == 'a';
+    *other = node && !named;
 }
 
 static bragg_status read_peaks(const bragg_yaml *node, bragg_arena *arena, bragg_analysis_options *o, bragg_error *err)
@@ -62,12 +56,10 @@ bragg_status bragg_analysis_options_read(const bragg_experiment *x, bragg_arena 
         o->ratio2 = r->ratio[1] / r->ratio[0];
     }
     bragg_status st = map ? bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err) : BRAGG_OK;
-    if (st == BRAGG_OK)
-        st = read_choice(peaks, &o->peaks, &other, err);
+    read_choice(peaks, &o->peaks, &other);
     if (st == BRAGG_OK && other)
         st = read_peaks(peaks, arena, o, err);
-    if (st == BRAGG_OK)
-        st = read_choice(components, &o->components, &other, err);
+    read_choice(components, &o->components, &other);
     if (st == BRAGG_OK && other)
         st = bragg_yaml_integer(components, &n, err);
     if (st == BRAGG_OK && other && (n < 1 || n > 8))
@@ -78,19 +70,50 @@ bragg_status bragg_analysis_options_read(const bragg_experiment *x, bragg_arena 
     return st;
 }
 
-bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curves *c, const bragg_analysis_options *o, bragg_arena *arena, bragg_analysis *out,
+typedef struct analyst {
+    const bragg_series *s;
+    const bragg_store_curves *c;
+    const bragg_analysis_options *o;
+} analyst;
+
+/* It needs most room while it works. */
+static bragg_status separate(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
+{
+    return bragg_series_components(w->c, w->o, arena, &to->components, err);
+}
+
+static bragg_status track(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
+{
+    return bragg_series_track(w->c, w->o, arena, &to->tracks, err);
+}
+
+static bragg_status smooth(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
+{
+    return bragg_series_smooth(w->s, arena, &to->smooth, err);
+}
+
+bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curves *c, const bragg_analysis_options *o, bragg_analysis_visit *visit, void *payload,
                                   bragg_error *err)
 {
+    const analyst w = { s, c, o };
+    const bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
+    const struct { bool wanted; bragg_status (*make)(const analyst *, bragg_arena *, bragg_analysis *, bragg_error *); } parts[] = {
+        { o->components && patterns, separate }, { o->peaks && patterns, track }, { o->smooth, smooth } };
     bragg_status st = BRAGG_OK;
-    bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
-    *out = (bragg_analysis){ 0 };
-    if (o->components && patterns) /* it needs most room while it works, and keeps least */
-        st = bragg_series_components(c, o, arena, &out->components, err);
-    if (st == BRAGG_OK && o->peaks && patterns)
-        st = bragg_series_track(c, o, arena, &out->tracks, err);
-    if (st == BRAGG_OK && o->smooth)
-        st = bragg_series_smooth(s, arena, &out->smooth, err);
-    return st == BRAGG_OK ? bragg_series_whole(s, err) : st;
+    for (size_t k = 0; k < sizeof parts / sizeof *parts && st == BRAGG_OK; k++) {
+        bragg_analysis one = { 0 };
+        bragg_arena *arena = parts[k].wanted ? bragg_arena_new() : NULL;
+        if (parts[k].wanted)
+            st = arena ? parts[k].make(&w, arena, &one, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for an analysis");
+        if (st == BRAGG_OK)
+            st = bragg_series_whole(s, err);
+        if (st == BRAGG_OK)
+            st = bragg_store_curves_whole(c, err);
+        if (st == BRAGG_OK && arena)
+            st = visit(payload, &one, err);
+        bragg_arena_free(arena);
+    }
+    return st;
 }
 
 /* ----------------------------------------------------------------- places */
@@ -302,16 +325,13 @@ static json_t *total_json(const bragg_pdf_course *t)
                      "low_r_slope_expected", bragg_json_number(t->slope_expected), "rows", (json_int_t)t->rows);
 }
 
-static json_t *analysis_json(const bragg_analysis *a, const bragg_series *s)
-{
-    return json_pack("{s:o,s:o,s:o,s:o}", "peaks", a->tracks ? tracks_json(a->tracks, s) : json_null(), "components", a->components ? factors_json(a->components) : json_null(), "smooth",
-                     a->smooth ? smooth_json(a->smooth, s) : json_null(), "pdf", a->total ? total_json(a->total) : json_null());
-}
+json_t *bragg_analysis_summary(void) { return json_pack("{s:n,s:n,s:n,s:n}", "peaks", "components", "smooth", "pdf"); }
 
 /* ------------------------------------------------------------------ write */
 
 enum { PEAKS, AMOUNTS, SPECTRA, SMOOTH, TOTAL, TOTAL_COURSE, TABLES };
-static const char *const table_names[TABLES] = { "peaks", "components", "spectra", "smooth", "pdf", "pdf-course" };
+static const struct { const char *name, *part; } tables[TABLES] = { { "peaks", "peaks" }, { "components", "components" }, { "spectra", "components" },
+    { "smooth", "smooth" }, { "pdf", "pdf" }, { "pdf-course", "pdf" } };
 
 static bool has_table(const bragg_analysis *a, int which)
 {
@@ -319,17 +339,12 @@ static bool has_table(const bragg_analysis *a, int which)
     return of[which] != NULL;
 }
 
-static size_t frames_of(const bragg_analysis *a, const bragg_series *s)
-{
-    return a->tracks ? a->tracks->frames : a->components ? (s->n + a->components->curves - 1) / a->components->curves : 1;
-}
-
 static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, int which)
 {
     if (which == PEAKS)
         put_tracks(to, a->tracks, s);
     else if (which == AMOUNTS)
-        put_amounts(to, a->components, s, frames_of(a, s));
+        put_amounts(to, a->components, s, (s->n + a->components->curves - 1) / a->components->curves);
     else if (which == SPECTRA)
         put_spectra(to, a->components);
     else if (which == SMOOTH)
@@ -340,51 +355,66 @@ static void put_table(FILE *to, const bragg_analysis *a, const bragg_series *s, 
         put_total_course(to, a->total, s);
 }
 
-bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s, const char *folder, bool force, bragg_error *err)
+static const char *table_path(bragg_arena *arena, const char *folder, int which)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%s.csv", tables[which].name);
+    return bragg_path_join(arena, folder, name);
+}
+
+static bool summarize(const bragg_analysis *a, const bragg_series *s, json_t *to)
+{
+    return (!a->tracks || !json_object_set_new(to, "peaks", tracks_json(a->tracks, s))) && (!a->components || !json_object_set_new(to, "components", factors_json(a->components))) &&
+           (!a->smooth || !json_object_set_new(to, "smooth", smooth_json(a->smooth, s))) && (!a->total || !json_object_set_new(to, "pdf", total_json(a->total)));
+}
+
+bragg_status bragg_analysis_write(const bragg_analysis *a, const bragg_series *s, const char *folder, bool force, json_t *summary, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_status st = arena ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
-        char name[40];
         bragg_output *out;
         if (!has_table(a, k))
             continue;
-        snprintf(name, sizeof name, "%s.csv", table_names[k]);
-        st = bragg_output_open(bragg_path_join(arena, folder, name), force, &out, err);
+        st = bragg_output_open(table_path(arena, folder, k), force, &out, err);
         if (st < 0)
             break;
         put_table(bragg_output_stream(out), a, s, k);
         st = bragg_series_commit(s, out, err);
     }
-    if (st == BRAGG_OK)
-        st = bragg_json_write_take(analysis_json(a, s), bragg_path_join(arena, folder, "analysis.json"), force, err);
+    bragg_arena_free(arena);
+    return st < 0 || summarize(a, s, summary) ? st : bragg_fail(err, BRAGG_ENOMEM, "no room for the analysis");
+}
+
+/* The tables that the summary tells of, opened where they were written. */
+static bragg_status open_tables(const char *folder, const json_t *summary, FILE **table, const char **names, size_t *n, bragg_error *err)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_status st = arena ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
+        if (!json_is_object(json_object_get(summary, tables[k].part)) && !json_is_array(json_object_get(summary, tables[k].part)))
+            continue;
+        const char *path = table_path(arena, folder, k);
+        if (!path)
+            st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+        else if (!(table[*n] = fopen(path, "rb")))
+            st = bragg_fail(err, BRAGG_EIO, "'%s': %s", path, strerror(errno));
+        else
+            names[(*n)++] = tables[k].name;
+    }
     bragg_arena_free(arena);
     return st;
 }
 
-/* The tables as numbers, for the store: the same rows under the same names. */
-bragg_status bragg_store_add_analysis(const char *store, const bragg_analysis *a, const bragg_series *s, bragg_error *err)
+bragg_status bragg_store_add_analysis(const char *store, const char *folder, const json_t *summary, const bragg_series *s, bragg_error *err)
 {
     FILE *table[TABLES + 1];
     const char *names[TABLES + 1];
     size_t n = 0;
-    bragg_status st = BRAGG_OK;
-    for (int k = 0; k < TABLES && st == BRAGG_OK; k++) {
-        if (!has_table(a, k))
-            continue;
-        if (!(table[n] = tmpfile())) {
-            st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno));
-            break;
-        }
-        put_table(table[n], a, s, k);
-        names[n] = table_names[k];
-        if (ferror(table[n]) || fflush(table[n]) || fseek(table[n], 0, SEEK_SET))
-            st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno));
-        n++;
-    }
-    json_t *root = analysis_json(a, s);
-    json_object_set_new(root, "unexplained", bragg_alarms_json(s));
-    char *json = root ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
+    bragg_status st = open_tables(folder, summary, table, names, &n, err);
+    json_t *root = json_copy((json_t *)(uintptr_t)summary);
+    bool listed = root && !json_object_set_new(root, "unexplained", bragg_alarms_json(s));
+    char *json = listed ? json_dumps(root, JSON_REAL_PRECISION(12)) : NULL;
     if (st == BRAGG_OK)
         st = bragg_series_whole(s, err);
     if (json && st == BRAGG_OK)
