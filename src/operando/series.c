@@ -144,7 +144,6 @@ static bragg_status open_store(run *r, const char *experiment_path, bragg_error 
 
 static bragg_status make_grid(run *r, bragg_error *err)
 {
-    const bragg_histogram_options *h = &r->x->pattern->histogram;
     bragg_model *m = NULL;
     bragg_status st = bragg_experiment_model(r->x, r->template, &m, err);
     if (st < 0)
@@ -154,7 +153,6 @@ static bragg_status make_grid(run *r, bragg_error *err)
     st = r->grid ? bragg_model_calculate(m, 0, r->grid, NULL, NULL, NULL, NULL, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu points", r->n_grid);
     bragg_model_free(m);
     return st;
-    (void)h;
 }
 
 /* Unknown peaks that stay: seen in three frames with at most two between. */
