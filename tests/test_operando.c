@@ -486,7 +486,7 @@ END_TEST
 
 START_TEST(bad_frames_cost_only_themselves)
 {
-    char command[400];
+    char command[800];
     bragg_error err = BRAGG_ERROR_INIT;
     snprintf(command, sizeof command, "rm -rf '%s/bad' && cp -r '%s/run' '%s/bad'", folder, folder, folder);
     ck_assert_int_eq(system(command), 0);

@@ -210,8 +210,8 @@ static bragg_status draw_series(const char *path, bragg_error *err)
 {
     make_fit();
     const bragg_plot_curve a = { 40, x, y_obs, sigma, "BiSnSb" }, b[] = { a, { 40, x, y_calc, NULL, NULL } };
-    const bragg_plot_panel panels[] = { { "<i>a</i> (Å)", 1, &a, BRAGG_PLOT_LINEAR, NAN, NAN },
-                                        { "wt%", 2, b, BRAGG_PLOT_LOG, NAN, NAN } };
+    const bragg_plot_panel panels[] = { { "<i>a</i> (Å)", 1, &a, BRAGG_PLOT_LINEAR, NAN, NAN, false },
+                                        { "wt%", 2, b, BRAGG_PLOT_LOG, NAN, NAN, false } };
     return bragg_plot_series(panels, 2, NULL, path, err);
 }
 

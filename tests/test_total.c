@@ -220,7 +220,7 @@ END_TEST
 static void drawn_run(void)
 {
     unsigned seed = 73129u;
-    char name[40], command[200];
+    char name[40], command[640];
     snprintf(command, sizeof command, "rm -rf '%s/run' && mkdir '%s/run'", folder, folder);
     ck_assert_int_eq(system(command), 0);
     for (int k = 0; k < 12; k++) {
