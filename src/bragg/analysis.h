@@ -59,7 +59,7 @@ typedef struct bragg_track {
 /** Shares of the intensity: of Bragg peaks (what stands above lines through the points
  *  beside them), and of what the background holds beyond the twentieth of the rows where it
  *  holds least (amorphous matter that comes and goes; what is always there cannot be told
- *  from air and windows). */
+ *  from air and windows).  NAN where less than a fifth of the points is free of peaks. */
 typedef struct bragg_tracks {
     size_t n, rows, frames;   /**< frames a row */
     bragg_track *track;       /**< by position */

@@ -156,13 +156,28 @@ static bragg_status link_block(tracker *t, size_t block, bragg_peak *peak, size_
     return st;
 }
 
-/* Second lines of a doublet are fitted with the first; a shoulder is followed once it is
- * a peak. */
-static size_t drop_images(bragg_peak *peak, size_t n)
+/* Half of the peaks are no wider. */
+static double usual_width(const bragg_peak *peak, size_t n)
 {
+    double width = INFINITY;
+    for (size_t k = 0; k < n; k++) {
+        size_t below = 0;
+        for (size_t j = 0; j < n; j++)
+            below += peak[j].fwhm <= peak[k].fwhm;
+        width = 2 * below >= n ? fmin(width, peak[k].fwhm) : width;
+    }
+    return width;
+}
+
+/* Second lines of a doublet are fitted with the first; a shoulder is followed once it is
+ * a peak; a hump many times as wide as the peaks are is background. */
+static size_t drop_others(bragg_peak *peak, size_t n)
+{
+    enum { HUMP = 3, FEW = 5 };
+    double widest = n < FEW ? INFINITY : HUMP * usual_width(peak, n);
     size_t m = 0;
     for (size_t k = 0; k < n; k++)
-        if (!peak[k].alpha2 && !peak[k].shoulder)
+        if (!peak[k].alpha2 && !peak[k].shoulder && peak[k].fwhm <= widest)
             peak[m++] = peak[k];
     return m;
 }
@@ -178,7 +193,7 @@ static bragg_status find_chains(tracker *t, bragg_error *err)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a pattern");
         if (p->n > 50) /* a gap in the run is none of the peaks' */
             st = bragg_pattern_peaks(p, 6, &peak, &n, err);
-        n = drop_images(peak, n);
+        n = drop_others(peak, n);
         if (st == BRAGG_OK)
             st = link_block(t, b, peak, n, err);
         bragg_pattern_free(p);
@@ -362,7 +377,8 @@ static void add_up(const ground *g)
     }
 }
 
-/* Over `half` points to either side, more where peaks leave too few. */
+/* Over `half` points to either side, more where peaks leave too few; beyond those that they
+ * leave, which spread over sqrt(3) standard deviations, level. */
 static double line_at(const ground *g, size_t i, size_t half)
 {
     for (;; half *= 2) {
@@ -374,7 +390,8 @@ static double line_at(const ground *g, size_t i, size_t half)
         if (s[0] < 0.5 * (double)half && !all)
             continue;
         double sxx = s[3] - s[1] * s[1] / s[0], slope = sxx > 0 ? (s[4] - s[1] * s[2] / s[0]) / sxx : 0;
-        return s[0] > 0 ? s[2] / s[0] + slope * (g->x[i] - g->x[0] - s[1] / s[0]) : NAN;
+        double spread = sqrt(fmax(3 * sxx / s[0], 0)), off = fmin(fmax(g->x[i] - g->x[0] - s[1] / s[0], -spread), spread);
+        return s[0] > 0 ? s[2] / s[0] + slope * off : NAN;
     }
 }
 
@@ -406,7 +423,7 @@ static bragg_status share_row(const tracker *t, size_t row, size_t half, double 
         for (size_t i = 0; i < c->n; i++)
             g.peak[i] |= fabs(c->x_rad[i] - p->two_theta_rad.value) < 3 * p->fwhm_rad.value;
     }
-    double net = 0, variance = 0, below = 0, n = 0;
+    double net = 0, variance = 0, below = 0, n = 0, free_points = 0;
     for (int turn = 0; st == BRAGG_OK && turn < 3; turn++) {
         add_up(&g);
         for (size_t i = 0; i < c->n; i++)
@@ -418,12 +435,14 @@ static bragg_status share_row(const tracker *t, size_t row, size_t half, double 
         if (!isfinite(background[i]))
             continue;
         below += background[i], n++;
+        free_points += !g.peak[i];
         net += g.peak[i] ? g.y[i] - background[i] : 0;
         variance += g.peak[i] && g.sigma[i] > 0 ? g.sigma[i] * g.sigma[i] : 0;
     }
-    out->bragg[row] = n > 0 ? net / n : NAN;
-    out->bragg_esd[row] = n > 0 ? sqrt(variance) / n : NAN;
-    out->background[row] = n > 0 ? below / n : NAN;
+    bool told = n > 0 && 5 * free_points >= n; /* in a thicket of peaks there is no ground to be seen */
+    out->bragg[row] = told ? net / n : NAN;
+    out->bragg_esd[row] = told ? sqrt(variance) / n : NAN;
+    out->background[row] = told ? below / n : NAN;
     free(g.peak);
     free(g.sums);
     return st;

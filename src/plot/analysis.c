@@ -47,12 +47,13 @@ static bragg_status plot_components(const sheet *b, const bragg_components *f, s
 
 /* -------------------------------------------------------------------- peaks */
 
-static double most_of(const bragg_track *t, size_t rows)
+/* Over the run: a single row may be fitted wrongly. */
+static double total_of(const bragg_track *t, size_t rows)
 {
-    double most = 0;
+    double sum = 0;
     for (size_t r = 0; r < rows; r++)
-        most = t->at[r].there ? fmax(most, t->at[r].area.value) : most;
-    return most;
+        sum += t->at[r].there && t->at[r].two_theta_rad.esd > 0 ? fmax(t->at[r].area.value, 0) : 0;
+    return sum;
 }
 
 /* The strongest peaks, in the order of their places. */
@@ -62,7 +63,7 @@ static size_t strongest(const bragg_tracks *t, size_t *which)
     for (size_t k = 0; k < t->n; k++) {
         size_t above = 0;
         for (size_t j = 0; j < t->n; j++)
-            above += most_of(&t->track[j], t->rows) > most_of(&t->track[k], t->rows);
+            above += total_of(&t->track[j], t->rows) > total_of(&t->track[k], t->rows);
         if (above < MOST_CURVES && n < MOST_CURVES)
             which[n++] = k;
     }
