@@ -339,7 +339,7 @@ END_TEST
 START_TEST(instruments_of_gsas_are_read_in_our_units)
 {
     bragg_error err = BRAGG_ERROR_INIT;
-        bragg_instrument x;
+    bragg_instrument x;
     write_file("b.instprm", "#GSAS-II instrument parameter file; do not add/delete items!\nType:PXC\nBank:1.0\nLam1:1.5405\nLam2:1.5443\n"
                "Zero:0.0137\nPolariz.:0.7\nU:2.17\nV:-1.93\nW:4.71\nX:1.37\nY:2.91\nZ:0.31\nSH/L:0.0213\nI(L2)/I(L1):0.513\nAzimuth:0.0\n");
     ck_assert_msg(bragg_instrument_read(in_folder("b.instprm"), &x, &err) == BRAGG_OK, "%s", err.text);
@@ -411,7 +411,7 @@ START_TEST(what_is_no_instrument_is_refused_with_its_cause)
     const char *path = in_folder("bad.instr");
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         bragg_error err = BRAGG_ERROR_INIT;
-        bragg_instrument x;
+    bragg_instrument x;
         write_file("bad.instr", cases[k].text);
         ck_assert_msg(bragg_instrument_read(path, &x, &err) < 0, "case %zu was taken", k);
         ck_assert_msg(strstr(err.text, cases[k].says) != NULL, "case %zu: %s", k, err.text);

@@ -98,6 +98,8 @@ bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **
         st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
     else if (st == BRAGG_OK && (large || *n > most))
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a file of at most %zu bytes, found a larger one", path, most);
+    else if (st == BRAGG_ENOMEM)
+        bragg_context(err, st, "'%s'", path);
     fclose(in);
     if (st == BRAGG_OK)
         (*out)[*n] = '\0';

@@ -35,7 +35,7 @@ typedef struct bragg_integrate_files_options {
     bragg_normalize normalize;
     bool beam_stop;                  /**< mask the beam stop's shadow on the first frame */
     bool deviations;                 /**< keep the standard deviation of a pixel, too; HDF5 only */
-    bool resume;                     /**< go on where an interrupted run has stopped */
+    bool resume;                     /**< go on where an interrupted run has stopped; not with force */
     bool force;                      /**< overwrite what exists */
     const bragg_observer *observer;  /**< hears of what is found, of bad frames and after each round */
 } bragg_integrate_files_options;
@@ -54,7 +54,7 @@ typedef struct bragg_integrate_files_report {
  *  what that frame marks as invalid is masked in all.  A frame that cannot be read, or is of
  *  another shape, is told to the observer, counted and passed over; EDATA when all are, and
  *  the cause when it is the only one.  Nothing is overwritten or read for long before it is
- *  known that all may be written: EEXIST, and EINVAL for two frames of one name.  STOPPED when
+ *  known that all may be written: EEXIST, and EINVAL for two frames of one name or for sectors that go elsewhere than into HDF5.  STOPPED when
  *  the observer wished so: what is written is whole, `resume` goes on with it.  The same bits
  *  for any number of threads. */
 bragg_status bragg_integrate_files(const char *const *paths, size_t n, const bragg_integrate_files_options *options,

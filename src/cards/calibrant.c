@@ -78,11 +78,13 @@ bragg_status bragg_calibrant_read(bragg_arena *arena, const char *name, double w
     if (st < 0)
         return st;
     snprintf(file, sizeof file, "cif/%.150s.dspacing.tsv", name);
-    const char *list = strcasecmp(bragg_path_extension(name), ".cif") ? bragg_data_path(arena, file) : NULL;
+    bool cif = !strcasecmp(bragg_path_extension(name), ".cif");
+    const char *list = cif ? NULL : bragg_data_path(arena, file), *card = bragg_card_path(arena, NULL, name);
+    if (!card || (!cif && !list))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     if (list && bragg_path_exists(list))
         return read_spacings(arena, list, out, err);
-    const char *card = bragg_card_path(arena, NULL, name);
-    if (!card || !bragg_path_exists(card))
+    if (!bragg_path_exists(card))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a CIF file or a bundled card (LaB6, CeO2, Si, Al2O3, Ni, Cr2O3, Au, AgBehenate …)", name);
     /* of an unknown wavelength: strengths hardly depend on it */
     return read_structure(arena, card, stretch, wavelength_ang > 0 ? wavelength_ang : 0.5, out, err);

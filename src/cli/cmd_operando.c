@@ -254,16 +254,16 @@ static bragg_status add_named(json_t *inputs, const char *experiment, const brag
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? cli_add_input(inputs, path, err) : BRAGG_OK;
 }
 
-static json_t *text_of(const char *path)
+static bragg_status add_text(json_t *root, const char *key, const char *path, bragg_error *err)
 {
     enum { MOST = 1 << 26 };
     unsigned char *text;
     size_t n;
-    if (bragg_bytes_of_file(path, MOST, &text, &n, NULL) < 0)
-        return NULL;
-    json_t *json = json_string((const char *)text);
+    bragg_status st = bragg_bytes_of_file(path, MOST, &text, &n, err);
+    if (st == BRAGG_OK && json_object_set_new(root, key, json_string((const char *)text)))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for the text of '%s', or it is no UTF-8", path);
     free(text);
-    return json;
+    return st;
 }
 
 /* What the run was made with and from, and the configuration in force as prepare has
@@ -282,8 +282,8 @@ static bragg_status make_provenance(const wish *w, const char *path, const bragg
     json_object_set_new(root, "program", json_string("bragg " PACKAGE_VERSION));
     json_object_set_new(root, "inputs", inputs);
     const char *config = bragg_path_join(arena, w->out, "experiment.yaml");
-    if (st == BRAGG_OK && (!config || json_object_set_new(root, "configuration", text_of(config))))
-        st = config ? bragg_fail(err, BRAGG_EIO, "'%s': cannot be read back", config) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK)
+        st = config ? add_text(root, "configuration", config, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     *out = text ? bragg_arena_strdup(arena, text) : NULL;
     free(text);

@@ -197,6 +197,8 @@ static bragg_status find_store(const char *results, bragg_arena *arena, const ch
 {
     struct stat info;
     *store = results;
+    if (!*results)
+        return bragg_fail(err, BRAGG_EINVAL, "expected the folder that -o of bragg operando names, found an empty name");
     if (!stat(results, &info)) {
         *store = S_ISDIR(info.st_mode) ? bragg_path_join(arena, results, "series.h5") : results;
     } else {

@@ -120,6 +120,10 @@ static bragg_status check_one(const files_run *r, bragg_error *err)
 /* All that can be known to fail before the work begins. */
 static bragg_status prepare(files_run *r, const char *const *paths, size_t n, bragg_error *err)
 {
+    if (!r->store && (r->o->plan.n_azimuth > 1 || r->o->deviations))
+        return bragg_fail(err, BRAGG_EINVAL, "expected OUT.h5 for sectors or deviations, found %s", r->o->out ? r->o->out : "none");
+    if (r->o->resume && r->o->force)
+        return bragg_fail(err, BRAGG_EINVAL, "expected one of going on and beginning anew, found both");
     bragg_status st = r->o->poni ? bragg_files_read_geometry(r, err) : bragg_fail(err, BRAGG_EINVAL, "expected a geometry to integrate with, found none");
     for (size_t k = 0; k < n && st == BRAGG_OK; k++)
         st = add_file(r, paths[k], n, err);

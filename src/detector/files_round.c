@@ -184,6 +184,8 @@ bragg_status bragg_files_all_rounds(files_run *r, bragg_error *err)
     most = fits < most ? fits : most;
     most = most < BATCH ? BATCH : most;
     bragg_status st = make_room(r, most, err);
+    if (st == BRAGG_OK && r->n && !bragg_progress(r->o->observer, 0, r->n))
+        st = BRAGG_STOPPED;
     for (r->first = 0; r->first < r->n && st == BRAGG_OK; r->first += r->n_round) {
         r->n_round = r->n - r->first < most ? r->n - r->first : most;
         st = one_round(r, err);

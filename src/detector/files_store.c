@@ -87,8 +87,10 @@ static bool add_texts(files_run *r)
     size_t n;
     if (!text)
         return false;
-    if (bragg_bytes_of_file(r->o->poni, MOST_PONI, &poni, &n, NULL) < 0) /* gone since it was read */
-        n = 0;
+    bragg_status st = bragg_bytes_of_file(r->o->poni, MOST_PONI, &poni, &n, NULL);
+    if (st == BRAGG_ENOMEM)
+        return false;
+    n = st < 0 ? 0 : n; /* gone since it was read, or too long */
     describe(r, text);
     r->header.settings = text;
     r->header.poni = bragg_arena_strndup(r->arena, n ? (char *)poni : "", n);
@@ -160,4 +162,3 @@ bragg_status bragg_files_open_store(files_run *r, bragg_error *err)
     bragg_log(r->o->observer, BRAGG_LOG_INFO, "%zu frames are done already", n);
     return BRAGG_OK;
 }
-

@@ -58,7 +58,7 @@ bragg_status bragg_calibrate_start(const bragg_calibrate_known *known, const bra
 bragg_status bragg_calibrate_find(const bragg_frame *f, const uint8_t *mask, const bragg_geometry *start, const double *d_ang, const double *strength,
                                   size_t n, const bragg_calibrate_options *options, bragg_calibration **out, bragg_error *err)
 {
-    bragg_calibrate_options o = *options;
+    bragg_calibrate_options o = options ? *options : (bragg_calibrate_options)BRAGG_CALIBRATE_OPTIONS_INIT;
     bragg_error problem = BRAGG_ERROR_INIT;
     bool fixed = o.fixed[BRAGG_CALIBRATE_DISTANCE];
     *out = NULL;

@@ -76,7 +76,6 @@ typedef struct analyst {
     const bragg_analysis_options *o;
 } analyst;
 
-/* It needs most room while it works. */
 static bragg_status separate(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
 {
     return bragg_series_components(w->c, w->o, arena, &to->components, err);
@@ -98,7 +97,7 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
     const analyst w = { s, c, o };
     const bool patterns = c->n >= 50 && c->rows > 2 && (c->sigma || c->stored);
     const struct { bool wanted; bragg_status (*make)(const analyst *, bragg_arena *, bragg_analysis *, bragg_error *); } parts[] = {
-        { o->components && patterns, separate }, { o->peaks && patterns, track }, { o->smooth, smooth } };
+        { o->peaks && patterns, track }, { o->components && patterns, separate }, { o->smooth, smooth } };
     bragg_status st = BRAGG_OK;
     for (size_t k = 0; k < sizeof parts / sizeof *parts && st == BRAGG_OK; k++) {
         bragg_analysis one = { 0 };

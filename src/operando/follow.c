@@ -20,6 +20,7 @@
 enum { CLOSED = 64 };
 
 struct seq_watch {
+    char *folder;
     int fd;               /* of inotify; -1: only looking */
     double poll_s, soon_s; /* soon: when a file may have rested long enough; 0: nothing to wait for */
     char closed[CLOSED][256]; /* files that were closed or moved here last, a ring */
@@ -35,19 +36,19 @@ bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *e
 {
     seq_watch *w = calloc(1, sizeof *w);
     *out = w;
-    if (!w)
+    if (w)
+        w->fd = -1;
+    if (!w || !(w->folder = strdup(folder ? folder : ".")))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a watch");
-    w->fd = -1;
 #ifdef __linux__
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (w->fd >= 0 && inotify_add_watch(w->fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MODIFY) < 0) {
+    if (w->fd >= 0 && inotify_add_watch(w->fd, w->folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MODIFY) < 0) {
         close(w->fd);
         w->fd = -1;
     }
 #endif
     w->poll_s = w->fd >= 0 ? 0.5 : 0.1;
     return BRAGG_OK;
-    (void)folder;
 }
 
 void bragg_watch_free(seq_watch *w)
@@ -58,6 +59,7 @@ void bragg_watch_free(seq_watch *w)
         close(w->fd);
     free(w->size);
     free(w->since);
+    free(w->folder);
     free(w);
 }
 
@@ -127,14 +129,11 @@ static bool remember(seq_watch *w, size_t k, double now)
 }
 
 /* A folder of the network that went away comes back with its frames: until then nothing is
- * said of them. */
-static bool folder_is_there(const char *file)
+ * said of them.  One frame's own folder, beside others that are there, is not waited for. */
+static bool folder_is_there(const seq_watch *w)
 {
-    char folder[4096];
     struct stat info;
-    const char *slash = strrchr(file, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - file) + 1 : 1, slash ? file : ".");
-    return stat(folder, &info) == 0;
+    return stat(w->folder, &info) == 0;
 }
 
 /* A frame is taken once it can be read whole and its file has kept its size for a
@@ -159,7 +158,7 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     if (!remember(w, k, now))
         return BRAGG_NOT_WHOLE_YET;
     if (stat(name, &info)) {
-        if (!folder_is_there(name))
+        if (!folder_is_there(w))
             w->since[k] = now;
         return now - w->since[k] > PATIENCE_S ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
     }
@@ -184,7 +183,7 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         return BRAGG_WHOLE;
     bragg_fail(err, BRAGG_EDATA, "%s", own.text);
     w->soon_s = 0.1;
-    if (!folder_is_there(name) || (st == BRAGG_EIO && stat(name, &info)))
+    if (!folder_is_there(w) || (st == BRAGG_EIO && stat(name, &info)))
         return BRAGG_NOT_WHOLE_YET; /* it went away while it was read */
     if (stack && st == BRAGG_EIO) /* there will be a frame, unless the next is there already */
         return next_is_there(f, k) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;

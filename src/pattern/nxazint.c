@@ -419,7 +419,8 @@ static double get_number(hdf5_links *links, hid_t file, const char *path)
 /* What a file that is to be gone on with has. */
 typedef struct begun {
     const char *path;
-    char settings[4096], poni[8192], *last;
+    char settings[4096], *poni, *last;
+    size_t poni_room;        /* one byte more than what is expected: longer ones differ, too */
     size_t n, rings, azimuths;
     double *x;
     bool open;
@@ -434,7 +435,7 @@ static bragg_status look_at_begun(void *payload, bragg_error *err)
     if ((b->open = file >= 0)) {
         b->n = rows_of(file);
         get_text(&links, file, "/entry/reduction/input/settings", b->settings, sizeof b->settings);
-        get_text(&links, file, "/entry/reduction/input/poni", b->poni, sizeof b->poni);
+        get_text(&links, file, "/entry/reduction/input/poni", b->poni, b->poni_room);
         b->x = get_line(&links, file, "/entry/data/radial_axis", &b->rings);
         chi = get_line(&links, file, "/entry/data/azimuthal_axis", &b->azimuths);
         hid_t set = H5Dopen2(file, "/entry/frames/name", H5P_DEFAULT), space = H5Dget_space(set), type = bragg_hdf5_text_type(NAME), one = H5Screate(H5S_SCALAR);
@@ -455,19 +456,25 @@ static bragg_status look_at_begun(void *payload, bragg_error *err)
 
 bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *h, size_t *n, char *last, bragg_error *err)
 {
-    begun b = { .path = path, .last = last };
+    const char *poni = h->poni ? h->poni : "";
+    begun b = { .path = path, .last = last, .poni_room = strlen(poni) + 2 };
     double f = bragg_axis_factor(h->axis);
     *last = '\0';
+    if (!(b.poni = calloc(b.poni_room, 1)))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a geometry");
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = bragg_hdf5_safely(path, "resume", look_at_begun, &b, err);
     bragg_hdf5_end(turn);
-    if (st < 0)
+    if (st < 0) {
+        free(b.poni);
         return st;
+    }
     *n = b.open ? b.n : *n;
     bool same = b.open && b.rings == h->n_rings && b.azimuths == h->n_azimuth && b.x && fabs(b.x[0] * f - h->x[0]) < 1e-9 * fabs(h->x[0]) + 1e-12 &&
                 fabs(b.x[b.rings - 1] * f - h->x[b.rings - 1]) < 1e-9 * fabs(h->x[b.rings - 1]) && !strcmp(b.settings, h->settings ? h->settings : "") &&
-                !strcmp(b.poni, h->poni ? h->poni : "");
+                !strcmp(b.poni, poni);
     free(b.x);
+    free(b.poni);
     if (!b.open)
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a file to go on with, found one that cannot be read", path);
     return same ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': was made with other settings (bins, geometry, mask or corrections): --force begins anew", path);

@@ -268,9 +268,10 @@ typedef struct news {
 static bragg_status take_frame(bragg_live *l, news *w, size_t k, bool *anew, bragg_error *err)
 {
     size_t r = w->n, c2 = 2 * l->n_columns;
-    bragg_status st = bragg_store_view_frame(l->view, k, l->row, NULL, NULL, err);
+    bragg_error own = BRAGG_ERROR_INIT;
+    bragg_status st = bragg_store_view_frame(l->view, k, l->row, NULL, NULL, &own);
     if (st < 0)
-        return st == BRAGG_EDATA ? BRAGG_OK : st; /* written again in this moment: it will be new once more */
+        return st == BRAGG_EDATA ? BRAGG_OK : bragg_fail(err, st, "%s", own.text); /* written again in this moment: it will be new once more */
     const bragg_frame_fit *step = bragg_series_fitted(&l->view->series, 0);
     for (size_t i = 0; i < l->n; i++) {
         double sum = 0;

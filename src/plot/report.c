@@ -624,7 +624,7 @@ bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *
     bragg_status st = bragg_plot_operando(s, c, folder, true, observer, err);
     if (st == BRAGG_OK && total)
         st = bragg_plot_pdf_maps(total, s, folder, true, err);
-    if (st == BRAGG_OK && !bragg_progress(observer, 1, 1))
+    if (st == BRAGG_OK && !bragg_progress(observer, 0, 0))
         st = BRAGG_STOPPED;
     if (st == BRAGG_OK)
         st = write_page(s, c, folder, path, force, err);

@@ -393,7 +393,7 @@ static void tell_width(FILE *to, const json_t *q, double times, const char *unit
     double value = json_number_value(json_object_get(q, "value")), esd = json_number_value(json_object_get(q, "esd"));
     if (refined(q) && esd >= value)
         fputs("not told by the widths", to);
-    else if (refined(q))
+    else if (refined(q) || (value > 0 && value * times < 1e5)) /* held at what broadens something */
         tell_times(to, q, times, unit);
 }
 
