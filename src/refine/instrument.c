@@ -265,8 +265,7 @@ static double record_column(const char *record, size_t first, size_t last)
  * ten that some leave blank, POLA in ten, IPOLA in five, KRATIO in ten. */
 static bragg_status read_icons(const char *path, const char *text, bragg_instrument *x, bragg_error *err)
 {
-    const char *record = strstr(text, "INS  1 ICONS");
-    record += record ? 12 : 0;
+    const char *found = strstr(text, "INS  1 ICONS"), *record = found ? found + 12 : NULL;
     double first = record ? record_column(record, 0, 10) : 0;
     if (!(first > 0))
         return bragg_fail(err, BRAGG_EDATA, "'%s': expected a wavelength in 'INS  1 ICONS', found none", path);
