@@ -4,6 +4,7 @@
 #include "close.h"
 #include "run_made.h"
 #include "suite.h"
+#include "../src/operando/operando.h"
 
 #include <bragg/detector.h>
 #include <bragg/analysis.h>
@@ -798,6 +799,60 @@ START_TEST(a_folder_that_goes_away_and_comes_back_loses_no_frame)
 }
 END_TEST
 
+static bragg_whole look(seq_watch *w, const bragg_frames *f, size_t k)
+{
+    bragg_pattern *p;
+    double exposure;
+    bragg_error cause = BRAGG_ERROR_INIT;
+    bragg_whole found = bragg_watch_whole(w, f, k, &p, &exposure, &cause);
+    ck_assert(found == BRAGG_WHOLE ? p != NULL : p == NULL);
+    bragg_pattern_free(p);
+    return found;
+}
+
+/* Frame 0 is whole, 1 is missing, 2 is empty. */
+START_TEST(patience_ends_for_a_file_but_never_for_a_folder)
+{
+    enum { PATIENCE_MS = 250 };
+    char command[600];
+    bragg_experiment *x;
+    bragg_frames *f;
+    seq_watch *w;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(command, sizeof command, "cd '%s' && rm -rf waits gone && mkdir waits && sed 's/run/waits/' e.yaml >waits.yaml && cp run/f00[012].xye waits/", folder);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(bragg_experiment_read(in_folder("waits.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("waits.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(bragg_frames_count(f), 3);
+    ck_assert_msg(bragg_watch_new(in_folder("waits"), 1e-3 * PATIENCE_MS, &w, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(rename(in_folder("waits"), in_folder("gone")), 0);
+    for (int waited = 0; waited < 2; waited++) {
+        for (size_t k = 0; k < 3; k++)
+            ck_assert_int_eq(look(w, f, k), BRAGG_NOT_WHOLE_YET);
+        usleep(2000 * PATIENCE_MS);
+    }
+    ck_assert_int_eq(unlink(in_folder("gone/f001.xye")), 0);
+    for (size_t k = 0; k < 3; k++)
+        ck_assert_int_eq(look(w, f, k), BRAGG_NOT_WHOLE_YET);
+    ck_assert_int_eq(truncate(in_folder("gone/f002.xye"), 0), 0);
+    ck_assert_int_eq(rename(in_folder("gone"), in_folder("waits")), 0);
+    ck_assert_int_eq(look(w, f, 1), BRAGG_NOT_WHOLE_YET);
+    ck_assert_int_eq(look(w, f, 2), BRAGG_NOT_WHOLE_YET);
+    usleep(2000 * PATIENCE_MS);
+    ck_assert_int_eq(look(w, f, 0), BRAGG_WHOLE);
+    ck_assert_int_eq(look(w, f, 1), BRAGG_NEVER_WHOLE);
+    ck_assert_int_eq(look(w, f, 2), BRAGG_NEVER_WHOLE);
+    snprintf(command, sizeof command, "cp '%s/run/f001.xye' '%s/waits/'", folder, folder); /* later than anybody waited, yet whole */
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(look(w, f, 1), BRAGG_NOT_WHOLE_YET);
+    usleep(150000);
+    ck_assert_int_eq(look(w, f, 1), BRAGG_WHOLE);
+    bragg_watch_free(w);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 START_TEST(names_of_frames_are_bytes)
 {
     static const char *const name[] = { "with blank.xye", "M-BiSnSb \xce\xb1.xye", "two\nlines.xye", "-o.xye", "$(touch pwned).xye", "\xff\xfe.xye" };
@@ -1311,6 +1366,7 @@ static void add_live(Suite *suite)
     TCase *t = add_case(suite, "live", 300);
     tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
     tcase_add_test(t, a_folder_that_goes_away_and_comes_back_loses_no_frame);
+    tcase_add_test(t, patience_ends_for_a_file_but_never_for_a_folder);
     tcase_add_test(t, names_of_frames_are_bytes);
     tcase_add_test(t, raw_frames_are_integrated_and_bad_ones_cost_only_themselves);
     tcase_add_test(t, dark_and_flat_are_turned_as_the_frames_are);

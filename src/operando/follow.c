@@ -22,6 +22,7 @@ enum { CLOSED = 64 };
 struct seq_watch {
     char *folder;
     int fd;               /* of inotify; -1: only looking */
+    double patience_s;
     double poll_s, soon_s; /* soon: when a file may have rested long enough; 0: nothing to wait for */
     char closed[CLOSED][256]; /* files that were closed or moved here last, a ring */
     size_t n_closed;
@@ -32,7 +33,7 @@ struct seq_watch {
 
 /* Network file systems tell nothing of what other machines write, so that looking goes
  * on beside inotify, more seldom. */
-bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *err)
+bragg_status bragg_watch_new(const char *folder, double patience_s, seq_watch **out, bragg_error *err)
 {
     seq_watch *w = calloc(1, sizeof *w);
     *out = w;
@@ -47,6 +48,7 @@ bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *e
         w->fd = -1;
     }
 #endif
+    w->patience_s = patience_s;
     w->poll_s = w->fd >= 0 ? 0.5 : 0.1;
     return BRAGG_OK;
 }
@@ -137,13 +139,13 @@ static bool folder_is_there(const seq_watch *w)
 }
 
 /* A frame is taken once it can be read whole and its file has kept its size for a
- * moment; one that is not whole after a minute of rest never will be.  A detector's file
+ * moment; one that is not whole when patience ends never will be.  A detector's file
  * says itself when half of it is missing: it is tried as soon as it is closed, as half a
  * pattern of text is a pattern.  A frame within a file counts when that file's own tables
  * say that it is there. */
 bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bragg_pattern **p, double *exposure_s, bragg_error *err)
 {
-    enum { PATIENCE_S = 60 };
+    static const double broken_s = 5; /* of rest: what cannot be read then is broken */
     double settle_s = 0.1;
     struct stat info;
     double now = bragg_time_running_s();
@@ -160,7 +162,7 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     if (stat(name, &info)) {
         if (!folder_is_there(w))
             w->since[k] = now;
-        return now - w->since[k] > PATIENCE_S ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+        return now - w->since[k] > w->patience_s ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
     }
     if (info.st_size != w->size[k]) {
         w->size[k] = info.st_size;
@@ -175,7 +177,7 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         settle_s = 0;
     if (!(rest >= settle_s) || !info.st_size) {
         w->soon_s = settle_s - rest + 1e-3;
-        return rest > PATIENCE_S ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+        return !info.st_size && rest > w->patience_s ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
     }
     bragg_error own = BRAGG_ERROR_INIT;
     bragg_status st = bragg_frames_read(f, k, p, exposure_s, &own);
@@ -187,5 +189,5 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         return BRAGG_NOT_WHOLE_YET; /* it went away while it was read */
     if (stack && st == BRAGG_EIO) /* there will be a frame, unless the next is there already */
         return next_is_there(f, k) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
-    return rest > (stack ? PATIENCE_S : 5) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
+    return rest > (stack ? w->patience_s : fmin(broken_s, w->patience_s)) ? BRAGG_NEVER_WHOLE : BRAGG_NOT_WHOLE_YET;
 }

@@ -126,7 +126,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
     size_t told = 1, n = 0;
     batch b = { .r = r, .room = (size_t)bragg_thread_count() };
     b.at = calloc(b.room, sizeof *b.at);
-    bragg_status st = b.at ? bragg_watch_new(bragg_frames_folder(r->frames), &watch, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frames");
+    bragg_status st = b.at ? bragg_watch_new(bragg_frames_folder(r->frames), SEQ_PATIENCE_S, &watch, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frames");
     while (st == BRAGG_OK && !r->stop) {
         st = bragg_frames_rescan(r->frames, &n, err);
         if (st == BRAGG_OK && n > r->n)
@@ -159,7 +159,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
 bragg_status bragg_run_await_first(run *r, bragg_error *err)
 {
     seq_watch *watch;
-    bragg_status st = bragg_watch_new(bragg_frames_folder(r->frames), &watch, err);
+    bragg_status st = bragg_watch_new(bragg_frames_folder(r->frames), SEQ_PATIENCE_S, &watch, err);
     double since = bragg_time_running_s();
     for (bool there = false; st == BRAGG_OK && !there;) {
         size_t n;

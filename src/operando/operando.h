@@ -172,7 +172,10 @@ bragg_status bragg_share_receive(const bragg_peers *p, bool wait, seq_parcel *pa
 /* follow.c */
 typedef struct seq_watch seq_watch;
 typedef enum bragg_whole { BRAGG_NOT_WHOLE_YET, BRAGG_WHOLE, BRAGG_NEVER_WHOLE } bragg_whole;
-bragg_status bragg_watch_new(const char *folder, seq_watch **out, bragg_error *err);
+/* Seconds that a file of a folder that is there may stay missing, empty or half before its frame
+ * is given up. */
+#define SEQ_PATIENCE_S 60.0
+bragg_status bragg_watch_new(const char *folder, double patience_s, seq_watch **out, bragg_error *err);
 void bragg_watch_free(seq_watch *w);
 void bragg_watch_wait(seq_watch *w);
 /* Frame k as a pattern, when its file is complete; err says why it never will be. */
