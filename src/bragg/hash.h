@@ -15,15 +15,15 @@ bragg_status bragg_hash_file(const char *path, char text[BRAGG_HASH_TEXT], bragg
 void bragg_hash_bytes(const void *bytes, size_t size, char text[BRAGG_HASH_TEXT]);
 
 /** FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv), value by value, for tables in memory:
- *  from BRAGG_HASH_START on, hash = bragg_hash_next(hash, value). */
-#define BRAGG_HASH_START UINT64_C(14695981039346656037)
-static inline uint64_t bragg_hash_next(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(1099511628211); }
+ *  from BRAGG_FNV_START on, hash = bragg_fnv_next(hash, value). */
+#define BRAGG_FNV_START UINT64_C(14695981039346656037)
+static inline uint64_t bragg_fnv_next(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(1099511628211); }
 /** Of a text, byte by byte. */
-static inline uint64_t bragg_hash_text(const char *text)
+static inline uint64_t bragg_fnv_text(const char *text)
 {
-    uint64_t hash = BRAGG_HASH_START;
+    uint64_t hash = BRAGG_FNV_START;
     for (; *text; text++)
-        hash = bragg_hash_next(hash, (unsigned char)*text);
+        hash = bragg_fnv_next(hash, (unsigned char)*text);
     return hash;
 }
 

@@ -52,13 +52,13 @@ static bool is_absent(const bragg_symmetry *s, int h, int k, int l)
 static size_t allowed_lines(const bragg_symmetry *s, const calculated *all, size_t n, calculated *out, uint64_t *hash)
 {
     size_t m = 0, position = 0;
-    *hash = BRAGG_HASH_START;
+    *hash = BRAGG_FNV_START;
     for (size_t i = 0; i < n; i++) {
         position += i && all[i].q > all[i - 1].q * (1 + 1e-7);
         if (is_absent(s, all[i].h, all[i].k, all[i].l) || (m && all[i].q <= out[m - 1].q * (1 + 1e-7)))
             continue;
         out[m++] = all[i];
-        *hash = bragg_hash_next(*hash, position + 1);
+        *hash = bragg_fnv_next(*hash, position + 1);
     }
     return m;
 }

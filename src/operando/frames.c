@@ -58,7 +58,7 @@ static double last_number(const char *file)
 
 static size_t slot_of(const bragg_frames *f, const char *file)
 {
-    size_t at = bragg_hash_text(file) & (f->seen_room - 1);
+    size_t at = bragg_fnv_text(file) & (f->seen_room - 1);
     while (f->seen[at] && strcmp(f->item[f->seen[at] - 1].file, file))
         at = (at + 1) & (f->seen_room - 1);
     return at;

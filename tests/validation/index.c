@@ -197,7 +197,7 @@ static void report(const char *name, const bragg_index_result *r, const bragg_ce
 
 static void run_case(char *field[FIELDS], tally *t)
 {
-    uint64_t state = bragg_hash_text(field[0]);
+    uint64_t state = bragg_fnv_text(field[0]);
     double v[7] = { 0 };
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_structure *s = NULL;
