@@ -348,6 +348,24 @@ START_TEST(yaml_reads_back_as_written_and_takes_what_it_lacks)
 }
 END_TEST
 
+START_TEST(a_card_is_a_file_or_one_of_those_that_come_along)
+{
+    static const char text[] = "- Ni\n- there.CIF\n- Unobtainium\n";
+    bragg_arena *arena = bragg_arena_new();
+    const bragg_yaml *root;
+    const char *path;
+    bragg_error none = BRAGG_ERROR_INIT, file = BRAGG_ERROR_INIT, name = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_yaml_parse(text, sizeof text - 1, "/nowhere/x.yaml", arena, &root, &none), BRAGG_OK);
+    ck_assert_msg(bragg_yaml_card(root->child, arena, &path, &none) == BRAGG_OK, "%s", none.text);
+    ck_assert(bragg_path_exists(path) && !strcmp(path + strlen(path) - 11, "/cif/Ni.cif"));
+    ck_assert_int_eq(bragg_yaml_card(root->child->next, arena, &path, &file), BRAGG_EDATA);
+    ck_assert_str_eq(file.text, "/nowhere/x.yaml:2:3: card 'there.CIF': expected a CIF file or a bundled card, found no '/nowhere/there.CIF'");
+    ck_assert_int_eq(bragg_yaml_card(root->child->next->next, arena, &path, &name), BRAGG_EDATA);
+    ck_assert_msg(strstr(name.text, "/cif/Unobtainium.cif'; bragg cards list names the bundled ones"), "%s", name.text);
+    bragg_arena_free(arena);
+}
+END_TEST
+
 START_TEST(bad_yaml_is_an_error_with_line_and_column)
 {
     static const char *const bad[][2] = {
@@ -574,6 +592,7 @@ int main(void)
     tcase_add_test(tc, the_parallel_loop_covers_every_item_once_and_names_the_first_failure);
     tcase_add_test(tc, yaml_values_come_typed_and_a_misspelt_key_is_named_with_its_place);
     tcase_add_test(tc, yaml_reads_back_as_written_and_takes_what_it_lacks);
+    tcase_add_test(tc, a_card_is_a_file_or_one_of_those_that_come_along);
     tcase_add_test(tc, bad_yaml_is_an_error_with_line_and_column);
     tcase_add_test(tc, an_output_does_not_take_the_place_of_what_is_no_file);
     tcase_add_test(tc, a_name_with_brackets_is_a_name_before_it_is_a_pattern);

@@ -7,6 +7,7 @@
 
 #include <bragg/calibrate.h>
 #include <bragg/detector.h>
+#include <bragg/integrate.h>
 #include <omp.h>
 
 /* The calibration of the reference frame; see data/frames of the shared data. */
@@ -1352,6 +1353,21 @@ START_TEST(gaps_of_the_table_are_those_that_the_camera_marks)
 }
 END_TEST
 
+START_TEST(ways_to_split_and_to_normalize_have_the_names_they_are_given_by)
+{
+    bragg_split split;
+    bragg_normalize by;
+    for (int k = BRAGG_SPLIT_NONE; k <= BRAGG_SPLIT_FULL; k++)
+        ck_assert(bragg_split_parse(bragg_split_name((bragg_split)k), &split) && (int)split == k);
+    ck_assert(bragg_split_parse("no", &split) && split == BRAGG_SPLIT_NONE && !bragg_split_parse("half", &split));
+    ck_assert_str_eq(bragg_split_name(BRAGG_SPLIT_NONE), "none");
+    for (int k = BRAGG_NORMALIZE_MONITOR; k <= BRAGG_NORMALIZE_EXPOSURE; k++)
+        ck_assert(bragg_normalize_parse(bragg_normalize_name((bragg_normalize)k), &by) && (int)by == k);
+    ck_assert_str_eq(bragg_normalize_name(BRAGG_NORMALIZE_EXPOSURE), "exposure");
+    ck_assert(!bragg_normalize_parse("none", &by) && by == BRAGG_NORMALIZE_NONE && !bragg_normalize_parse("time", &by));
+}
+END_TEST
+
 START_TEST(plans_that_make_no_sense_are_refused)
 {
     bragg_plan *plan;
@@ -1814,6 +1830,7 @@ int main(void)
     tcase_add_test(all, the_beam_stops_of_real_frames_are_found);
     tcase_add_test(all, masks_are_drawn_and_learnt);
     tcase_add_test(all, gaps_of_the_table_are_those_that_the_camera_marks);
+    tcase_add_test(all, ways_to_split_and_to_normalize_have_the_names_they_are_given_by);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
     tcase_add_test(all, poni_files_of_all_versions_read_and_bad_ones_are_told);
     tcase_add_test(all, geometries_of_other_programs_are_read);

@@ -192,10 +192,12 @@ char *bragg_data_path(bragg_arena *arena, const char *name)
     return built && bragg_path_exists(built) ? built : installed;
 }
 
+bool bragg_card_is_file(const char *card) { return !strcasecmp(bragg_path_extension(card), ".cif"); }
+
 char *bragg_card_path(bragg_arena *arena, const char *file, const char *card)
 {
     char name[200];
-    if (!strcasecmp(bragg_path_extension(card), ".cif"))
+    if (bragg_card_is_file(card))
         return file ? bragg_path_beside(arena, file, card) : bragg_arena_strdup(arena, card);
     snprintf(name, sizeof name, "cif/%.180s.cif", card);
     return bragg_data_path(arena, name);

@@ -2,6 +2,7 @@
 /* YAML as a tree that remembers where everything stood, by libyaml. */
 #include "config.h"
 #include <bragg/number.h>
+#include <bragg/path.h>
 #include <bragg/yaml.h>
 
 #include <errno.h>
@@ -351,6 +352,20 @@ bragg_status bragg_yaml_text_at(const bragg_yaml *map, const char *key, const ch
 {
     const bragg_yaml *node = bragg_yaml_get(map, key);
     return node ? bragg_yaml_text(node, value, err) : BRAGG_OK;
+}
+
+bragg_status bragg_yaml_card(const bragg_yaml *node, bragg_arena *arena, const char **path, bragg_error *err)
+{
+    const char *card;
+    bragg_status st = bragg_yaml_text(node, &card, err);
+    if (st < 0)
+        return st;
+    if (!(*path = bragg_card_path(arena, node->file, card)))
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (bragg_path_exists(*path))
+        return BRAGG_OK;
+    return bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'%s", card, *path,
+                           bragg_card_is_file(card) ? "" : "; bragg cards list names the bundled ones, a file's name ends in .cif");
 }
 
 bragg_status bragg_yaml_numbers(const bragg_yaml *node, double *values, size_t n, bragg_error *err)

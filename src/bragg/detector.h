@@ -76,6 +76,7 @@ double bragg_polarization(double two_theta_rad, double chi_rad, double factor);
 typedef enum bragg_split { BRAGG_SPLIT_NONE, BRAGG_SPLIT_BBOX, BRAGG_SPLIT_FULL } bragg_split;
 /** Also what pyFAI calls them: "no" for "none". */
 bool bragg_split_parse(const char *name, bragg_split *split);
+const char *bragg_split_name(bragg_split split);   /**< "none", "bbox", "full" */
 
 typedef struct bragg_plan_options {
     bragg_axis axis;

@@ -10,9 +10,10 @@
 
 /** What the intensities of a frame are divided by, as its file tells it. */
 typedef enum bragg_normalize { BRAGG_NORMALIZE_NONE, BRAGG_NORMALIZE_MONITOR, BRAGG_NORMALIZE_EXPOSURE } bragg_normalize;
-bool bragg_normalize_parse(const char *name, bragg_normalize *normalize);   /**< "monitor", "exposure" */
+bool bragg_normalize_parse(const char *name, bragg_normalize *normalize);   /**< "monitor", "exposure"; false and NONE: neither */
+const char *bragg_normalize_name(bragg_normalize normalize);                /**< "none", "monitor", "exposure" */
 
-enum { BRAGG_FRAMES_ALL = -1 };
+enum { BRAGG_FRAMES_ALL = -1, BRAGG_FRAMES_TOLD = 10 /**< so many results and bad frames are told one by one */ };
 
 typedef struct bragg_integrate_files_options {
     bragg_plan_options plan;         /**< but plan.flat, which is the file below */
@@ -54,9 +55,9 @@ typedef struct bragg_integrate_files_report {
  *  what that frame marks as invalid is masked in all.  A frame that cannot be read, or is of
  *  another shape, is told to the observer, counted and passed over; EDATA when all are, and
  *  the cause when it is the only one.  Nothing is overwritten or read for long before it is
- *  known that all may be written: EEXIST, and EINVAL for two frames of one name or for sectors that go elsewhere than into HDF5.  STOPPED when
- *  the observer wished so: what is written is whole, `resume` goes on with it.  The same bits
- *  for any number of threads. */
+ *  known that all may be written: EEXIST, and EINVAL for two frames of one name or for sectors
+ *  or deviations that go elsewhere than into HDF5.  STOPPED when the observer wished so: what
+ *  is written is whole, `resume` goes on with it.  The same bits for any number of threads. */
 bragg_status bragg_integrate_files(const char *const *paths, size_t n, const bragg_integrate_files_options *options,
                                    bragg_integrate_files_report *report, bragg_error *err);
 

@@ -35,8 +35,10 @@ bragg_status bragg_path_list(bragg_arena *arena, const char *folder_or_pattern, 
 /** A file of the installed data ("cif/CeO2.cif"): below $BRAGG_DATADIR, else the
  *  folder the program was installed to, else that it was built from. */
 char *bragg_data_path(bragg_arena *arena, const char *name);
-/** The CIF of a phase: a name that ends in .cif as seen from `file` (NULL: from here),
- *  any other the bundled card of that name.  It need not exist. */
+/** Is a phase's card a file by its name (.cif in any case)?  Else a bundled one. */
+bool bragg_card_is_file(const char *card);
+/** The CIF of a phase: a file as seen from `file` (NULL: from here),
+ *  else the bundled card of that name.  It need not exist. */
 char *bragg_card_path(bragg_arena *arena, const char *file, const char *card);
 
 #endif

@@ -54,6 +54,10 @@ bragg_status bragg_yaml_text(const bragg_yaml *node, const char **value, bragg_e
 bragg_status bragg_yaml_number_at(const bragg_yaml *map, const char *key, double *value, bragg_error *err);
 bragg_status bragg_yaml_text_at(const bragg_yaml *map, const char *key, const char **value, bragg_error *err);
 
+/** The CIF that a phase's card means, as bragg_card_path has it from the document; EDATA
+ *  when there is none. */
+bragg_status bragg_yaml_card(const bragg_yaml *node, bragg_arena *arena, const char **path, bragg_error *err);
+
 /** Exactly n numbers in a sequence. */
 bragg_status bragg_yaml_numbers(const bragg_yaml *node, double *values, size_t n, bragg_error *err);
 

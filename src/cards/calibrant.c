@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Per cent of the strongest: below it a ring is lost in the background of a frame. */
 static const double weakest_ring = 0.3;
@@ -78,7 +77,7 @@ bragg_status bragg_calibrant_read(bragg_arena *arena, const char *name, double w
     if (st < 0)
         return st;
     snprintf(file, sizeof file, "cif/%.150s.dspacing.tsv", name);
-    bool cif = !strcasecmp(bragg_path_extension(name), ".cif");
+    bool cif = bragg_card_is_file(name);
     const char *list = cif ? NULL : bragg_data_path(arena, file), *card = bragg_card_path(arena, NULL, name);
     if (!card || (!cif && !list))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");

@@ -92,7 +92,7 @@ static bragg_status check_words(wish *w, int n, bragg_error *err)
 static void tell(const wish *w, const bragg_integrate_files_report *r)
 {
     size_t good = r->frames - r->bad;
-    if (r->store || r->frames > 10 || r->bad)
+    if (r->store || r->frames > BRAGG_FRAMES_TOLD || r->bad)
         fprintf(stderr, "%zu frame%s -> %s in %.1f s (%.3g frames/s)%s", good, good == 1 ? "" : "s", w->o.out ? w->o.out : ".", r->seconds,
                 (double)r->frames / fmax(r->seconds, 1e-3), r->bad ? "" : "\n");
     if (r->bad)

@@ -14,11 +14,16 @@
 
 /* ----------------------------------------------------------- what to do */
 
+static const char *const normalizes[] = { "none", "monitor", "exposure" }; /* in the order of bragg_normalize */
+
+const char *bragg_normalize_name(bragg_normalize by) { return normalizes[by]; }
+
 bool bragg_normalize_parse(const char *name, bragg_normalize *normalize)
 {
-    bool monitor = !strcmp(name, "monitor"), exposure = !strcmp(name, "exposure");
-    *normalize = monitor ? BRAGG_NORMALIZE_MONITOR : exposure ? BRAGG_NORMALIZE_EXPOSURE : BRAGG_NORMALIZE_NONE;
-    return monitor || exposure;
+    *normalize = BRAGG_NORMALIZE_EXPOSURE;
+    while (*normalize != BRAGG_NORMALIZE_NONE && strcmp(name, normalizes[*normalize]))
+        --*normalize;
+    return *normalize != BRAGG_NORMALIZE_NONE;
 }
 
 /* The one `out` names, or NAME.xye in its folder, with the frame's number when the

@@ -7,8 +7,8 @@
 #include <bragg/integrate.h>
 #include <bragg/nxazint.h>
 
-/* Frames that a thread reads and sums at a time, and of how many bad ones all is told. */
-enum { BATCH = 32, BATCH_OF_LARGE = 8, MOST_TOLD = 10 };
+/* Frames that a thread reads and sums at a time. */
+enum { BATCH = 32, BATCH_OF_LARGE = 8 };
 
 /* One frame of one file, and where its pattern goes. */
 typedef struct files_job {

@@ -33,8 +33,7 @@ static bragg_frame *read_frame(files_run *r, size_t k, double *by)
         r->row[k].temperature_k = f->temperature_k;
         *by = divisor(r, f);
         if (!(*by > 0))
-            st = bragg_fail(problem, BRAGG_EDATA, "%s: --normalize %s: expected it in the frame's file, found none", j->path,
-                             r->o->normalize == BRAGG_NORMALIZE_MONITOR ? "monitor" : "exposure");
+            st = bragg_fail(problem, BRAGG_EDATA, "%s: --normalize %s: expected it in the frame's file, found none", j->path, bragg_normalize_name(r->o->normalize));
     }
     if (st >= 0)
         return f;
@@ -109,9 +108,9 @@ static void tell_bad(files_run *r)
 {
     for (size_t k = 0; k < r->n_round; k++)
         if (r->problem[k].status < 0) {
-            if (r->bad++ < MOST_TOLD)
+            if (r->bad++ < BRAGG_FRAMES_TOLD)
                 bragg_log(r->o->observer, BRAGG_LOG_WARNING, "frame %zu: %s", r->job[r->first + k].index, r->problem[k].text);
-            else if (r->bad == MOST_TOLD + 1)
+            else if (r->bad == BRAGG_FRAMES_TOLD + 1)
                 bragg_log(r->o->observer, BRAGG_LOG_WARNING, "(more bad frames are only counted)");
         }
 }
@@ -140,7 +139,7 @@ static bragg_status write_texts(files_run *r, bragg_error *err)
         memcpy(p->sigma, r->sem + k * r->bins, r->bins * sizeof *p->sigma);
         st = bragg_pattern_write_text(p, j->out, r->o->force, err);
         bragg_pattern_free(p);
-        if (st == BRAGG_OK && r->n <= MOST_TOLD)
+        if (st == BRAGG_OK && r->n <= BRAGG_FRAMES_TOLD)
             bragg_log(r->o->observer, BRAGG_LOG_INFO, "%s -> %s", j->path, j->out);
     }
     return st;

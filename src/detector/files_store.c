@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *split_name(bragg_split split) { return split == BRAGG_SPLIT_NONE ? "none" : split == BRAGG_SPLIT_BBOX ? "bbox" : "full"; }
-
 enum { MOST_SETTINGS = 4000, MOST_PONI = 1 << 20 };
 
 #if defined(__GNUC__)
@@ -50,10 +48,9 @@ static void add_range(char *text, const char *key, double first, double last, do
 /* Runs that another version of this has begun go on only where the words are the same. */
 static void describe(const files_run *r, char *text)
 {
-    static const char *const normalizes[] = { "none", "monitor", "exposure" };
     const bragg_integrate_files_options *o = r->o;
     bool clip = o->frame.reject == BRAGG_REJECT_CLIP, quantiles = o->frame.reject == BRAGG_REJECT_QUANTILE;
-    add(text, "split=%s", split_name(o->plan.split));
+    add(text, "split=%s", bragg_split_name(o->plan.split));
     add_range(text, "range", o->plan.first, o->plan.last, bragg_axis_factor(o->plan.axis));
     add_range(text, "sector", o->plan.chi_first_rad, o->plan.chi_last_rad, BRAGG_DEG);
     add(text, " errors=%s clip=%g", o->variance ? "variance" : o->frame.errors == BRAGG_ERRORS_AZIMUTHAL ? "azimuthal" : "poisson", clip ? o->frame.clip : NAN);
@@ -61,7 +58,7 @@ static void describe(const files_run *r, char *text)
         add(text, " quantiles=%g,%g", o->frame.low, o->frame.high);
     else
         add(text, " quantiles=none");
-    add(text, " normalize=%s flip=%s polarization=%g solid_angle=%d sensor_mu_t=%g wavelength=%g", normalizes[o->normalize], o->flip ? o->flip : "none",
+    add(text, " normalize=%s flip=%s polarization=%g solid_angle=%d sensor_mu_t=%g wavelength=%g", bragg_normalize_name(o->normalize), o->flip ? o->flip : "none",
         o->plan.polarization, o->plan.solid_angle, o->plan.sensor_mu_t, r->g.wavelength_ang);
     if (o->plan.sample_mu_t > 0)
         add(text, " sample_mu_t=%g", o->plan.sample_mu_t);
@@ -127,7 +124,7 @@ static bragg_status make_header(files_run *r, bragg_error *err)
     h->wavelength_ang = r->g.wavelength_ang;
     h->bin_rad = bragg_plan_bin_rad(r->plan);
     h->pixel_rad = bragg_plan_pixel_rad(r->plan);
-    h->split = split_name(o->plan.split);
+    h->split = bragg_split_name(o->plan.split);
     h->polarization = o->plan.polarization;
     h->solid_angle = o->plan.solid_angle;
     h->logarithmic = o->plan.logarithmic;

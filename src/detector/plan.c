@@ -8,17 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of each bragg_split the first name is ours. */
+static const struct { const char *name; bragg_split split; } splits[] = {
+    { "none", BRAGG_SPLIT_NONE }, { "no", BRAGG_SPLIT_NONE }, { "bbox", BRAGG_SPLIT_BBOX }, { "full", BRAGG_SPLIT_FULL },
+};
+
 bool bragg_split_parse(const char *name, bragg_split *split)
 {
-    static const struct { const char *name; bragg_split split; } names[] = {
-        { "none", BRAGG_SPLIT_NONE }, { "no", BRAGG_SPLIT_NONE }, { "bbox", BRAGG_SPLIT_BBOX }, { "full", BRAGG_SPLIT_FULL },
-    };
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-        if (!strcmp(name, names[k].name)) {
-            *split = names[k].split;
+    for (size_t k = 0; k < sizeof splits / sizeof *splits; k++)
+        if (!strcmp(name, splits[k].name)) {
+            *split = splits[k].split;
             return true;
         }
     return false;
+}
+
+const char *bragg_split_name(bragg_split split)
+{
+    size_t k = 0;
+    while (splits[k].split != split)
+        k++;
+    return splits[k].name;
 }
 
 /* ----------------------------------------------------------- coordinates */

@@ -228,14 +228,6 @@ static bragg_status read_masks(bragg_frames *f, const bragg_yaml *node, bragg_er
     return st;
 }
 
-/* As the experiment says that frames are to be read. */
-static void turn(const bragg_frames *f, bragg_frame *frame)
-{
-    bool vertical, horizontal;
-    bragg_flip_parse(f->flip, &vertical, &horizontal);
-    bragg_frame_flip(frame, vertical, horizontal);
-}
-
 /* A frame of the detector section, turned like all others; *out NULL without the key. */
 static bragg_status read_beside(const bragg_frames *f, const bragg_yaml *map, const char *key, bragg_frame **out, bragg_error *err)
 {
@@ -246,10 +238,7 @@ static bragg_status read_beside(const bragg_frames *f, const bragg_yaml *map, co
         return st;
     if (!(path = bragg_path_beside(f->arena, f->experiment_path, text)))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    st = bragg_frame_read(path, 0, out, err);
-    if (st == BRAGG_OK)
-        turn(f, *out);
-    return st;
+    return bragg_frame_read_as(path, 0, f->flip, NULL, out, err);
 }
 
 static bragg_status read_detector(bragg_frames *f, bragg_error *err)
@@ -328,12 +317,10 @@ static bragg_status read_frame(const bragg_frames *f, size_t k, bragg_frame **ou
     bragg_status st;
     if (locked) {
 #pragma omp critical(bragg_operando_read)
-        st = bragg_frame_read(i->file, i->index, out, err);
+        st = bragg_frame_read_as(i->file, i->index, f->flip, NULL, out, err);
     } else {
-        st = bragg_frame_read(i->file, i->index, out, err);
+        st = bragg_frame_read_as(i->file, i->index, f->flip, NULL, out, err);
     }
-    if (st >= 0)
-        turn(f, *out);
     return st;
 }
 

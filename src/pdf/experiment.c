@@ -154,10 +154,8 @@ static bragg_status read_phase(bragg_pdf_experiment *x, const bragg_yaml *map, m
         st = bragg_yaml_fail(map, err, "phase: expected a card, found none");
     if (st == BRAGG_OK)
         st = bragg_yaml_text(node, &card, err);
-    if (st == BRAGG_OK && !(p->path = bragg_card_path(x->arena, x->file, card)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    if (st == BRAGG_OK && !bragg_path_exists(p->path))
-        st = bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'%s", card, p->path, strcmp(bragg_path_extension(card), ".cif") ? "; bragg cards list names the bundled ones, a file's name ends in .cif" : "");
+    if (st == BRAGG_OK)
+        st = bragg_yaml_card(node, x->arena, &p->path, err);
     if (st == BRAGG_OK && !(p->name = bragg_path_stem(x->arena, card)))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
     if (st == BRAGG_OK)

@@ -175,7 +175,7 @@ static bool absolute_phase(bragg_arena *arena, bragg_yaml *map)
     static const char *const files[] = { "intensities", "cif", "card", NULL };
     bragg_yaml *peaks = at(map, "peaks");
     const bragg_yaml *card = bragg_yaml_get(map, "card");
-    bool named = card && card->kind == BRAGG_YAML_SCALAR && strcmp(bragg_path_extension(card->text), ".cif");
+    bool named = card && card->kind == BRAGG_YAML_SCALAR && !bragg_card_is_file(card->text);
     const char *const without[] = { files[0], files[1], NULL };
     return (!peaks || peaks->kind != BRAGG_YAML_SCALAR || bragg_yaml_make_absolute(arena, peaks)) && absolute(arena, map, named ? without : files);
 }

@@ -9,15 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A path that ends in .cif, or the name of a bundled card. */
-static bragg_status card_path(const loading *l, const bragg_yaml *node, const char *card, const char **path, bragg_error *err)
-{
-    *path = bragg_card_path(l->arena, l->file, card);
-    if (!*path)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    return bragg_path_exists(*path) ? BRAGG_OK : bragg_yaml_fail(node, err, "card '%s': expected a CIF file or a bundled card, found no '%s'%s", card, *path, strcmp(bragg_path_extension(card), ".cif") ? "; bragg cards list names the bundled ones, a file's name ends in .cif" : "");
-}
-
 /* Cell and space group in place of a card. */
 static bragg_status read_cell(const loading *l, const bragg_yaml *map, bragg_experiment_phase *p, bragg_error *err)
 {
@@ -172,9 +163,9 @@ static bragg_status read_phase(const loading *l, const bragg_yaml *map, bragg_ex
     if (st == BRAGG_OK && node)
         st = bragg_yaml_text(node, &p->card, err);
     if (st == BRAGG_OK && node)
-        st = card_path(l, node, p->card, &p->path, err);
+        st = bragg_yaml_card(node, l->arena, &p->path, err);
     if (st == BRAGG_OK)
-        st = named ? bragg_yaml_text(named, &p->name, err) : (p->name = bragg_path_stem(l->arena, p->card)) ? BRAGG_OK : BRAGG_ENOMEM;
+        st = named ? bragg_yaml_text(named, &p->name, err) : (p->name = bragg_path_stem(l->arena, p->card)) ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for a name");
     if (st == BRAGG_OK && !bragg_params_is_word(p->name))
         return bragg_yaml_fail(named ? named : node, err, "phase name '%s': expected one without dots, blanks, commas, quotes, slashes and wildcards", p->name);
     p->refine = bragg_yaml_get(map, "refine");
