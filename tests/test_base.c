@@ -6,11 +6,13 @@
 
 #include <bragg.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 START_TEST(the_first_of_rising_values_that_is_not_below)
@@ -558,6 +560,53 @@ START_TEST(a_file_comes_whole_or_not_at_all)
     remove(path);
     ck_assert_int_eq(bragg_bytes_of_file(path, 1, &bytes, &n, NULL), BRAGG_EIO);
     ck_assert_int_eq(bragg_bytes_of_file(".", 1, &bytes, &n, NULL), BRAGG_EIO);
+    ck_assert_int_eq(bragg_bytes_of_file("/dev/null", 1, &bytes, &n, &(bragg_error)BRAGG_ERROR_INIT), BRAGG_EIO); /* as /dev/zero, without end */
+}
+END_TEST
+
+START_TEST(a_text_is_cut_between_its_characters)
+{
+    const char *name = "Spannung \xc3\xa4\xe2\x82\xac/V"; /* a of two bytes, euro of three, from byte 9 */
+    static const int whole[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 11, 11, 11, 14, 15, 16, 16 };
+    for (size_t most = 0; most < sizeof whole / sizeof *whole; most++)
+        ck_assert_int_eq(bragg_utf8_most(name, most), whole[most]);
+}
+END_TEST
+
+/* What does not know its size: a pipe. */
+START_TEST(a_pipe_comes_whole_or_not_at_all)
+{
+    enum { BYTES = 100000 };
+    const char *path = "bytes_pipe.tmp";
+    unsigned char *bytes;
+    size_t n;
+    for (size_t most = BYTES; most >= BYTES - 1; most--) {
+        bragg_error err = BRAGG_ERROR_INIT;
+        unlink(path);
+        ck_assert_int_eq(mkfifo(path, 0600), 0);
+        pid_t writer = fork();
+        if (!writer) {
+            FILE *to = fopen(path, "wb");
+            signal(SIGPIPE, SIG_IGN);
+            for (int k = 0; to && k < BYTES; k++)
+                fputc(k % 251, to);
+            _exit(to && !fclose(to) ? 0 : 1);
+        }
+        bragg_status st = bragg_bytes_of_file(path, most, &bytes, &n, &err);
+        waitpid(writer, NULL, 0);
+        unlink(path);
+        if (most == BYTES) {
+            ck_assert_msg(st == BRAGG_OK, "%s", err.text);
+            ck_assert_uint_eq(n, BYTES);
+            for (int k = 0; k < BYTES; k++)
+                ck_assert_int_eq(bytes[k], k % 251);
+            ck_assert_int_eq(bytes[BYTES], 0);
+        } else {
+            ck_assert_int_eq(st, BRAGG_EDATA);
+            ck_assert_ptr_null(bytes);
+        }
+        free(bytes);
+    }
 }
 END_TEST
 
@@ -599,6 +648,8 @@ int main(void)
     tcase_add_test(tc, times_print_to_the_nearest_millisecond);
     tcase_add_test(tc, an_archive_cannot_count_more_members_than_it_has_bytes_for);
     tcase_add_test(tc, a_file_comes_whole_or_not_at_all);
+    tcase_add_test(tc, a_text_is_cut_between_its_characters);
+    tcase_add_test(tc, a_pipe_comes_whole_or_not_at_all);
     tcase_add_test(tc, quick_hashes_are_those_of_their_authors);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

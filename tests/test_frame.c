@@ -589,6 +589,23 @@ START_TEST(frames_of_ge_detectors_follow_two_headers)
 }
 END_TEST
 
+START_TEST(what_is_no_frame_is_text_only_when_it_reads_as_text)
+{
+    static const struct { const char *bytes, *says; } files[] = {
+        { "2.385 1.6021\r\n\tn\xc3\xa4he\n", "found text; patterns are for" }, { "\x05\x13" "counts without a zero", "found a file that begins with none of their marks" } };
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
+        bragg_frame *f;
+        bragg_error err = BRAGG_ERROR_INIT;
+        FILE *out = fopen("x.bin", "wb");
+        fputs(files[k].bytes, out);
+        fclose(out);
+        ck_assert_int_eq(bragg_frame_read("x.bin", 0, &f, &err), BRAGG_ENOSUPPORT);
+        ck_assert_msg(strstr(err.text, files[k].says), "%s", err.text);
+    }
+    unlink("x.bin");
+}
+END_TEST
+
 START_TEST(raw_frames_read_as_they_are_described)
 {
     const char *name = "x.raw";
@@ -1455,6 +1472,7 @@ int main(void)
     tcase_add_test(all, the_camera_s_own_words_are_read);
     tcase_add_test(all, masks_gather_what_does_not_count);
     tcase_add_test(all, frames_of_ge_detectors_follow_two_headers);
+    tcase_add_test(all, what_is_no_frame_is_text_only_when_it_reads_as_text);
     tcase_add_test(all, raw_frames_read_as_they_are_described);
     tcase_add_test(all, marccd_headers_tell_of_the_exposure);
     tcase_add_test(all, headers_of_text_tell_of_time_beam_and_motors);

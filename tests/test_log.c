@@ -424,6 +424,11 @@ START_TEST(bad_logs_end_in_one_clear_line)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_str_eq(failure(bad[i].text, bad[i].length, NULL), bad[i].message);
+    char text[80], says[80]; /* a name that is cut in a letter of two bytes */
+    snprintf(text, sizeof text, "%059d\xc3\xa4,b\n1,2\n2,3\n", 0);
+    text[0] = 'x';
+    snprintf(says, sizeof says, "found 'x%058d', 'b'", 0);
+    ck_assert_ptr_nonnull(strstr(failure(text, strlen(text), NULL), says));
     static const bragg_log_map map[] = { { BRAGG_CHANNEL_VOLTAGE, "Ecell", NULL } };
     bragg_log_options o = BRAGG_LOG_OPTIONS_INIT;
     o.map = map;

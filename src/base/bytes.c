@@ -35,6 +35,8 @@ size_t bragg_utf8_whole(const void *bytes, size_t n)
     return n;
 }
 
+int bragg_utf8_most(const char *text, size_t most) { return (int)bragg_utf8_whole(text, strnlen(text, most)); }
+
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at)
 {
     for (size_t done = 0; done < n;) {
@@ -92,7 +94,8 @@ bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **
         return BRAGG_EIO;
     }
     bool large = info.st_size > 0 && (size_t)info.st_size > most;
-    bragg_status st = S_ISDIR(info.st_mode) ? bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found a folder", path)
+    const char *no_file = S_ISDIR(info.st_mode) ? "a folder" : S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) ? "a device" : NULL;
+    bragg_status st = no_file ? bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found %s", path, no_file)
                       : large ? BRAGG_OK : read_on(in, info.st_size > 0 ? (size_t)info.st_size + 2 : 1 << 14, most, out, n, err);
     if (st == BRAGG_OK && ferror(in))
         st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));

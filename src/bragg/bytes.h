@@ -49,13 +49,16 @@ size_t bragg_utf8_put(char *to, uint32_t code);
 /** How many of n bytes, from the first, are whole characters of UTF-8: n when all are. */
 size_t bragg_utf8_whole(const void *bytes, size_t n);
 
+/** For "%.*s": bytes of a text that are whole characters, `most` at most. */
+int bragg_utf8_most(const char *text, size_t most);
+
 /** All n bytes at byte `at` of a file, however few a call gives and whatever interrupts it;
  *  false with the cause in errno, 0 where the file ends before them. */
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at);
 bool bragg_bytes_write(int fd, const void *from, size_t n, int64_t at);
 
 /** A whole file of at most so many bytes, with a NUL behind them that *n does not count: malloc.
- *  EIO for what cannot be read and for a folder, EDATA for a larger one. */
+ *  EIO for what cannot be read, for a folder and for a device, EDATA for a larger one. */
 bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **out, size_t *n, bragg_error *err);
 
 #endif

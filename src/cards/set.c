@@ -64,12 +64,14 @@ static bragg_status open_file(const char *path, int flags, bragg_cards **out, br
     return BRAGG_OK;
 }
 
-/* Neither read nor written: cards of another version mean other things. */
-static bragg_status other_version(const char *path, long long version, bragg_error *err)
+/* Neither read nor written: cards of another version mean other things; below zero it could not
+ * be asked for. */
+static bragg_status version_fail(const bragg_cards *set, long long version, bragg_error *err)
 {
-    return bragg_fail(err, BRAGG_ENOSUPPORT, version > SET_VERSION ? "'%s': expected a card set of version %d, found %lld, made by a newer bragg: use that one, or build a set of another name"
+    return version < 0 ? bragg_cards_sql_fail(set, err)
+                       : bragg_fail(err, BRAGG_ENOSUPPORT, version > SET_VERSION ? "'%s': expected a card set of version %d, found %lld, made by a newer bragg: use that one, or build a set of another name"
                                                                    : "'%s': expected a card set of version %d, found %lld, made by an older bragg: remove it and build it again",
-                      path, SET_VERSION, version);
+                      set->path, SET_VERSION, version);
 }
 
 bragg_status bragg_cards_open(const char *path, bragg_cards **out, bragg_error *err)
@@ -83,7 +85,7 @@ bragg_status bragg_cards_open(const char *path, bragg_cards **out, bragg_error *
     else if (mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set made by bragg cards build, found another file", path);
     else if (version != SET_VERSION)
-        st = other_version(path, version, err);
+        st = version_fail(*out, version, err);
     if (st < 0) {
         bragg_cards_free(*out);
         *out = NULL;
@@ -103,7 +105,7 @@ bragg_status bragg_cards_create(const char *path, bragg_cards **out, bragg_error
     else if (tables > 0 && mark != SET_MARK)
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set or no file, found another SQLite file", path);
     else if (tables > 0 && (version = pragma(*out, "PRAGMA user_version")) != SET_VERSION)
-        st = other_version(path, version, err);
+        st = version_fail(*out, version, err);
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; PRAGMA synchronous = NORMAL", SET_MARK, SET_VERSION);
     if (st == BRAGG_OK && (sqlite3_exec((*out)->db, sql, NULL, NULL, NULL) || sqlite3_exec((*out)->db, schema, NULL, NULL, NULL)))
         st = bragg_cards_sql_fail(*out, err);

@@ -12,6 +12,15 @@
 static const bragg_frame_reader *const readers[] = { &bragg_frame_tiff, &bragg_frame_cbf, &bragg_frame_edf, &bragg_frame_hdf5,
                                                      &bragg_frame_fits, &bragg_frame_mar345, &bragg_frame_npy, &bragg_frame_ge };
 
+/* Without the bytes that no text has. */
+static bool is_text(const unsigned char *head, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (head[k] < ' ' && !(head[k] && strchr("\t\n\r\f", head[k])))
+            return false;
+    return true;
+}
+
 static bragg_status find_reader(const char *spec, const bragg_frame_reader **out, bragg_error *err)
 {
     unsigned char head[1024];
@@ -34,7 +43,7 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
             return BRAGG_OK;
         }
     return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected a frame (TIFF, CBF, EDF, HDF5, FITS, mar345, GE, NumPy), found %s", path,
-                      memchr(head, 0, n) ? "a file that begins with none of their marks" : "text; patterns are for bragg identify, refine, pdf, plot and convert");
+                      is_text(head, n) ? "text; patterns are for bragg identify, refine, pdf, plot and convert" : "a file that begins with none of their marks");
 }
 
 bragg_status bragg_frame_count(const char *path, size_t *n, bragg_error *err)

@@ -50,7 +50,7 @@ static void read_header(const log_lines *lines, size_t n, bragg_log_table *t, co
             /* EC-Lab writes the month first whatever the system's language */
             if (!bragg_time_parse(value, order == BRAGG_DATE_AUTO ? BRAGG_DATE_MDY : order, source->options->utc_offset_s,
                                   &t->start_unix_s))
-                bragg_table_note(t, BRAGG_NOTE_OTHER, SIZE_MAX, "line %zu: expected the start's date, found '%.40s'", i + 1, value);
+                bragg_table_note(t, BRAGG_NOTE_OTHER, SIZE_MAX, "line %zu: expected the start's date, found '%.*s'", i + 1, bragg_utf8_most(value, 40), value);
         } else if ((value = after(line, "Mass of active material"))) {
             t->mass_kg = header_mass(value);
         } else if ((value = after(line, "Characteristic mass"))) {
@@ -82,8 +82,8 @@ static bragg_status find_names(const log_lines *lines, size_t *header, bragg_log
     }
     for (size_t i = 1; i < lines->n; i++)
         if (column_names(lines->line[i])) {
-            bragg_table_note(t, BRAGG_NOTE_COUNT, SIZE_MAX, "the header says '%.16s' lines, the columns are named in line %zu", word,
-                             i + 1);
+            bragg_table_note(t, BRAGG_NOTE_COUNT, SIZE_MAX, "the header says '%.*s' lines, the columns are named in line %zu", bragg_utf8_most(word, 16),
+                             word, i + 1);
             *header = i;
             return BRAGG_OK;
         }

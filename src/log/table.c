@@ -215,7 +215,7 @@ static bragg_status set_unit(bragg_log_table *t, bragg_log_column *c, const char
         unit = default_unit(c->channel);
         if (!guessed && c->channel != BRAGG_CHANNEL_TIME && c->channel != BRAGG_CHANNEL_STEP_TIME
             && c->channel != BRAGG_CHANNEL_VOLTAGE)
-            bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX, "column '%.40s' names no unit: taken as %s", c->name, unit);
+            bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX, "column '%.*s' names no unit: taken as %s", bragg_utf8_most(c->name, 40), c->name, unit);
     }
     if (!bragg_unit_find(unit, c->channel, &c->factor, &c->offset))
         return bragg_fail(err, BRAGG_EDATA, "column '%s': expected a unit of %s, found '%s'", c->name,
@@ -434,7 +434,7 @@ static bragg_status fail_without_time(const bragg_log_table *t, bragg_error *err
 {
     char names[300] = "";
     for (size_t k = 0; k < t->n_columns && strlen(names) < 200; k++)
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s'%.60s'", k ? ", " : "", t->columns[k].name);
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s'%.*s'", k ? ", " : "", bragg_utf8_most(t->columns[k].name, 60), t->columns[k].name);
     return bragg_fail(err, BRAGG_EDATA, "no column is a time, found %s; tell which: log: {columns: {time: {column: NAME, unit: s}}}", *names ? names : "none");
 }
 
@@ -502,7 +502,7 @@ static bragg_status sign_current(bragg_log_table *t, bragg_error *err)
         signed_a[i] = out ? -current[i] : current[i];
     }
     t->channel[BRAGG_CHANNEL_CURRENT] = signed_a;
-    bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX, "the current has no sign: negative where '%.40s' says discharge", said->name);
+    bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX, "the current has no sign: negative where '%.*s' says discharge", bragg_utf8_most(said->name, 40), said->name);
     return BRAGG_OK;
 }
 

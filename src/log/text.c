@@ -355,7 +355,7 @@ static double cell_value(const log_lines *lines, const log_source *source, colum
         return v;
     if (!s->bad++) {
         s->first_bad = row;
-        snprintf(s->bad_text, sizeof s->bad_text, "%.30s", cell);
+        snprintf(s->bad_text, sizeof s->bad_text, "%.*s", bragg_utf8_most(cell, 30), cell);
     }
     return NAN;
 }
@@ -404,7 +404,7 @@ static void settle_columns(log_grid *g, column_state *state, bragg_log_table *t)
             g->channels[c] = BRAGG_CHANNEL_WALL;
             if (state[c].ambiguous)
                 bragg_table_note(t, BRAGG_NOTE_COLUMN, SIZE_MAX,
-                                 "column '%.40s': no date tells day from month; month first was taken (date_order)", g->names[c]);
+                                 "column '%.*s': no date tells day from month; month first was taken (date_order)", bragg_utf8_most(g->names[c], 40), g->names[c]);
         } else if (guess == BRAGG_CHANNEL_WALL) {
             state[c].wall = true;
         }
@@ -444,8 +444,8 @@ static void note_bad_cells(bragg_log_table *t, const log_grid *g, const column_s
     for (size_t c = 0; c < g->width; c++)
         if (state[c].bad && state[c].kind != CELL_TEXT_ONLY)
             bragg_table_note(t, BRAGG_NOTE_COLUMN, state[c].first_bad,
-                             "column '%.40s': %zu cells are no numbers, the first '%s'", g->names[c], state[c].bad,
-                             state[c].bad_text);
+                             "column '%.*s': %zu cells are no numbers, the first '%s'", bragg_utf8_most(g->names[c], 40), g->names[c],
+                             state[c].bad, state[c].bad_text);
 }
 
 static size_t last_cell_length(const char *line, char separator)
