@@ -461,11 +461,12 @@ END_TEST
 /* An archive's names are names of cards only: nothing is unpacked, wherever they lead. */
 START_TEST(names_in_an_archive_lead_nowhere)
 {
-    static const char *const name[] = { "../escaped.cif", "../../escaped.cif", "/tmp/bragg-escaped.cif", "in/../../escaped.cif" };
-    char *text = whole_file(bundled_file("cif/Sb2S3.cif")), beside[300];
+    const char *const name[] = { "../escaped.cif", "../../escaped.cif", in_folder("escaped.cif"), "in/../../escaped.cif" };
+    char *text = whole_file(bundled_file("cif/Sb2S3.cif")), beside[600];
     bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_path_make_folder(in_folder("deep/er"), &err), BRAGG_OK);
     for (size_t k = 0; k < sizeof name / sizeof *name; k++) {
-        const char *zip = in_folder("leads.zip");
+        const char *zip = in_folder("deep/er/leads.zip");
         bragg_cards *set;
         bragg_cards_report r;
         write_zip(zip, name[k], text);
@@ -473,7 +474,7 @@ START_TEST(names_in_an_archive_lead_nowhere)
         ck_assert_msg(bragg_cards_build(set, &zip, 1, NULL, &r, &err) == BRAGG_OK, "%s", err.text);
         ck_assert_uint_eq(r.added, 1);
         bragg_cards_free(set);
-        snprintf(beside, sizeof beside, "%s/%s", folder, name[k]);
+        snprintf(beside, sizeof beside, "%s/%s", in_folder("deep/er"), name[k]);
         ck_assert_msg(access(beside, F_OK) && access(name[k], F_OK), "%s was written", name[k]);
     }
     free(text);

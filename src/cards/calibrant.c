@@ -84,7 +84,7 @@ bragg_status bragg_calibrant_read(bragg_arena *arena, const char *name, double w
     if (list && bragg_path_exists(list))
         return read_spacings(arena, list, out, err);
     if (!bragg_path_exists(card))
-        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a CIF file or a bundled card (LaB6, CeO2, Si, Al2O3, Ni, Cr2O3, Au, AgBehenate …)", name);
+        return bragg_fail(err, BRAGG_EINVAL, "calibrant '%s': expected a CIF file or a bundled card (LaB6, CeO2, Si, Al2O3, Ni, Cr2O3, Au, AgBehenate …)", name);
     /* of an unknown wavelength: strengths hardly depend on it */
     return read_structure(arena, card, stretch, wavelength_ang > 0 ? wavelength_ang : 0.5, out, err);
 }

@@ -345,12 +345,6 @@ static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, s
     return st < 0 ? st : bragg_calibrate_together(c, n, &o, j, err);
 }
 
-static bragg_status read_calibrant(bragg_arena *arena, const wish *w, bragg_calibrant *out, bragg_error *err)
-{
-    bragg_status st = bragg_calibrant_read(arena, w->calibrant, w->wavelength_ang, w->temperature_k, out, err);
-    return st == BRAGG_EINVAL ? bragg_context(err, st, isnan(w->temperature_k) ? "--calibrant" : "--temperature") : st;
-}
-
 static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
@@ -367,7 +361,7 @@ static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
             continue;
         }
         if (st == BRAGG_OK && !k)
-            st = read_calibrant(arena, w, &l, err);
+            st = bragg_calibrant_read(arena, w->calibrant, w->wavelength_ang, w->temperature_k, &l, err);
         if (st == BRAGG_OK)
             st = find_geometry(w, &s[k], &l, n == 1, err);
         if (st < 0 && n > 1)
