@@ -28,6 +28,15 @@ bragg_status bragg_fail(bragg_error *err, bragg_status status, const char *forma
     return status;
 }
 
+/* Behind the n bytes of a text, as much as there is room for. */
+static size_t append(char text[BRAGG_ERROR_TEXT], size_t n, const char *more)
+{
+    size_t fits = strnlen(more, BRAGG_ERROR_TEXT - 1 - n);
+    memcpy(text + n, more, fits);
+    text[n + fits] = '\0';
+    return n + fits;
+}
+
 bragg_status bragg_context(bragg_error *err, bragg_status status, const char *format, ...)
 {
     if (!err)
@@ -40,7 +49,7 @@ bragg_status bragg_context(bragg_error *err, bragg_status status, const char *fo
     va_end(args);
     bragg_printable(err->text);
     if (n >= 0 && (size_t)n < sizeof err->text - 3)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, "%s%s", *cause ? ": " : "", cause);
+        append(err->text, append(err->text, (size_t)n, *cause ? ": " : ""), cause);
     err->status = status;
     return status;
 }
