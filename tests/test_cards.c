@@ -61,6 +61,60 @@ static bragg_cards *bundled(void)
     return c;
 }
 
+/* ------------------------------------------------------------ calibrants */
+
+START_TEST(a_calibrant_has_the_lines_that_rings_are_known_by)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_calibrant c, hot;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_calibrant_read(arena, "LaB6", 0.4133, NAN, &c, &err) == BRAGG_OK, "%s", err.text);
+    double strongest = 0;
+    ck_assert_uint_gt(c.n, 20);
+    for (size_t k = 0; k < c.n; k++) {
+        ck_assert(c.strength[k] > 0.003 && c.strength[k] < 1 + 1e-12 && (!k || c.d_ang[k] < c.d_ang[k - 1]));
+        strongest = fmax(strongest, c.strength[k]);
+    }
+    assert_close(strongest, 1, 1e-9);
+    assert_close(c.d_ang[0], 4.1569, 1e-4);                 /* 100 */
+    assert_close(c.d_ang[1], c.d_ang[0] / sqrt(2), 1e-12);  /* 110 */
+    ck_assert_msg(bragg_calibrant_read(arena, bundled_file("cif/LaB6.cif"), 0.4133, NAN, &hot, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(hot.n == c.n && !memcmp(hot.d_ang, c.d_ang, c.n * sizeof *c.d_ang));
+    ck_assert_int_eq(bragg_calibrant_read(arena, "AgBehenate", NAN, NAN, &c, &err), BRAGG_OK);
+    assert_close(c.d_ang[0], 58.38, 1e-12);
+    ck_assert(c.n > 5 && c.strength[0] == 1 && c.strength[c.n - 1] == 1);
+    bragg_arena_free(arena);
+}
+END_TEST
+
+START_TEST(a_calibrant_away_from_its_temperature_is_stretched_or_refused)
+{
+    bragg_arena *arena = bragg_arena_new();
+    bragg_calibrant c, hot;
+    double stretch[3] = { 1, 1, 1 };
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_calibrant_read(arena, "Si", 0.4133, NAN, &c, &err), BRAGG_OK);
+    ck_assert_msg(bragg_calibrant_read(arena, "Si", 0.4133, 611.5, &hot, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_int_eq(bragg_calibrant_stretch("Si", 611.5, stretch, &err), BRAGG_OK);
+    ck_assert_double_gt(stretch[0], 1.0008);
+    ck_assert_uint_le(c.n, hot.n);
+    for (size_t k = 0; k < c.n; k++)
+        assert_close(hot.d_ang[k], stretch[0] * c.d_ang[k], 1e-12);
+    static const struct { const char *name; double wavelength_ang, temperature_k; bragg_status status; const char *says; } bad[] = {
+        { "LaB7", 0.4133, NAN, BRAGG_EINVAL, "calibrant 'LaB7': expected a CIF file or a bundled card (LaB6" },
+        { "nowhere/LaB6.cif", 0.4133, NAN, BRAGG_EINVAL, "calibrant 'nowhere/LaB6.cif': expected a CIF file" },
+        { "Si", 0.4133, 1e5, BRAGG_EINVAL, "thermal expansion of Si: expected a temperature from " },
+        { "LaB6", 0.4133, 300, BRAGG_EINVAL, "thermal expansion: expected a bundled card whose expansion is known (" },
+        { "Si", 13, NAN, BRAGG_EDATA, "expected reflections at 13 angstrom, found none" } };
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        err = (bragg_error)BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_calibrant_read(arena, bad[k].name, bad[k].wavelength_ang, bad[k].temperature_k, &c, &err), bad[k].status);
+        ck_assert_msg(strstr(err.text, bad[k].says), "%s", err.text);
+    }
+    bragg_arena_free(arena);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ set */
 
 START_TEST(a_card_keeps_the_lines_of_its_structure)
@@ -1034,6 +1088,8 @@ int main(void)
     TCase *all = tcase_create("all");
     make_folder("cards");
     tcase_set_timeout(all, 280);
+    tcase_add_test(all, a_calibrant_has_the_lines_that_rings_are_known_by);
+    tcase_add_test(all, a_calibrant_away_from_its_temperature_is_stretched_or_refused);
     tcase_add_test(all, a_card_keeps_the_lines_of_its_structure);
     tcase_add_test(all, a_structure_comes_back_from_the_set_as_it_went_in);
     tcase_add_test(all, cards_say_what_is_wrong_with_their_structures);

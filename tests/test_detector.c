@@ -1326,6 +1326,51 @@ START_TEST(masks_are_drawn_and_learnt)
 }
 END_TEST
 
+/* Twenty frames without a header; pixel 777 is hot, 1234 never counts. */
+static void write_lessons(const char *path)
+{
+    unsigned long long seed = 5;
+    FILE *out = fopen(path, "wb");
+    for (int k = 0; k < 20; k++)
+        for (size_t i = 0; i < 60 * 50; i++) {
+            uint16_t v = (uint16_t)(i == 777 ? 900 : i == 1234 ? 0 : fmax(counts_of(50 + (double)(i % 50), &seed), 0));
+            fwrite(&v, sizeof v, 1, out);
+        }
+    fclose(out);
+}
+
+START_TEST(a_mask_is_learnt_from_frames_of_a_file_as_they_are_read)
+{
+    static const char path[] = "test_detector.tmp.raw", raw[] = "50x60xuint16";
+    enum { PIXELS = 60 * 50, HOT = 777, DEAD = 1234, TURNED_HOT = (59 - HOT / 50) * 50 + HOT % 50, TURNED_DEAD = (59 - DEAD / 50) * 50 + DEAD % 50 };
+    uint8_t *mask = calloc(PIXELS, 1);
+    size_t learnt, n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_lessons(path);
+    mask[3] = mask[HOT] = 1; /* known before */
+    ck_assert_msg(bragg_mask_learn_file(path, NULL, raw, 8, 60, 50, mask, &learnt, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(learnt == 1 && n == 16);
+    for (size_t i = 0; i < PIXELS; i++)
+        ck_assert_msg(mask[i] == (i == 3 || i == HOT || i == DEAD), "pixel %zu", i);
+    memset(mask, 0, PIXELS);
+    ck_assert_msg(bragg_mask_learn_file(path, "vertical", raw, 8, 60, 50, mask, &learnt, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_eq(learnt, 2);
+    for (size_t i = 0; i < PIXELS; i++)
+        ck_assert_msg(mask[i] == (i == TURNED_HOT || i == TURNED_DEAD), "pixel %zu", i);
+    memset(mask, 0, PIXELS);
+    ck_assert_int_eq(bragg_mask_learn_file(path, NULL, raw, 8, 50, 60, mask, &learnt, &n, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "expected 60 x 50 pixels, found 50 x 60"), "%s", err.text);
+    ck_assert_int_eq(bragg_mask_learn_file(path, NULL, NULL, 8, 60, 50, mask, &learnt, &n, NULL), BRAGG_ENOSUPPORT);
+    ck_assert_int_eq(bragg_mask_learn_file(path, "sideways", raw, 8, 60, 50, mask, &learnt, &n, NULL), BRAGG_EINVAL);
+    ck_assert_int_eq(bragg_mask_learn_file(path, NULL, raw, 0, 60, 50, mask, &learnt, &n, NULL), BRAGG_EINVAL);
+    ck_assert_uint_eq(learnt, 0);
+    for (size_t i = 0; i < PIXELS; i++)
+        ck_assert_uint_eq(mask[i], 0);
+    unlink(path);
+    free(mask);
+}
+END_TEST
+
 /* The camera marks its gaps with -1, dead pixels with -2: the table's are the same. */
 START_TEST(gaps_of_the_table_are_those_that_the_camera_marks)
 {
@@ -1779,6 +1824,120 @@ START_TEST(a_frame_without_the_standard_is_not_calibrated)
 }
 END_TEST
 
+static void keep_last(void *payload, int level, const char *text)
+{
+    snprintf(payload, 100, "%s", text);
+    (void)level;
+}
+
+static bragg_status start(const bragg_calibrate_known *known, const bragg_frame *f, char heard[100], bragg_geometry *g, bragg_error *err)
+{
+    bragg_observer hear = { keep_last, NULL, heard };
+    *heard = '\0';
+    *err = (bragg_error)BRAGG_ERROR_INIT;
+    return bragg_calibrate_start(known, f, &hear, g, err);
+}
+
+START_TEST(a_calibration_starts_from_what_is_said_and_then_from_the_header)
+{
+    const char *path = "test_detector.tmp.poni";
+    bragg_calibrate_known known = BRAGG_CALIBRATE_KNOWN_INIT;
+    bragg_frame *f;
+    bragg_geometry g;
+    bragg_error err = BRAGG_ERROR_INIT;
+    char heard[100];
+    ck_assert_int_eq(bragg_frame_new(173, 211, BRAGG_U16, &f, &err), BRAGG_OK);
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_EINVAL);
+    ck_assert_msg(strstr(err.text, "--pixel-um SIZE"), "%s", err.text);
+    f->pixel_slow_m = 150e-6;
+    f->pixel_fast_m = 151e-6;
+    ck_assert_msg(start(&known, f, heard, &g, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(g.pixel_slow_m == 150e-6 && g.pixel_fast_m == 151e-6 && isnan(g.wavelength_ang));
+    ck_assert_str_eq(heard, "no wavelength given, none in the frame's header: looking for one");
+    f->wavelength_ang = 0.7107;
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_OK);
+    ck_assert(g.wavelength_ang == 0.7107);
+    ck_assert_str_eq(heard, "wavelength 0.7107 angstrom from the frame's header");
+    known.wavelength_ang = 0.4133;
+    known.pixel_m = 99e-6;
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_OK);
+    ck_assert(g.wavelength_ang == 0.4133 && g.pixel_slow_m == 99e-6 && g.pixel_fast_m == 99e-6);
+    ck_assert_str_eq(heard, "");
+    known.detector = "Pilatus1M";
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_OK); /* but of another shape and size */
+    ck_assert(g.pixel_slow_m == 99e-6);
+    known.pixel_m = NAN;
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "expected a frame of 1043 x 981 pixels (rows x columns), found 211 x 173"), "%s", err.text);
+    known.detector = "Pilatos1M";
+    ck_assert_int_eq(start(&known, f, heard, &g, &err), BRAGG_EINVAL);
+    known = (bragg_calibrate_known)BRAGG_CALIBRATE_KNOWN_INIT;
+    ck_assert_int_eq(bragg_geometry_write_poni(&awkward, path, true, &err), BRAGG_OK);
+    known.poni = path;
+    f->wavelength_ang = 0.5594;
+    ck_assert_msg(start(&known, f, heard, &g, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(g.pixel_slow_m == 172e-6 && g.pixel_fast_m == 151e-6);
+    assert_close(g.distance_m, 0.2137, 1e-14);
+    assert_close(g.wavelength_ang, 0.7107, 1e-12);
+    unlink(path);
+    bragg_frame_free(f);
+}
+END_TEST
+
+/* Ceria on a small detector: rings on a background, at 0.1537 m. */
+static bragg_frame *small_rings(const bragg_geometry *g, const double *d, size_t n)
+{
+    bragg_frame *f;
+    ck_assert_int_eq(bragg_frame_new(g->columns, g->rows, BRAGG_U16, &f, NULL), BRAGG_OK);
+    for (size_t i = 0; i < g->rows * g->columns; i++) {
+        double tth = bragg_geometry_ray(g, (double)(i / g->columns) + 0.5, (double)(i % g->columns) + 0.5).two_theta_rad, sum = 100;
+        for (size_t k = 0; k < n && g->wavelength_ang < 2 * d[k]; k++) {
+            double off = (tth - 2 * asin(g->wavelength_ang / (2 * d[k]))) / 0.0017;
+            sum += 900 * exp(-off * off / 2);
+        }
+        set_pixel(f, i, rint(sum));
+    }
+    return f;
+}
+
+START_TEST(a_wrong_distance_in_a_header_is_passed_over_and_a_wrong_one_given_is_said)
+{
+    bragg_geometry g = { 0.1537, 0.0411, 0.0392, 0.007, -0.011, 0, 172e-6, 172e-6, 481, 453, 0.4066, 3, "" }, start = BRAGG_GEOMETRY_INIT;
+    double d[100], strength[100];
+    size_t n = ceria_spacings(d, strength);
+    bragg_frame *f = small_rings(&g, d, n);
+    bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
+    bragg_calibration *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    start.pixel_slow_m = start.pixel_fast_m = 172e-6;
+    start.wavelength_ang = 0.4066;
+    static const double header_m[] = { NAN, 0.1537, 0.29, 1e6 };
+    for (size_t k = 0; k < sizeof header_m / sizeof *header_m; k++) {
+        f->distance_m = header_m[k];
+        ck_assert_msg(bragg_calibrate_find(f, NULL, &start, d, strength, n, &o, &c, &err) == BRAGG_OK, "header %g: %s", header_m[k], err.text);
+        assert_close(c->geometry.distance_m, 0.1537, 1e-4);
+        bragg_calibration_free(c);
+    }
+    f->distance_m = 0.1537; /* what is given counts more */
+    o.distance_m = 0.29;
+    ck_assert_int_eq(bragg_calibrate_find(f, NULL, &start, d, strength, n, &o, &c, &err), BRAGG_ENOCONV);
+    ck_assert_ptr_null(c);
+    ck_assert_msg(strstr(err.text, "give --distance-mm 153.") || strstr(err.text, "give --distance-mm 154"), "%s", err.text);
+    o.distance_m = NAN;
+    o.fixed[BRAGG_CALIBRATE_DISTANCE] = true;
+    start.distance_m = 0.154;
+    f->distance_m = 0.29;
+    err = (bragg_error)BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_calibrate_find(f, NULL, &start, d, strength, n, &o, &c, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(c->geometry.distance_m == 0.154);
+    bragg_calibration_free(c);
+    start.distance_m = 0.29;
+    ck_assert_int_eq(bragg_calibrate_find(f, NULL, &start, d, strength, n, &o, &c, &err), BRAGG_ENOCONV);
+    ck_assert_msg(!strstr(err.text, "--distance-mm"), "%s", err.text);
+    bragg_frame_free(f);
+}
+END_TEST
+
 START_TEST(the_ceria_frame_is_sharpest_the_right_way_up)
 {
     bragg_geometry g;
@@ -1829,6 +1988,7 @@ int main(void)
     tcase_add_test(all, the_beam_stop_is_found_and_nothing_where_there_is_none);
     tcase_add_test(all, the_beam_stops_of_real_frames_are_found);
     tcase_add_test(all, masks_are_drawn_and_learnt);
+    tcase_add_test(all, a_mask_is_learnt_from_frames_of_a_file_as_they_are_read);
     tcase_add_test(all, gaps_of_the_table_are_those_that_the_camera_marks);
     tcase_add_test(all, ways_to_split_and_to_normalize_have_the_names_they_are_given_by);
     tcase_add_test(all, plans_that_make_no_sense_are_refused);
@@ -1839,6 +1999,8 @@ int main(void)
     tcase_add_test(all, rings_measured_at_five_distances_tell_their_wavelength);
     tcase_add_test(all, an_unknown_wavelength_is_found_or_said_not_to_be_there);
     tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);
+    tcase_add_test(all, a_calibration_starts_from_what_is_said_and_then_from_the_header);
+    tcase_add_test(all, a_wrong_distance_in_a_header_is_passed_over_and_a_wrong_one_given_is_said);
     tcase_add_test(all, the_ceria_frame_is_sharpest_the_right_way_up);
     suite_add_tcase(suite, all);
     return run_suite(suite);

@@ -56,16 +56,21 @@ static bragg_status make_mask(const files_run *r, const char *path, const bragg_
     return st;
 }
 
-/* One of another shape is a bad one later. */
-static bragg_status first_frame(const files_run *r, size_t *first, bragg_frame **f, bragg_error *err)
+/* One of another shape is a bad one later; want of memory says nothing of a frame. */
+static bragg_status first_frame(const files_run *r, size_t *at, bragg_frame **f, bragg_error *err)
 {
-    bragg_error problem = BRAGG_ERROR_INIT;
-    bragg_status st = BRAGG_EDATA;
-    for (size_t k = 0; k < r->n && st < 0; k++)
-        st = bragg_frame_read_as(r->job[*first = k].path, r->job[k].index, r->o->flip, r->o->raw, f, &problem);
-    if (st >= 0)
-        return st;
-    return r->n ? bragg_fail(err, problem.status, "%s", problem.text) : bragg_fail(err, BRAGG_EDATA, "expected frames, found none in the files");
+    bragg_error first = BRAGG_ERROR_INIT;
+    for (size_t k = 0; k < r->n; k++) {
+        bragg_error one = BRAGG_ERROR_INIT;
+        bragg_status st = bragg_frame_read_as(r->job[*at = k].path, r->job[k].index, r->o->flip, r->o->raw, f, &one);
+        if (st >= 0)
+            return st;
+        if (st == BRAGG_ENOMEM || r->n == 1)
+            return bragg_fail(err, st, "%s", one.text);
+        first = k ? first : one;
+    }
+    return r->n ? bragg_fail(err, BRAGG_EDATA, "none of %zu frames can be read; the first: %s", r->n, first.text)
+                : bragg_fail(err, BRAGG_EDATA, "expected frames, found none in the files");
 }
 
 bragg_status bragg_files_make_plan(files_run *r, bragg_error *err)

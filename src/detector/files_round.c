@@ -115,6 +115,15 @@ static void tell_bad(files_run *r)
         }
 }
 
+/* Which says nothing of the frame: the run ends, and can go on. */
+static bragg_status want_of_memory(const files_run *r, bragg_error *err)
+{
+    for (size_t k = 0; k < r->n_round; k++)
+        if (r->problem[k].status == BRAGG_ENOMEM)
+            return bragg_fail(err, BRAGG_ENOMEM, "%s", r->problem[k].text);
+    return BRAGG_OK;
+}
+
 static bragg_status write_texts(files_run *r, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
@@ -157,6 +166,8 @@ static bragg_status one_round(files_run *r, bragg_error *err)
     while (r->batch > BATCH_OF_LARGE && r->batch * (size_t)bragg_thread_count() > r->n_round) /* some for each thread */
         r->batch /= 2;
     bragg_status st = bragg_parallel_for(r->n_round, r->batch, work, r, err);
+    if (st == BRAGG_OK)
+        st = want_of_memory(r, err);
     tell_bad(r);
     if (st == BRAGG_OK)
         st = r->store ? bragg_nxazint_append(r->o->out, &r->header, r->n_round, r->row, r->intensity, r->sem, r->std, err) : write_texts(r, err);
