@@ -1938,6 +1938,61 @@ START_TEST(a_wrong_distance_in_a_header_is_passed_over_and_a_wrong_one_given_is_
 }
 END_TEST
 
+/* Only the first header has a wavelength, which is wrong by 0.3 %. */
+START_TEST(frames_of_a_moved_detector_are_calibrated_together)
+{
+    static const char *const path[] = { "test_detector.0.tmp.edf", "test_detector.1.tmp.edf", "test_detector.2.tmp.edf" };
+    static const double moved_m[] = { 0, 0.05, 0.1 };
+    enum { N = sizeof path / sizeof *path };
+    bragg_geometry g = { 0.1537, 0.0411, 0.0392, 0.007, -0.011, 0, 172e-6, 172e-6, 481, 453, 0.4066, 3, "" };
+    bragg_calibrate_known known = BRAGG_CALIBRATE_KNOWN_INIT;
+    bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
+    bragg_calibration_joint_options together = { moved_m, false, true };
+    bragg_calibrate_shot *s;
+    bragg_calibration_joint *j;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double d[100], strength[100];
+    size_t n = ceria_spacings(d, strength);
+    for (size_t k = 0; k < N; k++, g.distance_m += 0.05) {
+        bragg_frame_stack *to;
+        bragg_frame *f = small_rings(&g, d, n);
+        f->wavelength_ang = k ? NAN : 1.003 * g.wavelength_ang;
+        ck_assert_int_eq(bragg_frame_stack_open(path[k], 1, true, &to, &err), BRAGG_OK);
+        ck_assert_int_eq(bragg_frame_stack_add(to, f, &err), BRAGG_OK);
+        ck_assert_msg(bragg_frame_stack_commit(to, &err) == BRAGG_OK, "%s", err.text);
+        bragg_frame_free(f);
+    }
+    known.pixel_m = 172e-6;
+    ck_assert_msg(bragg_calibrate_read(path, N, &known, NULL, &s, &err) == BRAGG_OK, "%s", err.text);
+    for (size_t k = 0; k < N; k++) {
+        assert_close(s[k].geometry.wavelength_ang, 1.003 * 0.4066, 1e-6);
+        ck_assert(s[k].mask && s[k].frame->width == 453 && s[k].path == path[k] && !s[k].found);
+    }
+    o.fit_wavelength = true;
+    ck_assert_msg(bragg_calibrate_shots(s, N, d, strength, n, &o, &together, &j, &err) >= 0, "%s", err.text);
+    printf("moved detector: wavelength %.6f of 0.406600 angstrom, distances", s[0].found->geometry.wavelength_ang);
+    for (size_t k = 0; k < N; k++) {
+        printf(" %.6f", s[k].found->geometry.distance_m);
+        assert_close(s[k].found->geometry.wavelength_ang, 0.4066, 5e-5);
+        assert_close(s[k].found->geometry.distance_m, 0.1537 + moved_m[k], 5e-5);
+    }
+    printf(" m\n");
+    bragg_calibration_joint_free(j);
+    bragg_calibrate_shots_free(s, N);
+    ck_assert_msg(bragg_calibrate_read(path, 1, &known, NULL, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_calibrate_shots(s, 1, d, strength, n, NULL, NULL, &j, &err) >= 0, "%s", err.text);
+    ck_assert_ptr_null(j); /* one alone keeps the wavelength it was told */
+    assert_close(s[0].found->geometry.wavelength_ang, 1.003 * 0.4066, 1e-6);
+    bragg_calibrate_shots_free(s, 1);
+    unlink(path[1]);
+    ck_assert_int_eq(bragg_calibrate_read(path, N, &known, NULL, &s, &err), BRAGG_EIO);
+    ck_assert_ptr_null(s);
+    ck_assert_msg(!strncmp(err.text, path[1], strlen(path[1])), "%s", err.text);
+    unlink(path[0]);
+    unlink(path[2]);
+}
+END_TEST
+
 START_TEST(the_ceria_frame_is_sharpest_the_right_way_up)
 {
     bragg_geometry g;
@@ -2001,6 +2056,7 @@ int main(void)
     tcase_add_test(all, a_frame_without_the_standard_is_not_calibrated);
     tcase_add_test(all, a_calibration_starts_from_what_is_said_and_then_from_the_header);
     tcase_add_test(all, a_wrong_distance_in_a_header_is_passed_over_and_a_wrong_one_given_is_said);
+    tcase_add_test(all, frames_of_a_moved_detector_are_calibrated_together);
     tcase_add_test(all, the_ceria_frame_is_sharpest_the_right_way_up);
     suite_add_tcase(suite, all);
     return run_suite(suite);

@@ -12,13 +12,15 @@
 enum { BRAGG_CALIBRATE_DISTANCE, BRAGG_CALIBRATE_PONI1, BRAGG_CALIBRATE_PONI2, BRAGG_CALIBRATE_ROT1, BRAGG_CALIBRATE_ROT2, BRAGG_CALIBRATE_ROT3,
        BRAGG_CALIBRATE_WAVELENGTH, BRAGG_CALIBRATE_ROWS };
 
-/** What is known of a frame of a standard before its rings are; NULL and NAN: nothing. */
+/** What is known of frames of a standard before their rings are; NULL and NAN: nothing. */
 typedef struct bragg_calibrate_known {
     const char *poni;         /**< a geometry to start from, as bragg_geometry_read has it */
     const char *detector;     /**< its name */
     double pixel_m, wavelength_ang;
+    const char *mask;         /**< one of those that bragg_mask_read takes */
+    const char *flip, *raw;   /**< how frames are read, as bragg_frame_read_as has it */
 } bragg_calibrate_known;
-#define BRAGG_CALIBRATE_KNOWN_INIT { NULL, NULL, NAN, NAN }
+#define BRAGG_CALIBRATE_KNOWN_INIT { NULL, NULL, NAN, NAN, NULL, NULL, NULL }
 /** A start for bragg_calibrate of what is known, and of what the frame's own header tells of
  *  the rest.  The observer hears of a wavelength from there, because cameras keep what somebody
  *  once typed, and of none.  EINVAL without a pixel size, EDATA for a detector of another shape. */
@@ -99,6 +101,27 @@ typedef struct bragg_calibration_joint {
 bragg_status bragg_calibrate_together(bragg_calibration *const *calibration, size_t n, const bragg_calibration_joint_options *options,
                                       bragg_calibration_joint **out, bragg_error *err);
 void bragg_calibration_joint_free(bragg_calibration_joint *joint);
+
+/** A frame of a standard and what becomes of it. */
+typedef struct bragg_calibrate_shot {
+    const char *path;         /**< borrowed */
+    bragg_frame *frame;
+    uint8_t *mask;            /**< a byte a pixel, not 0: left out */
+    bragg_geometry geometry;  /**< the start */
+    bragg_calibration *found; /**< NULL before bragg_calibrate_shots */
+} bragg_calibrate_shot;
+
+/** The first frame of each of n files, with its mask and start (bragg_calibrate_start).  Where no
+ *  wavelength is known, that of a frame's header holds for those after it. */
+bragg_status bragg_calibrate_read(const char *const *paths, size_t n, const bragg_calibrate_known *known, const bragg_observer *observer,
+                                  bragg_calibrate_shot **out, bragg_error *err);
+/** bragg_calibrate_find for each and, of several, bragg_calibrate_together for all (*out; of one
+ *  NULL).  A wavelength that is to be refined is, of several, refined there alone.  NULL: as their
+ *  INITs are, all distances by themselves.  An error names the frame. */
+bragg_status bragg_calibrate_shots(bragg_calibrate_shot *shots, size_t n, const double *d_ang, const double *strength, size_t n_lines,
+                                   const bragg_calibrate_options *options, const bragg_calibration_joint_options *together,
+                                   bragg_calibration_joint **out, bragg_error *err);
+void bragg_calibrate_shots_free(bragg_calibrate_shot *shots, size_t n);
 
 /** How sharp the rings are with a geometry: the mean square of the pattern over the
  *  square of its mean, for each of the eight orientations (index 0: orientation 1);

@@ -15,15 +15,6 @@ typedef struct wish {
     bool fixed[BRAGG_CALIBRATE_ROWS];
 } wish;
 
-/* A frame and what becomes of it. */
-typedef struct shot {
-    const char *path;
-    bragg_frame *f;
-    uint8_t *mask;
-    bragg_geometry g;
-    bragg_calibration *c;
-} shot;
-
 /* --------------------------------------------------------------- results */
 
 /* What hangs together so much that neither is certain by itself. */
@@ -58,12 +49,12 @@ static json_t *as_json(const bragg_calibration *c)
 }
 
 /* Of several frames: what each says, and what they say together. */
-static json_t *joint_json(const shot *s, size_t n, const bragg_calibration_joint *j)
+static json_t *joint_json(const bragg_calibrate_shot *s, size_t n, const bragg_calibration_joint *j)
 {
     json_t *root = json_object(), *frames = json_array();
     const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
     for (size_t k = 0; k < n; k++) {
-        json_t *one = as_json(s[k].c);
+        json_t *one = as_json(s[k].found);
         json_object_set_new(one, "frame", json_string(s[k].path));
         json_array_append_new(frames, one);
     }
@@ -118,22 +109,12 @@ static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask
     return st;
 }
 
-static bragg_status find_geometry(const wish *w, shot *s, const bragg_calibrant *l, bool alone, bragg_error *err)
-{
-    bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
-    memcpy(o.fixed, w->fixed, sizeof o.fixed);
-    o.fit_wavelength = alone && w->fit_wavelength;
-    o.fixed[BRAGG_CALIBRATE_WAVELENGTH] = w->fixed[BRAGG_CALIBRATE_WAVELENGTH] || (w->fit_wavelength && !alone); /* which all frames tell together */
-    o.distance_m = w->distance_mm / 1000;
-    return bragg_calibrate_find(s->f, s->mask, &s->g, l->d_ang, l->strength, l->n, &o, &s->c, err);
-}
-
 /* A header's distance may be what somebody once typed.  At small angles rings tell the
  * distance times the wavelength only, so that one of the two may be what is wrong. */
-static void compare_with_header(const shot *s)
+static void compare_with_header(const bragg_calibrate_shot *s)
 {
-    double found = s->c->geometry.distance_m, said = s->f->distance_m, wavelength = s->c->geometry.wavelength_ang;
-    double widest = s->c->n_rings ? s->c->ring[s->c->n_rings - 1].two_theta_rad : 0;
+    double found = s->found->geometry.distance_m, said = s->frame->distance_m, wavelength = s->found->geometry.wavelength_ang;
+    double widest = s->found->n_rings ? s->found->ring[s->found->n_rings - 1].two_theta_rad : 0;
     if (!(said > 0.01 && said < 100) || fabs(said / found - 1) < 0.05)
         return;
     fprintf(stderr, "%s: the header says a distance of %.4g m, the rings %.4g m at a wavelength of %.5g angstrom", s->path, said, found, wavelength);
@@ -157,11 +138,11 @@ static void draw_ring(const bragg_calibration *c, size_t ring, double *column, d
     }
 }
 
-static bragg_status plot_frame(const wish *w, const shot *s, const char *path, bragg_error *err)
+static bragg_status plot_frame(const wish *w, const bragg_calibrate_shot *s, const char *path, bragg_error *err)
 {
-    const bragg_frame *f = s->f;
+    const bragg_frame *f = s->frame;
     const uint8_t *mask = s->mask;
-    const bragg_calibration *c = s->c;
+    const bragg_calibration *c = s->found;
     size_t pixels = f->width * f->height, n = c->n_rings;
     double *v = malloc((pixels + 2 * n * RING_POINTS + 1) * sizeof *v), *at = v + pixels;
     bool *bad = malloc(pixels * sizeof *bad);
@@ -276,20 +257,7 @@ static const char *numbered(bragg_arena *arena, const char *path, size_t k, size
     return n > 1 ? name : path;
 }
 
-static bragg_status prepare(wish *w, shot *s, bragg_error *err)
-{
-    bragg_calibrate_known known = { w->poni, w->detector, w->pixel_um * 1e-6, w->wavelength_ang };
-    cli_progress bar;
-    const bragg_observer *observer = cli_observer_loud(&bar, "frame");
-    bragg_status st = cli_frame_read(s->path, 0, w->flip, w->raw, &s->f, err);
-    if (st == BRAGG_OK)
-        st = bragg_calibrate_start(&known, s->f, observer, &s->g, err);
-    if (st == BRAGG_OK)
-        st = bragg_mask_read(&w->mask, 1, w->flip, w->poni || w->detector ? &s->g : NULL, s->path, s->f, &s->mask, err);
-    return st;
-}
-
-static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_error *err)
+static bragg_status write_all(const wish *w, bragg_arena *arena, const bragg_calibrate_shot *s, size_t n, bragg_error *err)
 {
     bragg_status st = BRAGG_OK;
     char note[200];
@@ -300,18 +268,18 @@ static bragg_status write_all(const wish *w, bragg_arena *arena, const shot *s, 
         if (plot)
             st = plot_frame(w, &s[k], plot, err);
         if (st == BRAGG_OK && plot)
-            st = plot_residuals(w, arena, s[k].c, plot, err);
+            st = plot_residuals(w, arena, s[k].found, plot, err);
         if (st == BRAGG_OK && out)
-            st = bragg_geometry_write_poni_noted(&s[k].c->geometry, isnan(w->temperature_k) ? NULL : note, out, w->force, err);
+            st = bragg_geometry_write_poni_noted(&s[k].found->geometry, isnan(w->temperature_k) ? NULL : note, out, w->force, err);
     }
     return st;
 }
 
-static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_calibration_joint *j, bragg_error *err)
+static bragg_status tell(const wish *w, const bragg_calibrate_shot *s, size_t n, const bragg_calibration_joint *j, bragg_error *err)
 {
     char text[BRAGG_NUMBER_TEXT];
     if (w->json) {
-        json_t *root = j ? joint_json(s, n, j) : as_json(s->c);
+        json_t *root = j ? joint_json(s, n, j) : as_json(s->found);
         if (!isnan(w->temperature_k))
             json_object_set_new(root, "temperature_k", bragg_json_number(w->temperature_k));
         return bragg_json_print_take(root, err);
@@ -321,7 +289,7 @@ static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_cal
     for (size_t k = 0; k < n; k++) {
         if (n > 1)
             printf("%s: ", s[k].path);
-        print_calibration(s[k].c);
+        print_calibration(s[k].found);
     }
     if (j) {
         const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
@@ -331,54 +299,45 @@ static bragg_status tell(const wish *w, const shot *s, size_t n, const bragg_cal
     return BRAGG_OK;
 }
 
-static bragg_status together(const wish *w, bragg_arena *arena, const shot *s, size_t n, bragg_calibration_joint **j, bragg_error *err)
+/* The geometry of each frame and, of several, of all together. */
+static bragg_status find(const wish *w, bragg_arena *arena, bragg_calibrate_shot *s, size_t n, bragg_calibration_joint **j, bragg_error *err)
 {
-    bragg_calibration_joint_options o = { NULL, w->own_tilts, w->fit_wavelength };
-    bragg_calibration **c = bragg_arena_alloc(arena, n, sizeof *c);
+    bragg_calibrate_options o = BRAGG_CALIBRATE_OPTIONS_INIT;
+    bragg_calibration_joint_options joint = { NULL, w->own_tilts, w->fit_wavelength };
+    bragg_calibrant l;
     double *moved = bragg_arena_alloc(arena, n, sizeof *moved);
-    if (!c || !moved)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate %zu frames", n);
-    for (size_t k = 0; k < n; k++)
-        c[k] = s[k].c;
-    bragg_status st = w->moved ? read_moved(w, n, moved, err) : BRAGG_OK;
-    o.moved_m = w->moved ? moved : NULL;
-    return st < 0 ? st : bragg_calibrate_together(c, n, &o, j, err);
+    memcpy(o.fixed, w->fixed, sizeof o.fixed);
+    o.fit_wavelength = w->fit_wavelength;
+    o.distance_m = w->distance_mm / 1000;
+    bragg_status st = moved ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate %zu frames", n);
+    if (st == BRAGG_OK && w->moved)
+        st = read_moved(w, n, moved, err);
+    if (st == BRAGG_OK)
+        st = bragg_calibrant_read(arena, w->calibrant, s->geometry.wavelength_ang, w->temperature_k, &l, err);
+    joint.moved_m = w->moved ? moved : NULL;
+    return st < 0 ? st : bragg_calibrate_shots(s, n, l.d_ang, l.strength, l.n, &o, &joint, j, err);
 }
 
-static bragg_status calibrate(wish *w, char **paths, size_t n, bragg_error *err)
+static bragg_status calibrate(const wish *w, const char *const *paths, size_t n, bragg_error *err)
 {
+    bragg_calibrate_known known = { w->poni, w->detector, w->pixel_um * 1e-6, w->wavelength_ang, w->mask, w->flip, w->raw };
     bragg_arena *arena = bragg_arena_new();
-    bragg_calibrant l = { 0 };
     bragg_calibration_joint *j = NULL;
-    shot *s = calloc(n, sizeof *s);
-    bragg_status st = arena && s ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
-    for (size_t k = 0; k < n && st == BRAGG_OK; k++) {
-        s[k].path = paths[k];
-        st = prepare(w, &s[k], err);
-        w->wavelength_ang = st == BRAGG_OK ? s[k].g.wavelength_ang : NAN;
-        if (st == BRAGG_OK && w->orient) {
-            st = print_orientations(s[k].f, s[k].mask, &s[k].g, w->json, err);
-            continue;
-        }
-        if (st == BRAGG_OK && !k)
-            st = bragg_calibrant_read(arena, w->calibrant, w->wavelength_ang, w->temperature_k, &l, err);
-        if (st == BRAGG_OK)
-            st = find_geometry(w, &s[k], &l, n == 1, err);
-        if (st < 0 && n > 1)
-            st = bragg_context(err, st, "%s", paths[k]);
+    bragg_calibrate_shot *s = NULL;
+    cli_progress bar;
+    bragg_status st = arena ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate");
+    if (st >= 0)
+        st = bragg_calibrate_read(paths, n, &known, cli_observer_loud(&bar, "frame"), &s, err);
+    if (st >= 0 && w->orient) {
+        st = print_orientations(s->frame, s->mask, &s->geometry, w->json, err);
+    } else if (st >= 0) {
+        st = find(w, arena, s, n, &j, err);
+        if (st >= 0)
+            st = write_all(w, arena, s, n, err);
+        if (st >= 0)
+            st = tell(w, s, n, j, err);
     }
-    if (st == BRAGG_OK && !w->orient && n > 1)
-        st = together(w, arena, s, n, &j, err);
-    if (st == BRAGG_OK && !w->orient)
-        st = write_all(w, arena, s, n, err);
-    if (st == BRAGG_OK && !w->orient)
-        st = tell(w, s, n, j, err);
-    for (size_t k = 0; s && k < n; k++) {
-        bragg_calibration_free(s[k].c);
-        free(s[k].mask);
-        bragg_frame_free(s[k].f);
-    }
-    free(s);
+    bragg_calibrate_shots_free(s, n);
     bragg_calibration_joint_free(j);
     bragg_arena_free(arena);
     return st;
@@ -394,7 +353,7 @@ static bragg_status check_words(const wish *w, int n, bragg_error *err)
         return bragg_fail(err, BRAGG_EINVAL, "--orient: expected --poni FILE, whose geometry is tried all eight ways up, found none; without one, calibrate first (-c STANDARD -o SETUP.poni)");
     if (!w->calibrant && !w->orient)
         return bragg_fail(err, BRAGG_EINVAL, "expected --calibrant NAME, found none");
-    return BRAGG_OK;
+    return cli_flip_check(w->flip, err);
 }
 
 static bragg_status work(void *payload, int operands, char **argv, bragg_error *err)
@@ -403,7 +362,7 @@ static bragg_status work(void *payload, int operands, char **argv, bragg_error *
     bragg_status st = check_words(w, operands, err);
     if (st == BRAGG_OK)
         st = choose_rows(w, err);
-    return st == BRAGG_OK ? calibrate(w, argv, (size_t)operands, err) : st;
+    return st == BRAGG_OK ? calibrate(w, (const char *const *)argv, (size_t)operands, err) : st;
 }
 
 static int run(int argc, char **argv)
