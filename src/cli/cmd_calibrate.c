@@ -299,6 +299,14 @@ static bragg_status tell(const wish *w, const bragg_calibrate_shot *s, size_t n,
     return BRAGG_OK;
 }
 
+/* Asked by itself, the temperature is what an error is of. */
+static bragg_status check_temperature(const wish *w, bragg_error *err)
+{
+    double stretch[3];
+    bragg_status st = isnan(w->temperature_k) ? BRAGG_OK : bragg_calibrant_stretch(w->calibrant, w->temperature_k, stretch, err);
+    return st < 0 ? bragg_context(err, st, "--temperature") : st;
+}
+
 /* The geometry of each frame and, of several, of all together. */
 static bragg_status find(const wish *w, bragg_arena *arena, bragg_calibrate_shot *s, size_t n, bragg_calibration_joint **j, bragg_error *err)
 {
@@ -312,6 +320,8 @@ static bragg_status find(const wish *w, bragg_arena *arena, bragg_calibrate_shot
     bragg_status st = moved ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room to calibrate %zu frames", n);
     if (st == BRAGG_OK && w->moved)
         st = read_moved(w, n, moved, err);
+    if (st == BRAGG_OK)
+        st = check_temperature(w, err);
     if (st == BRAGG_OK)
         st = bragg_calibrant_read(arena, w->calibrant, s->geometry.wavelength_ang, w->temperature_k, &l, err);
     joint.moved_m = w->moved ? moved : NULL;
