@@ -551,6 +551,16 @@ START_TEST(broken_cifs_end_in_a_message)
 {
     static const struct { const char *text, *message; } cases[] = {
         { "", "expected a CIF with a data_ block" },
+        { "CeO2 as measured\n", "line 1, column 1: found text before any data block ('CeO2'), expected a line data_NAME first" },
+        { "data_x\n_cell_length_a\n_cell_length_b 5.4\n", "line 3, column 1: found no value behind a data name ('_cell_length_b')" },
+        { "data_x\n_chemical_name_common cerium oxide\n", "line 2, column 31: found a value without a data name ('oxide')" },
+        { "data_x\n_chemical_name_common 'cerium oxide\n_cell_length_a 5.4\n", "found a quoted text that does not end on its line" },
+        { "data_x\n_cell_length_a 5.4\n_exptl_special_details\n;\nno end\n", "found the end of the file within a text" },
+        { "data_x\nloop_\n_atom_site_label\n_atom_site_fract_x\nCe 0 O\n", "found fewer values than data names in the last row of a loop_" },
+        { "data_x\nloop_\n5.4\n", "found loop_ without data names" },
+        { "data_x\n_chemical_name_common caf\xe9\n", ": found bytes that are no character, expected text in UTF-8" },
+        { "data_x\n_cell_length_a stop_\n", "found a word that CIF keeps for itself" },
+        { "data_x\n_cell_length_a 5.4\ndata_x\n_cell_length_b 5.4\n", "found a second data block of that name" },
         { "data_x\n_cell_length_a 4\n", "expected atoms" },
         { "data_x\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "_cell_length_a is missing" },
         { "data_x\n_cell_length_a 5.4\n_cell_length_b 5.4\n_cell_length_c 5.5\n_space_group_IT_number 225\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n", "does not have the symmetry" },

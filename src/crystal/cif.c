@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Crystal structures from CIF, by cif_api's callbacks. */
 #include "config.h"
+#include "base/cif_fault.h"
+
 #include <bragg/array.h>
 #include <bragg/bytes.h>
 #include <bragg/crystal.h>
@@ -34,9 +36,7 @@ typedef struct reading {
     block *first, **last, *now;
     int loop, row, n_loops;
     bool out_of_memory;
-    size_t first_bad_line;
-    int first_bad_code;
-    size_t n_bad;
+    cif_fault fault;
 } reading;
 
 /* UTF-16 to UTF-8; data names to lower case (they compare without case). */
@@ -135,17 +135,9 @@ static int on_item(UChar *name, cif_value_tp *value, void *context)
     return CIF_TRAVERSE_END;
 }
 
-/* Files in the wild have small faults the parser can step over; they are counted
- * and the first is told. */
 static int on_error(int code, size_t line, size_t column, const UChar *text, size_t length, void *data)
 {
-    reading *r = data;
-    if (r->n_bad++ == 0) {
-        r->first_bad_line = line;
-        r->first_bad_code = code;
-    }
-    return CIF_OK;
-    (void)column, (void)text, (void)length;
+    return bragg_cif_fault_note(code, line, column, text, length, &((reading *)data)->fault);
 }
 
 static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_error *err)
@@ -167,8 +159,10 @@ static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_e
     free(opts);
     if (r->out_of_memory)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room for its items", path);
+    if (!r->first && (code == CIF_OK || r->fault.n))
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a CIF with a data_ block, found none", path);
     if (!r->first)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected a CIF with a data_ block, found none (parser code %d)", path, code);
+        return bragg_fail(err, code == CIF_MEMORY_ERROR ? BRAGG_ENOMEM : BRAGG_EDATA, "%s: %s", path, bragg_cif_fault_cause(code));
     return BRAGG_OK;
 }
 
@@ -476,11 +470,12 @@ static bragg_status read_stream(FILE *in, const char *path, const char *wanted, 
     if (st == BRAGG_OK && !b)
         st = bragg_fail(err, BRAGG_EDATA, "%s: expected block '%s', found none of that name", path, wanted);
     else if (st == BRAGG_OK) {
-        if (r.n_bad)
-            note(notes, size, "%s", "the file breaks the CIF syntax; what could be read was\n");
+        char where[CIF_FAULT_TEXT];
+        if (r.fault.n)
+            note(notes, size, "the file breaks the CIF syntax, what could be read was; %s\n", bragg_cif_fault_tell(&r.fault, where));
         st = build(b, path, out, notes, size, err);
-        if (st < 0 && r.n_bad)
-            bragg_context(err, st, "line %zu breaks the CIF syntax (code %d)", r.first_bad_line, r.first_bad_code);
+        if (st < 0 && r.fault.n)
+            bragg_context(err, st, "%s", bragg_cif_fault_tell(&r.fault, where));
         if (st < 0)
             bragg_context(err, st, "%s", path);
     }

@@ -2,6 +2,7 @@
 /* Powder CIF: the _pd_ loops of CIF data blocks (B. H. Toby, International
  * Tables for Crystallography G (2005), chapter 3.3), parsed by COMCIFS cif_api. */
 #include "config.h"
+#include "base/cif_fault.h"
 #include "reader.h"
 
 #include <bragg/array.h>
@@ -46,6 +47,7 @@ typedef struct block {
     char title[160];
     int frames;              /* inside save frames nothing counts */
     bool no_memory;
+    cif_fault fault;
     pattern_list *list;
     bragg_error *err;
     bragg_status status;
@@ -266,6 +268,11 @@ static int end_frame(cif_container_tp *container, void *context)
     return CIF_TRAVERSE_CONTINUE;
 }
 
+static int on_error(int code, size_t line, size_t at, const UChar *text, size_t length, void *context)
+{
+    return bragg_cif_fault_note(code, line, at, text, length, &((block *)context)->fault);
+}
+
 static bragg_status parse(const source *src, block *b, bragg_error *err)
 {
     struct cif_parse_opts_s *options = NULL;
@@ -277,7 +284,7 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
     int code = file ? cif_parse_options_create(&options) : CIF_ERROR;
     if (code == CIF_OK) {
         /* Small errors of syntax are common and harmless in deposited files. */
-        options->error_callback = cif_parse_error_ignore;
+        options->error_callback = on_error;
         options->handler = &handler;
         options->user_data = b;
         options->default_encoding_name = "UTF-8";
@@ -295,7 +302,7 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
     if (b->no_memory || !file)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of the CIF");
     return code == CIF_OK ? BRAGG_OK
-                          : bragg_fail(err, BRAGG_EDATA, "expected a CIF, cif_api gave up with error %d", code);
+                          : bragg_fail(err, BRAGG_EDATA, "expected a CIF: %s", bragg_cif_fault_cause(code));
 }
 
 bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bragg_error *err)
@@ -306,10 +313,13 @@ bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bra
     b->list = list;
     b->err = err;
     bragg_status st = parse(src, b, err);
+    if (st == BRAGG_OK && !list->n)
+        st = bragg_fail(err, BRAGG_EDATA, "expected _pd_ intensities in a data block of the CIF, found none");
+    char where[CIF_FAULT_TEXT];
+    if (st == BRAGG_EDATA && b->fault.n)
+        bragg_context(err, st, "%s", bragg_cif_fault_tell(&b->fault, where));
     for (int i = 0; i < N_NAMES; i++)
         free(b->columns[i].at);
     free(b);
-    if (st == BRAGG_OK && !list->n)
-        st = bragg_fail(err, BRAGG_EDATA, "expected _pd_ intensities in a data block of the CIF, found none");
     return st;
 }
