@@ -749,6 +749,27 @@ START_TEST(what_is_no_set_is_refused)
 }
 END_TEST
 
+START_TEST(a_set_that_cannot_be_written_says_what_is_in_its_way)
+{
+    static const struct { const char *path, *says; bragg_status status; } cases[] = {
+        { "nowhere/set.db", "set.db': cannot write here: the folder is not there", BRAGG_EIO },
+        { "in-the-way/set.db", "in-the-way' is a file, expected a folder", BRAGG_EIO },
+        { "", "expected a file name, found a folder", BRAGG_EINVAL },
+    };
+    write_file("in-the-way", "a file");
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        bragg_cards *c;
+        bragg_error err = BRAGG_ERROR_INIT;
+        ck_assert_int_eq(bragg_cards_create(in_folder(cases[k].path), &c, &err), cases[k].status);
+        ck_assert_msg(strstr(err.text, cases[k].says) != NULL, "%s", err.text);
+    }
+    bragg_cards *c;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_int_eq(bragg_cards_create("/proc/bragg-set.db", &c, &err), BRAGG_EIO);
+    ck_assert_msg(!strncmp(err.text, "'/proc/bragg-set.db': cannot write here: ", 40), "%s", err.text);
+}
+END_TEST
+
 START_TEST(lists_obey_names_numbers_and_elements)
 {
     bragg_cards *set = bundled();
@@ -1109,6 +1130,7 @@ int main(void)
     tcase_add_test(all, a_set_of_another_version_is_told_and_left_as_it_is);
     tcase_add_test(all, cards_of_eighty_columns_are_read_by_place);
     tcase_add_test(all, what_is_no_set_is_refused);
+    tcase_add_test(all, a_set_that_cannot_be_written_says_what_is_in_its_way);
     tcase_add_test(all, lists_obey_names_numbers_and_elements);
     tcase_add_test(all, ceria_is_named_from_a_synchrotron_pattern);
     tcase_add_test(all, a_little_ceria_in_steel_is_told_from_zinc_blende);

@@ -66,11 +66,29 @@ static int make_temporary(char *name)
     return -1;
 }
 
+bragg_status bragg_output_refused(const char *path, int cause, bragg_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat info;
+    char folder[4096] = ".";
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
+    if (stat(folder, &info) < 0)
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", path, errno == ENOENT ? "the folder is not there" : strerror(errno));
+    if (!S_ISDIR(info.st_mode))
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: '%s' is a file, expected a folder", path, folder);
+    bool closed = cause == EACCES || cause == EPERM || cause == EROFS || cause == ENOENT; /* ENOENT: /proc takes none */
+    return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s%s", path, cause == ENOENT ? "the folder takes no files" : strerror(cause),
+                      closed ? "; name a place that can be written" : "");
+}
+
 static bragg_status open_temporary(bragg_output *o, bragg_error *err)
 {
     int fd = make_temporary(o->temporary);
     if (fd < 0)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", o->path, errno == ENOENT ? "the folder is not there" : strerror(errno));
+        return bragg_output_refused(o->path, errno, err);
     o->stream = fdopen(fd, "wb");
     if (o->stream)
         return BRAGG_OK;

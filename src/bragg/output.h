@@ -17,6 +17,11 @@ typedef struct bragg_output bragg_output;
  *  names is replaced and the link stays. */
 bragg_status bragg_output_open(const char *path, bool force, bragg_output **out, bragg_error *err);
 
+/** What open() of a new file at path failed for (its errno), told with what stands in the way:
+ *  EINVAL for a folder of that name, EIO for a folder around it that is not there, is none or
+ *  takes no files. */
+bragg_status bragg_output_refused(const char *path, int cause, bragg_error *err);
+
 /** Where to write, buffered. */
 FILE *bragg_output_stream(bragg_output *output);
 

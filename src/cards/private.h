@@ -74,6 +74,7 @@ bragg_status bragg_cards_read_set(const cards_source *from, cards_named_set **ou
 struct bragg_cards {
     sqlite3 *db;
     char *path;
+    bool writes;              /* or only reads */
 };
 bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err);
 

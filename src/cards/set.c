@@ -4,7 +4,9 @@
 #include "private.h"
 
 #include <bragg/array.h>
+#include <bragg/output.h>
 #include <bragg/units.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,9 +28,29 @@ static const char schema[] =
 
 bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err)
 {
-    int code = sqlite3_errcode(set->db);
-    return bragg_fail(err, code == SQLITE_NOMEM ? BRAGG_ENOMEM : code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? BRAGG_EDATA : BRAGG_EIO, "'%s': %s",
-                      set->path, sqlite3_errmsg(set->db));
+    int cause = sqlite3_system_errno(set->db);
+    const char *path = set->path;
+    switch (sqlite3_errcode(set->db)) {
+    case SQLITE_NOMEM:
+        return bragg_fail(err, BRAGG_ENOMEM, "'%s': no room for its cards", path);
+    case SQLITE_CANTOPEN:
+        if (!set->writes)
+            return bragg_fail(err, BRAGG_EIO, "'%s': cannot be read: %s", path, cause ? strerror(cause) : sqlite3_errmsg(set->db));
+        return bragg_output_refused(path, cause ? cause : EACCES, err);
+    case SQLITE_READONLY:
+        return bragg_fail(err, BRAGG_EIO, "'%s': cannot be added to: expected a file and a folder that can be written; name another set, or copy it", path);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return bragg_fail(err, BRAGG_EIO, "'%s': another bragg cards build is writing it; repeat when that has ended", path);
+    case SQLITE_FULL:
+        return bragg_fail(err, BRAGG_EIO, "'%s': not written: the disk is full", path);
+    case SQLITE_NOTADB:
+        return bragg_fail(err, BRAGG_EDATA, "'%s': expected a card set made by bragg cards build, found another file", path);
+    case SQLITE_CORRUPT:
+        return bragg_fail(err, BRAGG_EDATA, "'%s': is damaged (%s); remove it and build it again", path, sqlite3_errmsg(set->db));
+    default:
+        return bragg_fail(err, BRAGG_EIO, "'%s': %s%s%s", path, sqlite3_errmsg(set->db), cause ? ": " : "", cause ? strerror(cause) : "");
+    }
 }
 
 void bragg_cards_free(bragg_cards *set)
@@ -54,6 +76,8 @@ static bragg_status open_file(const char *path, int flags, bragg_cards **out, br
 {
     bragg_cards *set = calloc(1, sizeof *set);
     *out = NULL;
+    if (set)
+        set->writes = (flags & SQLITE_OPEN_READWRITE) != 0;
     if (!set || !(set->path = strdup(path)) || sqlite3_open_v2(path, &set->db, flags, NULL) != SQLITE_OK) {
         bragg_status st = set && set->db ? bragg_cards_sql_fail(set, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a card set");
         bragg_cards_free(set);
