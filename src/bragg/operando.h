@@ -180,6 +180,11 @@ typedef struct bragg_series_options {
 } bragg_series_options;
 #define BRAGG_SERIES_OPTIONS_INIT { NULL, false, false, NULL, NULL, false, 0, NULL }
 
+/** The sections that a run reads beside bragg_experiment_read (data, detector, log, sequence,
+ *  analysis): EDATA with line and column for a key or a value that is none of theirs.  No file
+ *  that they name is opened. */
+bragg_status bragg_series_check(const bragg_experiment *experiment, bragg_error *err);
+
 /** Refine all; a frame that fails costs only itself.  With `follow` frames are taken as
  *  their files become complete; when they come faster than they can be fitted every
  *  second, fourth … is taken first and the rest when there is time.  STOPPED by the

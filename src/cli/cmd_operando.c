@@ -335,16 +335,18 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     bragg_status st = arena ? cli_experiment_read(path, &x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
     if (st == BRAGG_OK && !w->out)
         w->out = x->directory;
+    if (st == BRAGG_OK) /* what is wrong with it is told before the work */
+        st = write_cifs(w, NULL, NULL, NULL, err);
+    if (st == BRAGG_OK)
+        st = bragg_series_check(x, err);
+    if (st == BRAGG_OK)
+        st = read_wanted(x, path, arena, &want, err);
     if (st == BRAGG_OK && w->config) {
         st = silent(w) ? BRAGG_OK : cli_print_config(x, usual_sequence(x), err);
         bragg_experiment_free(x);
         bragg_arena_free(arena);
         return st;
     }
-    if (st == BRAGG_OK) /* what is wrong with it is told before the work */
-        st = write_cifs(w, NULL, NULL, NULL, err);
-    if (st == BRAGG_OK)
-        st = read_wanted(x, path, arena, &want, err);
     if (st == BRAGG_OK)
         st = bragg_frames_open(x, path, w->follow, &f, err);
     if (st == BRAGG_OK)

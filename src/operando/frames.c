@@ -169,18 +169,23 @@ static bragg_status scan_node(bragg_frames *f, const bragg_yaml *node, bool may_
     return st;
 }
 
+/* {file: run.h5, path: /entry/data/data} */
+static bragg_status check_map(const bragg_yaml *map, bragg_error *err)
+{
+    static const char *const keys[] = { "file", "path" };
+    bragg_status st = bragg_yaml_check_keys(map, keys, 2, err);
+    return st == BRAGG_OK && !bragg_yaml_get(map, "file") ? bragg_yaml_fail(map, err, "frames: expected a file, found none") : st;
+}
+
 static bragg_status scan(bragg_frames *f, bool may_be_empty, bragg_error *err)
 {
     if (f->node->kind == BRAGG_YAML_SCALAR)
         return scan_node(f, f->node, may_be_empty, err);
-    if (f->node->kind == BRAGG_YAML_MAP) { /* {file: run.h5, path: /entry/data/data} */
-        static const char *const keys[] = { "file", "path" };
+    if (f->node->kind == BRAGG_YAML_MAP) {
         const char *file, *path;
         if (f->in_file)
             return may_be_empty ? grow_items(f, f->in_file, err) : BRAGG_OK;
-        bragg_status st = bragg_yaml_check_keys(f->node, keys, 2, err);
-        if (st == BRAGG_OK && !bragg_yaml_get(f->node, "file"))
-            st = bragg_yaml_fail(f->node, err, "frames: expected a file, found none");
+        bragg_status st = check_map(f->node, err);
         if (st == BRAGG_OK)
             st = bragg_yaml_text(bragg_yaml_get(f->node, "file"), &file, err);
         if (st < 0)
@@ -241,23 +246,18 @@ static bragg_status read_beside(const bragg_frames *f, const bragg_yaml *map, co
     return bragg_frame_read_as(path, 0, f->flip, NULL, out, err);
 }
 
-static bragg_status read_detector(bragg_frames *f, bragg_error *err)
+/* The section detector, without its files. */
+static bragg_status read_choices(bragg_frames *f, bragg_error *err)
 {
     static const char *const keys[] = { "poni", "mask", "dark", "flat", "flip", "split", "polarization", "solid_angle" };
     const bragg_yaml *map = bragg_yaml_get(f->x->root, "detector"), *node;
-    const char *text, *path = NULL;
+    const char *text;
     bool vertical, horizontal;
     if (!map)
         return bragg_yaml_fail(f->x->root, err, "frames: expected a section 'detector' with a poni, found none");
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
-    if (st == BRAGG_OK && !(node = bragg_yaml_get(map, "poni")))
+    if (st == BRAGG_OK && !bragg_yaml_get(map, "poni"))
         st = bragg_yaml_fail(map, err, "detector: expected a poni, found none");
-    if (st == BRAGG_OK && (st = bragg_yaml_text(node, &text, err)) == BRAGG_OK && !(path = bragg_path_beside(f->arena, f->experiment_path, text)))
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
-    if (st == BRAGG_OK)
-        st = bragg_geometry_read_poni(path, &f->geometry, err);
-    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mask")))
-        st = read_masks(f, node, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "flip")))
         st = bragg_yaml_text(node, &f->flip, err);
     if (st == BRAGG_OK && !bragg_flip_parse(f->flip, &vertical, &horizontal))
@@ -268,6 +268,20 @@ static bragg_status read_detector(bragg_frames *f, bragg_error *err)
         st = bragg_yaml_number(node, &f->options.polarization, err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "solid_angle")))
         st = bragg_yaml_bool(node, &f->options.solid_angle, err);
+    return st;
+}
+
+static bragg_status read_detector(bragg_frames *f, bragg_error *err)
+{
+    const bragg_yaml *map = bragg_yaml_get(f->x->root, "detector"), *node;
+    const char *text, *path = NULL;
+    bragg_status st = read_choices(f, err);
+    if (st == BRAGG_OK && (st = bragg_yaml_text(bragg_yaml_get(map, "poni"), &text, err)) == BRAGG_OK && !(path = bragg_path_beside(f->arena, f->experiment_path, text)))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
+    if (st == BRAGG_OK)
+        st = bragg_geometry_read_poni(path, &f->geometry, err);
+    if (st == BRAGG_OK && (node = bragg_yaml_get(map, "mask")))
+        st = read_masks(f, node, err);
     if (st == BRAGG_OK)
         st = read_beside(f, map, "dark", &f->dark, err);
     if (st == BRAGG_OK)
@@ -386,11 +400,35 @@ bragg_status bragg_frames_read(const bragg_frames *f, size_t k, bragg_pattern **
 
 /* ---------------------------------------------------------------- life */
 
+/* What the section data names, and how it is read, but none of it. */
+static bragg_status begin(bragg_frames *f, bragg_error *err)
+{
+    const bragg_yaml *data = bragg_yaml_get(f->x->root, "data");
+    f->options.polarization = 0.99;
+    f->node = bragg_yaml_get(data, "frames");
+    f->raw = f->node != NULL;
+    if (!f->node)
+        f->node = bragg_yaml_get(data, "patterns");
+    if (!f->node)
+        f->node = bragg_yaml_get(data, "pattern");
+    return f->node ? BRAGG_OK : bragg_yaml_fail(data ? data : f->x->root, err, "data: expected patterns or frames, found neither");
+}
+
+bragg_status bragg_frames_check(const bragg_experiment *x, bragg_error *err)
+{
+    bragg_frames f = { .x = x, .geometry = BRAGG_GEOMETRY_INIT, .options = BRAGG_PLAN_OPTIONS_INIT };
+    bragg_status st = begin(&f, err);
+    if (st == BRAGG_OK && f.raw && f.node->kind == BRAGG_YAML_MAP)
+        st = check_map(f.node, err);
+    if (st == BRAGG_OK && f.raw)
+        st = read_choices(&f, err);
+    return st == BRAGG_OK && f.raw ? read_bins(&f, err) : st;
+}
+
 bragg_status bragg_frames_open(const bragg_experiment *x, const char *experiment_path, bool may_be_empty, bragg_frames **out, bragg_error *err)
 {
     bragg_arena *arena = bragg_arena_new();
     bragg_frames *f = arena ? bragg_arena_alloc(arena, 1, sizeof *f) : NULL;
-    const bragg_yaml *data = bragg_yaml_get(x->root, "data");
     *out = NULL;
     if (!f) {
         bragg_arena_free(arena);
@@ -401,14 +439,7 @@ bragg_status bragg_frames_open(const bragg_experiment *x, const char *experiment
         bragg_frames_free(f);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     }
-    f->options.polarization = 0.99;
-    f->node = bragg_yaml_get(data, "frames");
-    f->raw = f->node != NULL;
-    if (!f->node)
-        f->node = bragg_yaml_get(data, "patterns");
-    if (!f->node)
-        f->node = bragg_yaml_get(data, "pattern");
-    bragg_status st = f->node ? BRAGG_OK : bragg_yaml_fail(data ? data : x->root, err, "data: expected patterns or frames, found neither");
+    bragg_status st = begin(f, err);
     if (st == BRAGG_OK && f->raw)
         st = read_detector(f, err);
     if (st == BRAGG_OK && f->raw)

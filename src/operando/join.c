@@ -62,23 +62,27 @@ static void note_log(bragg_series *s)
         bragg_join_note(s, "log: its clock names no time zone and is taken as UTC; log: {utc_offset_h: …} says otherwise");
 }
 
+/* All of the section but the file and the times of frames. */
+static bragg_status read_choices(const bragg_yaml *log, bragg_series *s, bragg_log_options *o, bragg_error *err)
+{
+    double most;
+    const bragg_yaml *molar = bragg_yaml_get(log, "molar_mass");
+    bragg_status st = bragg_log_options_yaml(log, s->arena, o, err);
+    if (st == BRAGG_OK && molar)
+        st = bragg_yaml_number(molar, &s->molar_mass, err);
+    if (st == BRAGG_OK && molar && !(s->molar_mass > 0))
+        return bragg_yaml_fail(molar, err, "molar_mass: must be positive, got %g", s->molar_mass);
+    return st == BRAGG_OK ? read_clock(log, &s->clock, &s->clock_estimated, &most, err) : st;
+}
+
 bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, bragg_error *err)
 {
     const bragg_yaml *log = bragg_yaml_get(x->root, "log"), *node = bragg_yaml_get(log, "file");
     const char *text, *key = NULL;
     bragg_log_options o;
-    double most;
     if (!log)
         return BRAGG_OK;
-    bragg_status st = bragg_log_options_yaml(log, s->arena, &o, err);
-    if (st == BRAGG_OK && bragg_yaml_get(log, "molar_mass")) {
-        const bragg_yaml *molar = bragg_yaml_get(log, "molar_mass");
-        st = bragg_yaml_number(molar, &s->molar_mass, err);
-        if (st == BRAGG_OK && !(s->molar_mass > 0))
-            return bragg_yaml_fail(molar, err, "molar_mass: must be positive, got %g", s->molar_mass);
-    }
-    if (st == BRAGG_OK)
-        st = read_clock(log, &s->clock, &s->clock_estimated, &most, err);
+    bragg_status st = read_choices(log, s, &o, err);
     if (st < 0 || !node)
         return st;
     st = bragg_yaml_text(node, &text, err);
@@ -235,11 +239,20 @@ static void scale_exposures(const bragg_frames *f, bragg_series *s)
     }
 }
 
+bragg_status bragg_join_check(const bragg_experiment *x, bragg_series *trial, bragg_error *err)
+{
+    const bragg_yaml *log = bragg_yaml_get(x->root, "log");
+    bragg_log_options o;
+    timing t;
+    bragg_status st = log ? read_choices(log, trial, &o, err) : BRAGG_OK;
+    return st == BRAGG_OK ? read_timing(x, trial->arena, &t, err) : st;
+}
+
 bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *f, bragg_series *s, bragg_error *err)
 {
     timing t;
     bragg_status st = read_timing(x, s->arena, &t, err);
-    if (st < 0 || !f) /* only to be checked */
+    if (st < 0)
         return st;
     for (size_t k = 0; k < s->n; k++)
         if (isfinite(t.exposure_s))

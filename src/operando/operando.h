@@ -60,6 +60,8 @@ size_t bragg_seq_phase_of(const seq_shape *s, const char *name, const char **res
 static inline bool seq_is_done(const double *row) { return isfinite(row[ROW_RWP]); }
 
 /* frames.c */
+/* The sections data and detector as a run reads them, without their files. */
+bragg_status bragg_frames_check(const bragg_experiment *x, bragg_error *err);
 bool bragg_frames_raw(const bragg_frames *f);
 bool bragg_frames_stack(const char *file); /* HDF5, which may grow */
 
@@ -90,6 +92,8 @@ size_t bragg_seq_points(const seq_worker *w, const double **x_rad, const double 
 
 /* join.c */
 bragg_status bragg_join_read(const bragg_experiment *x, const char *experiment_path, bragg_series *s, bragg_error *err);
+/* The section alone, no file of it. */
+bragg_status bragg_join_check(const bragg_experiment *x, bragg_series *trial, bragg_error *err);
 bragg_status bragg_join_times(const bragg_experiment *x, const bragg_frames *frames, bragg_series *s, bragg_error *err);
 /* The offset of both clocks, where the frames tell it. */
 bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bragg_error *err);

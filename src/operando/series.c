@@ -3,6 +3,7 @@
 #include "config.h"
 #include "run.h"
 
+#include <bragg/analysis.h>
 #include <bragg/array.h>
 #include <bragg/bytes.h>
 #include <bragg/units.h>
@@ -265,17 +266,31 @@ static void tidy(run *r)
     free(r->grid);
 }
 
-/* A log or a clock that is wrong is told before the hours of work, not after. */
+bragg_status bragg_series_check(const bragg_experiment *x, bragg_error *err)
+{
+    seq_plan plan;
+    bragg_analysis_options o;
+    bragg_series trial = { .arena = bragg_arena_new() };
+    bragg_status st = trial.arena ? bragg_frames_check(x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    if (st == BRAGG_OK)
+        st = bragg_join_check(x, &trial, err);
+    if (st == BRAGG_OK)
+        st = bragg_seq_plan(x, &plan, err);
+    if (st == BRAGG_OK)
+        st = bragg_analysis_options_read(x, trial.arena, &o, err);
+    bragg_arena_free(trial.arena);
+    return st;
+}
+
+/* A log that is wrong is told before the hours of work, not after. */
 static bragg_status check_first(const bragg_experiment *x, const char *experiment_path, seq_plan *plan, bragg_error *err)
 {
-    bragg_status st = bragg_seq_plan(x, plan, err);
     bragg_series trial = { .arena = bragg_arena_new() };
-    if (st == BRAGG_OK && !trial.arena)
-        st = bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    bragg_status st = trial.arena ? bragg_series_check(x, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a series");
+    if (st == BRAGG_OK)
+        st = bragg_seq_plan(x, plan, err);
     if (st == BRAGG_OK)
         st = bragg_join_read(x, experiment_path, &trial, err);
-    if (st == BRAGG_OK)
-        st = bragg_join_times(x, NULL, &trial, err);
     bragg_log_free(trial.log);
     free(trial.log_steps);
     bragg_arena_free(trial.arena);

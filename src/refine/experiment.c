@@ -34,6 +34,27 @@ static bragg_status read_output(const loading *l, bragg_error *err)
     return node ? bragg_reading_path(l, node, &l->x->directory, err) : BRAGG_OK;
 }
 
+/* Their keys; what they name is looked up in the model. */
+static bragg_status check_restraints(const bragg_yaml *list, bragg_error *err)
+{
+    static const char *const keys[] = { "phase", "distance", "angle", "sum", "value", "sigma" };
+    bragg_status st = BRAGG_OK;
+    if (list && list->kind != BRAGG_YAML_SEQUENCE)
+        return bragg_yaml_fail(list, err, "restraints: expected a list");
+    for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next)
+        st = bragg_yaml_check_keys(c, keys, sizeof keys / sizeof *keys, err);
+    return st;
+}
+
+static bragg_status check_standard(const bragg_yaml *map, bragg_error *err)
+{
+    static const char *const keys[] = { "phase", "weight_fraction" };
+    bragg_status st = map ? bragg_yaml_check_keys(map, keys, 2, err) : BRAGG_OK;
+    if (st == BRAGG_OK && map && (!bragg_yaml_get(map, "phase") || !bragg_yaml_get(map, "weight_fraction")))
+        return bragg_yaml_fail(map, err, "standard: expected a phase and its weight_fraction");
+    return st;
+}
+
 static bragg_status read_refine(const loading *l, bragg_error *err)
 {
     static const char *const keys[] = { "background", "instrument", "strategy", "parameters", "values", "bounds", "ties", "restraints", "standard", "cycles", "start" };
@@ -43,6 +64,10 @@ static bragg_status read_refine(const loading *l, bragg_error *err)
     if (!map)
         return BRAGG_OK;
     bragg_status st = bragg_yaml_check_keys(map, keys, sizeof keys / sizeof *keys, err);
+    if (st == BRAGG_OK)
+        st = check_restraints(bragg_yaml_get(map, "restraints"), err);
+    if (st == BRAGG_OK)
+        st = check_standard(bragg_yaml_get(map, "standard"), err);
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "start"))) {
         if ((st = bragg_reading_path(l, node, &text, err)) == BRAGG_OK)
             st = bragg_experiment_start(l->x, text, err);
@@ -208,16 +233,11 @@ static bragg_status restrain_atoms(bragg_model *m, const bragg_yaml *map, const 
 
 static bragg_status set_restraints(bragg_model *m, const bragg_yaml *list, bragg_error *err)
 {
-    static const char *const keys[] = { "phase", "distance", "angle", "sum", "value", "sigma" };
     bragg_status st = BRAGG_OK;
-    if (list && list->kind != BRAGG_YAML_SEQUENCE)
-        return bragg_yaml_fail(list, err, "restraints: expected a list");
     for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
         const bragg_yaml *distance = bragg_yaml_get(c, "distance"), *angle = bragg_yaml_get(c, "angle"), *sum = bragg_yaml_get(c, "sum");
         double value = NAN, sigma = NAN;
-        st = bragg_yaml_check_keys(c, keys, sizeof keys / sizeof *keys, err);
-        if (st == BRAGG_OK)
-            st = bragg_yaml_number_at(c, "value", &value, err);
+        st = bragg_yaml_number_at(c, "value", &value, err);
         if (st == BRAGG_OK)
             st = bragg_yaml_number_at(c, "sigma", &sigma, err);
         if (st == BRAGG_OK && (!(sigma > 0) || !isfinite(value) || (distance != NULL) + (angle != NULL) + (sum != NULL) != 1))
@@ -231,16 +251,11 @@ static bragg_status set_restraints(bragg_model *m, const bragg_yaml *list, bragg
 /* {phase: P, weight_fraction: 0.2}: what was weighed in. */
 static bragg_status set_standard(bragg_model *m, const bragg_yaml *map, bragg_error *err)
 {
-    static const char *const keys[] = { "phase", "weight_fraction" };
     const char *name = "";
     double fraction = NAN;
     if (!map)
         return BRAGG_OK;
-    bragg_status st = bragg_yaml_check_keys(map, keys, 2, err);
-    if (st == BRAGG_OK && (!bragg_yaml_get(map, "phase") || !bragg_yaml_get(map, "weight_fraction")))
-        return bragg_yaml_fail(map, err, "standard: expected a phase and its weight_fraction");
-    if (st == BRAGG_OK)
-        st = bragg_yaml_text(bragg_yaml_get(map, "phase"), &name, err);
+    bragg_status st = bragg_yaml_text(bragg_yaml_get(map, "phase"), &name, err);
     if (st == BRAGG_OK)
         st = bragg_yaml_number_at(map, "weight_fraction", &fraction, err);
     bragg_error cause = BRAGG_ERROR_INIT;
