@@ -3,6 +3,8 @@
 #include "config.h"
 #include "truth.h"
 
+#include <gsl/gsl_randist.h>
+#include <math.h>
 #include <stdlib.h>
 
 bragg_status bragg_truth_curve(const bragg_yaml *node, bragg_arena *arena, truth_curve *out, bragg_error *err)
@@ -64,4 +66,12 @@ gsl_rng *bragg_truth_random(void)
     if (rng)
         *rng = (gsl_rng){ gsl_rng_taus2, rng + 1 };
     return rng;
+}
+
+/* GSL's has 32 bits, and does not come back from what is beyond them.  Of so many the law is
+ * normal to 1e-5 of its width. */
+double bragg_truth_counts(gsl_rng *rng, double mean)
+{
+    static const double many = 1e9;
+    return mean < many || isnan(mean) ? gsl_ran_poisson(rng, fmax(mean, 0)) : rint(mean + gsl_ran_gaussian(rng, sqrt(mean)));
 }

@@ -53,15 +53,16 @@ static bragg_status read_step(const bragg_truth *t, const bragg_yaml *map, truth
     return BRAGG_OK;
 }
 
-static bragg_status read_protocol(bragg_truth *t, const bragg_yaml *list, bragg_error *err)
+static bragg_status read_protocol(bragg_truth *t, const bragg_yaml *map, bragg_error *err)
 {
+    const bragg_yaml *list = bragg_yaml_get(map, "protocol");
     truth_log *l = &t->cycler;
     size_t n = list ? list->n_children : 0;
     l->step = bragg_arena_alloc(t->arena, n + 1, sizeof *l->step);
     if (!l->step)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu steps", n);
     double at = 0, passed = 0;
-    bragg_status st = BRAGG_OK;
+    bragg_status st = n ? BRAGG_OK : bragg_yaml_fail(list ? list : map, err, "cycler: expected a protocol, a list of steps, found none");
     for (const bragg_yaml *c = list ? list->child : NULL; c && st == BRAGG_OK; c = c->next) {
         truth_step *s = &l->step[l->n_steps++];
         st = read_step(t, c, s, err);
@@ -76,7 +77,7 @@ static bragg_status read_protocol(bragg_truth *t, const bragg_yaml *list, bragg_
 static bragg_status read_cycler(bragg_truth *t, const bragg_yaml *map, bragg_error *err)
 {
     static const char *const keys[] = { "molar_mass", "every_s", "resistance_ohm", "relax_s", "start_s", "mass_mg", "file", "clock", "voltage",
-                                        "protocol", "format" };
+                                        "protocol" };
     truth_log *l = &t->cycler;
     double *const values[] = { &l->molar_mass, &l->every_s, &l->resistance_ohm, &l->relax_s, &l->start_s };
     double mass_mg = 1;
@@ -95,7 +96,7 @@ static bragg_status read_cycler(bragg_truth *t, const bragg_yaml *map, bragg_err
         st = bragg_truth_curve(bragg_yaml_get(map, "voltage"), t->arena, &l->voltage, err);
     if (st == BRAGG_OK && !(l->molar_mass > 0 && l->mass_kg > 0 && l->every_s > 0 && l->relax_s > 0 && l->voltage.n))
         st = bragg_yaml_fail(map, err, "cycler: expected positive molar_mass, mass_mg and every_s, and a voltage");
-    return st == BRAGG_OK ? read_protocol(t, bragg_yaml_get(map, "protocol"), err) : st;
+    return st == BRAGG_OK ? read_protocol(t, map, err) : st;
 }
 
 static bragg_status read_furnace(bragg_truth *t, const bragg_yaml *map, bragg_error *err)

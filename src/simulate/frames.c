@@ -97,7 +97,7 @@ static bragg_status expose_rows(void *payload, size_t first, size_t last, bragg_
         int32_t *row = (int32_t *)c->frame->data + i * c->frame->width;
         const view *v = c->view + i * c->frame->width;
         for (size_t j = 0; j < c->frame->width; j++)
-            row[j] = c->gap[i * c->frame->width + j] ? -1 : (int32_t)gsl_ran_poisson(rng, fmax(expected_counts(c, &v[j]), 0));
+            row[j] = c->gap[i * c->frame->width + j] ? -1 : (int32_t)fmin(bragg_truth_counts(rng, expected_counts(c, &v[j])), INT32_MAX);
     }
     free(rng);
     return BRAGG_OK;

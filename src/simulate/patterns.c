@@ -37,7 +37,7 @@ static bragg_status fill(const job *j, size_t shot, bragg_pattern *p, double *id
     for (size_t i = 0; i < j->n; i++) {
         p->x[i] = t->first_rad + t->step_rad * (double)i;
         double mean = scale * (ideal[i] + j->windows[i]) + s->counts * bragg_truth_background_at(t, s, p->x[i]);
-        p->y[i] = gsl_ran_poisson(rng, fmax(monitor * mean, 0));
+        p->y[i] = bragg_truth_counts(rng, monitor * mean);
         p->sigma[i] = sqrt(fmax(p->y[i], 1));
     }
     free(rng);

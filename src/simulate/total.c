@@ -162,7 +162,7 @@ static bragg_status write_one(const bragg_truth *t, size_t shot, const double *m
         gsl_rng_set(rng, bragg_truth_seed(t->seed, shot, 23));
     for (size_t i = 0; i < t->total.n && st == BRAGG_OK; i++) {
         p->x[i] = t->total.first + t->total.step * (double)i;
-        double pixels = t->total.pixels * p->x[i], counts = gsl_ran_poisson(rng, mean[i] * pixels);
+        double pixels = t->total.pixels * p->x[i], counts = bragg_truth_counts(rng, mean[i] * pixels);
         p->y[i] = counts / pixels;
         p->sigma[i] = sqrt(fmax(counts, 1)) / pixels;
     }

@@ -149,7 +149,7 @@ static void find_angles(bragg_truth *t)
 static bragg_status read_detector(bragg_truth *t, bragg_error *err)
 {
     static const char *const keys[] = { "distance_m", "poni1_m", "poni2_m", "rot1_rad", "rot2_rad", "rot3_rad", "name", "gaps", "dead_pixels", "error" };
-    const bragg_yaml *map = bragg_yaml_get(t->root, "detector"), *node;
+    const bragg_yaml *map = bragg_yaml_get(t->root, "detector"), *error = bragg_yaml_get(map, "error"), *node;
     const char *name;
     bragg_geometry *g = &t->geometry;
     *g = (bragg_geometry)BRAGG_GEOMETRY_INIT;
@@ -157,6 +157,8 @@ static bragg_status read_detector(bragg_truth *t, bragg_error *err)
         return BRAGG_OK;
     t->detector = true;
     bragg_status st = bragg_yaml_check_keys(map, keys, COUNT(keys), err);
+    if (st == BRAGG_OK && error)
+        st = bragg_yaml_check_keys(error, keys, 6, err); /* those of the geometry */
     if (st == BRAGG_OK && !(node = bragg_yaml_get(map, "name")))
         st = bragg_yaml_fail(map, err, "detector: expected a name, found none");
     if (st == BRAGG_OK)
@@ -166,7 +168,7 @@ static bragg_status read_detector(bragg_truth *t, bragg_error *err)
     for (int k = 0; k < 6 && st == BRAGG_OK; k++) {
         st = bragg_yaml_number_at(map, keys[k], &(&g->distance_m)[k], err);
         if (st == BRAGG_OK)
-            st = bragg_yaml_number_at(bragg_yaml_get(map, "error"), keys[k], &t->error[k], err);
+            st = bragg_yaml_number_at(error, keys[k], &t->error[k], err);
     }
     if (st == BRAGG_OK && !(g->distance_m > 0))
         st = bragg_yaml_fail(map, err, "distance_m: expected a positive number, found %g", g->distance_m);
@@ -438,6 +440,8 @@ static bragg_status read_shots(bragg_truth *t, bragg_error *err)
     bragg_status st = read_states(t, frames, err);
     if (st == BRAGG_OK && run)
         st = read_run(t, run, err);
+    if (st == BRAGG_OK && (t->cycler.n_steps || t->furnace.temperature.n) && isnan(t->start_unix_s))
+        st = bragg_yaml_fail(run ? run : t->root, err, "run: expected a start such as 2024-05-01T10:00:00 for the clock of its log, found none");
     return st;
 }
 

@@ -64,7 +64,7 @@ typedef struct truth_step {
 } truth_step;
 
 typedef struct truth_log {
-    const char *file, *format;
+    const char *file;
     double start_s;                   /* of recording, in the run's time */
     double offset_s, drift, every_s;  /* the log's clock against the frames' */
     double mass_kg, molar_mass, resistance_ohm, relax_s, noise;
@@ -123,6 +123,8 @@ bragg_status bragg_truth_read_log(bragg_truth *t, bragg_error *err);
 unsigned long bragg_truth_seed(long long seed, size_t shot, size_t part);
 /* Random numbers, to be set to a seed; the caller frees.  NULL: no room. */
 gsl_rng *bragg_truth_random(void);
+/* Counts by Poisson's law, of any mean; none below 0. */
+double bragg_truth_counts(gsl_rng *rng, double mean);
 
 /* The ideal pattern of a shot's scene (or of the windows) on n equal steps from
  * first_rad to last_rad: intensity for scale 1. */
