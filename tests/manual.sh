@@ -210,6 +210,63 @@ for key in $known; do
     grep -qE "(^|[^a-z_.])$key: " "$top/man/bragg-experiment.5" || { echo "man/bragg-experiment.5: no example of the key $key"; bad=1; }
 done
 
+# And so with bragg-truth(5), whose examples are simulated.
+keys=$(cat "$top"/src/simulate/*.c | tr '\n' ' ' | grep -oE '(keys|edges|bragg_truth_instrument)\[[A-Z_]*\] = \{[^}]*\}|keys\[TRUTH_INSTRUMENT[^]]*\] = "[a-z_]+"' |
+    grep -oE '"[a-z_0-9]+"' | tr -d '"' | sort -u)
+[ "$(echo "$keys" | wc -l)" -gt 80 ] || { echo "expected 80 keys of truths at least, found $(echo "$keys" | wc -l)"; bad=1; }
+for key in $keys; do
+    case $key in radiation | patterns | detector | total | instrument | run | windows | cycler | furnace) grep -qx "\.Ss $key" "$top/man/bragg-truth.5" && continue ;; esac
+    grep -qE "(^|[^a-z_.])$key: " "$top/man/bragg-truth.5" || { echo "man/bragg-truth.5: no example of the key $key"; bad=1; }
+done
+truth=$work/truth
+mkdir -p "$truth"
+try_truth() { # section, example
+    radiation='wavelength: 0.7093' looks='patterns: {range: [10, 60], step: 0.1}' run='frames: 2, every_s: 600' phases='{card: Ni}' what=run more=
+    case $1 in
+    title | seed) more=$2 ;;
+    radiation) radiation=$2 ;;
+    patterns) looks="patterns: {$2}" ;;
+    detector)
+        looks='name: Pilatus100k, distance_m: 0.1'
+        case $2 in name:*) looks=$2 ;; poni1_m:*) looks="name: Pilatus100k, distance_m: 0.1, $2" ;; *) looks="$looks, $2" ;; esac
+        looks="detector: {$looks}" run='frames: 1' ;;
+    total)
+        case $2 in qrange:*) looks=$2 ;; *) looks="qrange: [0.8, 6], $2" ;; esac
+        looks="total: {$looks}" run='frames: 1' phases='{card: Ni, uiso: 0.006}' ;;
+    instrument) more="instrument: {$2}" ;;
+    frames) what=frames run=$2 ;;
+    run)
+        run=$2
+        case $2 in frames:*) ;; *) run="frames: 2, $2" ;; esac
+        case $2 in format:*) looks='detector: {name: Pilatus100k, distance_m: 0.1}' ;; esac ;;
+    phases)
+        phases="{$2}"
+        case $2 in *delta2:* | *' z:'*) looks='total: {qrange: [0.8, 6]}' run='frames: 1' ;; esac ;;
+    windows) more="windows: [{$2}]" ;;
+    cycler)
+        run="$run, start: 2024-06-11T17:42:05" more=$2
+        case $2 in *molar_mass:*) ;; *) more="$more, molar_mass: 149.82" ;; esac
+        case $2 in *voltage:*) ;; *) more="$more, voltage: [[0, 2], [3, 0.1]]" ;; esac
+        case $2 in *protocol:*) ;; *) more="$more, protocol: [{current_ma: -0.1, electrons: 3}]" ;; esac
+        more="cycler: {$more}" ;;
+    furnace)
+        run="$run, start: 2024-06-11T17:42:05" more=$2
+        case $2 in *temperature:*) ;; *) more="$more, temperature: [[0, 298], [600, 770]]" ;; esac
+        more="furnace: {$more}" ;;
+    esac
+    [ $what = run ] && what="run: {$run}" phases="phases: [$phases]" || what="frames: [{$run}]" phases=
+    printf '%s\n' "radiation: {$radiation}" "$looks" "$what" "$phases" "$more" >"$truth/x.yaml"
+    "$bragg" simulate "$truth/x.yaml" -o "$truth/out" -f >"$work/out" 2>&1 || echo "bragg-truth(5), $1: $2: $(tail -1 "$work/out")" >>"$work/bad.truths"
+}
+awk '/^\.Ss/ { s = $2 } /^\.It Li "/ { n = split($0, part, "\""); for (k = 2; k < n; k += 2) print s "\t" part[k] }' "$top/man/bragg-truth.5" >"$work/examples"
+while IFS='	' read -r section example; do
+    try_truth "$section" "$example" </dev/null
+done <"$work/examples"
+[ ! -s "$work/bad.truths" ] || { cat "$work/bad.truths"; bad=1; }
+[ "$(wc -l <"$work/examples")" -ge 70 ] || { echo "bragg-truth(5): expected 70 examples at least, found $(wc -l <"$work/examples")"; bad=1; }
+sed -n '/^\.Bd -literal/,/^\.Ed/{/^\./d;p;}' "$top/man/bragg-truth.5" >"$truth/whole.yaml"
+"$bragg" simulate "$truth/whole.yaml" -o "$truth/whole" >"$work/out" 2>&1 || { echo "bragg-truth(5): its first example: $(tail -1 "$work/out")"; bad=1; }
+
 # libbragg(3) names each public header, and no function or type that is not in one.
 for header in $(sed -n 's,^#include <bragg/\(.*\)>,\1,p' "$top/src/bragg.h"); do
     grep -q "In bragg/$header" "$top/man/libbragg.3" || { echo "man/libbragg.3 does not name bragg/$header"; bad=1; }
