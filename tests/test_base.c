@@ -131,11 +131,19 @@ START_TEST(an_esd_is_printed_by_the_rule_of_19_and_read_back)
         { 1234.6, 12, "1235(12)" },              { -2.385, 0.5, "-2.4(5)" },
         { 7.853, NAN, "7.853" },                 { 10.291, 0, "10.291" },
         { -2.385e41, 1e-3, "-2.385e+41" }, /* more digits than anybody means */
+        { 3.1e5, 1.2e9, "not determined" }, { 0.7, INFINITY, "not determined" },
+        { 2.3e8, 1.2e6, "230000000(1200000)" }, { -38, 52, "-40(50)" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[BRAGG_NUMBER_TEXT];
         ck_assert_str_eq(bragg_number_print_esd(text, cases[i].value, cases[i].esd), cases[i].text);
     }
+    char text[BRAGG_QUANTITY_TEXT];
+    ck_assert_str_eq(bragg_number_print_quantity(text, 83.7, 4.1, "nm"), "84(4) nm");
+    ck_assert_str_eq(bragg_number_print_quantity(text, 83.7, 4100, "nm"), "not determined");
+    ck_assert_str_eq(bragg_number_print_quantity(text, 3.1e5, 1.2e9, "1e-6"), "not determined");
+    ck_assert_str_eq(bragg_number_print_quantity(text, 83.7, NAN, "nm"), "83.7 nm");
+    ck_assert_str_eq(bragg_number_print_quantity(text, 0.4973, 0.0011, ""), "0.4973(11)");
     double v, e;
     ck_assert(bragg_number_parse_esd("4.15691(12)", &v, &e));
     assert_close(v, 4.15691, 1e-15);

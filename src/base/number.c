@@ -210,8 +210,19 @@ char *bragg_number_print(char buffer[BRAGG_NUMBER_TEXT], double value)
     return buffer;
 }
 
+bool bragg_number_determined(double value, double esd, const char *unit)
+{
+    if (!(esd > 0) || !isfinite(value))
+        return true;
+    if (unit && !strcmp(unit, "nm") && esd > fabs(value))
+        return false;
+    return esd < 1e6 || esd < 100 * fabs(value);
+}
+
 char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, double esd)
 {
+    if (!bragg_number_determined(value, esd, NULL))
+        return strcpy(buffer, "not determined");
     if (!(esd > 0) || !isfinite(esd) || !isfinite(value))
         return bragg_number_print_digits(buffer, value, 6);
     int decimals = -(int)floor(log10(esd));
@@ -229,6 +240,15 @@ char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, doubl
     else
         snprintf(buffer, BRAGG_NUMBER_TEXT, "%.0f(%.0f)", round(value / unit) * unit, digits * unit);
     uselocale(before);
+    return buffer;
+}
+
+char *bragg_number_print_quantity(char buffer[BRAGG_QUANTITY_TEXT], double value, double esd, const char *unit)
+{
+    bool known = bragg_number_determined(value, esd, unit);
+    bragg_number_print_esd(buffer, value, known ? esd : INFINITY);
+    if (known && unit && *unit)
+        snprintf(buffer + strlen(buffer), BRAGG_QUANTITY_TEXT - BRAGG_NUMBER_TEXT, " %s", unit);
     return buffer;
 }
 

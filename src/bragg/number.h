@@ -36,9 +36,20 @@ char *bragg_number_print(char buffer[BRAGG_NUMBER_TEXT], double value);
 /** Print with the given significant digits ("%.*g" with a decimal point). */
 char *bragg_number_print_digits(char buffer[BRAGG_NUMBER_TEXT], double value, int digits);
 
+/** False for an esd that leaves nothing of its value: infinite; a million and a hundred times the
+ *  value; of a size (unit "nm", which has no negative values) larger than the size.  True without
+ *  an esd (NAN), as what was not fitted is known.  unit may be NULL. */
+bool bragg_number_determined(double value, double esd, const char *unit);
+
 /** Print "4.15691(12)": the esd has two digits when it starts with 1 (the rule
  *  of 19, Schwarzenbach et al., Acta Cryst. A51 (1995) 565), else one.
- *  Without a finite positive esd prints six significant digits. */
+ *  Without a positive esd prints six significant digits, and "not determined" where the esd
+ *  leaves nothing of the value. */
 char *bragg_number_print_esd(char buffer[BRAGG_NUMBER_TEXT], double value, double esd);
+
+enum { BRAGG_QUANTITY_TEXT = 112 };
+
+/** Print "4.15691(12) angstrom" or, without its unit, "not determined". */
+char *bragg_number_print_quantity(char buffer[BRAGG_QUANTITY_TEXT], double value, double esd, const char *unit);
 
 #endif

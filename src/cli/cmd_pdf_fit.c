@@ -101,7 +101,7 @@ static bragg_status plain_study(const wish *w, const char *path, bragg_pdf_study
 /* The columns of PDFgui's .fgr: r, calculated, two of zeros, difference. */
 static bragg_status write_curve(const char *path, bool force, const bragg_params *t, const bragg_pdf_fit_set *f, const char *label, bragg_error *err)
 {
-    char a[BRAGG_NUMBER_TEXT], b[BRAGG_NUMBER_TEXT], c[BRAGG_NUMBER_TEXT];
+    char a[BRAGG_QUANTITY_TEXT], b[BRAGG_NUMBER_TEXT], c[BRAGG_NUMBER_TEXT];
     bragg_output *out;
     bragg_status st = bragg_output_open(path, force, &out, err);
     if (st < 0)
@@ -109,7 +109,7 @@ static bragg_status write_curve(const char *path, bool force, const bragg_params
     FILE *to = bragg_output_stream(out);
     fprintf(to, "# data: %s\n# rw: %s\n", label, bragg_number_print_digits(a, f->rw, 6));
     for (size_t k = 0; k < t->n; k++)
-        fprintf(to, "# %s = %s %s%s\n", t->at[k].name, bragg_number_print_esd(a, t->at[k].value, t->at[k].esd), t->at[k].unit,
+        fprintf(to, "# %s = %s%s\n", t->at[k].name, bragg_number_print_quantity(a, t->at[k].value, t->at[k].esd, t->at[k].unit),
                 t->at[k].tie_to >= 0 ? " (tied)" : t->at[k].refine ? "" : " (not refined)");
     fprintf(to, "#### start data\n#L r(A) Gcalc(A^{-2}) dr dG Gdiff(A^{-2})\n");
     for (size_t i = 0; i < f->n; i++)
@@ -257,7 +257,7 @@ static json_t *fit_json(const bragg_pdf_fit *f, const bragg_params *t, const cha
 
 static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char *label)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_QUANTITY_TEXT];
     if (label)
         printf("%s: ", label);
     printf("%s after %d cycles: %zu independent points, %zu variables", f->converged ? "converged" : "NOT CONVERGED", f->cycles, f->fitted, f->variables);
@@ -268,7 +268,7 @@ static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char
     printf("\n");
     for (size_t k = 0; k < t->n; k++)
         if (t->at[k].refine)
-            printf("  %-36s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
+            printf("  %-36s %s\n", t->at[k].name, bragg_number_print_quantity(text, t->at[k].value, t->at[k].esd, t->at[k].unit));
     printf("%s", f->report);
     if (!f->variables)
         fputs("nothing was refined: a phase's refine: [scale, cell, uiso] says what, see bragg-pdf-fit(1)\n", stdout);

@@ -127,8 +127,8 @@ json_t *cli_fit_json(const bragg_fit *f, const bragg_params *t, const char *cons
 
 static void print_quantity(FILE *to, const char *name, bragg_quantity q, const char *unit)
 {
-    char text[BRAGG_NUMBER_TEXT];
-    fprintf(to, "    %-16s %s %s\n", name, bragg_number_print_esd(text, q.value, q.esd), unit);
+    char text[BRAGG_QUANTITY_TEXT];
+    fprintf(to, "    %-16s %s\n", name, bragg_number_print_quantity(text, q.value, q.esd, unit));
 }
 
 /* Crystallites may be larger than the widths can tell. */
@@ -201,7 +201,7 @@ static void print_steps(FILE *to, const bragg_fit *f)
 
 void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_QUANTITY_TEXT];
     fprintf(to, "%s after %d cycles: %zu points, %zu reflections, %zu variables\n", f->converged ? "converged" : "NOT CONVERGED",
             f->cycles, f->points, f->reflections, f->variables);
     fprintf(to, "Rwp %.3f %%   Rp %.3f %%   Rexp %.3f %%   GOF %.3f   Durbin-Watson %.2f\n", 100 * f->rwp, 100 * f->rp,
@@ -214,7 +214,7 @@ void cli_print_fit(FILE *to, const bragg_fit *f, const bragg_params *t)
         print_quantity(to, "amorphous", f->amorphous, "");
     for (size_t k = 0; k < t->n; k++)
         if (t->at[k].refine && !strstr(t->at[k].name, "background.") && !strstr(t->at[k].name, ".intensity.") && !said_with_its_phase(t->at[k].name))
-            fprintf(to, "  %-34s %s %s\n", t->at[k].name, bragg_number_print_esd(text, t->at[k].value, t->at[k].esd), t->at[k].unit);
+            fprintf(to, "  %-34s %s\n", t->at[k].name, bragg_number_print_quantity(text, t->at[k].value, t->at[k].esd, t->at[k].unit));
     for (const char *line = f->report; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (!strncmp(line, "cannot be told apart", 20))
             fprintf(to, "%.*s\n", (int)strcspn(line, "\n"), line);

@@ -299,11 +299,15 @@ static bragg_status put_data(fit_page *p, FILE *to, json_t **about, bragg_error 
 static void tell_times(FILE *to, const json_t *q, double times, const char *unit)
 {
     char text[BRAGG_NUMBER_TEXT];
-    double value = json_number_value(json_object_get(q, "value"));
-    const json_t *esd = json_object_get(q, "esd");
+    double value = times * json_number_value(json_object_get(q, "value"));
+    double esd = json_is_number(json_object_get(q, "esd")) ? times * json_number_value(json_object_get(q, "esd")) : NAN;
     if (!json_is_number(json_object_get(q, "value")))
         return;
-    bragg_number_print_esd(text, times * fabs(value), json_is_number(esd) ? times * json_number_value(esd) : NAN);
+    if (!bragg_number_determined(value, esd, unit)) {
+        fputs("not determined", to);
+        return;
+    }
+    bragg_number_print_esd(text, fabs(value), esd);
     fprintf(to, "%s%s", value < 0 ? "−" : "", text);
     if (unit && *unit) /* an angle's stands close */
         fprintf(to, "%s%s", !strcmp(unit, "°") ? "" : "\xc2\xa0", unit);

@@ -13,7 +13,7 @@
 
 const char *bragg_refine_esd_text(char buffer[BRAGG_NUMBER_TEXT], double value, double esd)
 {
-    if (!isfinite(value))
+    if (!isfinite(value) || !bragg_number_determined(value, esd, NULL))
         return "?";
     return esd > 0 && isfinite(esd) ? bragg_number_print_esd(buffer, value, esd) : bragg_number_print_digits(buffer, value, 7);
 }

@@ -54,6 +54,12 @@ function timeText(t, unit, step) {
     return `${(t / unit).toFixed(decimals)} ${unit > 60 ? 'h' : unit > 1 ? 'min' : 's'}`;
 }
 
+/* Does the esd leave something of the value?  As bragg_number_determined() decides. */
+const determined = (v, e, unit) => !(e > 0) || !Number.isFinite(v) || (e < 1e6 || e < 100 * Math.abs(v)) && !(unit === 'nm' && e > Math.abs(v));
+
+/* "4.15691(12) Å". */
+const quantity = (v, e, n, unit) => determined(v, e, unit) ? withEsd(v, e, n) + (unit ? (unit === '°' ? '' : ' ') + unit : '') : 'not determined';
+
 /* 4.15691(12): two digits of an esd that begins with 1. */
 function withEsd(v, e, n = 6) {
     if (!Number.isFinite(v) || !(e > 0))
@@ -950,7 +956,7 @@ class App {
 
     showQuantities(k) {
         const run = this.run, rows = run.columns.map((c, i) => [c, run.a['c' + i][k], run.a['e' + i][k]]).filter(([c, v]) => Number.isFinite(v) && !['log', 'background'].includes(c.group));
-        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${withEsd(v, e, 4)}${c.unit ? (c.unit === '°' ? '' : ' ') + c.unit : ''}`)));
+        this.frameTable.replaceChildren(...rows.map(([c, v, e]) => el('span', {}, el('b', {}, c.label), ` ${quantity(v, e, 4, c.unit)}`)));
     }
 
     /* ---- peaks */
@@ -1021,7 +1027,14 @@ class App {
             group.series.push({ label: together ? c.phase : c.label, column: k });
         });
         for (const g of this.groups)
-            this.chooser.append(el('label', {}, el('input', { type: 'checkbox', checked: g.on, onchange: event => { g.on = event.target.checked; this.drawCharts(); } }), ` ${g.label}`));
+            this.chooser.append(g.choice = el('label', {}, el('input', { type: 'checkbox', checked: g.on, onchange: event => { g.on = event.target.checked; this.drawCharts(); } }), ` ${g.label}`));
+        this.offer();
+    }
+
+    /* Only what has a number: what is tied or held has none, nor has what did not come yet. */
+    offer() {
+        for (const g of this.groups.filter(g => g.choice))
+            g.choice.hidden = !g.series.some(s => this.run.a['c' + s.column]?.subarray(0, this.run.frames).some(Number.isFinite));
     }
 
     drawCharts() {
@@ -1082,7 +1095,7 @@ class App {
             return;
         const frame = g.rows ? k * this.run.each : k, values = g.series.map(s => {
             const y = s.y || this.run.a['c' + s.column], e = s.column == null ? NaN : this.run.a['e' + s.column][k];
-            return `${s.label} ${withEsd(y[k], e)}`;
+            return `${s.label} ${determined(y[k], e, s.column == null ? '' : this.run.columns[s.column].unit) ? withEsd(y[k], e) : 'not determined'}`;
         });
         this.reading.textContent = `${this.where(frame)} · ${values.join(', ')}`;
         if (this.picture && this.run.frames) {
@@ -1118,6 +1131,7 @@ class App {
         if (all)
             this.showAll();
         this.picture.layout();
+        this.offer();
         this.drawCharts();
     }
 }
