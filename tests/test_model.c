@@ -691,7 +691,8 @@ START_TEST(a_sphere_transmits_the_mean_over_its_volume)
 }
 END_TEST
 
-static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structure *b, double *mu, double *density, double *ratio)
+/* coarse: fractions if grains that are not told were of 3.7 um. */
+static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structure *b, double *mu, double *density, double *ratio, double *coarse)
 {
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_model *m = bragg_model_new();
@@ -716,6 +717,7 @@ static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structur
         mu[k] = bragg_structure_absorption_invcm(m->phase[k].structure, o.radiation.wavelength_ang[0]);
         density[k] = bragg_structure_density_g_cm3(m->phase[k].structure);
     }
+    ck_assert_int_eq(bragg_model_coarse_fractions(m, 3.7, coarse, &err), BRAGG_OK);
     *ratio = 1.3 * bragg_structure_mass_g_mol(m->phase[0].structure) / (2.1 * bragg_structure_mass_g_mol(m->phase[1].structure));
     bragg_model_free(m);
     bragg_pattern_free(p);
@@ -724,12 +726,19 @@ static bragg_fit *fit_with_grains(double um_a, double um_b, const bragg_structur
 
 START_TEST(coarse_grains_of_the_stronger_absorber_weigh_more_than_they_scatter)
 {
-    double mu[2], density[2], ratio;
+    double mu[2], density[2], ratio, coarse[2], told[2];
     bragg_structure *other = rhombohedral(), *same = triclinic();
-    bragg_fit *plain = fit_with_grains(0, 0, other, mu, density, &ratio);
+    bragg_fit *plain = fit_with_grains(0, 6.1, other, mu, density, &ratio, coarse);
+    bragg_fit_free(plain);
+    bragg_fit *f = fit_with_grains(3.7, 6.1, other, mu, density, &ratio, told);
+    for (int k = 0; k < 2; k++) { /* the one that is told keeps its own */
+        assert_close(coarse[k], f->phase[k].weight_fraction.value, 1e-9);
+        assert_close(told[k], coarse[k], 1e-9);
+    }
+    plain = fit_with_grains(0, 0, other, mu, density, &ratio, coarse);
+    ck_assert(fabs(coarse[0] - plain->phase[0].weight_fraction.value) > 0.01);
     assert_close(plain->phase[0].weight_fraction.value, ratio / (1 + ratio), 1e-6);
     ck_assert(plain->phase[0].microabsorption == 1 && mu[0] > 500 && mu[1] > 1000);
-    bragg_fit *f = fit_with_grains(3.7, 6.1, other, mu, density, &ratio);
     double w[2] = { f->phase[0].weight_fraction.value, f->phase[1].weight_fraction.value };
     double mean = (w[0] / density[0] * mu[0] + w[1] / density[1] * mu[1]) / (w[0] / density[0] + w[1] / density[1]);
     static const double radius_cm[2] = { 1.85e-4, 3.05e-4 };
@@ -742,7 +751,7 @@ START_TEST(coarse_grains_of_the_stronger_absorber_weigh_more_than_they_scatter)
         ck_assert((tau < 1) == (mu[k] > mean));
     }
     ck_assert(f->phase[0].weight_fraction.esd > 0 && fabs(f->phase[0].weight_fraction.esd / plain->phase[0].weight_fraction.esd - 1) < 0.5);
-    bragg_fit *even = fit_with_grains(20, 20, same, mu, density, &ratio);
+    bragg_fit *even = fit_with_grains(20, 20, same, mu, density, &ratio, coarse);
     assert_close(even->phase[0].weight_fraction.value, 1.3 / 3.4, 1e-6);
     bragg_fit_free(plain);
     bragg_fit_free(f);

@@ -174,6 +174,10 @@ bragg_status bragg_model_extinction(bragg_model *model, const char *name, bragg_
  *  fractions alone feel it.  A phase without is taken as infinitely fine; phases without
  *  structure do not count in the mean coefficient.  EDATA without structure. */
 bragg_status bragg_model_microabsorption(bragg_model *model, const char *name, double diameter_um, bragg_error *err);
+/** After a fit: the weight fractions w[n_phases] if the grains of each phase of which no diameter
+ *  is told had this one, in um: what is at stake when they are taken as infinitely fine.  With
+ *  neutrons, and where nothing absorbs more than the mean, those of the fit. */
+bragg_status bragg_model_coarse_fractions(const bragg_model *model, double diameter_um, double *w, bragg_error *err);
 /** Brindley's tau: mean over a sphere of exp(-mu path) of the beam that is scattered by
  *  2theta; mu times radius may be negative. */
 double bragg_sphere_transmission(double mu_radius, double two_theta_rad);

@@ -108,13 +108,36 @@ static bragg_status write_start(const wish *w, const bragg_experiment *x, bragg_
     return st;
 }
 
+/* X-rays see less of the grains of a phase that absorbs more than the rest, the coarser the less:
+ * how much is said where it could matter, as nothing in the pattern tells it. */
+static bragg_status print_grains(const bragg_model *m, const bragg_fit *f, bragg_error *err)
+{
+    static const double grain_um = 5; /* a powder that was ground by hand */
+    char text[BRAGG_NUMBER_TEXT];
+    double *w = malloc((f->n_phases + 1) * sizeof *w), most = 0;
+    bragg_status st = w ? bragg_model_coarse_fractions(m, grain_um, w, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for fractions");
+    for (size_t k = 0; k < f->n_phases && st == BRAGG_OK; k++)
+        most = fmax(most, fabs(w[k] - f->phase[k].weight_fraction.value));
+    if (st == BRAGG_OK && most > 0.01) {
+        printf("weight fractions are those of grains far below 1 um; with grains of %g um (microabsorption):", grain_um);
+        for (size_t k = 0; k < f->n_phases; k++)
+            if (isfinite(f->phase[k].weight_fraction.value))
+                printf(" %s %s", f->phase[k].name, bragg_number_print_digits(text, w[k], 3));
+        printf("; particle_diameter_um of a phase corrects for it\n");
+    }
+    free(w);
+    return st;
+}
+
 static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
 {
     bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
     if (st == BRAGG_OK && w->json)
         return bragg_json_print_take(cli_fit_json(f, bragg_model_params(m), NULL), err);
-    if (!w->json)
+    if (!w->json) {
         cli_print_fit(stdout, f, bragg_model_params(m));
+        st = st == BRAGG_OK ? print_grains(m, f, err) : st;
+    }
     return st;
 }
 

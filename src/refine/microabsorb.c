@@ -71,8 +71,9 @@ static void weigh(const powder *p, double *w, double *tau)
     }
 }
 
-/* The grains of each phase in the first pattern's radiation; whether any has a size. */
-static bool describe_powder(const bragg_model *m, powder *p)
+/* The grains of each phase in the first pattern's radiation, of `untold` where nothing says how
+ * large they are; whether any has a size. */
+static bool describe_powder(const bragg_model *m, double untold_um, powder *p)
 {
     const histogram *h = &m->histogram[0];
     bool any = false;
@@ -83,7 +84,7 @@ static bool describe_powder(const bragg_model *m, powder *p)
         p->amount[i] = mass > 0 ? m->params.at[f->mix[0].scale_row].value * mass : 0;
         p->mu_invcm[i] = !h->radiation.neutron && f->structure->n_atoms ? bragg_structure_absorption_invcm(f->structure, h->radiation.wavelength_ang[0]) : 0;
         p->density[i] = f->structure->n_atoms ? bragg_structure_density_g_cm3(f->structure) : 1;
-        p->radius_cm[i] = p->mu_invcm[i] > 0 ? f->particle_um / 2 * 1e-4 : 0;
+        p->radius_cm[i] = p->mu_invcm[i] > 0 ? (f->particle_um > 0 ? f->particle_um : untold_um) / 2 * 1e-4 : 0;
         p->two_theta[i] = p->radius_cm[i] > 0 ? mean_two_theta(m, i) : 0;
         any = any || p->radius_cm[i] > 0;
     }
@@ -116,7 +117,7 @@ bragg_status bragg_refine_weigh(const bragg_model *m, double *w, double *slopes,
     if (!room)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the fractions of %zu phases", n);
     powder p = { n, room, room + n, room + 2 * n, room + 3 * n, room + 4 * n };
-    if (describe_powder(m, &p)) {
+    if (describe_powder(m, 0, &p)) {
         weigh(&p, w, tau);
         differentiate(&p, room + 5 * n, slopes);
     } else {
@@ -129,6 +130,19 @@ bragg_status bragg_refine_weigh(const bragg_model *m, double *w, double *slopes,
                 slopes[i * n + k] = ((k == i) - w[i]) / sum;
         }
     }
+    free(room);
+    return BRAGG_OK;
+}
+
+bragg_status bragg_model_coarse_fractions(const bragg_model *m, double diameter_um, double *w, bragg_error *err)
+{
+    size_t n = m->n_phases;
+    double *room = calloc(6 * n + 1, sizeof *room);
+    if (!room)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the fractions of %zu phases", n);
+    powder p = { n, room, room + n, room + 2 * n, room + 3 * n, room + 4 * n };
+    describe_powder(m, diameter_um, &p);
+    weigh(&p, w, room + 5 * n);
     free(room);
     return BRAGG_OK;
 }
