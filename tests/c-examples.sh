@@ -1,12 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The programs of examples/c do what their first lines say.  With PREFIX they are compiled
-# against what is installed there (make installcheck).
+# against what is installed there (make installcheck), DESTDIR being what stands before the
+# folders that it will have.
 top=${TOP_SRCDIR:-.} built=${TOP_BUILDDIR:-.}/examples/c
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 bad=0
 if [ -n "${PREFIX-}" ]; then
+    if [ -n "${DESTDIR-}" ]; then # what bragg.pc names is not there yet
+        found=$(pkg-config --variable=pcfiledir bragg) || exit 99
+        sed "s,^\([a-z_]*\)=/,\1=$DESTDIR/," "$found/bragg.pc" >"$work/bragg.pc"
+        PKG_CONFIG_PATH=$work:${PKG_CONFIG_PATH-}
+        export PKG_CONFIG_PATH
+    fi
     flags=$(pkg-config --cflags --libs bragg) || exit 99
     for source in "$top"/examples/c/*.c; do
         # shellcheck disable=SC2086 # several words
