@@ -3,6 +3,7 @@
 #include "config.h"
 #include <bragg/error.h>
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,8 @@ bragg_status bragg_context(bragg_error *err, bragg_status status, const char *fo
     err->status = status;
     return status;
 }
+
+bragg_status bragg_status_of_errno(int cause) { return cause == ENOMEM ? BRAGG_ENOMEM : BRAGG_EIO; }
 
 const char *bragg_status_name(bragg_status status)
 {

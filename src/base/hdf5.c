@@ -81,7 +81,7 @@ bragg_status bragg_hdf5_end_whole(bragg_hdf5_turn turn, bragg_status status, con
         return status;
     if (err) /* what else was said of the file came of this */
         *err = (bragg_error)BRAGG_ERROR_INIT;
-    return bragg_fail(err, BRAGG_EIO, "'%s': not read or written whole: %s", path, strerror(cause));
+    return bragg_fail(err, bragg_status_of_errno(cause), "'%s': not read or written whole: %s", path, strerror(cause));
 }
 
 #endif

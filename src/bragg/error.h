@@ -47,6 +47,9 @@ bragg_status bragg_context(bragg_error *err, bragg_status status, const char *fo
  *  tells a terminal nothing.  Returns text. */
 char *bragg_printable(char *text);
 
+/** Of a call of the system that has failed with this errno: ENOMEM for want of memory, else EIO. */
+bragg_status bragg_status_of_errno(int cause);
+
 /** Name of a status for logs: "EDATA". */
 const char *bragg_status_name(bragg_status status);
 

@@ -21,7 +21,7 @@ void bragg_hdf5_end(bragg_hdf5_turn turn);
 int bragg_hdf5_failed(void);
 
 /** Ends the turn, and answers BRAGG_EIO, whatever the status, where the disk failed
- *  meanwhile. */
+ *  meanwhile, BRAGG_ENOMEM where memory did. */
 bragg_status bragg_hdf5_end_whole(bragg_hdf5_turn turn, bragg_status status, const char *path, bragg_error *err);
 
 #endif

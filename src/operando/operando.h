@@ -152,9 +152,9 @@ bragg_status bragg_store_room(seq_store *s, size_t frames, bragg_error *err);
  * its rows then. */
 bragg_status bragg_store_close(seq_store *s, bragg_series *series, bragg_error *err);
 
-/* store_view.c: a row of a map from the store, and whether one could not be read */
+/* store_view.c: a row of a map from the store, and why one could not be read (errno's; 0: all could) */
 void bragg_store_average_row(const bragg_store_curves *c, bragg_curve which, size_t row, double *to);
-bool bragg_store_rows_lost(const struct bragg_store_rows *stored);
+int bragg_store_rows_lost(const struct bragg_store_rows *stored);
 void bragg_store_free_rows(struct bragg_store_rows *stored);
 
 /* share.c: processes that share a run */

@@ -66,9 +66,9 @@ void bragg_store_average_row(const bragg_store_curves *c, bragg_curve which, siz
 
 void bragg_store_free_rows(struct bragg_store_rows *stored) { (void)stored; }
 
-bool bragg_store_rows_lost(const struct bragg_store_rows *stored)
+int bragg_store_rows_lost(const struct bragg_store_rows *stored)
 {
-    return false;
+    return 0;
     (void)stored;
 }
 

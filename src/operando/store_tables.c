@@ -33,7 +33,7 @@ static bool put_numbers(hid_t file, const char *path, FILE *from, size_t columns
     hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
     hsize_t at[2] = { 0, 0 }, count[2] = { 1, columns };
     hid_t row = H5Screate_simple(2, count, NULL);
-    double *v = malloc((columns + 1) * sizeof *v);
+    double *v = bragg_store_noted(malloc((columns + 1) * sizeof *v));
     char *line = NULL;
     size_t room = 0;
     bool good = v && space >= 0;
@@ -72,10 +72,10 @@ static bool put_table(hid_t file, const char *name, FILE *from)
     for (int c = getc(from); c != EOF; c = getc(from))
         rows += c == '\n';
     good = good && begin >= 0 && !fseek(from, begin, SEEK_SET);
-    text = good ? malloc(strlen(head) + 1) : NULL;
+    text = good ? bragg_store_noted(malloc(strlen(head) + 1)) : NULL;
     if ((good = text != NULL))
         columns = split(head, text);
-    const char **names = calloc(columns + 1, sizeof *names);
+    const char **names = bragg_store_noted(calloc(columns + 1, sizeof *names));
     for (size_t k = 0, at = 0; good && names && k < columns; k++) {
         names[k] = text + at;
         at += strlen(names[k]) + 1;
@@ -133,7 +133,7 @@ bragg_status bragg_store_add_tables(const char *store, const char *const *names,
     errno = 0;
     bool good = st == BRAGG_OK && copy_file(store, new) && put_tables(new, names, tables, n, json) && !bragg_hdf5_failed() && !rename(new, store);
     if (st == BRAGG_OK && !good)
-        st = bragg_fail(err, BRAGG_EIO, "'%s': the analysis cannot be added: %s", store, strerror(errno ? errno : EIO));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': the analysis cannot be added: %s", store, strerror(errno ? errno : EIO));
     st = bragg_hdf5_end_whole(turn, st, store, err);
     if (st < 0 && new)
         unlink(new);
@@ -155,7 +155,7 @@ static size_t bytes_of(hid_t file, const char *path)
 static double *get_table(hid_t file, const char *path, size_t columns, size_t *rows)
 {
     size_t bytes = bytes_of(file, path), line = columns * sizeof(double), n = bytes / line;
-    double *v = n && n * line == bytes && bragg_store_extent(file, path, 0) == n && bragg_store_extent(file, path, 1) == columns ? malloc(bytes) : NULL;
+    double *v = n && n * line == bytes && bragg_store_extent(file, path, 0) == n && bragg_store_extent(file, path, 1) == columns ? bragg_store_noted(malloc(bytes)) : NULL;
     if (v && !bragg_store_get_set(file, path, H5T_NATIVE_DOUBLE, n * columns, v)) {
         free(v);
         v = NULL;

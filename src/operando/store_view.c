@@ -21,12 +21,12 @@ static bool read_names(hid_t file, const char *name, bragg_arena *arena, const c
 {
     *n = bragg_store_extent(file, name, 0);
     hid_t type = bragg_store_text_type(NAME);
-    char(*text)[NAME] = calloc(*n + 1, sizeof *text);
-    *out = bragg_arena_alloc(arena, *n + 1, sizeof **out);
+    char(*text)[NAME] = bragg_store_noted(calloc(*n + 1, sizeof *text));
+    *out = bragg_store_noted(bragg_arena_alloc(arena, *n + 1, sizeof **out));
     bool good = text && *out && (!*n || bragg_store_get_set(file, name, type, *n, text));
     for (size_t k = 0; good && k < *n; k++) {
         text[k][NAME - 1] = 0;
-        good = ((*out)[k] = bragg_arena_strdup(arena, text[k])) != NULL;
+        good = ((*out)[k] = bragg_store_noted(bragg_arena_strdup(arena, text[k]))) != NULL;
     }
     H5Tclose(type);
     free(text);
@@ -150,7 +150,7 @@ static bragg_status read_frames(const char *path, seq_store *view, bragg_series 
         errno = 0;
         bool whole = bragg_store_row(view, k, row, message, name);
         if (!whole && errno) { /* a disk that fails, not a frame that has not been fitted */
-            st = bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", path, k, strerror(errno));
+            st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': frame %zu: %s", path, k, strerror(errno));
             break;
         }
         if (!whole)
@@ -308,9 +308,10 @@ bragg_status bragg_store_view_frame(bragg_store_view *open, size_t k, float *obs
 }
 
 /* Rows of the map: of more frames than `rows` neighbours are averaged, sigmas as those
- * of a mean. */
+ * of a mean; false with the cause in errno when one cannot be read. */
 static bool average(const seq_store *s, int part, size_t first, size_t last, double *to)
 {
+    errno = 0;
     float *row = malloc((s->points + 1) * sizeof *row);
     bool whole = row;
     for (size_t i = 0; i < s->points; i++)
@@ -334,7 +335,7 @@ static bool average(const seq_store *s, int part, size_t first, size_t last, dou
 
 struct bragg_store_rows {
     seq_store view;          /* whose names are gone: only places and sizes are used */
-    atomic_bool lost;        /* a row could not be read */
+    atomic_int lost;         /* why a row could not be read, as errno has it */
 };
 
 bragg_status bragg_store_get_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err)
@@ -370,10 +371,10 @@ void bragg_store_average_row(const bragg_store_curves *c, bragg_curve which, siz
     const seq_store *s = &c->stored->view;
     size_t first = row * c->frames, last = first + c->frames < s->room ? first + c->frames : s->room;
     if (!average(s, parts[which], first, last, to))
-        atomic_store(&c->stored->lost, true);
+        atomic_store(&c->stored->lost, errno ? errno : EIO);
 }
 
-bool bragg_store_rows_lost(const struct bragg_store_rows *stored) { return stored && atomic_load(&stored->lost); }
+int bragg_store_rows_lost(const struct bragg_store_rows *stored) { return stored ? atomic_load(&stored->lost) : 0; }
 
 void bragg_store_free_rows(struct bragg_store_rows *stored)
 {

@@ -259,7 +259,7 @@ static bragg_status move_to(seq_store *s, size_t frames, const bragg_series *ser
         st = bragg_fail(err, BRAGG_EIO, "'%s': %s", new, strerror(errno));
     size_t n = s->room < frames ? s->room : frames;
     if (st == BRAGG_OK && (!copy_parts(s, &other, n) || !put_joined(&other, series) || fsync(other.fd) || rename(new, s->path)))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot be written: %s", new, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot be written: %s", new, strerror(errno));
     if (st < 0) {
         if (other.fd >= 0)
             close(other.fd);
@@ -286,7 +286,7 @@ bragg_status bragg_store_end(seq_store *s, bragg_series *series, bragg_error *er
     if (series) {
         free(s->texts[3]);
         s->texts[3] = bragg_store_notes(series);
-        st = move_to(s, series->n ? series->n : 1, series, err);
+        st = s->texts[3] ? move_to(s, series->n ? series->n : 1, series, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for notes");
         if (st == BRAGG_OK && series->rows)
             st = bragg_series_move_rows(series, bragg_store_place(s), err);
     } else if (fsync(s->fd)) {
