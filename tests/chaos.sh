@@ -25,35 +25,46 @@ with() {
 wanted() { # name
     case " ${CHAOS_ONLY:-$1} " in *" $1 "*) ;; *) false ;; esac
 }
+counted() { # into the caller's total and left
+    read -r total left 2>/dev/null <count && [ "${left:--1}" -ge 0 ]
+}
 # name, step, command: writes only below out/
 try() {
-    local name=$1 step=${CHAOS_STEP:-$2} total kept left k rc
+    local name=$1 step=${CHAOS_STEP:-$2} total kept left all k rc
     wanted "${name// /-}" || return 0
     shift 2
     CHAOS_FAIL=0 with "$@" >plain 2>/dev/null || { echo "$name: failed without chaos"; bad=1; return; }
-    read -r total kept <count
-    for ((k = 1; k <= total; k += step)); do
+    counted && [ "$total" -gt 0 ] || { echo "$name: its allocations were not counted"; bad=1; return; }
+    kept=$left all=$total
+    for ((k = 1; k <= all; k += step)); do
         CHAOS_FAIL=$k with "$@" >got 2>said
         rc=$?
         tried=$((tried + 1))
         if [ $rc = 0 ]; then
-            grep -v '"seconds"' plain | cmp -s - <(grep -v '"seconds"' got) || { echo "$name: allocation $k of $total failed, yet another answer came with status 0"; bad=1; }
+            grep -v '"seconds"' plain | cmp -s - <(grep -v '"seconds"' got) || { echo "$name: allocation $k of $all failed, yet another answer came with status 0"; bad=1; }
         elif [ $rc -ge 124 ]; then
-            echo "$name: died of allocation $k of $total (status $rc)"
+            echo "$name: died of allocation $k of $all (status $rc)"
+            bad=1
+        elif [ $rc != 1 ]; then
+            echo "$name: allocation $k of $all failed with status $rc, expected 1: $(tail -1 said)"
             bad=1
         elif ! [ -s said ]; then
-            echo "$name: allocation $k of $total failed without a word (status $rc)"
+            echo "$name: allocation $k of $all failed without a word"
             bad=1
         elif [ -n "$(find out -name '*.tmp*' -o -name '.*.??????')" ]; then
-            echo "$name: allocation $k of $total left $(ls -A out)"
+            echo "$name: allocation $k of $all left $(ls -A out)"
             bad=1
         fi
-        if [ $rc -lt 124 ] && read -r _ left <count && [ "$left" -gt "$kept" ]; then
-            echo "$name: allocation $k of $total left $left blocks that nobody freed, $kept without chaos"
+        [ $rc -lt 124 ] || continue
+        if ! counted; then
+            echo "$name: allocation $k of $all failed, and what was not freed was not counted"
+            bad=1
+        elif [ "$left" -gt "$kept" ]; then
+            echo "$name: allocation $k of $all left $left blocks that nobody freed, $kept without chaos"
             bad=1
         fi
     done
-    echo "$name: $total allocations, every ${step}th tried"
+    echo "$name: $all allocations, every ${step}th tried"
 }
 inputs=$top/tests/chaos
 try convert 1 "$bragg" convert "$inputs/nickel.xye" -w 0.4066 -u q_A^-1 out/x.xye
