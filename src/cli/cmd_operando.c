@@ -66,10 +66,24 @@ static bragg_status print_account(const bragg_series *s, bragg_error *err)
     return st;
 }
 
+/* "%8.4f", or as many blanks where there is none. */
+static void print_logged(double value, int digits)
+{
+    if (isfinite(value))
+        printf(" %8.*f", digits, value);
+    else
+        printf(" %8s", "-");
+}
+
 static bragg_status print_series(const bragg_series *s, bragg_error *err)
 {
     char text[BRAGG_NUMBER_TEXT];
-    printf("%-24s %8s %8s %9s %6s  %s\n", "file", "U/V", "T/K", "Rwp/%", "GOF", "volumes/angstrom^3, weight fractions");
+    bool volts = false, kelvins = false; /* without a log there is no column of it */
+    for (size_t k = 0; k < s->n; k++) {
+        volts = volts || isfinite(bragg_series_fitted(s, k)->log.voltage_v);
+        kelvins = kelvins || isfinite(bragg_series_fitted(s, k)->temperature_k);
+    }
+    printf("%-24s%s%s %9s %6s  %s\n", "file", volts ? "      U/V" : "", kelvins ? "      T/K" : "", "Rwp/%", "GOF", "volumes/angstrom^3, weight fractions");
     for (size_t k = 0; k < s->n; k++) {
         const bragg_frame_fit *step = bragg_series_fitted(s, k);
         const char *base = strrchr(step->file, '/') ? strrchr(step->file, '/') + 1 : step->file;
@@ -77,7 +91,12 @@ static bragg_status print_series(const bragg_series *s, bragg_error *err)
             printf("%-24s %s: %s\n", base, bragg_frame_status_name(step->status), step->error);
             continue;
         }
-        printf("%-24s %8.4f %8.2f %9.3f %6.2f ", base, step->log.voltage_v, step->temperature_k, 100 * step->rwp, step->gof);
+        printf("%-24s", base);
+        if (volts)
+            print_logged(step->log.voltage_v, 4);
+        if (kelvins)
+            print_logged(step->temperature_k, 2);
+        printf(" %9.3f %6.2f ", 100 * step->rwp, step->gof);
         for (size_t p = 0; p < s->n_phases; p++)
             printf(" %s", step->level[p] > 0 ? bragg_number_print_esd(text, step->volume[p].value, step->volume[p].esd) : "-");
         for (size_t p = 0; s->n_phases > 1 && p < s->n_phases; p++) {
