@@ -62,6 +62,26 @@ run cards list --sets || fail "cards list --sets"
 run cards show Ni -c own.db --json -o ni.svg && near "$(number density)" 8.909 0.001 && [ -s ni.svg ] || fail "cards show: $(number density)"
 BRAGG_CARDS=own.db run cards import "$top/cif/Cu.cif" && run cards list -c own.db && grep -q Cu out || fail "cards import"
 
+# what a pattern of a mixture cannot tell is said: grains that are coarse, plates that lie
+cat >truth.yaml <<END
+seed: 41
+radiation: {wavelength: 1.5406}
+instrument: {w: 0.004, x: 0.03, mount: bragg-brentano, radius_mm: 217.5}
+patterns: {range: [14, 90], step: 0.02}
+frames: [{name: mixture, counts: 9000, background: 0.05, phases: [{card: V2O5, weight: 0.4, march: 0.55, march_hkl: [0, 0, 1]}, {card: NiO, weight: 0.6}]}]
+END
+run simulate truth.yaml -o . || fail "simulate a mixture"
+for card in V2O5 '"V2O5", march: [0, 0, 1]'; do
+    printf '%s\n' 'data: {pattern: mixture.xye, mount: bragg-brentano, radius_mm: 217.5}' "phases: [{card: $card}, {card: NiO}]" >mixture.yaml
+    run refine mixture.yaml || fail "refine a mixture"
+    grep -q 'with grains of 5 um (microabsorption): V2O5 0[.][0-9]* NiO 0[.]' out || fail "nothing is said of coarse grains"
+    case $card in
+    *march*) grep -q "intensities that are not its structure's" out && fail "a texture that is refined is asked for" ;;
+    *) grep -q "^V2O5 has intensities that are not its structure's" out || fail "nothing is said of plates that lie" ;;
+    esac
+    grep -q "^NiO has intensities" out && fail "NiO's intensities are called strange"
+done
+
 # ------------------------------------------------------- many patterns, G(r)
 run pdf debye Ni --diameter 30 --uiso 0.006 -o a --json --plot a.svg || fail "pdf debye"
 cp a.iq b.iq
@@ -69,4 +89,10 @@ run pdf a.iq b.iq -u q_A^-1 -c Ni --qmax 20 -o grs && [ -s grs/a.gr ] && [ "$(ta
 run pdf a.iq -c Ni --qmax 20 --all -o ni.gr --plot all.pdf --covariance 3 --json && [ -s ni.sq ] && [ -s ni.fq ] && [ -s all.pdf ] || fail "pdf --all"
 run pdf difference grs/a.gr ni.gr -o changed.gr --json && [ -s changed.gr ] || fail "pdf difference"
 run pdf fit ni.gr --card Ni --parameters && grep -q qdamp out || fail "pdf fit --parameters"
+for more in '' 'refine: {parameters: [qdamp]}'; do
+    printf '%s\n' 'data: {gr: ni.gr, range: [1.5, 15]}' 'phases: [{card: Ni, refine: [scale, cell, uiso]}]' "$more" >ni.yaml
+    run pdf fit ni.yaml || fail "pdf fit"
+    said=$(grep -c 'qdamp is 0 and not refined' out)
+    [ "$said" = "$([ -z "$more" ] && echo 1 || echo 0)" ] || fail "'$more': told $said times of qdamp"
+done
 end

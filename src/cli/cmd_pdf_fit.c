@@ -270,6 +270,12 @@ static void print_text(const bragg_pdf_fit *f, const bragg_params *t, const char
         if (t->at[k].refine)
             printf("  %-36s %s\n", t->at[k].name, bragg_number_print_quantity(text, t->at[k].value, t->at[k].esd, t->at[k].unit));
     printf("%s", f->report);
+    for (size_t k = 0; k < t->n; k++) {
+        const char *last = strrchr(t->at[k].name, '.');
+        if (last && !strcmp(last, ".qdamp") && t->at[k].value == 0 && !t->at[k].refine && t->at[k].tie_to < 0)
+            printf("%s is 0 and not refined: peaks are taken not to fade with r as every instrument makes them; give the value of a standard, or refine it with "
+                   "qbroad on one\n", t->at[k].name);
+    }
     if (!f->variables)
         fputs("nothing was refined: a phase's refine: [scale, cell, uiso] says what, see bragg-pdf-fit(1)\n", stdout);
 }

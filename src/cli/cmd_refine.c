@@ -129,6 +129,24 @@ static bragg_status print_grains(const bragg_model *m, const bragg_fit *f, bragg
     return st;
 }
 
+/* Intensities that are not the structure's make wrong scales: of a laboratory's powders most
+ * often because plates and needles lie.  The worst is told, as others err with it. */
+static void print_lying(bragg_model *m, const bragg_fit *f)
+{
+    static const double strange = 0.15; /* R_Bragg; a good fit has a few per cent */
+    const bragg_fit_phase *worst = NULL;
+    char row[300];
+    for (size_t k = 0; k < f->n_phases; k++)
+        if (f->phase[k].r_bragg > (worst ? worst->r_bragg : strange) && !(f->phase[k].weight_fraction.value < 0.05))
+            worst = &f->phase[k];
+    if (!worst)
+        return;
+    snprintf(row, sizeof row, "phase.%.200s.march", worst->name);
+    if (bragg_params_find(bragg_model_params(m), row) < 0)
+        printf("%s has intensities that are not its structure's: R_Bragg %.0f %%%s; where grains are plates or needles, march: [h, k, l], their axis, "
+               "helps beside its card\n", worst->name, 100 * worst->r_bragg, f->n_phases > 1 ? ", so that its weight fraction errs by more than its esd" : "");
+}
+
 static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
 {
     bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
@@ -136,6 +154,7 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
         return bragg_json_print_take(cli_fit_json(f, bragg_model_params(m), NULL), err);
     if (!w->json) {
         cli_print_fit(stdout, f, bragg_model_params(m));
+        print_lying(m, f);
         st = st == BRAGG_OK ? print_grains(m, f, err) : st;
     }
     return st;
