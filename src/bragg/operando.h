@@ -232,7 +232,8 @@ typedef enum bragg_curve { BRAGG_CURVE_OBSERVED, BRAGG_CURVE_CALCULATED, BRAGG_C
 /** The n values of a row, borrowed: from memory, or in `room` [n], which is the caller's. From
  *  several threads at once if each has its own room. */
 const double *bragg_store_curves_row(const bragg_store_curves *curves, bragg_curve which, size_t row, double *room);
-/** EIO when a row that was asked for could not be read: it came as NAN. */
+/** EIO, or ENOMEM, when a row that was asked for could not be read: it came as NAN, and what else
+ *  err may say came of that. */
 bragg_status bragg_store_curves_whole(const bragg_store_curves *curves, bragg_error *err);
 /** At most `rows` rows (0: all), which stay in the store. */
 bragg_status bragg_store_patterns(const char *path, size_t rows, bragg_store_curves *out, bragg_error *err);

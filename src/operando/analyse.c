@@ -106,8 +106,8 @@ bragg_status bragg_series_analyse(const bragg_series *s, const bragg_store_curve
             st = arena ? parts[k].make(&w, arena, &one, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for an analysis");
         if (st == BRAGG_OK)
             st = bragg_series_whole(s, err);
-        if (st == BRAGG_OK)
-            st = bragg_store_curves_whole(c, err);
+        bragg_status whole = bragg_store_curves_whole(c, err);
+        st = whole < 0 ? whole : st;
         if (st == BRAGG_OK && arena)
             st = visit(payload, &one, err);
         bragg_arena_free(arena);

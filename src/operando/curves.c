@@ -70,6 +70,8 @@ const double *bragg_store_curves_row(const bragg_store_curves *c, bragg_curve wh
 bragg_status bragg_store_curves_whole(const bragg_store_curves *c, bragg_error *err)
 {
     int why = bragg_store_rows_lost(c->stored);
+    if (why && err)
+        *err = (bragg_error)BRAGG_ERROR_INIT;
     if (bragg_status_of_errno(why) == BRAGG_ENOMEM)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for patterns of the store");
     return why ? bragg_fail(err, BRAGG_EIO, "patterns of the store cannot be read: is its disk there?") : BRAGG_OK;

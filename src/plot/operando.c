@@ -539,7 +539,8 @@ bragg_status bragg_plot_operando(const bragg_series *s, const bragg_store_curves
         else if (s->n > 1 && c->rows >= figures[k].rows)
             st = figures[k].draw(&b, err);
     bragg_arena_free(b.arena);
-    return st == BRAGG_OK ? bragg_store_curves_whole(c, err) : st;
+    bragg_status whole = bragg_store_curves_whole(c, err); /* else its rows were NAN, which no figure takes */
+    return whole < 0 ? whole : st;
 }
 
 bragg_status bragg_plot_pdf_maps(const bragg_pdf_course *t, const bragg_series *s, const char *folder, bool force, bragg_error *err)
