@@ -5,6 +5,7 @@
 #include "suite.h"
 
 #include <bragg/log.h>
+#include <bragg/units.h>
 #include <bragg/number.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -667,6 +668,29 @@ START_TEST(the_offset_comes_back_from_fractions_that_follow_the_charge)
 }
 END_TEST
 
+/* Fractions so poor that they tell the offset to minutes: what is usual counts as well, and
+ * clocks that agree are left alone; what is found is as good as its esd says. */
+START_TEST(an_offset_that_is_hardly_told_counts_little)
+{
+    static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
+    bragg_clock_signals s = { CELL_FRAMES, 2, start, width, value, esd, true, 0 };
+    double evidence, pulls = 0, alone = 0, esds = 0;
+    bragg_clock c;
+    enum { TRIES = 16 };
+    for (unsigned k = 0; k < 2 * TRIES; k++) {
+        double offset = k < TRIES ? 60 * tan(BRAGG_PI * ((k + 0.5) / TRIES - 0.5)) : 0;
+        make_cell(time, charge, start, width, value, esd, offset, 0, 0.1, 311 + k);
+        ck_assert_int_eq(bragg_clock_estimate(time, charge, CELL_ROWS, &s, 3600, &c, &evidence, NULL), BRAGG_OK);
+        if (k < TRIES)
+            pulls += pow((c.offset_s - offset) / c.offset_esd_s, 2) / TRIES, esds += c.offset_esd_s / TRIES;
+        else
+            alone += c.offset_s * c.offset_s / TRIES;
+    }
+    ck_assert_msg(esds > 60 && pulls > 0.3 && pulls < 2.5, "mean square pull %g, esd %g s", pulls, esds);
+    ck_assert_msg(sqrt(alone) < 0.7 * esds, "clocks that agree are moved by %g s, esd %g s", sqrt(alone), esds);
+}
+END_TEST
+
 START_TEST(a_drift_is_told_from_an_offset_when_it_is_large)
 {
     static double time[CELL_ROWS], charge[CELL_ROWS], start[CELL_FRAMES], width[CELL_FRAMES], value[2 * CELL_FRAMES], esd[2 * CELL_FRAMES];
@@ -756,6 +780,7 @@ int main(void)
     tcase_add_test(c, a_window_has_the_mean_and_not_the_point);
     tcase_add_test(c, offset_and_drift_come_back_from_events);
     tcase_add_test(c, the_offset_comes_back_from_fractions_that_follow_the_charge);
+    tcase_add_test(c, an_offset_that_is_hardly_told_counts_little);
     tcase_add_test(c, a_drift_is_told_from_an_offset_when_it_is_large);
     tcase_add_test(c, a_signal_that_does_not_care_tells_no_offset);
     tcase_add_test(c, options_come_from_the_experiment_file);

@@ -198,10 +198,12 @@ typedef struct bragg_clock_signals {
 
 /** Offset, and drift when it is more than three of its esds, from signals that are smooth
  *  functions of what drives the sample (charge that has passed, or temperature, a finite
- *  number for each row of the log): they stand still when it does and may bend when it turns.  The most
- *  likely offset within +-max_offset_s and the width of its likelihood, which is INFINITY
- *  when that reaches the ends.  *evidence: logarithm of the likelihood's ratio over that
- *  of no offset. */
+ *  number for each row of the log): they stand still when it does and may bend when it
+ *  turns.  The offset within +-max_offset_s is the mean of what is likely, its esd the
+ *  width, given that half of all clocks agree within a minute (Cauchy's distribution): a
+ *  difference that the signals hardly tell counts little, a clear one whole.  The esd is
+ *  INFINITY when the signals' likelihood reaches the ends.  *evidence: logarithm of the
+ *  largest likelihood over that of no offset. */
 bragg_status bragg_clock_estimate(const double *time_s, const double *driven, size_t n_rows,
                                   const bragg_clock_signals *signals, double max_offset_s,
                                   bragg_clock *clock, double *evidence, bragg_error *err);

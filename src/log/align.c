@@ -22,6 +22,10 @@
 
 enum { MAX_TURNS = 256, OFFSETS = 401, STRENGTHS = 9, MAX_FRAMES = 4000 };
 
+/* Before the frames have said anything: half of all pairs of clocks agree within a minute,
+ * and of the others some are hours apart (summer time, a clock that nobody has set). */
+static const double USUAL_S = 60;
+
 typedef struct driver {
     size_t n, n_turns;
     const double *time;
@@ -200,27 +204,40 @@ static double misfit(const aligner *a, double offset, double drift)
 
 /* --------------------------------------------------------------- search */
 
-/* Mean and width of exp(-misfit / 2) over n offsets around `middle`. */
-static void weigh(const aligner *a, double middle, double step, size_t n, double drift, double *mean, double *width, double *least)
+typedef struct scan {
+    double middle, step, m[OFFSETS], least; /* misfit at n offsets around the middle */
+    size_t n;
+} scan;
+
+static double offset_at(const scan *c, size_t k) { return c->middle + ((double)k - (double)(c->n / 2)) * c->step; }
+
+static void look(const aligner *a, double middle, double step, size_t n, double drift, scan *c)
 {
-    double m[OFFSETS], sum = 0, first = 0, second = 0;
-    *least = INFINITY;
+    c->middle = middle, c->step = step, c->n = n, c->least = INFINITY;
     for (size_t k = 0; k < n; k++) {
-        m[k] = misfit(a, middle + ((double)k - (double)(n / 2)) * step, drift);
-        *least = fmin(*least, m[k]);
+        c->m[k] = misfit(a, offset_at(c, k), drift);
+        c->least = fmin(c->least, c->m[k]);
     }
-    for (size_t k = 0; k < n; k++) {
-        double x = middle + ((double)k - (double)(n / 2)) * step, w = exp(-(m[k] - *least) / 2);
+}
+
+/* Mean and width of what is likely, by the signals and by what is usual before them: a
+ * Cauchy distribution, half of which lies within +-usual_s. */
+static void weigh(const scan *c, double usual_s, double *mean, double *width)
+{
+    double sum = 0, first = 0, second = 0;
+    for (size_t k = 0; k < c->n; k++) {
+        double x = offset_at(c, k), w = exp(-(c->m[k] - c->least) / 2) / (1 + x * x / (usual_s * usual_s));
         sum += w, first += w * x, second += w * x * x;
     }
     *mean = first / sum;
-    *width = sqrt(fmax(second / sum - *mean * *mean, 0) + step * step / 12);
+    *width = sqrt(fmax(second / sum - *mean * *mean, 0) + c->step * c->step / 12);
 }
 
 /* A drift by Newton's steps over both; kept when it is three of its esds and possible. */
 static void find_drift(const aligner *a, double span_s, bragg_clock *c)
 {
     double h = 2 * c->offset_esd_s, g = 4 * c->offset_esd_s / span_s, m[3][3], offset = c->offset_s, drift = 0, esd = NAN, least = INFINITY;
+    scan near;
     for (int i = -4; i <= 4; i++)
         for (int j = -12; j <= 12; j++) {
             double here = misfit(a, c->offset_s + i * h, j * g);
@@ -245,23 +262,27 @@ static void find_drift(const aligner *a, double span_s, bragg_clock *c)
     if (!(fabs(drift) > 3 * esd) || (a->s->max_drift > 0 && !(fabs(drift) < a->s->max_drift)))
         return;
     c->drift = drift;
-    weigh(a, offset, c->offset_esd_s / 4, 41, drift, &c->offset_s, &c->offset_esd_s, &least);
+    look(a, offset, c->offset_esd_s / 4, 41, drift, &near);
+    weigh(&near, USUAL_S, &c->offset_s, &c->offset_esd_s);
 }
 
 static void search(const aligner *a, double most_s, bragg_clock *clock, double *evidence)
 {
-    double step = 2 * most_s / (OFFSETS - 1), mean, width, least, own;
-    weigh(a, 0, step, OFFSETS, 0, &mean, &width, &least);
-    for (int turn = 0; turn < 3 && width < 8 * step; turn++) {
-        step = fmax(width, step / 8) / 4;
-        weigh(a, mean, step, 65, 0, &mean, &width, &own);
-        least = fmin(least, own);
+    double mean, width, least;
+    scan c;
+    look(a, 0, 2 * most_s / (OFFSETS - 1), OFFSETS, 0, &c);
+    weigh(&c, INFINITY, &mean, &width);
+    bool told = fabs(mean) + 3 * width < most_s; /* by the signals alone */
+    weigh(&c, USUAL_S, &mean, &width);
+    least = c.least;
+    for (int turn = 0; turn < 3 && width < 8 * c.step; turn++) {
+        look(a, mean, fmax(width, c.step / 8) / 4, 65, 0, &c);
+        weigh(&c, USUAL_S, &mean, &width);
+        least = fmin(least, c.least);
     }
-    *clock = (bragg_clock){ a->reference_s, mean, 0, width, NAN };
+    *clock = (bragg_clock){ a->reference_s, mean, 0, told ? width : INFINITY, NAN };
     *evidence = (misfit(a, 0, 0) - least) / 2;
-    if (fabs(mean) + 3 * width > most_s)
-        clock->offset_esd_s = INFINITY;
-    else
+    if (told)
         find_drift(a, a->s->start_s[a->s->n - 1] - a->s->start_s[0], clock);
 }
 

@@ -379,28 +379,22 @@ static size_t telling_phases(const bragg_series *s, bool fractions, size_t *phas
     return m;
 }
 
-static void take_estimate(bragg_series *s, const bragg_clock *found, double evidence, bool asked)
+static void take_estimate(bragg_series *s, const bragg_clock *found, double evidence)
 {
     if (!isfinite(found->offset_esd_s)) {
         bragg_join_note(s, "clock: the frames do not tell how far both clocks are apart; it stays as given");
         return;
     }
-    /* two esds, and odds of twenty to one against clocks that agree.  Less is no difference,
-     * and none is then known no better than that. */
-    bool clear = fabs(found->offset_s) > 2 * found->offset_esd_s && evidence > 3;
     char text[BRAGG_NUMBER_TEXT];
-    bragg_join_note(s, "clock: the log's is %s s ahead of the frames', by what follows charge or temperature (log odds %.1f)%s",
-                    bragg_number_print_esd(text, found->offset_s, found->offset_esd_s), evidence,
-                    clear || asked ? "" : "; that is no clear difference and they are taken to agree");
+    bragg_join_note(s, "clock: the log's is %s s ahead of the frames', by what follows charge or temperature (log odds %.1f)",
+                    bragg_number_print_esd(text, found->offset_s, found->offset_esd_s), evidence);
     if (found->drift != 0)
         bragg_join_note(s, "clock: the log's gains %s ppm", bragg_number_print_esd(text, 1e6 * found->drift, 1e6 * found->drift_esd));
-    if (clear || asked) {
-        double reference = bragg_clock_to_frame(&s->clock, found->reference_s);
-        s->clock.offset_s += found->offset_s + s->clock.drift * (reference - s->clock.reference_s);
-        s->clock.reference_s = reference;
-        s->clock.drift += found->drift * (1 + s->clock.drift);
-        s->clock.drift_esd = found->drift != 0 ? found->drift_esd : s->clock.drift_esd;
-    }
+    double reference = bragg_clock_to_frame(&s->clock, found->reference_s);
+    s->clock.offset_s += found->offset_s + s->clock.drift * (reference - s->clock.reference_s);
+    s->clock.reference_s = reference;
+    s->clock.drift += found->drift * (1 + s->clock.drift);
+    s->clock.drift_esd = found->drift != 0 ? found->drift_esd : s->clock.drift_esd;
     s->clock.offset_esd_s = found->offset_esd_s;
 }
 
@@ -435,7 +429,7 @@ bragg_status bragg_join_estimate(const bragg_experiment *x, bragg_series *s, bra
     bragg_error cause = BRAGG_ERROR_INIT;
     st = bragg_clock_estimate(s->log->channel[BRAGG_CHANNEL_TIME], driver, s->log->n, &signals, most, &found, &evidence, &cause);
     if (st == BRAGG_OK)
-        take_estimate(s, &found, evidence, asked);
+        take_estimate(s, &found, evidence);
     else if (st != BRAGG_ENOMEM && asked)
         bragg_join_note(s, "clock: not estimated: %s", cause.text);
     free(g.block);
