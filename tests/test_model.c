@@ -563,6 +563,51 @@ START_TEST(texture_extinction_and_background_have_true_derivatives)
 }
 END_TEST
 
+/* The mean background is that of its points, and its esd that of all of its parts. */
+START_TEST(the_mean_of_a_background_has_the_doubt_of_its_parts)
+{
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_model *m = decorated(backgrounds[_i], false);
+    bragg_params *t = bragg_model_params(m);
+    double background[700], y[700], *slope = calloc(t->n, sizeof *slope);
+    bragg_pattern *p = points(31.7, 0.067, 700);
+    bragg_refine_options at_once = BRAGG_REFINE_OPTIONS_INIT;
+    bragg_fit *f;
+    at_once.stages = false;
+    *value_of(m, "background.peak1.area") = 23;
+    for (int k = 0; k < 5; k++) /* of one scale, or the data do not tell all of them */
+        t->at[(size_t)bragg_params_find(t, "background.0") + (size_t)k].refine = k != 1;
+    bragg_model_select(m, "background.peak1.area", true);
+    bragg_model_select(m, "background.debye1.a", true);
+    bragg_model_select(m, "phase.A.scale", true);
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, p->y, NULL, &err), BRAGG_OK);
+    ck_assert_int_eq(bragg_model_replace_pattern(m, 0, p, &err), BRAGG_OK);
+    ck_assert_msg(bragg_refine(m, &at_once, &f, &err) == BRAGG_CONVERGED, "%s", err.text);
+    bragg_quantity mean;
+    ck_assert_int_eq(bragg_model_background_mean(m, 0, f, &mean, &err), BRAGG_OK);
+    for (size_t row = 0; row < t->n; row++) {
+        double keep = t->at[row].value, h = 1e-4 * fmax(fabs(keep), 1);
+        for (int side = -1; side < 2 && t->at[row].refine; side += 2) {
+            t->at[row].value = keep + side * h;
+            ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, y, background, &err), BRAGG_OK);
+            for (int i = 0; i < 700; i++)
+                slope[row] += side * background[i] / 700 / (2 * h);
+        }
+        t->at[row].value = keep;
+    }
+    double sum = 0;
+    ck_assert_int_eq(bragg_model_calculate(m, 0, NULL, NULL, NULL, y, background, &err), BRAGG_OK);
+    for (int i = 0; i < 700; i++)
+        sum += background[i] / 700;
+    assert_close(mean.value, sum, 1e-12);
+    assert_close(mean.esd, sqrt(bragg_fit_variance(f, t, slope)), 1e-7);
+    free(slope);
+    bragg_fit_free(f);
+    bragg_pattern_free(p);
+    bragg_model_free(m);
+}
+END_TEST
+
 static bragg_model *restrained(void)
 {
     static const char *const bond[] = { "Bi1", "S1" }, *const corner[] = { "S1", "Bi1", "S1" }, *const nobody[] = { "Bi1", "Xx9" }, *const alone[] = { "S1", "S1", "S1" };
@@ -996,6 +1041,7 @@ int main(void)
     tcase_add_test(all, a_box_is_the_mean_over_its_width);
     tcase_add_test(all, stephens_of_an_isotropic_strain_is_that_strain);
     tcase_add_loop_test(all, texture_extinction_and_background_have_true_derivatives, 0, sizeof backgrounds / sizeof *backgrounds);
+    tcase_add_loop_test(all, the_mean_of_a_background_has_the_doubt_of_its_parts, 0, sizeof backgrounds / sizeof *backgrounds);
     tcase_add_test(all, restraints_have_true_derivatives);
     tcase_add_test(all, a_standard_tells_the_amorphous_part);
     tcase_add_test(all, a_sphere_transmits_the_mean_over_its_volume);

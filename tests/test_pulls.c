@@ -100,8 +100,13 @@ static bragg_model *model_of(const twin *w, bragg_pattern *const *p)
     return m;
 }
 
+/* The first pattern's mean background: as it is, sum of its pulls and of their squares. */
+typedef struct ground {
+    double truth, sum, square;
+} ground;
+
 /* Sums of pulls and their squares, by row. */
-static void one_fit(bragg_model *m, const bragg_params *truth, double *sum, double *square, double *gof)
+static void one_fit(bragg_model *m, const bragg_params *truth, double *sum, double *square, ground *mean, double *gof)
 {
     bragg_error err = BRAGG_ERROR_INIT;
     bragg_refine_options o = BRAGG_REFINE_OPTIONS_INIT;
@@ -119,6 +124,10 @@ static void one_fit(bragg_model *m, const bragg_params *truth, double *sum, doub
         sum[i] += pull;
         square[i] += pull * pull;
     }
+    bragg_quantity below;
+    ck_assert_int_eq(bragg_model_background_mean(m, 0, f, &below, &err), BRAGG_OK);
+    mean->sum += (below.value - mean->truth) / below.esd;
+    mean->square += pow((below.value - mean->truth) / below.esd, 2);
     *gof += f->gof;
     bragg_fit_free(f);
 }
@@ -176,6 +185,10 @@ START_TEST(pulls_are_normal)
         printf("%s: %.0f to %.0f counts\n", w->name, least, top);
         ck_assert(least > 20 && top > 10 * least);
     }
+    bragg_quantity below;
+    ck_assert_int_eq(bragg_model_background_mean(m, 0, NULL, &below, &err), BRAGG_OK);
+    ck_assert(below.value > 20 && isnan(below.esd));
+    ground mean = { below.value, 0, 0 };
     double *sum = calloc(2 * truth.n, sizeof *sum);
     for (int run = 0; run < n; run++) {
         for (int k = 0; k < w->n_patterns; k++) {
@@ -185,9 +198,12 @@ START_TEST(pulls_are_normal)
             }
             ck_assert_int_eq(bragg_model_replace_pattern(m, (size_t)k, p[k], &err), BRAGG_OK);
         }
-        one_fit(m, &truth, sum, sum + truth.n, &gof);
+        one_fit(m, &truth, sum, sum + truth.n, &mean, &gof);
     }
     int bad = judge(bragg_model_params(m), sum, sum + truth.n, n);
+    double off = mean.sum / n, width = sqrt((mean.square / n - off * off) * n / (n - 1.));
+    printf("  mean background: pulls of mean %+.3f, width %.3f\n", off, width);
+    ck_assert_msg(fabs(off) < 3.7 / sqrt(n) && fabs(width - 1) < 3.7 / sqrt(2. * n), "mean background: pulls of mean %.3f, width %.3f", off, width);
     printf("  mean goodness of fit %.4f\n", gof / n);
     fflush(stdout);
     ck_assert_msg(!bad, "%d pulls", bad);

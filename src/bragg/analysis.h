@@ -59,12 +59,15 @@ typedef struct bragg_track {
 /** Shares of the intensity: of Bragg peaks (what stands above lines through the points
  *  beside them), and of what the background holds beyond the twentieth of the rows where it
  *  holds least (amorphous matter that comes and goes; what is always there cannot be told
- *  from air and windows).  NAN where less than a fifth of the points is free of peaks. */
+ *  from air and windows).  In a run whose phases were fitted the refined background is taken
+ *  instead of the lines, which in crowded patterns lie too high: so by_fit; NAN where a frame
+ *  has no fit.  Without fits NAN where less than a fifth of the points is free of peaks. */
 typedef struct bragg_tracks {
     size_t n, rows, frames;   /**< frames a row */
     bragg_track *track;       /**< by position */
     double *bragg, *bragg_esd, *background, *amorphous;  /**< mean intensities of a point, a row each */
     bragg_quantity *crystalline; /**< bragg / (bragg + amorphous) */
+    bool by_fit;
 } bragg_tracks;
 
 /** Peaks are found in means of neighbouring rows, linked, and then fitted row by row:

@@ -88,6 +88,8 @@ typedef struct bragg_frame_fit {
     double rwp, gof;
     double serial;            /**< by which serial correlation widens esds */
     double total;             /**< intensity in the range, a point's mean */
+    bragg_quantity background; /**< a point's mean of the refined background, counts */
+    double above;             /**< what was observed beyond that, a point's mean: Bragg scattering */
     double path;              /**< direction both: largest disagreement of both ways in esds */
     double *value, *esd;      /**< a row of the table each */
     bragg_quantity *fraction, *volume; /**< a phase each; a phase that is not there has 0 */

@@ -315,6 +315,11 @@ bragg_status bragg_fit_write_reflections(bragg_model *model, const char *path, b
 /** Variance of a quantity with the given derivatives with respect to the rows of the
  *  model's table, ties obeyed; NAN when the data do not determine it. */
 double bragg_fit_variance(const bragg_fit *fit, const bragg_params *params, const double *d_rows);
+/** Mean of the refined background over the points in use of a pattern, in its counts: what
+ *  the observed mean has above it is Bragg scattering.  The esd is the fit's, NAN without one
+ *  (fit NULL). */
+bragg_status bragg_model_background_mean(const bragg_model *model, size_t pattern, const bragg_fit *fit,
+                                         bragg_quantity *out, bragg_error *err);
 /** Of two variables; NAN where the data do not determine both. */
 double bragg_fit_correlation(const bragg_fit *fit, size_t i, size_t j);
 /** CSV: distances to the first shell of neighbours of each atom and the angles between

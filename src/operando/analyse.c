@@ -81,9 +81,39 @@ static bragg_status separate(const analyst *w, bragg_arena *arena, bragg_analysi
     return bragg_series_components(w->c, w->o, arena, &to->components, err);
 }
 
+/* What a row's frames have above and below the refined background, means of those that were
+ * fitted well; false: of none. */
+static bool ground_of(const bragg_series *s, size_t first, size_t last, double *above, double *below, double *esd)
+{
+    double n = 0, variance = 0;
+    *above = *below = 0;
+    for (size_t k = first; k < last && k < s->n; k++) {
+        const bragg_frame_fit *f = bragg_series_fitted(s, k);
+        bool good = f->done && (f->status == BRAGG_FRAME_OK || f->status == BRAGG_FRAME_AT_BOUND) && isfinite(f->above) && f->background.esd > 0;
+        if (good)
+            *above += f->above, *below += f->background.value, variance += f->background.esd * f->background.esd, n++;
+    }
+    *above /= n, *below /= n, *esd = sqrt(variance) / n; /* NAN of none */
+    return n > 0;
+}
+
+/* The refined background instead of lines between the peaks, once most of the rows have one. */
+static bragg_status take_ground(const bragg_series *s, bragg_tracks *t, bragg_error *err)
+{
+    size_t known = 0;
+    double above, below, esd;
+    for (size_t r = 0; r < t->rows && s->n_phases; r++)
+        known += ground_of(s, r * t->frames, (r + 1) * t->frames, &above, &below, &esd);
+    t->by_fit = 2 * known > t->rows;
+    for (size_t r = 0; t->by_fit && r < t->rows; r++)
+        ground_of(s, r * t->frames, (r + 1) * t->frames, &t->bragg[r], &t->background[r], &t->bragg_esd[r]);
+    return t->by_fit ? bragg_tracks_share(t, err) : BRAGG_OK;
+}
+
 static bragg_status track(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
 {
-    return bragg_series_track(w->c, w->o, arena, &to->tracks, err);
+    bragg_status st = bragg_series_track(w->c, w->o, arena, &to->tracks, err);
+    return st == BRAGG_OK ? take_ground(w->s, to->tracks, err) : st;
 }
 
 static bragg_status smooth(const analyst *w, bragg_arena *arena, bragg_analysis *to, bragg_error *err)
@@ -324,7 +354,7 @@ static json_t *total_json(const bragg_pdf_course *t)
                      "low_r_slope_expected", bragg_json_number(t->slope_expected), "rows", (json_int_t)t->rows);
 }
 
-json_t *bragg_analysis_summary(void) { return json_pack("{s:n,s:n,s:n,s:n}", "peaks", "components", "smooth", "pdf"); }
+json_t *bragg_analysis_summary(void) { return json_pack("{s:n,s:n,s:n,s:n,s:n}", "peaks", "ground", "components", "smooth", "pdf"); }
 
 /* ------------------------------------------------------------------ write */
 
@@ -363,7 +393,7 @@ static const char *table_path(bragg_arena *arena, const char *folder, int which)
 
 static bool summarize(const bragg_analysis *a, const bragg_series *s, json_t *to)
 {
-    return (!a->tracks || !json_object_set_new(to, "peaks", tracks_json(a->tracks, s))) && (!a->components || !json_object_set_new(to, "components", factors_json(a->components))) &&
+    return (!a->tracks || (!json_object_set_new(to, "peaks", tracks_json(a->tracks, s)) && !json_object_set_new(to, "ground", json_string(a->tracks->by_fit ? "fit" : "points")))) && (!a->components || !json_object_set_new(to, "components", factors_json(a->components))) &&
            (!a->smooth || !json_object_set_new(to, "smooth", smooth_json(a->smooth, s))) && (!a->total || !json_object_set_new(to, "pdf", total_json(a->total)));
 }
 

@@ -12,6 +12,9 @@
 bragg_status bragg_track_fit_row(const bragg_store_curves *curves, size_t row, const bragg_analysis_options *options, bragg_track *track, size_t n,
                                  bragg_error *err);
 
+/* track.c: amorphous and crystalline, from bragg and background. */
+bragg_status bragg_tracks_share(bragg_tracks *tracks, bragg_error *err);
+
 /* store.c: comma-separated tables of numbers, to be read from where they stand, under /analysis, each a data set
  * [row][column] with its columns' names in NAME_columns; json as it is. */
 bragg_status bragg_store_add_tables(const char *store, const char *const *names, FILE *const *tables, size_t n, const char *json, bragg_error *err);

@@ -162,6 +162,22 @@ static void fill_correlations(const seq_worker *w, const bragg_fit *f, double *r
     }
 }
 
+/* What lies under the peaks and what stands above it, of the pattern as it was last calculated. */
+static bragg_status fill_ground(const seq_worker *w, const bragg_fit *f, double *row, bragg_error *err)
+{
+    bragg_quantity ground;
+    bragg_status st = bragg_model_background_mean(w->m, 0, f, &ground, err);
+    double sum = 0;
+    for (size_t i = 0; i < w->n; i++)
+        sum += column(w, OBSERVED)[i] - column(w, BACKGROUND)[i];
+    if (st == BRAGG_OK) {
+        row[ROW_BACKGROUND] = ground.value;
+        row[ROW_BACKGROUND_ESD] = ground.esd * widening_of(f);
+        row[ROW_ABOVE] = sum / (double)w->n;
+    }
+    return st;
+}
+
 static void fill_row(seq_worker *w, const bragg_fit *f, const absent *out, double *row)
 {
     const seq_shape *s = &w->shape;
@@ -279,6 +295,8 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
         st = bragg_evidence_calculate(w, &cause);
     if (st == BRAGG_OK && w->plan.appear)
         st = weigh_absent(w, w->absent, &cause);
+    if (st == BRAGG_OK)
+        st = fill_ground(w, f, row, &cause);
     if (st == BRAGG_OK) {
         fill_row(w, f, w->absent, row);
         bool poor = !f->converged || f->gof > 2 * good;

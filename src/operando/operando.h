@@ -20,13 +20,14 @@ typedef struct seq_plan {
 /* All that a frame leaves behind, also in the store: one row of doubles
  *
  *      status converged restarted rwp gof serial total path time exposure temperature good_gof mended
+ *      background its_esd above_it
  *      | values | esds | fraction esd … | volume esd … | limits | guesses | their esds | evidences | levels
  *      | 2theta significance … of unknown peaks | correlations …
  *      | values known so far, of parameters of phases | their doubts, NAN where nothing is known
  *
  *  from which a neighbour starts. */
 enum { ROW_STATUS, ROW_CONVERGED, ROW_RESTARTED, ROW_RWP, ROW_GOF, ROW_SERIAL, ROW_TOTAL, ROW_PATH, ROW_TIME, ROW_EXPOSURE,
-       ROW_TEMPERATURE, ROW_GOOD_GOF, ROW_MENDED, ROW_HEAD };
+       ROW_TEMPERATURE, ROW_GOOD_GOF, ROW_MENDED, ROW_BACKGROUND, ROW_BACKGROUND_ESD, ROW_ABOVE, ROW_HEAD };
 enum { PHASE_FRACTION, PHASE_FRACTION_ESD, PHASE_VOLUME, PHASE_VOLUME_ESD, PHASE_LIMIT, PHASE_GUESS, PHASE_GUESS_ESD, PHASE_EVIDENCE, PHASE_LEVEL, PHASE_COLUMNS };
 
 typedef struct seq_shape {

@@ -121,6 +121,8 @@ void bragg_step_set(const seq_shape *s, const bragg_series_frame *frame, double 
     step->gof = frame->whole ? row[ROW_GOF] : NAN;
     step->serial = row[ROW_SERIAL];
     step->total = row[ROW_TOTAL];
+    step->background = (bragg_quantity){ frame->whole ? row[ROW_BACKGROUND] : NAN, frame->whole ? row[ROW_BACKGROUND_ESD] : NAN };
+    step->above = frame->whole ? row[ROW_ABOVE] : NAN;
     step->path = frame->whole ? row[ROW_PATH] : NAN;
     step->value = row + seq_value(s, 0);
     step->esd = row + seq_esd(s, 0);

@@ -11,7 +11,7 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { TEXT = 256, NAME = 128, FORMAT = 3 /* of this file's layout and the rows' columns */ };
+enum { TEXT = 256, NAME = 128, FORMAT = 4 /* of this file's layout and the rows' columns */ };
 
 enum { TABLE, FILES, MESSAGES, OBSERVED, CALCULATED, SIGMA, LOG, CHECK, STATUS, PARTS };
 

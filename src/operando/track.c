@@ -448,33 +448,41 @@ static bragg_status share_row(const tracker *t, size_t row, size_t half, double 
     return st;
 }
 
-/* What the background holds over the twentieth of the rows where it holds least. */
 static bragg_status share_out(const tracker *t, bragg_tracks *out, bragg_error *err)
 {
     const bragg_store_curves *c = t->c;
-    double *background = malloc((c->n + 1) * sizeof *background), *sorted = malloc((c->rows + 1) * sizeof *sorted), wide = 0, least = 0;
-    bragg_status st = background && sorted ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for backgrounds");
-    size_t n = 0;
+    double *background = malloc((c->n + 1) * sizeof *background), wide = 0;
+    bragg_status st = background ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for backgrounds");
     for (size_t k = 0; k < out->n; k++)
         wide = fmax(wide, out->track[k].at[0].fwhm_rad.value);
     size_t half = (size_t)fmin(fmax(4 * wide / t->step, 20), (double)c->n / 16 + 1);
-    for (size_t r = 0; r < c->rows && st == BRAGG_OK; r++) {
+    for (size_t r = 0; r < c->rows && st == BRAGG_OK; r++)
         st = share_row(t, r, half, background, out, err);
-        if (st == BRAGG_OK && isfinite(out->background[r]))
-            sorted[n++] = out->background[r];
-    }
-    if (st == BRAGG_OK && n)
-        qsort(sorted, n, sizeof *sorted, bragg_array_by_value);
-    for (size_t k = 0; st == BRAGG_OK && k < (n + 19) / 20; k++)
-        least += sorted[k] / (double)((n + 19) / 20);
-    for (size_t r = 0; st == BRAGG_OK && r < c->rows; r++) {
-        out->amorphous[r] = out->background[r] - least;
-        double amorphous = fmax(out->amorphous[r], 0), all = out->bragg[r] + amorphous;
-        out->crystalline[r] = (bragg_quantity){ all > 0 ? out->bragg[r] / all : NAN, all > 0 ? out->bragg_esd[r] * fmax(amorphous, out->bragg_esd[r]) / (all * all) : NAN };
-    }
     free(background);
+    return st == BRAGG_OK ? bragg_tracks_share(out, err) : st;
+}
+
+/* What the background holds over the twentieth of the rows where it holds least.  What a fit
+ * takes for background it does not take for peaks: the one's doubt is the other's. */
+bragg_status bragg_tracks_share(bragg_tracks *t, bragg_error *err)
+{
+    double *sorted = malloc((t->rows + 1) * sizeof *sorted), least = 0;
+    size_t n = 0;
+    if (!sorted)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for backgrounds");
+    for (size_t r = 0; r < t->rows; r++)
+        if (isfinite(t->background[r]))
+            sorted[n++] = t->background[r];
+    qsort(sorted, n, sizeof *sorted, bragg_array_by_value);
+    for (size_t k = 0; n && k < (n + 19) / 20; k++)
+        least += sorted[k] / (double)((n + 19) / 20);
+    for (size_t r = 0; r < t->rows; r++) {
+        t->amorphous[r] = t->background[r] - least;
+        double amorphous = fmax(t->amorphous[r], 0), all = t->bragg[r] + amorphous, more = t->by_fit ? all : fmax(amorphous, t->bragg_esd[r]);
+        t->crystalline[r] = (bragg_quantity){ all > 0 ? t->bragg[r] / all : NAN, all > 0 ? t->bragg_esd[r] * more / (all * all) : NAN };
+    }
     free(sorted);
-    return st;
+    return BRAGG_OK;
 }
 
 /* ---------------------------------------------------------------- events */

@@ -8,6 +8,7 @@
 #include <bragg/units.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ----------------------------------------------- functions with a factor */
@@ -105,6 +106,39 @@ void bragg_refine_own_slopes(const bragg_model *m, const histogram *h, size_t fi
                     jacobian[(size_t)l->column[row + (size_t)d] * BRAGG_LSQ_BLOCK + i] += slope[d] * l->weight[row + (size_t)d];
         }
     }
+}
+
+/* How the mean over the points moves with each row of the table. */
+static void mean_slopes(const bragg_model *m, const histogram *h, double *d_rows)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        double slope[3];
+        for (size_t k = 0; k < h->n_background; k++)
+            d_rows[h->background_row + k] += h->background_at[k * h->n + i] / (double)h->n;
+        for (size_t k = 0; k < h->n_debye + h->n_humps; k++) {
+            size_t row = k < h->n_debye ? h->debye_row + 3 * k : h->hump_row + 3 * (k - h->n_debye);
+            if (k < h->n_debye)
+                debye(&m->params.at[row], q_at(h, h->x[i]), slope);
+            else
+                hump(&m->params.at[row], h->x[i], slope);
+            for (size_t d = 0; d < 3; d++)
+                d_rows[row + d] += slope[d] / (double)h->n;
+        }
+    }
+}
+
+bragg_status bragg_model_background_mean(const bragg_model *m, size_t which, const bragg_fit *fit, bragg_quantity *out, bragg_error *err)
+{
+    const histogram *h = &m->histogram[which];
+    double *d_rows = calloc(m->params.n + 1, sizeof *d_rows), sum = 0;
+    if (!d_rows)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu derivatives", m->params.n);
+    for (size_t i = 0; i < h->n; i++)
+        sum += bragg_refine_background(m, h, i);
+    mean_slopes(m, h, d_rows);
+    *out = (bragg_quantity){ sum / (double)h->n, fit ? sqrt(bragg_fit_variance(fit, &m->params, d_rows)) : NAN };
+    free(d_rows);
+    return BRAGG_OK;
 }
 
 /* ----------------------------------------------------------------- table */
