@@ -349,6 +349,45 @@ START_TEST(peaks_are_followed_where_they_move_come_and_go)
 }
 END_TEST
 
+/* A thicket: wide lines that merge, part and fade beside sharper ones, more than are followed. */
+static size_t thicket(double row, drawn *p, double *hump)
+{
+    p[0] = (drawn){ 8.11, 500 * (1 - 0.8 * ramp(row, 10, 40)), 0.31 };
+    p[1] = (drawn){ 8.63 - 0.45 * ramp(row, 5, 35), 310, 0.13 };
+    p[2] = (drawn){ 8.93, 420 * ramp(row, 20, 50), 0.37 };
+    p[3] = (drawn){ 9.31, 270 * (1 - ramp(row, 15, 45)), 0.21 };
+    p[4] = (drawn){ 9.57 + 0.2 * ramp(row, 0, 60), 350, 0.11 };
+    p[5] = (drawn){ 10.02, 610 * ramp(row, 8, 30), 0.43 };
+    p[6] = (drawn){ 10.37, 260, 0.14 };
+    p[7] = (drawn){ 12.9, 410, 0.12 };
+    *hump = 0;
+    return 8;
+}
+
+START_TEST(no_peak_of_a_thicket_is_negative_or_swallows_the_others)
+{
+    bragg_store_curves c = drawn_curves(thicket);
+    bragg_arena *arena = bragg_arena_new();
+    bragg_tracks *t;
+    bragg_error err = BRAGG_ERROR_INIT;
+    size_t negative = 0, leaps = 0, n = 0;
+    ck_assert_msg(bragg_series_track(&c, &all_of_it, arena, &t, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_ge(t->n, 5);
+    for (size_t k = 0; k < t->n; k++)
+        for (size_t r = 0; r < ROWS; r++) {
+            bragg_quantity a = t->track[k].at[r].area, before = t->track[k].at[r ? r - 1 : 0].area;
+            if (!isfinite(a.value) || !isfinite(before.value))
+                continue;
+            negative += a.value < -3 * a.esd;
+            leaps += fabs(a.value - before.value) > 200 * BRAGG_DEG && fabs(a.value - before.value) > 6 * hypot(a.esd, before.esd);
+            n++;
+        }
+    ck_assert_msg(!negative && leaps < n / 50, "%zu negative areas and %zu leaps of %zu", negative, leaps, n);
+    bragg_arena_free(arena);
+    bragg_store_curves_free(&c);
+}
+END_TEST
+
 static bragg_status check_ground(void *payload, const bragg_analysis *part, bragg_error *err)
 {
     const bragg_tracks *t = part->tracks;
@@ -611,6 +650,7 @@ int main(void)
     tcase_set_timeout(patterns, 60);
     tcase_add_test(patterns, peaks_are_followed_where_they_move_come_and_go);
     tcase_add_test(patterns, amorphous_matter_that_comes_is_weighed);
+    tcase_add_test(patterns, no_peak_of_a_thicket_is_negative_or_swallows_the_others);
     tcase_add_test(patterns, where_phases_are_fitted_their_background_is_the_ground);
     tcase_add_test(patterns, a_peak_that_is_asked_for_is_measured_where_it_is_not);
     tcase_add_test(patterns, a_mixture_of_three_is_three_components);

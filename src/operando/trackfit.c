@@ -92,13 +92,17 @@ static bragg_status table_of(const cluster *c, bragg_track_point *const *p, brag
     if (st == BRAGG_OK)
         st = bragg_params_add_bounded(t, "", "eta", "", 0.5, 0, 1, NULL, err);
     for (size_t k = 0; k < c->peaks && st == BRAGG_OK; k++) {
-        double x = p[k]->two_theta_rad.value, wide = p[k]->fwhm_rad.value;
+        double x = p[k]->two_theta_rad.value, wide = p[k]->fwhm_rad.value, low = x - 0.7 * wide, high = x + 0.7 * wide;
+        if (k) /* no two change places */
+            low = fmax(low, (x + p[k - 1]->two_theta_rad.value) / 2);
+        if (k + 1 < c->peaks)
+            high = fmin(high, (x + p[k + 1]->two_theta_rad.value) / 2);
         snprintf(name, sizeof name, "peak.%zu", k);
-        st = bragg_params_add_bounded(t, name, "place", "rad", x, x - 0.7 * wide, x + 0.7 * wide, NULL, err);
+        st = bragg_params_add_bounded(t, name, "place", "rad", x, low, high, NULL, err);
         if (st == BRAGG_OK)
             st = bragg_params_add_bounded(t, name, "area", "", 0, -INFINITY, INFINITY, NULL, err);
         if (st == BRAGG_OK)
-            st = bragg_params_add_bounded(t, name, "width", "rad", wide, 0.35 * wide, 3 * wide, NULL, err);
+            st = bragg_params_add_bounded(t, name, "width", "rad", wide, 0.5 * wide, 2 * wide, NULL, err);
     }
     for (size_t k = 0; k < t->n && st == BRAGG_OK; k++)
         t->at[k].refine = k < 2 || (k >= HEAD && (k - HEAD) % PER_PEAK == 1);
@@ -120,6 +124,31 @@ static bragg_status solve(const bragg_lsq_problem *problem, bragg_params *t, boo
     return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", ignored.text) : BRAGG_OK;
 }
 
+/* No peak is negative.  One that comes out so by three esds, as beside another with which it
+ * merges, is left out, the worst first, and the others are asked again; had: the esds of
+ * those, 0 of the others. */
+static bragg_status leave_out_negative(const bragg_lsq_problem *problem, bragg_params *t, size_t peaks, double *had, bool *good, bragg_error *err)
+{
+    bragg_status st = BRAGG_OK;
+    for (size_t turn = 0; turn < peaks && *good && st == BRAGG_OK; turn++) {
+        size_t worst = SIZE_MAX;
+        double z = -3;
+        for (size_t k = 0; k < peaks; k++) {
+            const bragg_param *area = &t->at[HEAD + PER_PEAK * k + 1];
+            if (area->refine && area->value < z * area->esd)
+                z = area->value / area->esd, worst = k;
+        }
+        if (worst == SIZE_MAX)
+            break;
+        bragg_param *area = &t->at[HEAD + PER_PEAK * worst + 1];
+        had[worst] = area->esd;
+        area->value = 0;
+        area->refine = false;
+        st = solve(problem, t, good, err);
+    }
+    return st;
+}
+
 /* Which rows may move beside backgrounds and areas: those of strong peaks. */
 static bool release(bragg_params *t, size_t peaks)
 {
@@ -135,12 +164,37 @@ static bool release(bragg_params *t, size_t peaks)
     return any;
 }
 
-static void read_back(const bragg_params *t, size_t peaks, bragg_track_point *const *p)
+/* Places and widths at a bound are none: a width that takes in a whole thicket, a place in
+ * another's half.  Back to where they were expected; false: there is none. */
+static bool put_back(bragg_params *t, size_t peaks, bragg_track_point *const *p)
+{
+    bool any = false;
+    for (size_t k = 0; k < peaks; k++) {
+        bragg_param *at = &t->at[HEAD + PER_PEAK * k];
+        if (!at[0].refine || (at[0].esd > 0 && at[2].esd > 0))
+            continue;
+        at[0].value = p[k]->two_theta_rad.value, at[2].value = p[k]->fwhm_rad.value;
+        at[0].refine = at[2].refine = false;
+        any = true;
+    }
+    return any;
+}
+
+/* A profile that makes another peak negative is none either. */
+static bool any_negative(const bragg_params *t, size_t peaks)
+{
+    for (size_t k = 0; k < peaks; k++)
+        if (t->at[HEAD + PER_PEAK * k + 1].value < -3 * t->at[HEAD + PER_PEAK * k + 1].esd)
+            return true;
+    return false;
+}
+
+static void read_back(const bragg_params *t, size_t peaks, const double *had, bragg_track_point *const *p)
 {
     for (size_t k = 0; k < peaks; k++) {
         const bragg_param *at = &t->at[HEAD + PER_PEAK * k];
         bool placed = at[0].refine && at[0].esd > 0, known = at[1].esd > 0;
-        p[k]->area = known ? (bragg_quantity){ at[1].value, at[1].esd } : (bragg_quantity){ NAN, NAN };
+        p[k]->area = known ? (bragg_quantity){ at[1].value, at[1].esd } : had[k] > 0 ? (bragg_quantity){ 0, had[k] } : (bragg_quantity){ NAN, NAN };
         p[k]->two_theta_rad = placed ? (bragg_quantity){ at[0].value, at[0].esd } : (bragg_quantity){ NAN, NAN };
         p[k]->fwhm_rad = placed ? (bragg_quantity){ at[2].value, at[2].esd } : (bragg_quantity){ NAN, NAN };
     }
@@ -152,17 +206,19 @@ static bragg_status fit_cluster(cluster *c, bragg_track_point *const *p, bragg_e
     const bragg_lsq_problem problem = { .n = c->n, .prepare = prepare, .residuals = residuals, .payload = c };
     bragg_status st = table_of(c, p, &t, err);
     bool good = false, freed = false;
+    double had[MOST] = { 0 };
     if (st == BRAGG_OK && c->n > PER_PEAK * c->peaks + HEAD + 2)
         st = solve(&problem, &t, &good, err);
     if (good)
+        st = leave_out_negative(&problem, &t, c->peaks, had, &good, err);
+    if (good && st == BRAGG_OK)
         st = bragg_params_copy(&areas, &t, err);
     if (good && st == BRAGG_OK && release(&t, c->peaks))
-        st = solve(&problem, &t, &freed, err);
-    if (good && st == BRAGG_OK) {
-        for (size_t k = 0; freed && k < c->peaks; k++) /* a place at its bound is none */
-            freed = !t.at[HEAD + PER_PEAK * k].refine || t.at[HEAD + PER_PEAK * k].esd > 0;
-        read_back(freed ? &t : &areas, c->peaks, p);
-    }
+        do
+            st = solve(&problem, &t, &freed, err);
+        while (st == BRAGG_OK && freed && put_back(&t, c->peaks, p));
+    if (good && st == BRAGG_OK)
+        read_back(freed && !any_negative(&t, c->peaks) ? &t : &areas, c->peaks, had, p);
     bragg_params_free(&t);
     bragg_params_free(&areas);
     return st;
