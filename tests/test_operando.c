@@ -853,6 +853,47 @@ START_TEST(patience_ends_for_a_file_but_never_for_a_folder)
 }
 END_TEST
 
+/* As an unmounted share does: an empty folder of another device stands where the frames were. */
+START_TEST(an_empty_folder_of_another_device_is_none)
+{
+    enum { PATIENCE_MS = 100 };
+    static const char bare[] = "/dev/shm/bragg-test-operando-XXXXXX";
+    char command[600], place[sizeof bare];
+    struct stat here, there;
+    bragg_experiment *x;
+    bragg_frames *f;
+    seq_watch *w;
+    bragg_error err = BRAGG_ERROR_INIT;
+    memcpy(place, bare, sizeof bare);
+    if (stat(folder, &here) || stat("/dev/shm", &there) || here.st_dev == there.st_dev || !mkdtemp(place)) {
+        printf("no second device: not tried\n");
+        return;
+    }
+    snprintf(command, sizeof command, "cd '%s' && rm -rf share mounted && mkdir share && ln -s share mounted && sed 's/run/mounted/' e.yaml >mounted.yaml && cp run/f00[01].xye share/", folder);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(bragg_experiment_read(in_folder("mounted.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("mounted.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_watch_new(in_folder("mounted"), 1e-3 * PATIENCE_MS, &w, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(unlink(in_folder("mounted")) == 0 && symlink(place, in_folder("mounted")) == 0);
+    for (int waited = 0; waited < 3; waited++) {
+        ck_assert_int_eq(look(w, f, 0), BRAGG_NOT_WHOLE_YET);
+        usleep(2000 * PATIENCE_MS);
+    }
+    ck_assert_int_eq(look(w, f, 0), BRAGG_NOT_WHOLE_YET);
+    snprintf(command, sizeof command, "cp '%s/run/f001.xye' '%s/'", folder, place); /* it is back, but without the first */
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(look(w, f, 0), BRAGG_NOT_WHOLE_YET);
+    usleep(2000 * PATIENCE_MS);
+    ck_assert_int_eq(look(w, f, 0), BRAGG_NEVER_WHOLE);
+    ck_assert_int_eq(look(w, f, 1), BRAGG_WHOLE);
+    snprintf(command, sizeof command, "rm -r '%s'", place);
+    ck_assert_int_eq(system(command), 0);
+    bragg_watch_free(w);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 START_TEST(names_of_frames_are_bytes)
 {
     static const char *const name[] = { "with blank.xye", "M-BiSnSb \xce\xb1.xye", "two\nlines.xye", "-o.xye", "$(touch pwned).xye", "\xff\xfe.xye" };
@@ -1367,6 +1408,7 @@ static void add_live(Suite *suite)
     tcase_add_test(t, a_folder_is_followed_and_half_frames_are_waited_for);
     tcase_add_test(t, a_folder_that_goes_away_and_comes_back_loses_no_frame);
     tcase_add_test(t, patience_ends_for_a_file_but_never_for_a_folder);
+    tcase_add_test(t, an_empty_folder_of_another_device_is_none);
     tcase_add_test(t, names_of_frames_are_bytes);
     tcase_add_test(t, raw_frames_are_integrated_and_bad_ones_cost_only_themselves);
     tcase_add_test(t, dark_and_flat_are_turned_as_the_frames_are);

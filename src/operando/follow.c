@@ -5,6 +5,7 @@
 
 #include <bragg/datetime.h>
 #include <bragg/path.h>
+#include <dirent.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ enum { CLOSED = 64 };
 
 struct seq_watch {
     char *folder;
+    dev_t device;         /* that the folder stood on when it was last there */
     int fd;               /* of inotify; -1: only looking */
     double patience_s;
     double poll_s, soon_s; /* soon: when a file may have rested long enough; 0: nothing to wait for */
@@ -41,6 +43,8 @@ bragg_status bragg_watch_new(const char *folder, double patience_s, seq_watch **
         w->fd = -1;
     if (!w || !(w->folder = strdup(folder ? folder : ".")))
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a watch");
+    struct stat info;
+    w->device = stat(w->folder, &info) == 0 ? info.st_dev : 0;
 #ifdef __linux__
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (w->fd >= 0 && inotify_add_watch(w->fd, w->folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MODIFY) < 0) {
@@ -130,12 +134,28 @@ static bool remember(seq_watch *w, size_t k, double now)
     return true;
 }
 
+static bool is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool any = false;
+    for (struct dirent *e; dir && !any && (e = readdir(dir));)
+        any = strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    if (dir)
+        closedir(dir);
+    return !any;
+}
+
 /* A folder of the network that went away comes back with its frames: until then nothing is
- * said of them.  One frame's own folder, beside others that are there, is not waited for. */
-static bool folder_is_there(const seq_watch *w)
+ * said of them.  Where it was mounted it leaves an empty folder of another device; when it is
+ * mounted again its device may be new, but it is not empty.  One frame's own folder, beside
+ * others that are there, is not waited for. */
+static bool folder_is_there(seq_watch *w)
 {
     struct stat info;
-    return stat(w->folder, &info) == 0;
+    if (stat(w->folder, &info) || (info.st_dev != w->device && is_empty(w->folder)))
+        return false;
+    w->device = info.st_dev;
+    return true;
 }
 
 /* A frame is taken once it can be read whole and its file has kept its size for a
