@@ -1987,7 +1987,7 @@ START_TEST(frames_of_a_moved_detector_are_calibrated_together)
     unlink(path[1]);
     ck_assert_int_eq(bragg_calibrate_read(path, N, &known, NULL, &s, &err), BRAGG_EIO);
     ck_assert_ptr_null(s);
-    ck_assert_msg(!strncmp(err.text, path[1], strlen(path[1])), "%s", err.text);
+    ck_assert_msg(!strncmp(err.text, path[1], strlen(path[1])) && !strstr(err.text + 1, path[1]), "%s", err.text); /* once */
     unlink(path[0]);
     unlink(path[2]);
 }

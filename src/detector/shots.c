@@ -6,14 +6,16 @@
 #include <math.h>
 #include <stdlib.h>
 
-static bragg_status read_shot(const bragg_calibrate_known *known, const bragg_observer *observer, bragg_calibrate_shot *s, bragg_error *err)
+/* Readers name their file themselves; of what else is wrong one of several frames is named. */
+static bragg_status read_shot(const bragg_calibrate_known *known, const bragg_observer *observer, bool several, bragg_calibrate_shot *s, bragg_error *err)
 {
     bragg_status st = bragg_frame_read_as(s->path, 0, known->flip, known->raw, &s->frame, err);
-    if (st >= 0)
-        st = bragg_calibrate_start(known, s->frame, observer, &s->geometry, err);
+    if (st < 0)
+        return st;
+    st = bragg_calibrate_start(known, s->frame, observer, &s->geometry, err);
     if (st >= 0)
         st = bragg_mask_read(&known->mask, 1, known->flip, known->poni || known->detector ? &s->geometry : NULL, s->path, s->frame, &s->mask, err);
-    return st;
+    return st < 0 && several ? bragg_context(err, st, "%s", s->path) : st;
 }
 
 bragg_status bragg_calibrate_read(const char *const *paths, size_t n, const bragg_calibrate_known *known, const bragg_observer *observer,
@@ -27,10 +29,8 @@ bragg_status bragg_calibrate_read(const char *const *paths, size_t n, const brag
     bragg_status st = s ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", n);
     for (size_t k = 0; k < n && st >= 0; k++) {
         s[k].path = paths[k];
-        st = read_shot(&own, observer, &s[k], err);
+        st = read_shot(&own, observer, n > 1, &s[k], err);
         own.wavelength_ang = s[k].geometry.wavelength_ang;
-        if (st < 0 && n > 1)
-            st = bragg_context(err, st, "%s", paths[k]);
     }
     if (st < 0)
         bragg_calibrate_shots_free(s, n);
