@@ -66,7 +66,7 @@ static bragg_status print_account(const bragg_series *s, bragg_error *err)
     return st;
 }
 
-/* "%8.4f", or as many blanks where there is none. */
+/* A number of eight columns, or a dash at their end. */
 static void print_logged(double value, int digits)
 {
     if (isfinite(value))
