@@ -578,6 +578,10 @@ START_TEST(a_text_is_cut_between_its_characters)
     static const int whole[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 11, 11, 11, 14, 15, 16, 16 };
     for (size_t most = 0; most < sizeof whole / sizeof *whole; most++)
         ck_assert_int_eq(bragg_utf8_most(name, most), whole[most]);
+    for (size_t most = 0; most < 8; most++) /* Latin 1 is quoted as it is */
+        ck_assert_int_eq(bragg_utf8_most("\xd6l Gr\xf6\xdf" "e", most), (int)most);
+    ck_assert_int_eq(bragg_utf8_most("\xbf\xbf\xbf\xbf\xbf", 4), 4);
+    ck_assert_int_eq(bragg_utf8_most("\xf0\x9f\x94\xac", 3), 0);
 }
 END_TEST
 

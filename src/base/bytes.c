@@ -35,7 +35,14 @@ size_t bragg_utf8_whole(const void *bytes, size_t n)
     return n;
 }
 
-int bragg_utf8_most(const char *text, size_t most) { return (int)bragg_utf8_whole(text, strnlen(text, most)); }
+int bragg_utf8_most(const char *text, size_t most)
+{
+    size_t n = strnlen(text, most), first = n;
+    while (first > 0 && n - first < 3 && ((unsigned char)text[first] & 0xc0) == 0x80)
+        first--;
+    bool within = ((unsigned char)text[n] & 0xc0) == 0x80 && ((unsigned char)text[first] & 0xc0) == 0xc0;
+    return (int)(within ? first : n);
+}
 
 bool bragg_bytes_read(int fd, void *to, size_t n, int64_t at)
 {

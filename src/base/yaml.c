@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* YAML as a tree that remembers where everything stood, by libyaml. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <bragg/path.h>
 #include <bragg/yaml.h>
@@ -308,7 +309,7 @@ static bragg_status expected(const bragg_yaml *node, const char *what, bragg_err
     const char *key = node->key ? node->key : "entry";
     if (node->kind != BRAGG_YAML_SCALAR)
         return bragg_yaml_fail(node, err, "%s: expected %s, found %s", key, what, kind_name(node));
-    return bragg_yaml_fail(node, err, "%s: expected %s, found '%.40s'", key, what, node->text);
+    return bragg_yaml_fail(node, err, "%s: expected %s, found '%.*s'", key, what, bragg_utf8_most(node->text, 40), node->text);
 }
 
 bragg_status bragg_yaml_number(const bragg_yaml *node, double *value, bragg_error *err)

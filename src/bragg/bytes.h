@@ -49,7 +49,8 @@ size_t bragg_utf8_put(char *to, uint32_t code);
 /** How many of n bytes, from the first, are whole characters of UTF-8: n when all are. */
 size_t bragg_utf8_whole(const void *bytes, size_t n);
 
-/** For "%.*s": bytes of a text that are whole characters, `most` at most. */
+/** For "%.*s": the bytes of a text, `most` at most, without a character of UTF-8 that `most` would
+ *  cut.  Text in another encoding is left as it is. */
 int bragg_utf8_most(const char *text, size_t most);
 
 /** All n bytes at byte `at` of a file, however few a call gives and whatever interrupts it;

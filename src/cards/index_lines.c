@@ -4,6 +4,7 @@
 #include "indexing.h"
 
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <errno.h>
 #include <math.h>
@@ -220,7 +221,7 @@ bragg_status bragg_index_lines_read(const char *path, bragg_axis axis, double wa
             st = bragg_fail(err, BRAGG_EDATA, "unknown unit '%s'; expected 2th_deg, d_A or q_A^-1", name);
         int n = st < 0 || unit ? 0 : numbers(text, v);
         if (n < 0 && out->n)
-            st = bragg_fail(err, BRAGG_EDATA, "expected a position, found '%.20s'", text);
+            st = bragg_fail(err, BRAGG_EDATA, "expected a position, found '%.*s'", bragg_utf8_most(text, 20), text);
         if (n > 0)
             st = take_row(out, &room, v, n, axis, wavelength, err);
         if (st < 0)

@@ -204,7 +204,7 @@ static bragg_status number_of(const char *text, const char *what, double *value,
     if (!text || !*text || !strcmp(text, "?") || !strcmp(text, "."))
         return BRAGG_OK;
     if (!bragg_number_parse_esd(text, value, &esd))
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected a number, found '%.30s'", what, text);
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a number, found '%.*s'", what, bragg_utf8_most(text, 30), text);
     return BRAGG_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Scattering of atoms: form factors, anomalous terms, neutron lengths. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/crystal.h>
 #include <bragg/units.h>
 
@@ -81,7 +82,7 @@ bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, boo
         *exact = true;
     *out = (bragg_scatterer){ .neutron_fm = NAN };
     if (!split_species(species, element, &charge))
-        return bragg_fail(err, BRAGG_EDATA, "scatterer: expected an element or ion, found '%.20s'", species);
+        return bragg_fail(err, BRAGG_EDATA, "scatterer: expected an element or ion, found '%.*s'", bragg_utf8_most(species, 20), species);
     bool deuterium = !strcmp(element, "D");
     if (deuterium)
         element[0] = 'H';
@@ -93,7 +94,7 @@ bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, boo
         if (exact)
             *exact = false;
         if (!take_form_factor(element, out))
-            return bragg_fail(err, BRAGG_EDATA, "scatterer: no form factor for '%.20s'", species);
+            return bragg_fail(err, BRAGG_EDATA, "scatterer: no form factor for '%.*s'", bragg_utf8_most(species, 20), species);
     }
     snprintf(out->name, sizeof out->name, "%s", deuterium ? "D" : name);
     out->neutron_fm = neutron_length(element, deuterium);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Space groups: from symbols by spglib's table, from operations in any setting. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/crystal.h>
 #include <bragg/number.h>
 
@@ -111,11 +112,11 @@ bragg_status bragg_symop_parse(const char *xyz, bragg_symop *out, bragg_error *e
     *out = (bragg_symop){ 0 };
     for (int i = 0; i < 3; i++) {
         if (!parse_row(&at, out->r[i], &out->t[i]))
-            return bragg_fail(err, BRAGG_EDATA, "symmetry operation: expected one like '-x+1/2,y,z', found '%.40s'", xyz);
+            return bragg_fail(err, BRAGG_EDATA, "symmetry operation: expected one like '-x+1/2,y,z', found '%.*s'", bragg_utf8_most(xyz, 40), xyz);
         out->t[i] = exact_shift(out->t[i]);
     }
     if (*at || abs(determinant(out->r)) != 1)
-        return bragg_fail(err, BRAGG_EDATA, "symmetry operation: expected one like '-x+1/2,y,z', found '%.40s'", xyz);
+        return bragg_fail(err, BRAGG_EDATA, "symmetry operation: expected one like '-x+1/2,y,z', found '%.*s'", bragg_utf8_most(xyz, 40), xyz);
     return BRAGG_OK;
 }
 
@@ -402,6 +403,6 @@ bragg_status bragg_symmetry_from_symbol(const char *symbol, bragg_symmetry *out,
         }
     }
     if (!best)
-        return bragg_fail(err, BRAGG_EDATA, "space group: '%.40s' is not a Hermann-Mauguin or Hall symbol or number we know", symbol);
+        return bragg_fail(err, BRAGG_EDATA, "space group: '%.*s' is not a Hermann-Mauguin or Hall symbol or number we know", bragg_utf8_most(symbol, 40), symbol);
     return bragg_symmetry_from_hall_number(best, out, err);
 }

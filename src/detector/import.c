@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Geometries of other programs: GSAS-II's image controls and Fit2D's parameters. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/detector.h>
 #include <bragg/number.h>
 #include <bragg/path.h>
@@ -103,8 +104,10 @@ static bragg_status read_fields(const char *path, const field *fields, size_t n,
         f->invert_y |= length == 8 && !strncasecmp(key, "invert_y", 8) && strstr(value, "True");
         for (size_t k = 0; k < n && st == BRAGG_OK; k++)
             if (strlen(fields[k].key) == length && !strncasecmp(key, fields[k].key, length)) {
+                const char *found = value + strspn(value, ":= \t");
                 if (!numbers(value, (double *)((char *)f + fields[k].offset), fields[k].n))
-                    st = bragg_fail(err, BRAGG_EDATA, "%s: %s: expected %s, found '%.40s'", path, fields[k].key, fields[k].n > 1 ? "two numbers" : "a number", value + strspn(value, ":= \t"));
+                    st = bragg_fail(err, BRAGG_EDATA, "%s: %s: expected %s, found '%.*s'", path, fields[k].key, fields[k].n > 1 ? "two numbers" : "a number",
+                                    bragg_utf8_most(found, 40), found);
                 *has |= 1u << k;
             }
     }

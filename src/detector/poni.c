@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* PONI files, versions 1, 2 and 2.1. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/detector.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
@@ -19,7 +20,7 @@ static bragg_status number(const char *path, const char *key, const char *text, 
     if (!strcmp(text, "None"))
         return BRAGG_OK;
     return bragg_number_parse(text, value) ? BRAGG_OK
-        : bragg_fail(err, BRAGG_EDATA, "%s: %s: expected a number, found '%.30s'", path, key, text);
+        : bragg_fail(err, BRAGG_EDATA, "%s: %s: expected a number, found '%.*s'", path, key, bragg_utf8_most(text, 30), text);
 }
 
 /* Detector_config: {"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": [2048, 2048], "orientation": 3} */
@@ -29,7 +30,7 @@ static bragg_status read_config(const char *path, const char *text, bragg_geomet
     json_t *root = json_loads(text, 0, &where), *v;
     if (!json_is_object(root)) {
         json_decref(root);
-        return bragg_fail(err, BRAGG_EDATA, "%s: Detector_config: expected a JSON object, found '%.40s'", path, text);
+        return bragg_fail(err, BRAGG_EDATA, "%s: Detector_config: expected a JSON object, found '%.*s'", path, bragg_utf8_most(text, 40), text);
     }
     if (json_is_number(v = json_object_get(root, "pixel1")))
         g->pixel_slow_m = json_number_value(v);

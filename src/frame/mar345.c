@@ -129,7 +129,8 @@ static bragg_status parse(const char *path, const bytes *b, bragg_frame **out, b
         return bragg_fail(err, BRAGG_EDATA, "%s: expected 'CCP4 packed image', found none", path);
     const unsigned char *line = memchr(packed, '\n', b->n - (size_t)(packed - b->at));
     if (!line || sscanf((const char *)packed, "CCP4 packed image, X: %zu, Y: %zu", &width, &height) != 2 || width != side)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected a packed image of %zu pixels a side, found '%.50s'", path, side, (const char *)packed);
+        return bragg_fail(err, BRAGG_EDATA, "%s: expected a packed image of %zu pixels a side, found '%.*s'", path, side,
+                          bragg_utf8_most((const char *)packed, 50), (const char *)packed);
     if (width > MOST_SIDE || height > MOST_SIDE || width * height / 128 * 6 > 8 * b->n) /* a run of 128 pixels takes 6 bits at least */
         return bragg_fail(err, BRAGG_EDATA, "%s: expected %zu x %zu packed pixels, found %zu bytes", path, width, height, b->n);
     bragg_status st = bragg_frame_new(width, height, BRAGG_U32, out, err);

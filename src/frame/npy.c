@@ -42,13 +42,13 @@ static bragg_status parse_header(const frame_file *f, const char *h, size_t leng
     descr = descr ? strchr(descr + 8, '\'') : NULL;
     shape = shape ? strchr(shape, '(') : NULL;
     if (!descr || !shape || !pixel_type(descr + 1, a) || memmem(h, length, "'fortran_order': True", 21))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected an array of numbers in C order, found '%.60s'", f->path, h);
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "%s: expected an array of numbers in C order, found '%.*s'", f->path, bragg_utf8_most(h, 60), h);
     size_t dims[4] = { 0 }, n = 0;
     for (const char *at = shape + 1; *at != ')' && n < 4;) {
         double v;
         const char *end;
         if (!bragg_number_scan(at, &end, &v) || !(v >= 1 && v < 1e9))
-            return bragg_fail(err, BRAGG_EDATA, "%s: expected a shape, found '%.40s'", f->path, shape);
+            return bragg_fail(err, BRAGG_EDATA, "%s: expected a shape, found '%.*s'", f->path, bragg_utf8_most(shape, 40), shape);
         dims[n++] = (size_t)v;
         for (at = end; *at == ',' || isspace((unsigned char)*at); at++)
             ;

@@ -2,6 +2,7 @@
 /* The table of named parameters: rows, ties, copies. */
 #include "config.h"
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <bragg/param.h>
 
@@ -196,7 +197,7 @@ bragg_status bragg_params_tie_text(bragg_params *params, size_t index, const cha
     }
     ptrdiff_t to = *name ? bragg_params_find(params, name) : -1;
     if (!good || !*name)
-        return bragg_fail(err, BRAGG_EINVAL, "tie of '%s': expected 'NAME', 'NUMBER * NAME' or 'NUMBER - NAME', found '%.60s'", params->at[index].name, text);
+        return bragg_fail(err, BRAGG_EINVAL, "tie of '%s': expected 'NAME', 'NUMBER * NAME' or 'NUMBER - NAME', found '%.*s'", params->at[index].name, bragg_utf8_most(text, 60), text);
     if (to < 0)
         return bragg_fail(err, BRAGG_EINVAL, "tie of '%s': '%s' is no parameter", params->at[index].name, name);
     bragg_status st = bragg_params_tie(params, index, (size_t)to, factor, offset, err);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "fitting.h"
 
+#include <bragg/bytes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,17 +328,18 @@ bragg_status bragg_seq_frame(seq_worker *w, const bragg_pattern *p, double expos
     bragg_status st = bragg_model_replace_pattern(w->m, 0, p, &own);
     if (st < 0) {
         row[ROW_STATUS] = BRAGG_FRAME_CORRUPT;
-        snprintf(message, 256, "%.250s", own.text);
+        snprintf(message, 256, "%.*s", bragg_utf8_most(own.text, 250), own.text);
         return st == BRAGG_ENOMEM ? bragg_fail(err, st, "%s", own.text) : BRAGG_OK;
     }
     st = fit(w, start, row, &own);
     if (st == BRAGG_ENOMEM)
         return bragg_fail(err, st, "%s", own.text);
     if (st < 0) {
+        const char *why = *own.text ? own.text : "the fit failed";
         row[ROW_STATUS] = BRAGG_FRAME_POOR;
         row[ROW_RWP] = NAN;
         w->n = 0;
-        snprintf(message, 256, "%.250s", *own.text ? own.text : "the fit failed");
+        snprintf(message, 256, "%.*s", bragg_utf8_most(why, 250), why);
     }
     return BRAGG_OK;
 }

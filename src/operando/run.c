@@ -3,6 +3,7 @@
 #include "config.h"
 #include "run.h"
 
+#include <bragg/bytes.h>
 #include <bragg/numeric.h>
 #include <math.h>
 #include <stdio.h>
@@ -194,7 +195,7 @@ void bragg_run_corrupt(const run *r, double *row, char *message, const bragg_err
         row[seq_phase(r->shape, PHASE_LEVEL, i)] = 0;
     row[ROW_STATUS] = BRAGG_FRAME_CORRUPT;
     row[ROW_CONVERGED] = row[ROW_RESTARTED] = row[ROW_MENDED] = 0;
-    snprintf(message, 256, "%.250s", cause->text);
+    snprintf(message, 256, "%.*s", bragg_utf8_most(cause->text, 250), cause->text);
 }
 
 size_t bragg_run_apart(const seq_held *h, size_t frame)

@@ -5,6 +5,7 @@
 #include "xml.h"
 #include "reader.h"
 
+#include <bragg/bytes.h>
 #include <bragg/zip.h>
 
 #include <math.h>
@@ -76,11 +77,12 @@ static bragg_status read_row(const xmlNode *row, const views *v, bragg_pattern *
 {
     double value[DATUM_COLUMNS];
     char *text = bragg_xml_text(row);
+    const char *found = text ? text : "";
     int n = text ? (int)bragg_pattern_numbers_of(text, strlen(text), value, DATUM_COLUMNS) : 0;
     bragg_status st = BRAGG_OK;
     if (v->counts >= n || v->angle >= n || v->time >= n || v->factor >= n)
-        st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected a row with %d columns, found '%.40s'",
-                        xmlGetLineNo(row), 1 + (v->counts > v->angle ? v->counts : v->angle), text ? text : "");
+        st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected a row with %d columns, found '%.*s'",
+                        xmlGetLineNo(row), 1 + (v->counts > v->angle ? v->counts : v->angle), bragg_utf8_most(found, 40), found);
     xmlFree(text);
     if (st < 0)
         return st;

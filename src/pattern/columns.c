@@ -4,6 +4,7 @@
 #include "reader.h"
 
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stdlib.h>
@@ -100,8 +101,8 @@ static bragg_status read_comment(columns *c, const lines *l, bragg_error *err)
         for (size_t i = 0; i + 1 < sizeof name && unit < end && *unit != ' ' && *unit != '\t'; i++)
             name[i] = *unit++;
         if (!bragg_axis_parse(name, &c->axis))
-            return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a unit such as 2th_deg or q_A^-1, found '%.20s'",
-                              l->number, name);
+            return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a unit such as 2th_deg or q_A^-1, found '%.*s'",
+                              l->number, bragg_utf8_most(name, 20), name);
     } else if (wave && (!bragg_pattern_numbers_of(wave + 15, (size_t)(end - wave) - 15, &c->facts.wavelength_ang, 1) ||
                         !(c->facts.wavelength_ang > 0))) {
         return bragg_fail(err, BRAGG_EDATA, "line %zu: expected a positive wavelength, found '%.*s'", l->number,

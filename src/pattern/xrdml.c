@@ -4,6 +4,7 @@
 #include "config.h"
 #include "xml.h"
 
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static bragg_status number_list(const xmlNode *node, double **values, size_t *n,
     while (st == BRAGG_OK && *(p += strspn(p, " \t\r\n"))) {
         const char *end;
         if (!bragg_number_scan(p, &end, *values + *n) || (*end && !strchr(" \t\r\n", *end)))
-            st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected numbers, found '%.20s'", xmlGetLineNo(node), p);
+            st = bragg_fail(err, BRAGG_EDATA, "line %ld: expected numbers, found '%.*s'", xmlGetLineNo(node), bragg_utf8_most(p, 20), p);
         else
             ++*n, p = end;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Chemical formulae to numbers of atoms. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/pdf.h>
 
 #include <bragg/number.h>
@@ -27,8 +28,9 @@ static void skip_blanks(formula *f)
 static bragg_status unexpected(const formula *f, const char *expected, bragg_error *err)
 {
     if (!*f->at)
-        return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': expected %s, found the end", f->text, expected);
-    return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': expected %s, found '%.12s'", f->text, expected, f->at);
+        return bragg_fail(err, BRAGG_EDATA, "composition '%.*s': expected %s, found the end", bragg_utf8_most(f->text, 80), f->text, expected);
+    return bragg_fail(err, BRAGG_EDATA, "composition '%.*s': expected %s, found '%.*s'", bragg_utf8_most(f->text, 80), f->text, expected,
+                      bragg_utf8_most(f->at, 12), f->at);
 }
 
 /* The number behind an element or bracket; 1 where there is none. */
@@ -61,11 +63,11 @@ static bragg_status find_row(formula *f, const char *name, int isotope, size_t *
         snprintf(found.name, sizeof found.name, "[%d]%s", isotope, name);
     }
     if (st < 0)
-        return bragg_context(err, st, "composition '%.80s'", f->text);
+        return bragg_context(err, st, "composition '%.*s'", bragg_utf8_most(f->text, 80), f->text);
     for (*row = 0; *row < c->n && strcmp(c->scatterer[*row].name, found.name); ++*row)
         ;
     if (*row == BRAGG_COMPOSITION_ELEMENTS)
-        return bragg_fail(err, BRAGG_EDATA, "composition '%.80s': more than %d elements", f->text, BRAGG_COMPOSITION_ELEMENTS);
+        return bragg_fail(err, BRAGG_EDATA, "composition '%.*s': more than %d elements", bragg_utf8_most(f->text, 80), f->text, BRAGG_COMPOSITION_ELEMENTS);
     if (*row == c->n) {
         c->scatterer[*row] = found;
         c->count[*row] = 0;

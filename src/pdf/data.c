@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Reading .gr files. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/pdf.h>
 
 #include <bragg/array.h>
@@ -54,7 +55,7 @@ static bragg_status take_point(reader *t, const char *path, const char *line, br
     for (const char *at = line; n < 4 && bragg_number_scan(at, &at, &v[n]); n++)
         ;
     if (n < 2 || !isfinite(v[0]) || !isfinite(v[1]))
-        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: expected r and G(r), found '%.20s'", path, t->line, line);
+        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: expected r and G(r), found '%.*s'", path, t->line, bragg_utf8_most(line, 20), line);
     if (t->data->n && !(v[0] > t->row[t->data->n - 1][0]))
         return bragg_fail(err, BRAGG_EDATA, "%s:%zu: r does not rise at %g", path, t->line, v[0]);
     bragg_status st = bragg_array_grow(&t->row, &t->room, t->data->n + 1, sizeof *t->row, err);

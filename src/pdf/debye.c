@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Scattering of finite particles by the Debye sum over histograms of distances. */
 #include "config.h"
+#include <bragg/bytes.h>
 #include <bragg/pdf.h>
 
 #include <bragg/array.h>
@@ -99,7 +100,7 @@ static bragg_status take_line(pile *t, const char *path, size_t line, const char
     for (int k = 0; k < 3 && good; k++)
         good = bragg_number_scan(at, &at, &x[k]) && isfinite(x[k]);
     if (!good)
-        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: expected an element and three coordinates, found '%.30s'", path, line, text);
+        return bragg_fail(err, BRAGG_EDATA, "%s:%zu: expected an element and three coordinates, found '%.*s'", path, line, bragg_utf8_most(text, 30), text);
     bragg_status st = bragg_scatterer_find(name, &s, &exact, err);
     if (st == BRAGG_OK)
         st = find_kind(t->p, &s, 0, &kind, err);
@@ -119,7 +120,7 @@ bragg_status bragg_particle_read_xyz(const char *path, bragg_particle **out, bra
     while (st == BRAGG_OK && (!(t.n >= expected) || line < 2) && fgets(text, sizeof text, in)) {
         line++;
         if (line == 1 && (!bragg_number_parse(text, &expected) || !(expected >= 1 && expected <= MOST_ATOMS)))
-            st = bragg_fail(err, BRAGG_EDATA, "%s:1: expected the number of atoms, found '%.30s'", path, text);
+            st = bragg_fail(err, BRAGG_EDATA, "%s:1: expected the number of atoms, found '%.*s'", path, bragg_utf8_most(text, 30), text);
         else if (line > 2)
             st = take_line(&t, path, line, text, err);
     }

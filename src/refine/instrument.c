@@ -223,7 +223,7 @@ static bragg_status read_instprm(const char *path, char *text, bragg_instrument 
         const char *end;
         if (!strcmp(line, "Type")) {
             if (strncmp(colon + 1, "PXC", 3) && strncmp(colon + 1, "PNC", 3))
-                return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (PXC or PNC), found type %.20s", path, colon + 1);
+                return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (PXC or PNC), found type %.*s", path, bragg_utf8_most(colon + 1, 20), colon + 1);
             x->radiation.neutron = colon[2] == 'N';
         } else if (bragg_number_scan(colon + 1, &end, &v))
             take_instprm(x, line, v, &lam2, &ratio);
@@ -293,7 +293,7 @@ static bragg_status read_prm(const char *path, const char *text, bragg_instrumen
     double head[3] = { 0 }, v[16] = { 0 };
     const char *type = strstr(text, "HTYPE");
     if (type && (strlen(type) < 12 || type[10] != 'C'))
-        return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (HTYPE P.C.), found '%.12s'", path, type);
+        return bragg_fail(err, BRAGG_ENOSUPPORT, "'%s': expected a constant wavelength (HTYPE P.C.), found '%.*s'", path, bragg_utf8_most(type, 12), type);
     x->radiation.neutron = type && type[9] == 'N';
     bragg_status st = read_icons(path, text, x, err);
     if (st < 0 || record_numbers(text, "INS  1PRCF1 ", head, 3) < 1)

@@ -4,6 +4,7 @@
 #include "reading.h"
 
 #include <bragg/array.h>
+#include <bragg/bytes.h>
 #include <bragg/number.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ bragg_status bragg_reading_spacings(const char *path, bragg_arena *arena, const 
         if (!*at || strchr("#!;\r\n", *at))
             continue;
         if (!bragg_number_scan(at, &end, &e.d_ang) || !bragg_number_scan(end + strspn(end, " ,\t"), &end, &e.intensity))
-            st = bragg_fail(err, BRAGG_EDATA, "'%s': line %zu: expected a spacing and an intensity, found '%.30s'", path, number, at);
+            st = bragg_fail(err, BRAGG_EDATA, "'%s': line %zu: expected a spacing and an intensity, found '%.*s'", path, number, bragg_utf8_most(at, 30), at);
         else
             st = append(&found, e, err);
     }
