@@ -87,6 +87,5 @@ const char *bragg_cif_fault_tell(const cif_fault *f, char text[CIF_FAULT_TEXT])
 const char *bragg_cif_fault_cause(int code)
 {
     return code == CIF_MEMORY_ERROR ? "no room for it" : code == CIF_ENVIRONMENT_ERROR ? "the SQLite library that its parser uses is too old or built without foreign keys"
-           : code == CIF_ERROR ? "it could not be read, or its parser found no room for its temporary files"
-           : code == CIF_OK ? "it is empty" : "its parser failed";
+           : code == CIF_ERROR ? "it could not be read, or its parser found no room for its temporary files" : "its parser failed";
 }

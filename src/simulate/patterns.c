@@ -6,7 +6,6 @@
 #include <bragg/path.h>
 #include <bragg/pattern.h>
 #include <bragg/thread.h>
-#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,6 @@
 #include <bragg/pdf.h>
 #include <bragg/thread.h>
 #include <bragg/units.h>
-#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
