@@ -95,7 +95,7 @@ bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **
     errno = 0;
     FILE *in = fopen(path, "rb");
     if (!in || fstat(fileno(in), &info)) {
-        bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
         if (in)
             fclose(in);
         return BRAGG_EIO;
@@ -105,7 +105,7 @@ bragg_status bragg_bytes_of_file(const char *path, size_t most, unsigned char **
     bragg_status st = no_file ? bragg_fail(err, BRAGG_EIO, "'%s': expected a file, found %s", path, no_file)
                       : large ? BRAGG_OK : read_on(in, info.st_size > 0 ? (size_t)info.st_size + 2 : 1 << 14, most, out, n, err);
     if (st == BRAGG_OK && ferror(in))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     else if (st == BRAGG_OK && (large || *n > most))
         st = bragg_fail(err, BRAGG_EDATA, "'%s': expected a file of at most %zu bytes, found a larger one", path, most);
     else if (st == BRAGG_ENOMEM)

@@ -29,7 +29,7 @@ bragg_status bragg_hash_file(const char *path, char text[BRAGG_HASH_TEXT], bragg
 {
     FILE *file = fopen(path, "rb");
     if (!file)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     XXH3_state_t *state = XXH3_createState();
     bragg_status st = BRAGG_OK;
     if (!state) {
@@ -37,7 +37,7 @@ bragg_status bragg_hash_file(const char *path, char text[BRAGG_HASH_TEXT], bragg
     } else {
         XXH3_128bits_reset(state);
         if (!feed(state, file))
-            st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+            st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
         print_hash(XXH3_128bits_digest(state), text);
     }
     XXH3_freeState(state);

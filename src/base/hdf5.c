@@ -73,6 +73,13 @@ void bragg_hdf5_note(int cause)
         failed = cause;
 }
 
+void *bragg_hdf5_noted(void *room)
+{
+    if (!room)
+        bragg_hdf5_note(ENOMEM);
+    return room;
+}
+
 bragg_status bragg_hdf5_end_whole(bragg_hdf5_turn turn, bragg_status status, const char *path, bragg_error *err)
 {
     int cause = failed;

@@ -52,7 +52,7 @@ bragg_status bragg_hdf5_links_open(const char *path, hdf5_links *links, bragg_er
     char resolved[PATH_MAX];
     *links = (hdf5_links){ .link = -1, .set = -1, .group = -1 };
     if (!realpath(path, resolved))
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
     char *slash = strrchr(resolved, '/');
     slash[slash == resolved] = '\0';
     snprintf(links->folder, sizeof links->folder, "%s", resolved);

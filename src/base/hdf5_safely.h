@@ -22,6 +22,8 @@ bragg_status bragg_hdf5_safely(const char *path, const char *what, hdf5_act *act
 bool bragg_hdf5_rehearses(void);
 /* The errno of the first failed call to the disk becomes this where there was none. */
 void bragg_hdf5_note(int cause);
+/* room itself; that there is none is noted so. */
+void *bragg_hdf5_noted(void *room);
 
 /* H5Dread of the default properties, where each chunk that is touched holds as much as is to
  * be copied out of it: HDF5 1.10 takes the filters' word for that, and reads on behind. */

@@ -28,7 +28,7 @@ json_t *bragg_json_quantity(double value, double esd, const char *unit)
 static bragg_status dump(json_t *root, FILE *to, const char *name, bragg_error *err)
 {
     if (json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) || fputc('\n', to) == EOF || fflush(to))
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", name, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", name, strerror(errno));
     return BRAGG_OK;
 }
 

@@ -76,11 +76,11 @@ bragg_status bragg_output_refused(const char *path, int cause, bragg_error *err)
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
     if (stat(folder, &info) < 0)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s", path, errno == ENOENT ? "the folder is not there" : strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot write here: %s", path, errno == ENOENT ? "the folder is not there" : strerror(errno));
     if (!S_ISDIR(info.st_mode))
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: '%s' is a file, expected a folder", path, folder);
     bool closed = cause == EACCES || cause == EPERM || cause == EROFS || cause == ENOENT; /* ENOENT: /proc takes none */
-    return bragg_fail(err, BRAGG_EIO, "'%s': cannot write here: %s%s", path, cause == ENOENT ? "the folder takes no files" : strerror(cause),
+    return bragg_fail(err, bragg_status_of_errno(cause), "'%s': cannot write here: %s%s", path, cause == ENOENT ? "the folder takes no files" : strerror(cause),
                       closed ? "; name a place that can be written" : "");
 }
 
@@ -167,7 +167,7 @@ bragg_status bragg_output_commit(bragg_output *o, bragg_error *err)
     else if (appear(o))
         st = errno == EEXIST
                  ? bragg_fail(err, BRAGG_EEXIST, "'%s': was made meanwhile; --force overwrites it", o->path)
-                 : bragg_fail(err, BRAGG_EIO, "'%s': cannot rename: %s", o->path, strerror(errno));
+                 : bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot rename: %s", o->path, strerror(errno));
     if (st < 0)
         unlink(o->temporary);
     output_free(o);

@@ -94,7 +94,7 @@ bragg_status bragg_path_make_folder(const char *path, bragg_error *err)
         struct stat s;
         if (mkdir(copy, 0777) && (errno != EEXIST || stat(copy, &s) || !S_ISDIR(s.st_mode)))
             st = errno == EEXIST ? bragg_fail(err, BRAGG_EIO, "'%s': expected a folder, or a name that is free, found a file", copy)
-                                 : bragg_fail(err, BRAGG_EIO, "folder '%s': %s", copy, strerror(errno));
+                                 : bragg_fail(err, bragg_status_of_errno(errno), "folder '%s': %s", copy, strerror(errno));
         *at = keep;
         if (!keep)
             break;

@@ -189,7 +189,7 @@ bragg_status bragg_yaml_read(const char *path, bragg_arena *arena, const bragg_y
     FILE *file = fopen(path, "rb");
     struct stat info;
     if (!file)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     if (fstat(fileno(file), &info) == 0 && S_ISDIR(info.st_mode)) {
         fclose(file);
         return bragg_fail(err, BRAGG_EIO, "'%s': expected a YAML file, found a folder", path);

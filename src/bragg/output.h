@@ -19,7 +19,7 @@ bragg_status bragg_output_open(const char *path, bool force, bragg_output **out,
 
 /** What open() of a new file at path failed for (its errno), told with what stands in the way:
  *  EINVAL for a folder of that name, EIO for a folder around it that is not there, is none or
- *  takes no files. */
+ *  takes no files, ENOMEM for want of memory. */
 bragg_status bragg_output_refused(const char *path, int cause, bragg_error *err);
 
 /** Where to write, buffered. */

@@ -212,7 +212,7 @@ bragg_status bragg_index_lines_read(const char *path, bragg_axis axis, double wa
     *out = (bragg_index_lines){ 0 };
     FILE *in = fopen(path, "r");
     if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
     while (st >= 0 && fgets(text, sizeof text, in)) {
         double v[3];
         char *unit = strstr(text, "unit:"), name[24];

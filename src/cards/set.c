@@ -35,7 +35,7 @@ bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err)
         return bragg_fail(err, BRAGG_ENOMEM, "'%s': no room for its cards", path);
     case SQLITE_CANTOPEN:
         if (!set->writes)
-            return bragg_fail(err, BRAGG_EIO, "'%s': cannot be read: %s", path, cause ? strerror(cause) : sqlite3_errmsg(set->db));
+            return bragg_fail(err, bragg_status_of_errno(cause), "'%s': cannot be read: %s", path, cause ? strerror(cause) : sqlite3_errmsg(set->db));
         return bragg_output_refused(path, cause ? cause : EACCES, err);
     case SQLITE_READONLY:
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot be added to: expected a file and a folder that can be written; name another set, or copy it", path);
@@ -49,7 +49,7 @@ bragg_status bragg_cards_sql_fail(const bragg_cards *set, bragg_error *err)
     case SQLITE_CORRUPT:
         return bragg_fail(err, BRAGG_EDATA, "'%s': is damaged (%s); remove it and build it again", path, sqlite3_errmsg(set->db));
     default:
-        return bragg_fail(err, BRAGG_EIO, "'%s': %s%s%s", path, sqlite3_errmsg(set->db), cause ? ": " : "", cause ? strerror(cause) : "");
+        return bragg_fail(err, bragg_status_of_errno(cause), "'%s': %s%s%s", path, sqlite3_errmsg(set->db), cause ? ": " : "", cause ? strerror(cause) : "");
     }
 }
 

@@ -230,7 +230,7 @@ static bragg_status walk_tar(const char *path, long long changed, const cards_re
     unsigned char *bytes;
     size_t size;
     int more = -1;
-    bragg_status st = in ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+    bragg_status st = in ? BRAGG_OK : bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     while (st == BRAGG_OK && (more = tar_entry(in, name, &bytes, &size)) > 0)
         if (bytes) {
             st = hand_over(to, path, name, bytes, size, changed, err);
@@ -432,7 +432,7 @@ static bragg_status walk_folder(const char *path, const cards_receiver *to, int 
 {
     struct dirent **entry;
     int n = scandir(path, &entry, is_visible, alphasort);
-    bragg_status st = n < 0 ? bragg_fail(err, BRAGG_EIO, "'%s': cannot list: %s", path, strerror(errno)) : BRAGG_OK;
+    bragg_status st = n < 0 ? bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot list: %s", path, strerror(errno)) : BRAGG_OK;
     for (int k = 0; k < n; k++) {
         char *name = NULL;
         struct stat info;

@@ -45,7 +45,7 @@ static bragg_status report(const char *results, const char *out, bool force, bra
     if (!store || !fit)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a report");
     else if (stat(results, &info))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando, refine or pdf fit has named", results, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s; expected the folder that -o of bragg operando, refine or pdf fit has named", results, strerror(errno));
     else if (!S_ISDIR(info.st_mode))
         st = report_file(results, out, force, err);
     else if (bragg_path_exists(store))

@@ -180,7 +180,7 @@ static bragg_status run_server(const wish *w, server *s, const any_address *a, c
     struct MHD_Daemon *d = MHD_start_daemon(flags, (uint16_t)w->port, NULL, NULL, answer, s, MHD_OPTION_SOCK_ADDR, &a->any, MHD_OPTION_CONNECTION_LIMIT, 64u,
                                             MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768, MHD_OPTION_END);
     if (!d)
-        return bragg_fail(err, BRAGG_EIO, "%s port %lld: cannot be opened: %s; --port names another, 0 any that is free", w->address, w->port, strerror(errno ? errno : EADDRINUSE));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s port %lld: cannot be opened: %s; --port names another, 0 any that is free", w->address, w->port, strerror(errno ? errno : EADDRINUSE));
     const union MHD_DaemonInfo *port = MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT);
     bool bracket = a->any.sa_family == AF_INET6;
     printf("http://%s%s%s:%u/\n", bracket ? "[" : "", w->address, bracket ? "]" : "", port ? port->port : (unsigned)w->port);
@@ -208,7 +208,7 @@ static bragg_status find_store(const char *results, bragg_arena *arena, const ch
             n--;
         const char *name = bragg_arena_strndup(arena, results, n), *parent = name ? bragg_path_beside(arena, name, ".") : NULL;
         if (why != ENOENT || (parent && stat(parent, &info)) || bragg_path_is_hdf5(results))
-            return bragg_fail(err, BRAGG_EIO, "'%s': %s; expected the folder that -o of bragg operando names", results, strerror(why));
+            return bragg_fail(err, bragg_status_of_errno(why), "'%s': %s; expected the folder that -o of bragg operando names", results, strerror(why));
         *store = parent ? bragg_path_join(arena, name, "series.h5") : NULL;
     }
     return *store ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for the name of a store");

@@ -45,7 +45,7 @@ static bragg_status print_sources(char *const *words, int n, bragg_error *err)
     if (!path)
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     else if (!from)
-        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     while (st == BRAGG_OK && fgets(line, sizeof line, from))
         if (cut(line, field) && asked_for(field, words, n)) {
             printf("%s: %s, %s %s\n", field[0], field[1], field[2], field[3]);

@@ -157,12 +157,12 @@ static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_e
     if (kept && cif_destroy(kept) != CIF_OK)
         code = CIF_ERROR;
     free(opts);
-    if (r->out_of_memory)
+    if (r->out_of_memory || code == CIF_MEMORY_ERROR)
         return bragg_fail(err, BRAGG_ENOMEM, "%s: no room for its items", path);
     if (!r->first && (code == CIF_OK || r->fault.n))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected a CIF with a data_ block, found none", path);
     if (!r->first)
-        return bragg_fail(err, code == CIF_MEMORY_ERROR ? BRAGG_ENOMEM : BRAGG_EDATA, "%s: %s", path, bragg_cif_fault_cause(code));
+        return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, bragg_cif_fault_cause(code));
     return BRAGG_OK;
 }
 

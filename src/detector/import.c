@@ -94,7 +94,7 @@ static bragg_status read_fields(const char *path, const field *fields, size_t n,
     char line[4096];
     bragg_status st = BRAGG_OK;
     if (!in)
-        return bragg_fail(err, BRAGG_EIO, "'%s': %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", path, strerror(errno));
     while (st == BRAGG_OK && fgets(line, sizeof line, in)) {
         char *key = line + strspn(line, " \t\"'"), *value = key + strcspn(key, ":= \t\"'");
         size_t length = (size_t)(value - key);

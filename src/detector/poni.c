@@ -113,7 +113,7 @@ bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bra
 {
     FILE *in = fopen(path, "r");
     if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
     *out = (bragg_geometry)BRAGG_GEOMETRY_INIT;
     char line[4096];
     unsigned has = 0;

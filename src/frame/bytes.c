@@ -26,7 +26,7 @@ bragg_status bragg_frame_load(const char *path, bytes *out, bragg_error *err)
     *out = (bytes){ NULL, 0 };
     gzFile in = gzopen(path, "rb"); /* reads plain files as they are */
     if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
     gzbuffer(in, 1 << 18);
     size_t room = 0;
     int got = 0;
@@ -39,7 +39,7 @@ bragg_status bragg_frame_load(const char *path, bytes *out, bragg_error *err)
     int code;
     const char *message = gzerror(in, &code);
     if (st == BRAGG_OK && (got < 0 || code == Z_BUF_ERROR))
-        st = bragg_fail(err, code == Z_ERRNO ? BRAGG_EIO : BRAGG_EDATA, "%s: %s", path, code == Z_ERRNO ? strerror(errno) : message);
+        st = bragg_fail(err, code == Z_ERRNO ? bragg_status_of_errno(errno) : code == Z_MEM_ERROR ? BRAGG_ENOMEM : BRAGG_EDATA, "%s: %s", path, code == Z_ERRNO ? strerror(errno) : message);
     if (st == BRAGG_OK && got > 0)
         st = bragg_fail(err, BRAGG_EDATA, "%s: longer than any frame (%zu bytes)", path, most_bytes);
     gzclose(in);
@@ -58,7 +58,7 @@ bragg_status bragg_frame_open(const char *path, frame_file *f, bragg_error *err)
     struct stat info;
     *f = (frame_file){ .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC) };
     if (f->fd < 0 || fstat(f->fd, &info)) {
-        bragg_status st = bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        bragg_status st = bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
         bragg_frame_close(f);
         return st;
     }
@@ -90,7 +90,7 @@ bragg_status bragg_frame_piece(const frame_file *f, size_t at, size_t n, void *o
     }
     return bragg_bytes_read(f->fd, out, n, (int64_t)at)
                ? BRAGG_OK
-               : bragg_fail(err, BRAGG_EIO, "%s: %s", f->path, errno ? strerror(errno) : "has become shorter while it was read");
+               : bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", f->path, errno ? strerror(errno) : "has become shorter while it was read");
 }
 
 bragg_status bragg_frame_raw_pixels(const frame_file *f, size_t at, size_t width, size_t height, bragg_pixel type, bool swap, bragg_frame **out, bragg_error *err)
@@ -179,5 +179,5 @@ void bragg_frame_put_word(FILE *to, const char *name)
 bragg_status bragg_frame_put_pixels(FILE *to, const bragg_frame *f, bragg_error *err)
 {
     size_t n = f->width * f->height;
-    return fwrite(f->data, bragg_pixel_size(f->type), n, to) == n ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "cannot be written: %s", strerror(errno));
+    return fwrite(f->data, bragg_pixel_size(f->type), n, to) == n ? BRAGG_OK : bragg_fail(err, bragg_status_of_errno(errno), "cannot be written: %s", strerror(errno));
 }

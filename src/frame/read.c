@@ -32,7 +32,7 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
     snprintf(path, sizeof path, "%.*s", (int)length, spec);
     FILE *in = fopen(path, "rb");
     if (!in)
-        return bragg_fail(err, BRAGG_EIO, "%s: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
     fclose(in);
     size_t n = bragg_frame_head(path, head, sizeof head);
     if (!n)

@@ -31,7 +31,7 @@ static bragg_status read_one(const char *path, const char *temperature_key, doub
     double exposure = NAN, summed = 1;
     FILE *f = fopen(path, "rb");
     if (!f)
-        return bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     ssize_t n;
     while ((n = getline(&line, &room, f)) >= 0 && (*line != '[' || strncmp(line, "[normal", 7))) {
         line[strcspn(line, "\r\n")] = '\0';
@@ -40,10 +40,10 @@ static bragg_status read_one(const char *path, const char *temperature_key, doub
             take_key(line, "imageNumber", 1, &row[NUMBER]);
     }
     row[EXPOSURE] = exposure * summed;
-    bool bad = n < 0 && !feof(f); /* a line that could not be had is not the end */
+    int cause = n >= 0 || feof(f) ? 0 : errno ? errno : EIO; /* a line that could not be had is not the end */
     free(line);
     fclose(f);
-    return bad ? bragg_fail(err, BRAGG_EIO, "'%s': cannot read", path) : BRAGG_OK;
+    return cause ? bragg_fail(err, bragg_status_of_errno(cause), "'%s': cannot read: %s", path, strerror(cause)) : BRAGG_OK;
 }
 
 static bool is_metadata(const char *name)
@@ -58,7 +58,7 @@ static bragg_status read_folder(const char *folder, const char *key, log_grid *g
     bragg_status st = BRAGG_OK;
     size_t without = 0;
     if (!dir)
-        return bragg_fail(err, BRAGG_EIO, "cannot read the folder: %s", strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "cannot read the folder: %s", strerror(errno));
     for (struct dirent *e; st == BRAGG_OK && (e = readdir(dir));) {
         char path[4096];
         if (!is_metadata(e->d_name))

@@ -427,7 +427,7 @@ static bragg_status open_tables(const char *folder, const json_t *summary, FILE 
         if (!path)
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
         else if (!(table[*n] = fopen(path, "rb")))
-            st = bragg_fail(err, BRAGG_EIO, "'%s': %s", path, strerror(errno));
+            st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", path, strerror(errno));
         else
             names[(*n)++] = tables[k].name;
     }

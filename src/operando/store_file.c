@@ -38,13 +38,6 @@ hid_t bragg_store_text_type(size_t length)
     return t;
 }
 
-void *bragg_store_noted(void *room)
-{
-    if (!room)
-        bragg_hdf5_note(ENOMEM);
-    return room;
-}
-
 bool bragg_store_put_set(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims, const void *data)
 {
     hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR), make = bragg_hdf5_new_set();
@@ -70,7 +63,7 @@ bool bragg_store_put_text(hid_t file, const char *name, const char *text)
 
 bool bragg_store_put_names(hid_t file, const char *name, const char *const *at, size_t n)
 {
-    char(*text)[NAME] = bragg_store_noted(calloc(n + 1, sizeof *text));
+    char(*text)[NAME] = bragg_hdf5_noted(calloc(n + 1, sizeof *text));
     hid_t type = bragg_store_text_type(NAME);
     hsize_t dims = n;
     for (size_t k = 0; text && k < n; k++)
@@ -89,11 +82,11 @@ static bool put_columns(hid_t file, const seq_store *s)
     static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "weight_fraction.limit", "weight_fraction.guess", "weight_fraction.guess.esd", "evidence", "level" };
     static const char *const log[LOG_COLUMNS] = { "time_s", "voltage_v", "current_a", "temperature_k", "charge_c", "capacity_mah_g", "cycle", "step" };
     seq_shape shape = { .n_params = s->n_params, .n_phases = s->n_phases, .columns = s->columns, .name = s->name, .unit = s->unit, .phase = s->phase };
-    size_t(*pair)[2] = bragg_store_noted(calloc(s->n_params * s->n_params / 2 + 1, sizeof *pair));
+    size_t(*pair)[2] = bragg_hdf5_noted(calloc(s->n_params * s->n_params / 2 + 1, sizeof *pair));
     if (pair)
         bragg_seq_complete(&shape, pair);
-    char(*text)[NAME] = bragg_store_noted(calloc(s->columns + 1, sizeof *text));
-    const char **at = bragg_store_noted(calloc(s->columns + 1, sizeof *at));
+    char(*text)[NAME] = bragg_hdf5_noted(calloc(s->columns + 1, sizeof *text));
+    const char **at = bragg_hdf5_noted(calloc(s->columns + 1, sizeof *at));
     for (size_t k = 0; text && at && k < s->columns; k++)
         at[k] = text[k];
     bool good = text && at && pair;
@@ -159,7 +152,7 @@ static bool put_log(hid_t file, const bragg_series *s)
 static bool put_times(hid_t file, const bragg_series *s)
 {
     hsize_t n = s ? s->n : 0;
-    double *time = n ? bragg_store_noted(malloc(2 * n * sizeof *time)) : NULL;
+    double *time = n ? bragg_hdf5_noted(malloc(2 * n * sizeof *time)) : NULL;
     for (size_t k = 0; time && k < n; k++)
         time[k] = s->frame[k].time_s, time[n + k] = s->frame[k].exposure_s;
     bool good = !n || (time && bragg_store_put_set(file, bragg_store_time[0], H5T_NATIVE_DOUBLE, 1, &n, time) && bragg_store_put_set(file, bragg_store_time[1], H5T_NATIVE_DOUBLE, 1, &n, time + n));
@@ -194,7 +187,7 @@ bragg_status bragg_store_make_file(const seq_store *s, const bragg_series *serie
     if (file < 0)
         return bragg_fail(err, BRAGG_EIO, "'%s': cannot be made", path);
     hid_t a = H5Gcreate2(file, "/series", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), b = H5Gcreate2(file, "/patterns", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    double *deg = bragg_store_noted(malloc((s->points + 1) * sizeof *deg));
+    double *deg = bragg_hdf5_noted(malloc((s->points + 1) * sizeof *deg));
     for (size_t i = 0; deg && i < s->points; i++)
         deg[i] = s->x_rad[i] / BRAGG_DEG;
     hsize_t n = s->points;
@@ -268,7 +261,7 @@ char *bragg_store_get_text(hid_t file, const char *name)
 {
     hid_t set = bragg_hdf5_open_sound(file, name, H5P_DEFAULT), type = set >= 0 ? H5Dget_type(set) : -1;
     size_t n = type >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 ? H5Tget_size(type) : 0;
-    char *text = n ? bragg_store_noted(calloc(n + 1, 1)) : NULL;
+    char *text = n ? bragg_hdf5_noted(calloc(n + 1, 1)) : NULL;
     if (text && !bragg_store_get_set(file, name, type, 1, text))
         *text = 0;
     if (type >= 0)

@@ -36,8 +36,6 @@ static inline off_t place(const seq_store *s, int part, size_t k) { return s->of
 extern const char *const bragg_store_part[PARTS], *const bragg_store_text[4], *const bragg_store_time[2]; /* names in the file */
 void bragg_store_size_parts(seq_store *s);
 hid_t bragg_store_text_type(size_t length);
-/* room itself; that there is none is the turn's failure. */
-void *bragg_store_noted(void *room);
 bool bragg_store_put_set(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims, const void *data);
 bool bragg_store_put_text(hid_t file, const char *name, const char *text);
 bool bragg_store_put_names(hid_t file, const char *name, const char *const *at, size_t n);

@@ -7,6 +7,7 @@
 #include "store_parts.h"
 
 #include "base/hdf5_links.h"
+#include "base/hdf5_safely.h"
 #include <bragg/csv.h>
 #include <bragg/hdf5.h>
 #include <bragg/number.h>
@@ -33,7 +34,7 @@ static bool put_numbers(hid_t file, const char *path, FILE *from, size_t columns
     hid_t set = H5Dopen2(file, path, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
     hsize_t at[2] = { 0, 0 }, count[2] = { 1, columns };
     hid_t row = H5Screate_simple(2, count, NULL);
-    double *v = bragg_store_noted(malloc((columns + 1) * sizeof *v));
+    double *v = bragg_hdf5_noted(malloc((columns + 1) * sizeof *v));
     char *line = NULL;
     size_t room = 0;
     bool good = v && space >= 0;
@@ -72,10 +73,10 @@ static bool put_table(hid_t file, const char *name, FILE *from)
     for (int c = getc(from); c != EOF; c = getc(from))
         rows += c == '\n';
     good = good && begin >= 0 && !fseek(from, begin, SEEK_SET);
-    text = good ? bragg_store_noted(malloc(strlen(head) + 1)) : NULL;
+    text = good ? bragg_hdf5_noted(malloc(strlen(head) + 1)) : NULL;
     if ((good = text != NULL))
         columns = split(head, text);
-    const char **names = bragg_store_noted(calloc(columns + 1, sizeof *names));
+    const char **names = bragg_hdf5_noted(calloc(columns + 1, sizeof *names));
     for (size_t k = 0, at = 0; good && names && k < columns; k++) {
         names[k] = text + at;
         at += strlen(names[k]) + 1;
@@ -155,7 +156,7 @@ static size_t bytes_of(hid_t file, const char *path)
 static double *get_table(hid_t file, const char *path, size_t columns, size_t *rows)
 {
     size_t bytes = bytes_of(file, path), line = columns * sizeof(double), n = bytes / line;
-    double *v = n && n * line == bytes && bragg_store_extent(file, path, 0) == n && bragg_store_extent(file, path, 1) == columns ? bragg_store_noted(malloc(bytes)) : NULL;
+    double *v = n && n * line == bytes && bragg_store_extent(file, path, 0) == n && bragg_store_extent(file, path, 1) == columns ? bragg_hdf5_noted(malloc(bytes)) : NULL;
     if (v && !bragg_store_get_set(file, path, H5T_NATIVE_DOUBLE, n * columns, v)) {
         free(v);
         v = NULL;

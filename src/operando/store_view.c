@@ -6,6 +6,7 @@
 
 #include "store_parts.h"
 
+#include "base/hdf5_safely.h"
 #include <bragg/bytes.h>
 #include <bragg/units.h>
 #include <errno.h>
@@ -21,12 +22,12 @@ static bool read_names(hid_t file, const char *name, bragg_arena *arena, const c
 {
     *n = bragg_store_extent(file, name, 0);
     hid_t type = bragg_store_text_type(NAME);
-    char(*text)[NAME] = bragg_store_noted(calloc(*n + 1, sizeof *text));
-    *out = bragg_store_noted(bragg_arena_alloc(arena, *n + 1, sizeof **out));
+    char(*text)[NAME] = bragg_hdf5_noted(calloc(*n + 1, sizeof *text));
+    *out = bragg_hdf5_noted(bragg_arena_alloc(arena, *n + 1, sizeof **out));
     bool good = text && *out && (!*n || bragg_store_get_set(file, name, type, *n, text));
     for (size_t k = 0; good && k < *n; k++) {
         text[k][NAME - 1] = 0;
-        good = ((*out)[k] = bragg_store_noted(bragg_arena_strdup(arena, text[k]))) != NULL;
+        good = ((*out)[k] = bragg_hdf5_noted(bragg_arena_strdup(arena, text[k]))) != NULL;
     }
     H5Tclose(type);
     free(text);

@@ -24,7 +24,7 @@ static bragg_status open_parts(seq_store *s, bragg_error *err)
     if (st < 0)
         return st;
     s->fd = open(s->path, O_RDWR | O_CLOEXEC);
-    return s->fd >= 0 ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+    return s->fd >= 0 ? BRAGG_OK : bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", s->path, strerror(errno));
 }
 
 /* The lock is a file of its own: one on the store would keep readers out, and the
@@ -35,13 +35,13 @@ static bragg_status take_lock(seq_store *s, bragg_error *err)
         struct stat mine, there;
         s->lock = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (s->lock < 0)
-            return bragg_fail(err, BRAGG_EIO, "'%s': %s", s->lock_path, strerror(errno));
+            return bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", s->lock_path, strerror(errno));
         if (flock(s->lock, LOCK_EX | LOCK_NB)) {
             int cause = errno;
             close(s->lock); /* and leave it there: it is another's */
             s->lock = -1;
             return cause == EWOULDBLOCK ? bragg_fail(err, BRAGG_EEXIST, "'%s': another process is writing to it", s->path)
-                                        : bragg_fail(err, BRAGG_EIO, "'%s': cannot be locked: %s", s->lock_path, strerror(cause));
+                                        : bragg_fail(err, bragg_status_of_errno(cause), "'%s': cannot be locked: %s", s->lock_path, strerror(cause));
         }
         if (!fstat(s->lock, &mine) && !stat(s->lock_path, &there) && mine.st_ino == there.st_ino)
             return BRAGG_OK;
@@ -95,7 +95,7 @@ static bragg_status begin(seq_store *s, const bragg_series *series, bragg_error 
     char *new = bragg_store_beside(s->path, ".new");
     bragg_status st = new ? bragg_store_make_file(s, series, new, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for a path");
     if (st == BRAGG_OK && rename(new, s->path))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", s->path, strerror(errno));
     if (st < 0 && new)
         unlink(new);
     free(new);
@@ -185,7 +185,7 @@ bool bragg_store_row(const seq_store *s, size_t k, double *row, char message[TEX
 bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, bragg_error *err)
 {
     errno = 0;
-    return bragg_store_read_part(s, TABLE, k, row) ? BRAGG_OK : bragg_fail(err, BRAGG_EIO, "'%s': frame %zu: %s", s->path, k, strerror(errno ? errno : EIO));
+    return bragg_store_read_part(s, TABLE, k, row) ? BRAGG_OK : bragg_fail(err, bragg_status_of_errno(errno), "'%s': frame %zu: %s", s->path, k, strerror(errno ? errno : EIO));
 }
 
 seq_place bragg_store_place(const seq_store *s) { return (seq_place){ NULL, s->fd, (int64_t)s->offset[TABLE] }; }
@@ -216,7 +216,7 @@ bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const dou
     bool good = write_part(s, STATUS, k, &none) && write_part(s, TABLE, k, row) && write_part(s, FILES, k, name) && write_part(s, MESSAGES, k, text) &&
                 write_part(s, OBSERVED, k, c->observed) && write_part(s, CALCULATED, k, c->calculated) && write_part(s, SIGMA, k, c->sigma) && write_part(s, CHECK, k, &check) && write_part(s, STATUS, k, &status);
     return good ? BRAGG_OK
-                : bragg_fail(err, BRAGG_EIO, "'%s': frame %zu cannot be written: %s; --resume goes on when there is room", s->path, k, strerror(errno));
+                : bragg_fail(err, bragg_status_of_errno(errno), "'%s': frame %zu cannot be written: %s; --resume goes on when there is room", s->path, k, strerror(errno));
 }
 
 static bool copy_parts(const seq_store *from, const seq_store *to, size_t n)
@@ -256,7 +256,7 @@ static bragg_status move_to(seq_store *s, size_t frames, const bragg_series *ser
     if (st == BRAGG_OK)
         st = bragg_store_find_parts(&other, new, err);
     if (st == BRAGG_OK && (other.fd = open(new, O_RDWR | O_CLOEXEC)) < 0)
-        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", new, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", new, strerror(errno));
     size_t n = s->room < frames ? s->room : frames;
     if (st == BRAGG_OK && (!copy_parts(s, &other, n) || !put_joined(&other, series) || fsync(other.fd) || rename(new, s->path)))
         st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot be written: %s", new, strerror(errno));
@@ -290,7 +290,7 @@ bragg_status bragg_store_end(seq_store *s, bragg_series *series, bragg_error *er
         if (st == BRAGG_OK && series->rows)
             st = bragg_series_move_rows(series, bragg_store_place(s), err);
     } else if (fsync(s->fd)) {
-        st = bragg_fail(err, BRAGG_EIO, "'%s': %s", s->path, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", s->path, strerror(errno));
     }
     bragg_store_free(s);
     return st;

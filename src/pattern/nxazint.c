@@ -109,7 +109,7 @@ static const char *label_of(bragg_axis axis)
 static bool put_axis(hid_t file, const char *name, const double *centre, size_t n, bool logarithmic, double factor, const char *units, const char *label)
 {
     char path[64], text[64];
-    double *v = malloc((2 * n + 1) * sizeof *v), *edge = v + n;
+    double *v = bragg_hdf5_noted(malloc((2 * n + 1) * sizeof *v)), *edge = v + n;
     if (!v)
         return false;
     double span = logarithmic ? log(centre[n - 1] / centre[0]) : centre[n - 1] - centre[0], step = n > 1 ? span / (double)(n - 1) : 1;
@@ -283,9 +283,9 @@ static bool add_facts(hid_t file, hsize_t first, size_t n, const bragg_nxazint_r
     static const struct { const char *path; size_t offset; } numbers[] = {
         { "/entry/frames/time", offsetof(bragg_nxazint_row, time_s) }, { "/entry/frames/exposure", offsetof(bragg_nxazint_row, exposure_s) },
         { "/entry/frames/monitor", offsetof(bragg_nxazint_row, monitor) }, { "/entry/frames/temperature", offsetof(bragg_nxazint_row, temperature_k) } };
-    double *v = malloc((n + 1) * sizeof *v);
-    char(*name)[NAME] = calloc(n + 1, sizeof *name);
-    unsigned char *valid = malloc(n + 1);
+    double *v = bragg_hdf5_noted(malloc((n + 1) * sizeof *v));
+    char(*name)[NAME] = bragg_hdf5_noted(calloc(n + 1, sizeof *name));
+    unsigned char *valid = bragg_hdf5_noted(malloc(n + 1));
     bool good = v && name && valid;
     for (size_t i = 0; good && i < 4; i++) {
         for (size_t k = 0; k < n; k++)
@@ -349,7 +349,7 @@ static void get_text(hdf5_links *links, hid_t file, const char *path, char *text
             }
             H5Tclose(memory);
         } else if (H5Tis_variable_str(type) == 0 && H5Tget_size(type) < 1 << 24 && H5Sget_simple_extent_npoints(space) == 1) {
-            char *value = calloc(H5Tget_size(type) + 1, 1);
+            char *value = bragg_hdf5_noted(calloc(H5Tget_size(type) + 1, 1));
             if (value && bragg_hdf5_read(set, type, H5S_ALL, H5S_ALL, value) >= 0)
                 snprintf(text, size, "%s", value);
             free(value);
@@ -391,7 +391,7 @@ static double *get_line(hdf5_links *links, hid_t file, const char *path, size_t 
     hid_t set = bragg_hdf5_open_set(links, file, path), space = set >= 0 ? H5Dget_space(set) : -1;
     if (space >= 0 && H5Sget_simple_extent_ndims(space) == 1)
         H5Sget_simple_extent_dims(space, dims, NULL);
-    if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = malloc(dims[0] * sizeof *v)) && bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, v) < 0) {
+    if (dims[0] > 0 && dims[0] <= MAX_POINTS && (v = bragg_hdf5_noted(malloc(dims[0] * sizeof *v))) && bragg_hdf5_read(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, v) < 0) {
         free(v);
         v = NULL;
     }
@@ -464,7 +464,7 @@ bragg_status bragg_nxazint_resume(const char *path, const bragg_nxazint_header *
         return bragg_fail(err, BRAGG_ENOMEM, "no room for a geometry");
     bragg_hdf5_turn turn = bragg_hdf5_begin();
     bragg_status st = bragg_hdf5_safely(path, "resume", look_at_begun, &b, err);
-    bragg_hdf5_end(turn);
+    st = bragg_hdf5_end_whole(turn, st, path, err);
     if (st < 0) {
         free(b.poni);
         return st;

@@ -302,7 +302,7 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
     if (b->no_memory || !file)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of the CIF");
     return code == CIF_OK ? BRAGG_OK
-                          : bragg_fail(err, BRAGG_EDATA, "expected a CIF: %s", bragg_cif_fault_cause(code));
+                          : bragg_fail(err, code == CIF_MEMORY_ERROR ? BRAGG_ENOMEM : BRAGG_EDATA, "expected a CIF: %s", bragg_cif_fault_cause(code));
 }
 
 bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bragg_error *err)

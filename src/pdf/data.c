@@ -171,14 +171,14 @@ bragg_status bragg_pdf_data_read(const char *path, bragg_pdf_data **out, bragg_e
     char line[4096];
     FILE *in = fopen(path, "r");
     *out = NULL;
-    bragg_status st = !in ? bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno))
+    bragg_status st = !in ? bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno))
                           : t.data ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path);
     if (st == BRAGG_OK)
         t.data->qmax_invang = NAN;
     while (st == BRAGG_OK && fgets(line, sizeof line, in))
         st = take_line(&t, path, line, err);
     if (st == BRAGG_OK && ferror(in))
-        st = bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno));
+        st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno));
     if (st == BRAGG_OK)
         st = to_columns(&t, path, err);
     if (st == BRAGG_OK)

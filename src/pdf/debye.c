@@ -115,7 +115,7 @@ bragg_status bragg_particle_read_xyz(const char *path, bragg_particle **out, bra
     size_t line = 0;
     FILE *in = fopen(path, "r");
     *out = NULL;
-    bragg_status st = !in ? bragg_fail(err, BRAGG_EIO, "'%s': cannot read: %s", path, strerror(errno))
+    bragg_status st = !in ? bragg_fail(err, bragg_status_of_errno(errno), "'%s': cannot read: %s", path, strerror(errno))
                           : t.p ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path);
     while (st == BRAGG_OK && (!(t.n >= expected) || line < 2) && fgets(text, sizeof text, in)) {
         line++;

@@ -620,7 +620,7 @@ bragg_status bragg_report_html(const bragg_series *s, const bragg_store_curves *
         return BRAGG_EINVAL;
     snprintf(folder, sizeof folder, "%s/bragg-report-XXXXXX", base && *base ? base : "/tmp");
     if (!mkdtemp(folder))
-        return bragg_fail(err, BRAGG_EIO, "'%s': %s", folder, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", folder, strerror(errno));
     bragg_status st = bragg_plot_operando(s, c, folder, true, observer, err);
     if (st == BRAGG_OK && total)
         st = bragg_plot_pdf_maps(total, s, folder, true, err);

@@ -63,7 +63,7 @@ static bragg_status read_table(const char *path, bragg_arena *arena, table *t, b
     size_t room = 0;
     *t = (table){ .columns = commas ? 0 : 5 };
     if (!f)
-        return bragg_fail(err, BRAGG_EIO, "'%s': %s", path, strerror(errno));
+        return bragg_fail(err, bragg_status_of_errno(errno), "'%s': %s", path, strerror(errno));
     while (fgets(line, sizeof line, f)) {
         if (*line == '#' || (!headed && (headed = true))) {
             if (*line != '#')
