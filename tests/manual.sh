@@ -267,6 +267,10 @@ done <"$work/examples"
 sed -n '/^\.Bd -literal/,/^\.Ed/{/^\./d;p;}' "$top/man/bragg-truth.5" >"$truth/whole.yaml"
 "$bragg" simulate "$truth/whole.yaml" -o "$truth/whole" >"$work/out" 2>&1 || { echo "bragg-truth(5): its first example: $(tail -1 "$work/out")"; bad=1; }
 
+# The number of the store's layout is that which is written.
+format=$(sed -n 's/.*[ ,]FORMAT = \([0-9]*\).*/\1/p' "$top/src/operando/store_parts.h")
+grep -q "^the layout's number, $format; " "$top/man/bragg-results.5" || { echo "man/bragg-results.5: expected the layout's number, $format"; bad=1; }
+
 # libbragg(3) names each public header, and no function or type that is not in one.
 for header in $(sed -n 's,^#include <bragg/\(.*\)>,\1,p' "$top/src/bragg.h"); do
     grep -q "In bragg/$header" "$top/man/libbragg.3" || { echo "man/libbragg.3 does not name bragg/$header"; bad=1; }

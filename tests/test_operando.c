@@ -1264,6 +1264,32 @@ START_TEST(a_store_is_neither_overwritten_nor_mixed)
 }
 END_TEST
 
+START_TEST(each_column_of_a_store_has_a_name_of_its_own)
+{
+    enum { NAME = 128 };
+    static const char *const some[] = { "status", "mended", "background", "background.esd", "above_background" };
+    const char *store = in_folder("named.h5");
+    bragg_series_free(stored(store, false));
+    hid_t file = H5Fopen(store, H5F_ACC_RDONLY, H5P_DEFAULT), set = H5Dopen2(file, "/series/columns", H5P_DEFAULT), type = H5Dget_type(set), space = H5Dget_space(set);
+    size_t n = (size_t)H5Sget_simple_extent_npoints(space), found = 0;
+    char(*name)[NAME] = calloc(n, sizeof *name);
+    ck_assert(n > 16 && H5Tget_size(type) == NAME && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, name) >= 0);
+    for (size_t k = 0; k < n; k++) {
+        ck_assert_msg(*name[k] && *name[k] != '(', "column %zu is called '%s'", k, name[k]);
+        for (size_t i = 0; i < k; i++)
+            ck_assert_msg(strcmp(name[i], name[k]), "columns %zu and %zu are called '%s'", i, k, name[k]);
+        for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+            found += !strcmp(name[k], some[i]);
+    }
+    ck_assert_uint_eq(found, sizeof some / sizeof *some);
+    free(name);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Dclose(set);
+    H5Fclose(file);
+}
+END_TEST
+
 static void set_format(const char *store, int format)
 {
     hid_t file = H5Fopen(store, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "/format", H5P_DEFAULT);
@@ -1457,6 +1483,7 @@ static void add_store(Suite *suite)
     tcase_add_test(t, the_store_holds_what_an_electron_a_formula_weighs);
     tcase_add_test(t, the_store_holds_when_frames_were_taken_that_do_not_say_so_themselves);
     tcase_add_test(t, a_store_is_neither_overwritten_nor_mixed);
+    tcase_add_test(t, each_column_of_a_store_has_a_name_of_its_own);
     tcase_add_test(t, a_store_of_another_version_is_told_and_left_as_it_is);
     tcase_add_test(t, a_growing_store_has_readers_but_one_writer);
     tcase_add_test(t, a_full_disk_loses_nothing_that_was_done);

@@ -77,8 +77,9 @@ bool bragg_store_put_names(hid_t file, const char *name, const char *const *at, 
 /* What each column of the table is. */
 static bool put_columns(hid_t file, const seq_store *s)
 {
-    static const char *const head[ROW_HEAD] = { "status", "converged", "restarted", "rwp", "gof", "serial_factor", "mean_intensity", "path", "time_s", "exposure_s",
-                                                "temperature_k", "reference_gof", "mended" };
+    static const char *const head[] = { "status", "converged", "restarted", "rwp", "gof", "serial_factor", "mean_intensity", "path", "time_s", "exposure_s",
+                                        "temperature_k", "reference_gof", "mended", "background", "background.esd", "above_background" };
+    _Static_assert(sizeof head / sizeof *head == ROW_HEAD, "a name for each column");
     static const char *const what[PHASE_COLUMNS] = { "weight_fraction", "weight_fraction.esd", "volume", "volume.esd", "weight_fraction.limit", "weight_fraction.guess", "weight_fraction.guess.esd", "evidence", "level" };
     static const char *const log[LOG_COLUMNS] = { "time_s", "voltage_v", "current_a", "temperature_k", "charge_c", "capacity_mah_g", "cycle", "step" };
     seq_shape shape = { .n_params = s->n_params, .n_phases = s->n_phases, .columns = s->columns, .name = s->name, .unit = s->unit, .phase = s->phase };
