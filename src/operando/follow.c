@@ -177,8 +177,10 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
         return BRAGG_NEVER_WHOLE;
     memcpy(name, file, length);
     name[length] = 0;
-    if (!remember(w, k, now))
-        return BRAGG_NOT_WHOLE_YET;
+    if (!remember(w, k, now)) {
+        bragg_fail(err, BRAGG_ENOMEM, "no room to wait for %zu frames", k + 1);
+        return BRAGG_NEVER_WHOLE;
+    }
     if (stat(name, &info)) {
         if (!folder_is_there(w))
             w->since[k] = now;
@@ -203,7 +205,9 @@ bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bra
     bragg_status st = bragg_frames_read(f, k, p, exposure_s, &own);
     if (st >= 0)
         return BRAGG_WHOLE;
-    bragg_fail(err, BRAGG_EDATA, "%s", own.text);
+    bragg_fail(err, st == BRAGG_ENOMEM ? st : BRAGG_EDATA, "%s", own.text);
+    if (st == BRAGG_ENOMEM) /* which says nothing of the frame */
+        return BRAGG_NEVER_WHOLE;
     w->soon_s = 0.1;
     if (!folder_is_there(w) || (st == BRAGG_EIO && stat(name, &info)))
         return BRAGG_NOT_WHOLE_YET; /* it went away while it was read */

@@ -72,7 +72,9 @@ static bragg_status follow_one(run *r, seq_worker *w, const struct batched *b, b
     }
     seq_held from = good.row ? good : last.row ? last : hint;
     const seq_start start = { from.row, last.row, hint.row, bragg_run_apart(&from, b->k), bragg_run_apart(&hint, b->k) };
-    if (!b->p)
+    if (!b->p && b->cause.status == BRAGG_ENOMEM)
+        st = bragg_fail(err, BRAGG_ENOMEM, "%s", b->cause.text);
+    else if (!b->p)
         bragg_run_corrupt(r, row, message, &b->cause);
     else
         st = bragg_seq_frame(w, b->p, b->exposure, &start, r->usual, row, message, err);
@@ -170,6 +172,8 @@ bragg_status bragg_run_await_first(run *r, bragg_error *err)
             bragg_error cause = BRAGG_ERROR_INIT;
             there = bragg_watch_whole(watch, r->frames, k, &p, &exposure, &cause) == BRAGG_WHOLE && bragg_seq_total(r->x, p) > 0;
             bragg_pattern_free(p);
+            if (cause.status == BRAGG_ENOMEM)
+                st = bragg_fail(err, BRAGG_ENOMEM, "%s", cause.text);
         }
         if (there || st < 0)
             break;

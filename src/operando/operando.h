@@ -183,7 +183,8 @@ typedef enum bragg_whole { BRAGG_NOT_WHOLE_YET, BRAGG_WHOLE, BRAGG_NEVER_WHOLE }
 bragg_status bragg_watch_new(const char *folder, double patience_s, seq_watch **out, bragg_error *err);
 void bragg_watch_free(seq_watch *w);
 void bragg_watch_wait(seq_watch *w);
-/* Frame k as a pattern, when its file is complete; err says why it never will be. */
+/* Frame k as a pattern, when its file is complete; err says why it never will be: ENOMEM is no
+ * fault of the frame. */
 bragg_whole bragg_watch_whole(seq_watch *w, const bragg_frames *f, size_t k, bragg_pattern **p, double *exposure_s, bragg_error *err);
 
 #pragma GCC visibility pop
