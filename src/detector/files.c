@@ -14,18 +14,6 @@
 
 /* ----------------------------------------------------------- what to do */
 
-static const char *const normalizes[] = { "none", "monitor", "exposure" }; /* in the order of bragg_normalize */
-
-const char *bragg_normalize_name(bragg_normalize by) { return normalizes[by]; }
-
-bool bragg_normalize_parse(const char *name, bragg_normalize *normalize)
-{
-    *normalize = BRAGG_NORMALIZE_EXPOSURE;
-    while (*normalize != BRAGG_NORMALIZE_NONE && strcmp(name, normalizes[*normalize]))
-        --*normalize;
-    return *normalize != BRAGG_NORMALIZE_NONE;
-}
-
 /* The one `out` names, or NAME.xye in its folder, with the frame's number when the
  * file holds several. */
 static char *output_name(const files_run *r, const files_job *j, size_t n_files, size_t n_frames)

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "sum.h"
 
+#include <bragg/integrate.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,18 @@ bool bragg_errors_parse(const char *name, bragg_errors *errors)
         return false;
     *errors = azimuthal ? BRAGG_ERRORS_AZIMUTHAL : BRAGG_ERRORS_POISSON;
     return true;
+}
+
+static const char *const normalizes[] = { "none", "monitor", "exposure" }; /* in the order of bragg_normalize */
+
+const char *bragg_normalize_name(bragg_normalize by) { return normalizes[by]; }
+
+bool bragg_normalize_parse(const char *name, bragg_normalize *normalize)
+{
+    *normalize = BRAGG_NORMALIZE_EXPOSURE;
+    while (*normalize != BRAGG_NORMALIZE_NONE && strcmp(name, normalizes[*normalize]))
+        --*normalize;
+    return *normalize != BRAGG_NORMALIZE_NONE;
 }
 
 /* ------------------------------------------------------------------ frames */

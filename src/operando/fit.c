@@ -240,6 +240,23 @@ static void blank_row(const seq_shape *s, double *row)
         row[seq_unknown(s) + (size_t)k] = 0;
 }
 
+/* What the fit has become; good: the goodness of fit of the last frame that was. */
+static bragg_status finish_row(seq_worker *w, const bragg_fit *f, double good, double *row, bragg_error *err)
+{
+    bragg_status st = bragg_evidence_calculate(w, err);
+    if (st == BRAGG_OK && w->plan.appear)
+        st = weigh_absent(w, w->absent, err);
+    if (st == BRAGG_OK)
+        st = fill_ground(w, f, row, err);
+    if (st < 0)
+        return st;
+    fill_row(w, f, w->absent, row);
+    bool poor = !f->converged || f->gof > 2 * good;
+    row[ROW_STATUS] = poor ? BRAGG_FRAME_POOR : at_bound(w) ? BRAGG_FRAME_AT_BOUND : BRAGG_FRAME_OK;
+    row[ROW_GOOD_GOF] = poor && isfinite(good) ? good : f->gof;
+    return BRAGG_OK;
+}
+
 /* A fit worse than the last good one by this may have lost its way.  Extracted intensities
  * hide most of what a new phase would leave: there little more than noise is told. */
 static double suspicious(const seq_worker *w) { return bragg_admit_any_extracted(w) ? 1.05 : 1.33; }
@@ -293,17 +310,7 @@ static bragg_status fit(seq_worker *w, const seq_start *start, double *row, brag
         }
     }
     if (st == BRAGG_OK)
-        st = bragg_evidence_calculate(w, &cause);
-    if (st == BRAGG_OK && w->plan.appear)
-        st = weigh_absent(w, w->absent, &cause);
-    if (st == BRAGG_OK)
-        st = fill_ground(w, f, row, &cause);
-    if (st == BRAGG_OK) {
-        fill_row(w, f, w->absent, row);
-        bool poor = !f->converged || f->gof > 2 * good;
-        row[ROW_STATUS] = poor ? BRAGG_FRAME_POOR : at_bound(w) ? BRAGG_FRAME_AT_BOUND : BRAGG_FRAME_OK;
-        row[ROW_GOOD_GOF] = poor && isfinite(good) ? good : f->gof;
-    }
+        st = finish_row(w, f, good, row, &cause);
     bragg_fit_free(f);
     return st < 0 ? bragg_fail(err, st, "%s", cause.text) : BRAGG_OK;
 }

@@ -8,7 +8,6 @@
 #include <bragg/units.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ----------------------------------------------- functions with a factor */
@@ -108,8 +107,7 @@ void bragg_refine_own_slopes(const bragg_model *m, const histogram *h, size_t fi
     }
 }
 
-/* How the mean over the points moves with each row of the table. */
-static void mean_slopes(const bragg_model *m, const histogram *h, double *d_rows)
+void bragg_refine_mean_slopes(const bragg_model *m, const histogram *h, double *d_rows)
 {
     for (size_t i = 0; i < h->n; i++) {
         double slope[3];
@@ -125,20 +123,6 @@ static void mean_slopes(const bragg_model *m, const histogram *h, double *d_rows
                 d_rows[row + d] += slope[d] / (double)h->n;
         }
     }
-}
-
-bragg_status bragg_model_background_mean(const bragg_model *m, size_t which, const bragg_fit *fit, bragg_quantity *out, bragg_error *err)
-{
-    const histogram *h = &m->histogram[which];
-    double *d_rows = calloc(m->params.n + 1, sizeof *d_rows), sum = 0;
-    if (!d_rows)
-        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu derivatives", m->params.n);
-    for (size_t i = 0; i < h->n; i++)
-        sum += bragg_refine_background(m, h, i);
-    mean_slopes(m, h, d_rows);
-    *out = (bragg_quantity){ sum / (double)h->n, fit ? sqrt(bragg_fit_variance(fit, &m->params, d_rows)) : NAN };
-    free(d_rows);
-    return BRAGG_OK;
 }
 
 /* ----------------------------------------------------------------- table */

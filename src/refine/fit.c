@@ -349,6 +349,20 @@ double bragg_fit_variance(const bragg_fit *f, const bragg_params *t, const doubl
     return sum;
 }
 
+bragg_status bragg_model_background_mean(const bragg_model *m, size_t which, const bragg_fit *fit, bragg_quantity *out, bragg_error *err)
+{
+    const histogram *h = &m->histogram[which];
+    double *d_rows = calloc(m->params.n + 1, sizeof *d_rows), sum = 0;
+    if (!d_rows)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu derivatives", m->params.n);
+    for (size_t i = 0; i < h->n; i++)
+        sum += bragg_refine_background(m, h, i);
+    bragg_refine_mean_slopes(m, h, d_rows);
+    *out = (bragg_quantity){ sum / (double)h->n, fit ? sqrt(bragg_fit_variance(fit, &m->params, d_rows)) : NAN };
+    free(d_rows);
+    return BRAGG_OK;
+}
+
 double bragg_fit_correlation(const bragg_fit *f, size_t i, size_t j)
 {
     const double *c = f->covariance;

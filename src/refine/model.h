@@ -260,6 +260,8 @@ void bragg_refine_known_intensities(const histogram *h, const phase *p, double *
 void bragg_refine_fill_background(histogram *h);
 double bragg_refine_own_terms(const bragg_model *model, const histogram *h, size_t i);
 void bragg_refine_own_slopes(const bragg_model *model, const histogram *h, size_t first, size_t n, double *jacobian);
+/* How the background's mean over the points moves with each row of the table, added. */
+void bragg_refine_mean_slopes(const bragg_model *model, const histogram *h, double *d_rows);
 bragg_status bragg_refine_add_background_rows(bragg_model *model, histogram *h, bragg_error *err);
 
 /* microabsorb.c: weight fractions, their slopes [fraction][phase] with the phases' scale
