@@ -48,6 +48,14 @@ static const struct { int code; const char *found, *expected; } words[] = {
     { CIF_NULL_KEY, "a value of a table without a key", "'key':value" },
 };
 
+/* Of single characters the parser (0.4.2) points at the one before the next, which at the
+ * head of its buffer lies before the buffer. */
+static bool is_of_characters(int code)
+{
+    return code == CIF_INVALID_CHAR || code == CIF_UNMAPPED_CHAR || code == CIF_DISALLOWED_CHAR || code == CIF_DISALLOWED_INITIAL_CHAR ||
+           code == CIF_OVERLENGTH_LINE || code == CIF_WRONG_ENCODING;
+}
+
 int bragg_cif_fault_note(int code, size_t line, size_t column, const UChar *text, size_t length, void *data)
 {
     enum { MOST = 4 }; /* bytes of a character */
@@ -58,7 +66,7 @@ int bragg_cif_fault_note(int code, size_t line, size_t column, const UChar *text
     f->code = code;
     f->line = line;
     f->column = column + 1; /* 0.4.2 counts from 0, whatever its header says */
-    for (size_t k = 0; text && k < length && text[k] && text[k] != '\n' && used + 2 * MOST < sizeof f->found; k++) {
+    for (size_t k = is_of_characters(code) ? length : 0; text && k < length && text[k] && text[k] != '\n' && used + 2 * MOST < sizeof f->found; k++) {
         uint32_t c = text[k];
         if ((c & 0xfc00) == 0xd800 && k + 1 < length && (text[k + 1] & 0xfc00) == 0xdc00)
             c = 0x10000 + ((c & 0x3ff) << 10) + (text[++k] & 0x3ff);

@@ -81,7 +81,8 @@ bragg_status bragg_factors_new(const bragg_structure *structure, const bragg_ref
         bragg_factors_free(f);
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu structure factors", n);
     }
-    memcpy(f->list, list, n * sizeof *list);
+    if (n) /* a list of none may be NULL */
+        memcpy(f->list, list, n * sizeof *list);
     f->n = n;
     f->neutron = neutron;
     choose_operations(f, &structure->symmetry);
