@@ -20,7 +20,8 @@ enum { MOST_ROWS = 200, MOST_POINTS = 1000, MOST = 8, KEPT = 16 };
 typedef struct matrix {
     size_t rows, points;
     size_t *row;              /* of the curves, first of its group */
-    double *x_rad, *y, *weight; /* [row][point]; weight 1 / sigma^2 */
+    double *x_rad;
+    float *y, *root_weight;   /* [row][point], as exact as the store's; 1 / sigma */
     double *row_scale, *point_scale; /* roots of what sigma^2 is the product of */
     /* y / scales ~ left x right of rank kept */
     size_t kept;
@@ -38,14 +39,14 @@ static bool usable(const double *observed, const double *sigma, size_t n)
     return true;
 }
 
-/* Means of neighbouring rows and points; room for two rows. */
+/* Means of neighbouring rows and points; room for four rows. */
 static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point, double *room, matrix *m)
 {
+    double *y = room + 2 * c->n, *w = y + c->n;
     m->rows = 0;
     for (size_t first = 0; first < c->rows; first += each_row) {
-        double *y = m->y + m->rows * m->points, *w = m->weight + m->rows * m->points, n = 0;
-        memset(y, 0, m->points * sizeof *y);
-        memset(w, 0, m->points * sizeof *w);
+        double n = 0;
+        memset(y, 0, 2 * c->n * sizeof *y);
         for (size_t r = first; r < c->rows && r < first + each_row; r++) {
             const double *observed = bragg_store_curves_row(c, BRAGG_CURVE_OBSERVED, r, room), *sigma = bragg_store_curves_row(c, BRAGG_CURVE_SIGMA, r, room + c->n);
             if (!usable(observed, sigma, c->n))
@@ -59,8 +60,8 @@ static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point
         if (!(n > 0))
             continue;
         for (size_t j = 0; j < m->points; j++) {
-            y[j] /= n * (double)each_point;
-            w[j] = pow(n * (double)each_point, 2) / w[j];
+            m->y[m->rows * m->points + j] = (float)(y[j] / (n * (double)each_point));
+            m->root_weight[m->rows * m->points + j] = (float)(n * (double)each_point / sqrt(w[j]));
         }
         m->row[m->rows++] = first;
     }
@@ -68,18 +69,20 @@ static void fill(const bragg_store_curves *c, size_t each_row, size_t each_point
         m->x_rad[j] = (c->x_rad[j * each_point] + c->x_rad[(j + 1) * each_point - 1]) / 2;
 }
 
+static double weight(const matrix *m, size_t i, size_t j) { return pow(m->root_weight[i * m->points + j], 2); }
+
 static void find_scales(matrix *m)
 {
     for (size_t j = 0; j < m->points; j++) {
         double sum = 0;
         for (size_t i = 0; i < m->rows; i++)
-            sum += 1 / m->weight[i * m->points + j];
+            sum += 1 / weight(m, i, j);
         m->point_scale[j] = sqrt(sum / (double)m->rows);
     }
     for (size_t i = 0; i < m->rows; i++) {
         double sum = 0;
         for (size_t j = 0; j < m->points; j++)
-            sum += 1 / (m->weight[i * m->points + j] * m->point_scale[j] * m->point_scale[j]);
+            sum += 1 / (weight(m, i, j) * m->point_scale[j] * m->point_scale[j]);
         m->row_scale[i] = sqrt(sum / (double)m->points);
     }
 }
@@ -140,12 +143,12 @@ static bragg_status make_matrix(const bragg_store_curves *c, bragg_arena *arena,
     *m = (matrix){ .rows = (c->rows + each_row - 1) / each_row, .points = c->n / each_point };
     size_t all = m->rows * m->points, wide = m->rows < m->points ? m->rows : m->points;
     m->row = bragg_arena_alloc(arena, m->rows + 1, sizeof *m->row);
-    m->y = bragg_arena_alloc(scratch, 2 * all + 1, sizeof(double));
+    m->y = bragg_arena_alloc(scratch, 2 * all + 1, sizeof *m->y);
     m->x_rad = bragg_arena_alloc(arena, (KEPT + 2) * (m->points + m->rows) + wide + 1, sizeof(double));
-    double *room = m->row && m->y && m->x_rad ? malloc((2 * c->n + 1) * sizeof *room) : NULL;
+    double *room = m->row && m->y && m->x_rad ? malloc((4 * c->n + 1) * sizeof *room) : NULL;
     if (!room)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu", m->rows, m->points);
-    m->weight = m->y + all;
+    m->root_weight = m->y + all;
     m->point_scale = m->x_rad + m->points;
     m->right = m->point_scale + m->points;
     m->row_scale = m->right + KEPT * m->points;
@@ -237,13 +240,13 @@ static void alternate(const matrix *m, factors *f)
 
 /* Least squares with the sigmas as they are: a row's amounts given the spectra, or a
  * point's spectra given the amounts; by coordinates, never below zero. */
-static void weigh(double *x, const double *other, size_t n_other, const double *scale, double own_scale, const double *y, const double *weight,
+static void weigh(double *x, const double *other, size_t n_other, const double *scale, double own_scale, const float *y, const float *root_weight,
                   size_t stride, size_t components, double gram[MOST][MOST])
 {
     double target[MOST] = { 0 };
     memset(gram, 0, MOST * sizeof *gram);
     for (size_t j = 0; j < n_other; j++) {
-        double s = scale[j] * own_scale, w = weight[j * stride] * s * s;
+        double s = scale[j] * own_scale, w = pow(root_weight[j * stride] * s, 2);
         for (size_t k = 0; k < components; k++) {
             target[k] += w * other[j * MOST + k] * y[j * stride] / s;
             for (size_t l = 0; l <= k; l++)
@@ -268,9 +271,9 @@ static void finish(const matrix *m, factors *f)
     double gram[MOST][MOST];
     for (int turn = 0; turn < 6; turn++) {
         for (size_t i = 0; i < m->rows; i++)
-            weigh(f->amount + i * MOST, f->spectrum, m->points, m->point_scale, m->row_scale[i], m->y + i * m->points, m->weight + i * m->points, 1, f->n, gram);
+            weigh(f->amount + i * MOST, f->spectrum, m->points, m->point_scale, m->row_scale[i], m->y + i * m->points, m->root_weight + i * m->points, 1, f->n, gram);
         for (size_t j = 0; turn < 5 && j < m->points; j++)
-            weigh(f->spectrum + j * MOST, f->amount, m->rows, m->row_scale, m->point_scale[j], m->y + j, m->weight + j, m->points, f->n, gram);
+            weigh(f->spectrum + j * MOST, f->amount, m->rows, m->row_scale, m->point_scale[j], m->y + j, m->root_weight + j, m->points, f->n, gram);
     }
     f->chi2 = 0;
     for (size_t i = 0; i < m->rows; i++)
@@ -278,7 +281,7 @@ static void finish(const matrix *m, factors *f)
             double sum = 0;
             for (size_t k = 0; k < f->n; k++)
                 sum += f->amount[i * MOST + k] * f->spectrum[j * MOST + k];
-            f->chi2 += m->weight[i * m->points + j] * pow(m->y[i * m->points + j] - sum * m->row_scale[i] * m->point_scale[j], 2);
+            f->chi2 += weight(m, i, j) * pow(m->y[i * m->points + j] - sum * m->row_scale[i] * m->point_scale[j], 2);
         }
 }
 
@@ -323,7 +326,7 @@ static void share(const matrix *m, const factors *f, size_t row, const double *a
 {
     double gram[MOST][MOST], sum = 0, x[MOST], covariance[MOST * MOST];
     memcpy(x, f->amount + row * MOST, sizeof x);
-    weigh(x, f->spectrum, m->points, m->point_scale, m->row_scale[row], m->y + row * m->points, m->weight + row * m->points, 1, f->n, gram);
+    weigh(x, f->spectrum, m->points, m->point_scale, m->row_scale[row], m->y + row * m->points, m->root_weight + row * m->points, 1, f->n, gram);
     for (size_t k = 0; k < f->n; k++)
         sum += x[k] * area[k];
     for (size_t k = 0; k < f->n; k++)

@@ -48,6 +48,45 @@ void bench_row(FILE *to, const char *name, double value, const char *unit, const
     fflush(stdout);
 }
 
+/* -------------------------------------------------------------- machine */
+
+enum { EXPS = 20000000 };
+
+/* Work of libm alone, no memory; an element of payload takes each thread's sum. */
+static bragg_status some_exps(void *payload, size_t first, size_t last, bragg_error *err)
+{
+    double *sums = payload;
+    for (size_t k = first; k < last; k++) {
+        double sum = 0;
+        for (int i = 0; i < EXPS; i++)
+            sum += exp(-1e-7 * i);
+        sums[k] = sum;
+    }
+    return BRAGG_OK;
+    (void)err;
+}
+
+static void exps_of_one(void *payload) { some_exps(payload, 0, 1, NULL); }
+
+static void exps_of_all(void *payload) { bragg_parallel_for((size_t)bragg_thread_count(), 1, some_exps, payload, NULL); }
+
+/* What the machine gives just now: a shared one may be a third of itself, and its threads
+ * halves of one core.  To be read beside each figure of the part that has no peer in its run. */
+static void bench_machine(const char *part, FILE *to)
+{
+    char name[40];
+    int threads = bragg_thread_count();
+    double *sums = calloc((size_t)threads, sizeof *sums);
+    if (!sums)
+        exit(1);
+    double one = median(exps_of_one, sums), all = median(exps_of_all, sums);
+    snprintf(name, sizeof name, "machine.%.20s", part);
+    bench_row(to, name, 1e-6 * EXPS / one, "1/us", "exp() by one thread", 1);
+    snprintf(name, sizeof name, "machine.%.20s.threads", part);
+    bench_row(to, name, 1e-6 * EXPS * threads / all, "1/us", "by one thread", threads * one / all);
+    free(sums);
+}
+
 /* ------------------------------------------------------------ integrate */
 
 /* Frames of a night do not live in a cache: as many as fill four times the last one, and
@@ -639,15 +678,21 @@ static void bench_frames(FILE *to)
     bench_integrate(to);
 }
 
-/* A part in a process of its own: the largest memory of a command is told together with
+typedef struct part {
+    const char *name;
+    void (*run)(FILE *to);
+} part;
+
+/* In a process of its own: the largest memory of a command is told together with
  * that of the process it was started from. */
-static bool run_part(void (*part)(FILE *to), FILE *to)
+static bool run_part(const part *p, FILE *to)
 {
     int status;
     fflush(to);
     pid_t child = fork();
     if (child == 0) {
-        part(to);
+        bench_machine(p->name, to);
+        p->run(to);
         exit(fflush(to) != 0);
     }
     return child > 0 && waitpid(child, &status, 0) == child && !status;
@@ -655,7 +700,7 @@ static bool run_part(void (*part)(FILE *to), FILE *to)
 
 int main(void)
 {
-    static const struct { const char *name; void (*run)(FILE *to); } parts[] = {
+    static const part parts[] = {
         { "integrate", bench_frames }, { "refine", bench_fits }, { "pdf", bench_pdf }, { "cards", bench_cards }, { "operando", bench_operando } };
     const char *which = getenv("BENCH");
     FILE *to = fopen("bench.tsv", "w");
@@ -666,7 +711,7 @@ int main(void)
     for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
         if (!which || !*which || !strcmp(which, parts[k].name)) {
             any = true;
-            good &= run_part(parts[k].run, to);
+            good &= run_part(&parts[k], to);
         }
     if (!any)
         fprintf(stderr, "BENCH: expected integrate, refine, pdf, cards or operando, found '%s'\n", which);

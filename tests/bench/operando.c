@@ -184,65 +184,83 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Which of the first n frames have their row; false: there is no store yet. */
-static bool rows_there(const char *store, size_t n, bool *there)
+/* A folder that fills, and when its frames came and had their rows. */
+typedef struct live {
+    char folder[300], store[400];
+    struct dirent **entry;   /* the frames to link there; they begin anew when there are no more */
+    int entries, moved, seen;
+    bragg_store_view *view;
+    double start_s[PACED], latency_s[PACED];
+    bool there[PACED];
+} live;
+
+static int is_frame(const struct dirent *e) { return strstr(e->d_name, ".tif") != NULL; }
+
+/* The next frame takes its name whole. */
+static bool add_frame(live *l, const char *from)
+{
+    char path[700], part[700], source[700];
+    snprintf(source, sizeof source, "%.300s/%.250s", from, l->entry[l->moved % l->entries]->d_name);
+    snprintf(part, sizeof part, "%.300s/%05d.part", l->folder, l->moved);
+    snprintf(path, sizeof path, "%.300s/%05d.tif", l->folder, l->moved);
+    l->start_s[l->moved] = now();
+    return !link(source, part) && !rename(part, path) && ++l->moved;
+}
+
+/* Which frames have got their rows; a larger store takes the place of a smaller one. */
+static void look_for_rows(live *l)
 {
     uint64_t state[STORE_ROOM] = { 0 };
-    bragg_store_view *view;
-    if (bragg_store_look(store, &view, NULL) < 0)
-        return false;
-    bool known = view->room >= n && view->room <= STORE_ROOM && bragg_store_view_states(view, state);
-    for (size_t k = 0; known && k < n; k++)
-        there[k] = state[k];
-    bragg_store_view_free(view);
-    return known;
+    if (l->view && bragg_store_view_replaced(l->view)) {
+        bragg_store_view_free(l->view);
+        l->view = NULL;
+    }
+    if (!l->view && bragg_store_look(l->store, &l->view, NULL) < 0)
+        l->view = NULL;
+    if (!l->view || l->view->room > STORE_ROOM || !bragg_store_view_states(l->view, state))
+        return;
+    for (int k = 0; k < l->moved; k++)
+        if (state[k] && !l->there[k]) {
+            l->there[k] = true;
+            l->latency_s[k] = now() - l->start_s[k];
+            l->seen++;
+        }
 }
 
 /* Seconds from the name of each of n frames to its row, every_s apart; with 0 the next
- * follows a while after the row of the last.  Frames begin anew when there are no more. */
+ * follows a while after the row of the last. */
 static void follow_frames(const char *folder, int n, double every_s, double *latency_s)
 {
-    const char *own = in(folder, "e.yaml"), *out = in(folder, "live-out"), *live = in(folder, "live");
-    char store[400], from[700], path[700], part[700];
-    double start[PACED];
-    bool there[PACED] = { false };
-    int moved = 0, seen = 0, frames = 0, status;
-    struct dirent **entry;
+    static live l;
+    const char *own = in(folder, "e.yaml"), *out = in(folder, "live-out"), *from = in(folder, "frames");
+    char command[800];
+    int status;
+    l = (live){ 0 };
+    snprintf(l.folder, sizeof l.folder, "%.200s/live", folder);
+    snprintf(l.store, sizeof l.store, "%.300s/series.h5", out);
     write_text(own, shot_experiment, "live");
-    mkdir(live, 0777);
-    snprintf(store, sizeof store, "%.300s/series.h5", out);
-    int entries = scandir(in(folder, "frames"), &entry, NULL, alphasort);
-    for (int k = 0; k < entries; k++)
-        if (strstr(entry[k]->d_name, ".tif"))
-            entry[frames++] = entry[k];
+    l.entries = mkdir(l.folder, 0777) ? 0 : scandir(from, &l.entry, is_frame, alphasort);
     const char *const argv[] = { "./bragg", "operando", own, "-o", out, "--force", "--no-figures", "--follow", "--idle", "3", NULL };
     pid_t child = begin("2", argv);
     double begun = now(), next = begun;
-    while (frames && seen < n && now() - begun < 120) {
-        if (moved < n && now() >= next) {
-            snprintf(from, sizeof from, "%.200s/frames/%.250s", folder, entry[moved % frames]->d_name);
-            snprintf(part, sizeof part, "%.300s/%05d.part", live, moved);
-            snprintf(path, sizeof path, "%.300s/%05d.tif", live, moved);
-            start[moved++] = now();
-            if (link(from, part) || rename(part, path))
+    while (l.entries > 0 && l.seen < n && now() - begun < 120) {
+        if (l.moved < n && now() >= next) {
+            if (!add_frame(&l, from))
                 break;
-            next = every_s > 0 ? begun + every_s * moved : INFINITY;
+            next = every_s > 0 ? begun + every_s * l.moved : INFINITY;
         }
         usleep(2000);
-        bool before[PACED];
-        memcpy(before, there, sizeof there);
-        for (int k = 0; rows_there(store, (size_t)moved, there) && k < moved; k++)
-            if (there[k] && !before[k])
-                latency_s[k] = now() - start[k], seen++;
-        if (every_s <= 0 && seen == moved && next == INFINITY)
+        look_for_rows(&l);
+        if (every_s <= 0 && l.seen == l.moved && next == INFINITY)
             next = now() + 0.2;
     }
-    if (seen < n || waitpid(child, &status, 0) != child || status) {
-        fprintf(stderr, "operando: --follow failed: %d of %d frames\n", seen, n);
+    bragg_store_view_free(l.view);
+    if (l.seen < n || waitpid(child, &status, 0) != child || status) {
+        fprintf(stderr, "operando: --follow failed: %d of %d frames\n", l.seen, n);
         exit(1);
     }
-    char command[800];
-    snprintf(command, sizeof command, "rm -rf '%.300s' '%.300s'", live, out);
+    memcpy(latency_s, l.latency_s, (size_t)n * sizeof *latency_s);
+    snprintf(command, sizeof command, "rm -rf '%.300s' '%.300s'", l.folder, out);
     if (system(command))
         exit(1);
 }
