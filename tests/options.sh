@@ -92,6 +92,12 @@ near "$(awk -v a="$(last once.xye)" -v b="$(last twice.xye)" 'BEGIN { print a / 
 run identify base.xye --must La,B --not Ce -o answer.yaml && grep -q LaB6 answer.yaml || fail "identify --must"
 run identify base.xye --must Ce -o other.yaml --json
 grep -q '"LaB6"' out && fail "identify --must Ce names LaB6"
+mixture=${BRAGG_SHARED:-$top/../shared}/data/mixtures/NiO_0p6007-Bi2O3_0p4008--2min.xrdml
+if [ -f "$mixture" ]; then # an instrument of 145 mm, as its file says
+    run identify "$mixture" -e Ni,Bi,O -o radius.yaml && grep -q '^  radius_mm: 145  # of the goniometer, as' radius.yaml || fail "identify -o: $(grep radius radius.yaml)"
+    sed '/radius_mm/d' radius.yaml >told.yaml
+    run refine told.yaml && grep -q "^goniometer radius: 145 mm, as the pattern's file says" out || fail "refine does not say where its radius is from"
+fi
 run index "$top/tests/manual/lines.txt" -w 1.54 -u d_A -k list -s 0.01 -z 0.05 --max-volume 400 --max-edge 9 --systems cubic -c 0 -t 60 --json && near "$(number a)" 5.411 0.003 || fail "index of a list: a = $(number a)"
 run index "$top/tests/manual/lines.txt" -w 1.54 -u d_A -k list --max-volume 60 --systems cubic -c 0 -t 5 --json
 near "$(number a)" 5.411 0.003 && fail "index --max-volume 60 finds 158"

@@ -7,6 +7,7 @@
 
 #include <bragg/experiment.h>
 #include <bragg/units.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,40 @@ START_TEST(a_pattern_that_tells_its_wavelength_needs_no_radiation)
     bragg_experiment_free(x);
     ck_assert_int_eq(read_text("data: {pattern: x.xy}\nphases: [{card: Si.cif}]\n", &x, &err), BRAGG_EDATA);
     ck_assert_msg(strstr(err.text, "{wavelength: 0.4066} or {anode: Cu}") != NULL, "%s", err.text);
+}
+END_TEST
+
+/* Of the experiment, else its instrument, else the pattern's file, which a capillary is not asked of. */
+START_TEST(a_pattern_that_tells_its_radius_needs_none)
+{
+    static const char rest[] = "radiation: {wavelength: 1.5406}\nphases: [{card: Si.cif}]\n";
+    char text[400];
+    bragg_experiment *x;
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_data();
+    write_file("told.xye", "# unit: 2th_deg\n# goniometer_radius_mm: 217.5\n10 5 1\n10.1 6 1\n10.2 4 1\n");
+    write_file("i.instr", "mount: bragg-brentano\nradius_mm: 190\n");
+    static const struct { const char *data; double radius_m; bool asked; } said[] = {
+        { "data: {pattern: told.xye, mount: bragg-brentano}\n", 0.2175, true },
+        { "data: {pattern: told.xye, mount: bragg-brentano, radius_mm: 185}\n", 0.185, false },
+        { "data: {pattern: told.xye}\nrefine: {instrument: i.instr}\n", 0.19, false },
+        { "data: {pattern: told.xye}\n", NAN, false },
+        { "data: {patterns: [{name: a, file: told.xye, mount: bragg-brentano}, {name: b, file: x.xy}]}\n", 0.2175, true },
+    };
+    for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
+        snprintf(text, sizeof text, "%s%s", said[k].data, rest);
+        x = experiment(text);
+        double radius = x->pattern->histogram.radius_m;
+        ck_assert_msg(isnan(said[k].radius_m) ? isnan(radius) : fabs(radius / said[k].radius_m - 1) < 1e-13, "%s: %g", said[k].data, radius);
+        ck_assert(x->pattern->radius_asked == said[k].asked);
+        bragg_experiment_free(x);
+    }
+    snprintf(text, sizeof text, "data: {pattern: x.xy, mount: bragg-brentano}\n%s", rest);
+    x = experiment(text);
+    ck_assert_int_lt(bragg_experiment_load(x, &m, &err), 0);
+    ck_assert_msg(strstr(err.text, "expected radius_mm of the goniometer, found it neither here nor in the pattern's file") != NULL, "%s", err.text);
+    bragg_experiment_free(x);
 }
 END_TEST
 
@@ -479,6 +514,7 @@ int main(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
     tcase_add_test(all, a_pattern_that_tells_its_wavelength_needs_no_radiation);
+    tcase_add_test(all, a_pattern_that_tells_its_radius_needs_none);
     tcase_add_test(all, tubes_follow_moseley);
     tcase_add_test(all, spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet);
     tcase_add_test(all, radiation_knows_its_monochromator_and_a_spectrum_of_its_own);

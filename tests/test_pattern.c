@@ -104,6 +104,7 @@ START_TEST(what_is_written_reads_back)
     p->wavelength_ang = 1.540593;
     p->bin_rad = 0.0082917 * BRAGG_DEG;
     p->pixel_rad = 0.0146897 * BRAGG_DEG;
+    p->radius_m = 0.2175;
     bragg_error err = BRAGG_ERROR_INIT;
     unlink("pattern_out.tmp");
     ck_assert_int_eq(bragg_pattern_write_text(p, "pattern_out.tmp", false, &err), BRAGG_OK);
@@ -117,6 +118,7 @@ START_TEST(what_is_written_reads_back)
     ck_assert(back->wavelength_ang == 1.540593);
     assert_close(back->bin_rad, p->bin_rad, 1e-7);
     assert_close(back->pixel_rad, p->pixel_rad, 1e-7);
+    assert_close(back->radius_m, p->radius_m, 1e-12);
     unlink("pattern_out.tmp");
     bragg_pattern_free(back);
     bragg_pattern_free(p);

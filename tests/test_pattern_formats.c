@@ -164,6 +164,46 @@ START_TEST(files_say_wavelengths_time_and_temperature)
 }
 END_TEST
 
+#define XRDML_SCAN(axis, body) "<scan scanAxis='" axis "'><dataPoints><positions axis='2Theta' unit='deg'>" body "</dataPoints></scan>"
+#define RANGE "<startPosition>20.5</startPosition><endPosition>21.5</endPosition></positions>"
+
+START_TEST(files_say_the_radius_of_their_goniometer)
+{
+    static const struct { const char *name; double radius_m; } told[] = {
+        { "mixtures/V2O5_0p3005-NiO_0p4020-TiO2_0p3020--8min.xrdml", 0.145 }, { "formats/patterns/RbNb2O5F.xrdml", 0.24 },
+        { "formats/patterns/m54313_om2th_10.xrdml", 0.32 }, { "formats/patterns/SbI3.brml", 0.28 }, { "formats/patterns/TiOF.brml", 0.141 },
+        { "formats/patterns/BT86_.UXD", 0.2005 }, { "formats/patterns/example_bmb.xye", 1 },
+        { "formats/patterns/TwoTheta_scan_powder.rasx", NAN }, /* 300 mm to the sample, 331 on to the detector */
+        { "formats/patterns/SbI3.xye", NAN },
+    };
+    for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+        bragg_pattern *p = read_shared(told[k].name, 0);
+        if (!p)
+            return;
+        ck_assert_msg(isnan(told[k].radius_m) ? isnan(p->radius_m) : fabs(p->radius_m / told[k].radius_m - 1) < 1e-14, "%s: %g", told[k].name, p->radius_m);
+        bragg_pattern_free(p);
+    }
+}
+END_TEST
+
+/* Arms that are not alike, a field left empty, and another measurement in the file. */
+START_TEST(a_radius_is_that_of_both_arms)
+{
+#define ARMS(in, out) "</scan><incidentBeamPath><radius unit='mm'>" in "</radius></incidentBeamPath><diffractedBeamPath><radius unit='mm'>" out \
+    "</radius></diffractedBeamPath></xrdMeasurement><xrdMeasurement>"
+#define POINTS "<scan><dataPoints><positions axis='2Theta' unit='deg'>" RANGE "<counts unit='counts'>9 16 25</counts></dataPoints>"
+    static const char text[] = "<xrdMeasurements><xrdMeasurement>" POINTS ARMS("217.5", "217.5") POINTS ARMS("217.5", "190") POINTS ARMS("0", "0")
+        POINTS "</scan></xrdMeasurement></xrdMeasurements>";
+    size_t n;
+    bragg_error err;
+    bragg_pattern **p = read_made("made.xrdml", text, strlen(text), &n, &err);
+    ck_assert_msg(n == 4, "%zu %s", n, err.text);
+    assert_close(p[0]->radius_m, 0.2175, 1e-15);
+    ck_assert(isnan(p[1]->radius_m) && isnan(p[2]->radius_m) && isnan(p[3]->radius_m));
+    bragg_patterns_free(p, n);
+}
+END_TEST
+
 START_TEST(files_without_a_pattern_say_so)
 {
     char path[1024];
@@ -235,9 +275,6 @@ START_TEST(damaged_gsas_banks_are_refused_with_the_reason)
         assert_message("made.gsas", bad[i].text, strlen(bad[i].text), bad[i].status, bad[i].message);
 }
 END_TEST
-
-#define XRDML_SCAN(axis, body) "<scan scanAxis='" axis "'><dataPoints><positions axis='2Theta' unit='deg'>" body "</dataPoints></scan>"
-#define RANGE "<startPosition>20.5</startPosition><endPosition>21.5</endPosition></positions>"
 
 START_TEST(xrdml_scans_keep_their_factors_rates_and_lists)
 {
@@ -566,6 +603,8 @@ int main(void)
     tcase_add_test(tc, every_sample_gives_the_points_its_bytes_hold);
     tcase_add_test(tc, one_measurement_in_four_formats_is_one_pattern);
     tcase_add_test(tc, files_say_wavelengths_time_and_temperature);
+    tcase_add_test(tc, files_say_the_radius_of_their_goniometer);
+    tcase_add_test(tc, a_radius_is_that_of_both_arms);
     tcase_add_test(tc, files_without_a_pattern_say_so);
     tcase_add_test(tc, gsas_banks_of_all_types_are_read);
     tcase_add_test(tc, gsas_files_may_hold_several_banks);

@@ -175,6 +175,7 @@ typedef struct bragg_identification {
     bragg_peak *peak, *unexplained;  /**< of the pattern; those that the first answer leaves */
     size_t searched;                 /**< cards that passed the filter */
     bragg_radiation radiation;       /**< as given, or with the second line of a tube where the pattern shows it */
+    double radius_m;                 /**< of the goniometer, as the pattern says; NAN: it does not */
 } bragg_identification;
 
 /** Name the phases of a pattern.  Candidates by the strongest lines of all cards

@@ -38,7 +38,8 @@ typedef struct bragg_experiment_pattern {
     bragg_instrument instrument;     /**< silent without one */
     const char *container;           /**< file of an empty one; may be NULL */
     const bragg_yaml *refine;        /**< its own list of parameters; may be NULL */
-    bragg_pattern *asked;            /**< the file's, when its wavelength was asked for; NULL otherwise */
+    bragg_pattern *asked;            /**< the file's, when its wavelength or radius was asked for; NULL otherwise */
+    bool radius_asked;               /**< histogram.radius_m is what the file says */
 } bragg_experiment_pattern;
 
 typedef struct bragg_experiment {

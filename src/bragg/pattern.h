@@ -23,6 +23,7 @@ typedef struct bragg_pattern {
     /* What the file says of the measurement; NAN where it is silent. */
     double wavelength2_ang;   /**< the second line of a doublet (K alpha 2) */
     double ratio2;            /**< its intensity over that of the first */
+    double radius_m;          /**< of the goniometer, from source and to detector alike */
     double temperature_k;
     double azimuth_rad;       /**< middle of the sector of a cake; NAN: all around, or unknown */
     double time_s;            /**< start, seconds since 1970; a clock without a zone is taken as UTC */

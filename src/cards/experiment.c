@@ -126,8 +126,19 @@ static void put_title(FILE *to, const char *pattern)
     bragg_arena_free(arena);
 }
 
-static void put_data(FILE *to, const char *path, const char *beside, const bragg_radiation *r)
+/* Lines displaced by a sample beside the axis tell its height by the radius. */
+static void put_mount(FILE *to, double radius_m)
 {
+    char text[BRAGG_NUMBER_TEXT];
+    bool told = radius_m > 0;
+    fprintf(to, "\n  mount: bragg-brentano  # as most with a tube; or debye-scherrer, transmission\n  radius_mm: %s  # %s\n",
+            told ? bragg_number_print_digits(text, 1000 * radius_m, 7) : "240",
+            told ? "of the goniometer, as the pattern's file says" : "of your goniometer, which the pattern's file does not tell: the displacement found goes with it");
+}
+
+static void put_data(FILE *to, const char *path, const char *beside, const bragg_identification *found)
+{
+    const bragg_radiation *r = &found->radiation;
     char *whole = strchr(beside, '/') ? realpath(path, NULL) : NULL;
     fputs("# An experiment of bragg refine, see bragg-experiment(5).\ntitle: ", to);
     put_title(to, path);
@@ -137,8 +148,10 @@ static void put_data(FILE *to, const char *path, const char *beside, const bragg
         fprintf(to, "\nradiation: {wavelength: %.8g}\n", r->wavelength_ang[0]);
     fputs("data:\n  pattern: ", to);
     put_text(to, whole ? whole : path);
-    fputs(r->n_lines > 1 ? "\n  mount: bragg-brentano  # as most with a tube; or debye-scherrer, transmission"
-                             "\n  radius_mm: 240  # of your goniometer: the displacement found goes with it\n" : "\n", to);
+    if (r->n_lines > 1)
+        put_mount(to, found->radius_m);
+    else
+        fputs("\n", to);
     free(whole);
 }
 
@@ -153,7 +166,7 @@ bragg_status bragg_identification_put(const bragg_identification *r, const bragg
         return bragg_fail(err, BRAGG_EDATA, "%s: expected phases for '%s', found none", pattern, path);
     const bragg_hypothesis *h = &r->hypothesis[best];
     bragg_status st = BRAGG_OK;
-    put_data(to, pattern, path, &r->radiation);
+    put_data(to, pattern, path, r);
     fprintf(to, "phases:  # score %.2f%s\n", h->score, h->guess ? ", a guess" : "");
     for (size_t k = 0; k < h->n && st == BRAGG_OK; k++)
         st = put_phase(to, &w, cards, &h->phase[k], err);

@@ -304,6 +304,7 @@ bragg_status bragg_identify(const bragg_cards *cards, const bragg_pattern *p, co
     if (st == BRAGG_OK) {
         h.out->arena = arena;
         h.out->radiation = o->radiation;
+        h.out->radius_m = p->radius_m;
         st = bragg_cards_search_load(cards, &h.search, err);
     }
     if (st == BRAGG_OK)

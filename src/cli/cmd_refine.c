@@ -147,6 +147,16 @@ static void print_lying(bragg_model *m, const bragg_fit *f)
                "helps beside its card\n", worst->name, 100 * worst->r_bragg, f->n_phases > 1 ? ", so that its weight fraction errs by more than its esd" : "");
 }
 
+/* What the experiment does not say and the pattern's file does. */
+static void print_radius(const bragg_experiment *x)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    for (size_t k = 0; k < x->n_patterns; k++)
+        if (x->pattern[k].radius_asked)
+            printf("goniometer radius%s%s: %s mm, as the pattern's file says\n", x->n_patterns > 1 ? " of " : "", x->n_patterns > 1 ? x->pattern[k].name : "",
+                   bragg_number_print_digits(text, 1000 * x->pattern[k].histogram.radius_m, 7));
+}
+
 static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg_model *m, const bragg_fit *f, bragg_error *err)
 {
     bragg_status st = w->out ? write_results(w, x, m, f, err) : BRAGG_OK;
@@ -154,6 +164,7 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
         return bragg_json_print_take(cli_fit_json(f, bragg_model_params(m), NULL), err);
     if (!w->json) {
         cli_print_fit(stdout, f, bragg_model_params(m));
+        print_radius(x);
         print_lying(m, f);
         st = st == BRAGG_OK ? print_grains(m, f, err) : st;
     }

@@ -111,6 +111,15 @@ static bragg_status read_rows(const xmlNode *route, const views *v, bragg_patter
     return st;
 }
 
+/* Millimetres from the tube and to the detector; of tracks that are not alike none is the
+ * goniometer's radius. */
+static double radius_of(xmlNode *root)
+{
+    double from = bragg_xml_attribute_number(bragg_xml_below(bragg_xml_below(root, "PrimaryTracks"), "Radius"), "Value");
+    double to = bragg_xml_attribute_number(bragg_xml_below(bragg_xml_below(root, "SecondaryTracks"), "Radius"), "Value");
+    return from == to ? bragg_pattern_radius_m(from) : NAN;
+}
+
 static void read_tube(xmlNode *root, bragg_pattern *p)
 {
     double one = bragg_xml_attribute_number(bragg_xml_below(root, "WaveLengthAlpha1"), "Value");
@@ -120,6 +129,7 @@ static void read_tube(xmlNode *root, bragg_pattern *p)
     p->wavelength_ang = one > 0 ? one : NAN;
     p->wavelength2_ang = two > 0 ? two : NAN;
     p->ratio2 = ratio >= 0 ? ratio : NAN;
+    p->radius_m = radius_of(root);
     p->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
     xmlFree(start);
 }

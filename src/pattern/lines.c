@@ -144,6 +144,11 @@ static double own_time(const char *text, size_t length)
     return bragg_pattern_clock_iso(copy);
 }
 
+double bragg_pattern_radius_m(double mm)
+{
+    return mm > 10 && mm < 1e5 ? mm / 1000 : NAN; /* a field left at 0 or 1 says nothing */
+}
+
 /* No bin or pixel is as wide as ten degrees. */
 static double width_rad(double deg)
 {
@@ -163,6 +168,8 @@ void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t le
     set(&facts->time_s, scan_time(text, length));
     set(&facts->time_s, own_time(text, length));
     set(&facts->counting_s, fact(text, length, "counting_s"));
+    set(&facts->radius_m, bragg_pattern_radius_m(fact(text, length, "gonio._radius [mm]"))); /* 11-BM's */
+    set(&facts->radius_m, bragg_pattern_radius_m(fact(text, length, "goniometer_radius_mm")));
     set(&facts->bin_rad, width_rad(fact(text, length, "bin_width_deg")));
     set(&facts->pixel_rad, width_rad(fact(text, length, "pixel_width_deg")));
     for (int k = 0; k < BRAGG_PATTERN_LAGS; k++) {
@@ -176,7 +183,7 @@ void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t le
 
 bragg_pattern bragg_pattern_no_facts(void)
 {
-    return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .temperature_k = NAN, .azimuth_rad = NAN,
+    return (bragg_pattern){ .wavelength_ang = NAN, .wavelength2_ang = NAN, .ratio2 = NAN, .radius_m = NAN, .temperature_k = NAN, .azimuth_rad = NAN,
                             .time_s = NAN, .counting_s = NAN, .monitor = NAN, .bin_rad = NAN, .pixel_rad = NAN };
 }
 
@@ -185,6 +192,7 @@ void bragg_pattern_header_copy(bragg_pattern *to, const bragg_pattern *facts)
     set(&to->wavelength_ang, facts->wavelength_ang);
     set(&to->wavelength2_ang, facts->wavelength2_ang);
     set(&to->ratio2, facts->ratio2);
+    set(&to->radius_m, facts->radius_m);
     set(&to->temperature_k, facts->temperature_k);
     set(&to->time_s, facts->time_s);
     set(&to->counting_s, facts->counting_s);

@@ -16,7 +16,7 @@ bragg_pattern *bragg_pattern_new(size_t n, bragg_axis axis)
         return NULL;
     p->n = n;
     p->axis = axis;
-    p->wavelength_ang = p->wavelength2_ang = p->ratio2 = NAN;
+    p->wavelength_ang = p->wavelength2_ang = p->ratio2 = p->radius_m = NAN;
     p->temperature_k = p->azimuth_rad = p->time_s = p->counting_s = p->monitor = p->bin_rad = p->pixel_rad = NAN;
     p->x = calloc(n ? n : 1, sizeof *p->x);
     p->y = calloc(n ? n : 1, sizeof *p->y);

@@ -60,6 +60,8 @@ size_t bragg_pattern_numbers_of(const char *text, size_t length, double *values,
 const char *bragg_pattern_find_text(const char *text, size_t length, const char *word);
 /* "2022-03-04T16:49:48.25+01:00" and no other way to write a time; NAN when it is none. */
 double bragg_pattern_clock_iso(const char *text);
+/* A goniometer's radius where mm can be one, else NAN. */
+double bragg_pattern_radius_m(double mm);
 /* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
 void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t length);
 /* Facts all unknown, to begin with. */

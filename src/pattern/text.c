@@ -23,6 +23,8 @@ static void write_facts(FILE *f, const bragg_pattern *p)
     char text[BRAGG_NUMBER_TEXT], date[BRAGG_TIME_TEXT];
     if (*bragg_time_print(date, p->time_s))
         fprintf(f, "# time: %sZ\n", date);
+    if (p->radius_m > 0)
+        fprintf(f, "# goniometer_radius_mm: %s\n", bragg_number_print_digits(text, 1000 * p->radius_m, 7));
     if (p->counting_s > 0)
         fprintf(f, "# counting_s: %s\n", bragg_number_print_digits(text, p->counting_s, 9));
     if (isfinite(p->temperature_k))

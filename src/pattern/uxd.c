@@ -61,8 +61,12 @@ static void read_key(uxd *u, const lines *l)
 {
     size_t n;
     const char *p;
+    double radius_mm = NAN;
     key_number(l, "_START", &u->start);
     key_number(l, "_STEPSIZE", &u->step);
+    key_number(l, "_GONIOMETER_RADIUS", &radius_mm);
+    if (isfinite(radius_mm))
+        u->facts.radius_m = bragg_pattern_radius_m(radius_mm);
     key_number(l, "_STEPTIME", &u->facts.counting_s);
     key_number(l, "_WL1", &u->facts.wavelength_ang);
     key_number(l, "_WL2", &u->facts.wavelength2_ang);

@@ -200,6 +200,14 @@ static void read_wavelength(const xmlNode *measurement, bragg_pattern *p)
     p->ratio2 = ratio >= 0 ? ratio : NAN;
 }
 
+/* The arms' ends, in millimetres; of arms that are not alike none is the goniometer's radius. */
+static double radius_of(const xmlNode *measurement)
+{
+    double from = bragg_xml_number(bragg_xml_child(measurement, "incidentBeamPath"), "radius");
+    double to = bragg_xml_number(bragg_xml_child(measurement, "diffractedBeamPath"), "radius");
+    return from == to ? bragg_pattern_radius_m(from) : NAN;
+}
+
 /* Non-ambient scans state the temperature in kelvin or degrees Celsius. */
 static void read_ambient(const xmlNode *scan, bragg_pattern *p)
 {
@@ -226,6 +234,7 @@ static void read_facts(const xmlNode *root, const xmlNode *measurement, const xm
     char *name = bragg_xml_text(bragg_xml_child(sample, "name")), *id = bragg_xml_text(bragg_xml_child(sample, "id"));
     p->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
     read_wavelength(measurement, p);
+    p->radius_m = radius_of(measurement);
     read_ambient(scan, p);
     if (id)
         bragg_pattern_title(p, id, strlen(id));

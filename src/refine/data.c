@@ -170,25 +170,33 @@ bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from,
     return from->has_unit ? bragg_pattern_read_as(from->file, 0, from->unit, out, err) : bragg_pattern_read(from->file, 0, out, err);
 }
 
-/* Where neither experiment nor instrument names its lines, the pattern's file may: read once, for the model, too. */
-static void ask_file(const bragg_yaml *radiation, target *to)
+static void take_lines(const bragg_pattern *p, bragg_radiation *r)
+{
+    bool doublet = p->wavelength2_ang > 0 && p->ratio2 > 0;
+    r->n_lines = doublet ? 2 : 1;
+    r->wavelength_ang[0] = p->wavelength_ang;
+    r->wavelength_ang[1] = doublet ? p->wavelength2_ang : 0;
+    r->ratio[0] = 1;
+    r->ratio[1] = doublet ? p->ratio2 : 0;
+}
+
+/* Where neither experiment nor instrument names lines or radius, the pattern's file may: read once, for the model, too. */
+static void ask_file(const bragg_yaml *radiation, bool own, target *to)
 {
     bragg_radiation *r = &to->instrument.radiation;
-    if (!to->file || r->n_lines || bragg_yaml_get(radiation, "wavelength") || bragg_yaml_get(radiation, "anode") || bragg_yaml_get(radiation, "spectrum"))
+    bool lines = own && !r->n_lines && !bragg_yaml_get(radiation, "wavelength") && !bragg_yaml_get(radiation, "anode") && !bragg_yaml_get(radiation, "spectrum");
+    bool radius = to->histogram.mount == BRAGG_BRAGG_BRENTANO && !(to->histogram.radius_m > 0);
+    if (!to->file || !(lines || radius))
         return;
     if (bragg_experiment_pattern_read(to, &to->asked, NULL) < 0) { /* whoever loads the model says why */
         to->asked = NULL;
         return;
     }
-    const bragg_pattern *p = to->asked;
-    if (p->wavelength_ang > 0) {
-        bool doublet = p->wavelength2_ang > 0 && p->ratio2 > 0;
-        r->n_lines = doublet ? 2 : 1;
-        r->wavelength_ang[0] = p->wavelength_ang;
-        r->wavelength_ang[1] = doublet ? p->wavelength2_ang : 0;
-        r->ratio[0] = 1;
-        r->ratio[1] = doublet ? p->ratio2 : 0;
-    }
+    if (lines && to->asked->wavelength_ang > 0)
+        take_lines(to->asked, r);
+    to->radius_asked = radius && to->asked->radius_m > 0;
+    if (to->radius_asked)
+        to->histogram.radius_m = to->asked->radius_m;
 }
 
 /* What data says of all patterns and a pattern of itself. */
@@ -298,8 +306,8 @@ static bragg_status read_joint(const loading *l, const bragg_yaml *map, const ta
     if (st == BRAGG_OK && (node = bragg_yaml_get(map, "background")))
         st = read_background(l, node, to, err);
     node = bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation");
-    if (st == BRAGG_OK && node == bragg_yaml_get(map, "radiation")) /* the whole file's is one for all */
-        ask_file(node, to);
+    if (st == BRAGG_OK)
+        ask_file(node, node == bragg_yaml_get(map, "radiation"), to); /* the whole file's is one for all */
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, node, &to->instrument, &to->histogram.radiation, err);
     to->histogram.name = to->name;
@@ -353,7 +361,7 @@ bragg_status bragg_reading_data(const loading *l, bragg_error *err)
     if (node) /* of a list the first: the others are a series' */
         st = bragg_reading_path(l, list ? node->child : node, &to->file, err);
     if (st == BRAGG_OK)
-        ask_file(bragg_yaml_get(l->root, "radiation"), to);
+        ask_file(bragg_yaml_get(l->root, "radiation"), true, to);
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, bragg_yaml_get(l->root, "radiation"), &to->instrument, &to->histogram.radiation, err);
     if (st == BRAGG_OK)

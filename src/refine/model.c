@@ -73,7 +73,7 @@ bragg_status bragg_model_add_pattern(bragg_model *m, const bragg_pattern *p, con
 {
     bragg_status st = check_radiation(&o->radiation, err);
     if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && !(o->radius_m > 0))
-        st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius in mm, found none");
+        st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected radius_mm of the goniometer, found it neither here nor in the pattern's file");
     if (st == BRAGG_OK && o->mount == BRAGG_BRAGG_BRENTANO && o->flat_detector)
         st = bragg_fail(err, BRAGG_EINVAL, "Bragg-Brentano: expected the goniometer radius, found the distance of a flat detector");
     if (st == BRAGG_OK && !(o->weight > 0 && isfinite(o->weight)))
