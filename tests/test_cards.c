@@ -485,6 +485,17 @@ START_TEST(archives_and_tables_give_the_same_card_as_a_file)
 }
 END_TEST
 
+/* The search for a comma behind the only name went beyond the end and began again. */
+START_TEST(a_table_that_is_one_name_without_an_end_has_no_card)
+{
+    bragg_cards_report r;
+    write_file("cif.csv", "cif");
+    bragg_cards *set = set_of(in_folder("cif.csv"), &r);
+    ck_assert_uint_eq(r.added + r.kept, 0);
+    bragg_cards_free(set);
+}
+END_TEST
+
 /* A film of the instrument beside the CIFs. */
 START_TEST(what_is_too_large_for_a_card_is_passed_over)
 {
@@ -1120,6 +1131,7 @@ int main(void)
     tcase_add_test(all, a_build_goes_on_where_it_was_and_notes_what_it_cannot_read);
     tcase_add_test(all, a_build_that_was_killed_ends_as_if_it_had_not_been);
     tcase_add_test(all, archives_and_tables_give_the_same_card_as_a_file);
+    tcase_add_test(all, a_table_that_is_one_name_without_an_end_has_no_card);
     tcase_add_test(all, what_is_too_large_for_a_card_is_passed_over);
     tcase_add_test(all, links_are_not_followed);
     tcase_add_test(all, a_list_of_rhombohedral_axes_has_one_angle);

@@ -308,7 +308,8 @@ static char *csv_field(char **at, char separator, char *end)
 static bool csv_header(char **at, char *separator, size_t *cif, size_t *id)
 {
     char end = ',', *line = *at;
-    *separator = line[strcspn(line, ",;\t\n")] == '\n' ? ',' : line[strcspn(line, ",;\t\n")];
+    char first = line[strcspn(line, ",;\t\n")];
+    *separator = first == ';' || first == '\t' ? first : ','; /* one column: none is met */
     *cif = *id = (size_t)-1;
     for (size_t k = 0; end == ','; k++) {
         const char *name = csv_field(at, *separator, &end);
