@@ -481,6 +481,19 @@ START_TEST(philips_rd_is_read_by_xylib)
     ck_assert_msg(p && p[0]->n == 4 && p[0]->y[2] == 900, "%s", err.text);
     assert_close(p[0]->x[3], 11.25 * BRAGG_DEG, 1e-15);
     bragg_patterns_free(p, n);
+    static const double damaged[][3] = { { 0.25, 10.5, 11.5 }, { 0, 10.5, 11.25 }, { NAN, 10.5, 11.25 }, { 1e-12, 10.5, 11.25 } };
+    static const char *messages[] = {
+        "'made.rd': expected 5 points of 2 bytes at byte 250, the file has 258 bytes",
+        "'made.rd': expected 1 to 67108864 points, found steps of 0 from 10.5 to 11.25 degrees",
+        "'made.rd': expected 1 to 67108864 points, found steps of nan from 10.5 to 11.25 degrees",
+        "'made.rd': expected 1 to 67108864 points, found steps of 1e-12 from 10.5 to 11.25 degrees",
+    };
+    for (size_t k = 0; k < sizeof messages / sizeof *messages; k++) {
+        memcpy(bytes + 214, damaged[k], sizeof *damaged);
+        assert_message("made.rd", (char *)bytes, sizeof bytes, BRAGG_EDATA, messages[k]);
+    }
+    bytes[1] = '5';
+    assert_message("made.rd", (char *)bytes, sizeof bytes, BRAGG_EDATA, "'made.rd': expected a Philips RD file with a header of 810 bytes, the file has 258");
 }
 END_TEST
 #endif
