@@ -32,6 +32,7 @@ command -v curl >/dev/null 2>&1 || { echo "skipped: no curl"; exit 77; }
 # frames come while it runs
 "$bragg" simulate "$src/tests/report/truth.yaml" -o "$work/run" 2>/dev/null || fail "simulate failed"
 cp "$src/tests/report/experiment.yaml" "$work/run"
+cp "$work/run/cycler.mpt" "$work/whole.mpt" && head -c 12345 "$work/whole.mpt" >"$work/run/cycler.mpt" # which is still written
 mkdir "$work/later" && mv "$work/run/frames/"*.xye "$work/later"
 "$bragg" serve "$work/results/" --port 0 >"$work/url" 2>"$work/err" & # a folder that operando will make
 server=$!
@@ -82,13 +83,15 @@ for name in ${CHROMIUM:-chromium chromium-browser google-chrome}; do
     command -v "$name" >/dev/null 2>&1 && { chromium=$name; break; }
 done
 if [ -n "$chromium" ]; then
-    (sleep 1; bring 05 06 07 08 09 10 11 12) &
+    (sleep 1; cp "$work/whole.mpt" "$work/run/cycler.mpt"; bring 05 06 07 08 09 10 11 12) &
     # its clock runs ahead of ours between one question and the next: ten minutes are some seconds
     "$chromium" --headless --disable-gpu --no-first-run --disable-background-networking --disable-dev-shm-usage --user-data-dir="$work/profile" \
         $([ "$(id -u)" = 0 ] && echo --no-sandbox) --window-size=1200,1800 --enable-logging=stderr --virtual-time-budget=600000 --dump-dom "$url" >"$work/dom" 2>"$work/console"
     wait $!
     grep -q 'live: 12 frames' "$work/dom" || fail "the page shows '$(grep -o 'id="state"[^<]*<' "$work/dom")', expected 12 frames"
     grep -q 'Frame 11 (00012.xye)' "$work/dom" || fail "the last frame is not shown"
+    grep -q 'live: 12 frames.* are preliminary' "$work/dom" || fail "the page shows '$(grep -o 'id="state"[^<]*<' "$work/dom")', expected that the log is preliminary"
+    grep -q '<label><input type="checkbox"[^>]*> Voltage (V)' "$work/dom" || fail "the voltage is not offered while the run goes on"
     for name in 'a Cu' 'a Bi' 'c Bi' 'V Cu'; do
         grep -q "<label><input type=\"checkbox\"[^>]*> $name (" "$work/dom" || fail "$name is not offered among the quantities"
     done
@@ -98,15 +101,20 @@ if [ -n "$chromium" ]; then
     grep ':CONSOLE' "$work/console" && fail "something was written to the console"
 else
     echo "no Chromium: the page was not opened"
+    cp "$work/whole.mpt" "$work/run/cycler.mpt"
     bring 05 06 07 08 09 10 11 12
 fi
 n=$(frames 12)
 [ "$n" = 12 ] || fail "$n frames are served at the end"
+preliminary() { for k in $(seq "$1"); do frames 12 >/dev/null; tr -d '\000' <"$work/answer" | grep -a -q '"preliminary":true' && return; sleep 0.3; done; return 1; }
+preliminary 60 || fail "nothing of the log is served while the run goes on: $(cat "$work/follow.err")"
+grep "cannot be read now" "$work/follow.err" && fail "a log that is still written cannot be read"
 kill -TERM "$follower"
 wait "$follower" || fail "operando ended with $?"
 follower=
 n=$(frames 12) # the store has been replaced by its final one
 [ "$n" = 12 ] || fail "$n frames are served after the end"
+preliminary 1 && fail "the log is preliminary after the end"
 kill -TERM "$server"
 wait "$server" || fail "SIGTERM: ended with $?"
 server=

@@ -766,6 +766,88 @@ START_TEST(a_folder_is_followed_and_half_frames_are_waited_for)
 }
 END_TEST
 
+#ifdef HAVE_HDF5
+
+/* 3 V that fall by 2 mV a second, a row every 20 s; the last as far as it has been written. */
+static void write_falling(int rows, const char *last)
+{
+    FILE *f = fopen(in_folder("falling.csv"), "w");
+    ck_assert_ptr_nonnull(f);
+    fprintf(f, "time/s,Ecell/V\n");
+    for (int k = 0; k < rows; k++)
+        fprintf(f, "%d,%.3f\n", 20 * k, 3 - 0.04 * k);
+    fputs(last, f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Of frame k in the store as it stands. */
+static double stored_voltage(size_t k, bool *ended)
+{
+    bragg_store_view *v = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    double found = NAN;
+    if (bragg_store_look(in_folder("falling.h5"), &v, &err) == BRAGG_OK) {
+        *ended = v->ended;
+        if (bragg_store_view_frame(v, k, NULL, NULL, NULL, &err) == BRAGG_OK)
+            found = bragg_series_fitted(&v->series, 0)->log.voltage_v;
+        bragg_store_view_free(v);
+    }
+    return found;
+}
+
+/* Looks on while the run waits: the first of the log, which ends in half a row, then all of it. */
+typedef struct onlooker { int looks, stage; double first, half, then; bool ended; } onlooker;
+
+static bool look_on(void *payload, size_t done, size_t total)
+{
+    onlooker *o = payload;
+    double first = done == 6 && o->stage == 0 ? stored_voltage(2, &o->ended) : NAN;
+    if (isfinite(first)) {
+        o->first = first;
+        o->half = stored_voltage(3, &o->ended);
+        write_falling(40, "");
+        o->stage = 1;
+    } else if (o->stage == 1 && isfinite(o->then = stored_voltage(3, &o->ended))) {
+        o->stage = 2;
+    }
+    return o->stage < 2 && o->looks++ < 60;
+    (void)total;
+}
+
+/* "360,2" is half of "360,2.280": nothing is known of the frame in whose middle it stands. */
+START_TEST(what_a_growing_log_tells_is_in_the_store_at_once)
+{
+    char command[600];
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    onlooker who = { .half = 0, .ended = true };
+    bragg_observer o = { NULL, look_on, &who };
+    bragg_series_options options = { .follow = true, .idle_s = 60, .observer = &o, .store = in_folder("falling.h5"), .force = true };
+    snprintf(command, sizeof command, "cd '%s' && rm -rf fall && mkdir fall && sed 's/run/fall/; $a log: {file: falling.csv, frames: {start: 0, every_s: 100}}' e.yaml >fall.yaml && cp run/f00[0-5].xye fall/", folder);
+    ck_assert_int_eq(system(command), 0);
+    write_falling(18, "360,2");
+    ck_assert_msg(bragg_experiment_read(in_folder("fall.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("fall.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_fit(x, in_folder("fall.yaml"), f, &options, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(who.stage == 2, "stage %d after %d looks", who.stage, who.looks);
+    assert_close(who.first, 3 - 0.002 * 250, 1e-9);
+    ck_assert_msg(isnan(who.half), "half a row told %g V", who.half);
+    assert_close(who.then, 3 - 0.002 * 350, 1e-9);
+    ck_assert(!who.ended);
+    for (size_t k = 0; k < 6; k++)
+        assert_close(bragg_series_log(s, k)->voltage_v, 3 - 0.002 * (100 * (double)k + 50), 1e-9);
+    assert_close(stored_voltage(5, &who.ended), 3 - 0.002 * 550, 1e-9);
+    ck_assert(who.ended);
+    bragg_series_free(s);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
+#endif
+
 static bool stop_when_six(void *payload, size_t done, size_t total)
 {
     return done < 6;
@@ -1441,6 +1523,7 @@ static void add_live(Suite *suite)
 #ifdef HAVE_HDF5
     tcase_add_test(t, a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames);
     tcase_add_test(t, a_growing_stack_is_followed);
+    tcase_add_test(t, what_a_growing_log_tells_is_in_the_store_at_once);
 #endif
 }
 

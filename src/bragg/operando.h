@@ -249,6 +249,7 @@ void bragg_store_curves_free(bragg_store_curves *curves);
 typedef struct bragg_store_view {
     size_t room, n;           /**< frames there is room for, points of a pattern */
     double *x_rad, wavelength_ang;
+    bool ended;               /**< log and frames are joined for good */
     bragg_series series;      /**< names and texts, and one step: the frame that was read last */
 } bragg_store_view;
 bragg_status bragg_store_look(const char *path, bragg_store_view **out, bragg_error *err);

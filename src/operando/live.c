@@ -121,8 +121,9 @@ static void gather(batch *b, seq_watch *watch, queue *q, size_t *told)
     }
 }
 
-bragg_status bragg_run_follow(run *r, bragg_error *err)
+bragg_status bragg_run_follow(run *r, const char *experiment_path, bragg_error *err)
 {
+    seq_growing log = { 0 };
     seq_watch *watch = NULL;
     queue q = { 0, 1, bragg_time_running_s() };
     size_t told = 1, n = 0;
@@ -139,6 +140,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
         if (!b.n) {
             if ((r->o->idle_s > 0 && bragg_time_running_s() - q.last_s > r->o->idle_s) || !bragg_progress(r->o->observer, r->done, r->n))
                 break;
+            bragg_run_look_at_log(r, experiment_path, true, &log);
             bragg_watch_wait(watch);
             continue;
         }
@@ -151,6 +153,7 @@ bragg_status bragg_run_follow(run *r, bragg_error *err)
         for (size_t k = 0; k < b.n; k++)
             bragg_pattern_free(b.at[k].p);
         q.last_s = bragg_time_running_s();
+        bragg_run_look_at_log(r, experiment_path, false, &log);
     }
     bragg_watch_free(watch);
     free(b.at);

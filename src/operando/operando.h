@@ -145,6 +145,8 @@ typedef struct seq_curves {
 } seq_curves;
 bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *curves,
                              bragg_error *err);
+/* What the log says of frame k, as far as is known before the end. */
+bragg_status bragg_store_put_log(const seq_store *s, size_t k, const bragg_frame_log *log, bragg_error *err);
 /* The numbers of row k, which was put or found whole. */
 bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, bragg_error *err);
 seq_place bragg_store_place(const seq_store *s);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A run at work: shared by series.c, run.c, blocks.c, mend.c and live.c. */
+/* A run at work: shared by series.c, run.c, blocks.c, mend.c, live.c and growing.c. */
 #ifndef OPERANDO_RUN_H
 #define OPERANDO_RUN_H
 
 #include "operando.h"
+
+#include <sys/types.h>
+#include <time.h>
 
 #pragma GCC visibility push(hidden)
 
@@ -94,8 +97,19 @@ bool bragg_run_better(const seq_shape *s, const double *a, const double *b, size
 bragg_status bragg_run_mend(run *r, bragg_error *err);
 
 /* live.c */
-bragg_status bragg_run_follow(run *r, bragg_error *err);
+bragg_status bragg_run_follow(run *r, const char *experiment_path, bragg_error *err);
 bragg_status bragg_run_await_first(run *r, bragg_error *err);
+
+/* growing.c: when the log was read, how long that took, and what there was then; zeros to begin with */
+typedef struct seq_growing {
+    double looked_s, cost_s;
+    size_t done;
+    off_t size;
+    struct timespec changed;
+    bool lost;
+} seq_growing;
+/* What the log says of each frame into the store, when it is time to look again. */
+void bragg_run_look_at_log(const run *r, const char *experiment_path, bool idle, seq_growing *g);
 
 #pragma GCC visibility pop
 

@@ -323,7 +323,7 @@ bragg_status bragg_series_fit(const bragg_experiment *x, const char *experiment_
         st = open_store(&r, experiment_path, err);
     st = bragg_peers_agree(r.o->peers, st, err);
     if (st == BRAGG_OK && r.o->follow)
-        st = bragg_run_follow(&r, err);
+        st = bragg_run_follow(&r, experiment_path, err);
     if (st == BRAGG_OK && !r.o->follow) {
         st = other ? BRAGG_OK : bragg_run_anchors(&r, err);
         st = bragg_run_share_anchors(&r, st, err);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static bool read_names(hid_t file, const char *name, bragg_arena *arena, const char ***out, size_t *n)
 {
@@ -71,6 +72,18 @@ static bragg_status read_notes(hid_t file, bragg_series *s, bragg_error *err)
     free(provenance);
     free(experiment);
     return s->provenance && s->experiment ? BRAGG_OK : bragg_fail(err, BRAGG_ENOMEM, "no room for notes");
+}
+
+/* Before the end the log is joined by the clocks as they stand. */
+static bool has_ended(hid_t file) { return H5Lexists(file, bragg_store_time[0], H5P_DEFAULT) > 0; }
+
+static void note_growing(bragg_series *s)
+{
+    bool any = false;
+    for (size_t k = 0; k < s->n; k++)
+        any |= isfinite(s->frame[k].log.voltage_v) || isfinite(s->frame[k].log.temperature_k);
+    if (any)
+        bragg_join_note(s, "log: the run has not ended: what it tells is preliminary, by the clocks as they stand; where their difference is not given, it is estimated at the end");
 }
 
 /* Of a run that has ended; before that what the rows say has to do. */
@@ -140,6 +153,13 @@ static bragg_status open_view(const char *path, bragg_arena *arena, seq_store *s
     return good ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "'%s': expected a store of this version of bragg operando, found another", path);
 }
 
+/* The log's counts more than the frame's own. */
+static void take_temperature(bragg_series_frame *frame)
+{
+    if (isfinite(frame->log.temperature_k))
+        frame->temperature_k = frame->log.temperature_k;
+}
+
 static bragg_status read_frames(const char *path, seq_store *view, bragg_series *s, bragg_error *err)
 {
     char message[TEXT], name[TEXT];
@@ -161,8 +181,8 @@ static bragg_status read_frames(const char *path, seq_store *view, bragg_series 
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view->room);
         if (st == BRAGG_OK)
             st = bragg_series_set_frame(s, k, row, whole ? message : "not reached", err);
-        if (isfinite(frame->log.temperature_k) && whole)
-            frame->temperature_k = frame->log.temperature_k;
+        if (whole)
+            take_temperature(frame);
     }
     free(row);
     return st;
@@ -204,6 +224,8 @@ bragg_status bragg_store_get_series(const char *path, bragg_series **out, bragg_
         st = read_notes(file, s, err);
     if (st == BRAGG_OK)
         st = read_alarms(file, s, err);
+    if (st == BRAGG_OK && !has_ended(file))
+        note_growing(s);
     read_clock(file, s);
     s->logged = s->n_stored_log > 0;
     if (st == BRAGG_OK)
@@ -258,12 +280,26 @@ bool bragg_store_view_replaced(const bragg_store_view *open)
     return stat(v->path, &there) == 0 && fstat(v->store.fd, &mine) == 0 && (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev);
 }
 
+static bool mix_logs(const seq_store *s, uint64_t *state)
+{
+    enum { ROWS = 512 };
+    double row[ROWS][LOG_COLUMNS];
+    for (size_t k = 0; k < s->room; k += ROWS) {
+        size_t n = s->room - k < ROWS ? s->room - k : ROWS;
+        if (!bragg_bytes_read(s->fd, row, n * sizeof *row, place(s, LOG, k)))
+            return false;
+        for (size_t i = 0; i < n; i++)
+            state[k + i] ^= XXH3_64bits(row[i], sizeof *row);
+    }
+    return true;
+}
+
 bool bragg_store_view_states(const bragg_store_view *open, uint64_t *state)
 {
     const seq_view *v = (const seq_view *)(const void *)open;
     const seq_store *s = &v->store;
     uint8_t status[4096];
-    if (!bragg_bytes_read(s->fd, state, s->room * sizeof *state, s->offset[CHECK]))
+    if (!bragg_bytes_read(s->fd, state, s->room * sizeof *state, s->offset[CHECK]) || !mix_logs(s, state))
         return false;
     for (size_t k = 0; k < s->room; k += sizeof status) {
         size_t n = s->room - k < sizeof status ? s->room - k : sizeof status;
@@ -300,6 +336,7 @@ bragg_status bragg_store_view_frame(bragg_store_view *open, size_t k, float *obs
     frame->file = bragg_arena_strdup(v->seen, name);
     bragg_store_read_joined(&v->store, k, &frame->log);
     bragg_status st = frame->file ? bragg_series_set_frame(series, 0, v->row, message, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frame %zu", k);
+    take_temperature(frame);
     series->arena = own;
     bragg_step_set(&v->shape, frame, v->row, series->by_hand);
     errno = 0;
@@ -416,6 +453,7 @@ bragg_status bragg_store_get_view(const char *path, bragg_store_view **out, brag
         read_positions(file, v->open.x_rad, s->points);
     if (st == BRAGG_OK)
         st = read_notes(file, &v->open.series, err);
+    v->open.ended = has_ended(file);
     H5Fclose(file);
     if (st < 0)
         bragg_store_view_free(&v->open);

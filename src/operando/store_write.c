@@ -190,7 +190,8 @@ bragg_status bragg_store_numbers(const seq_store *s, size_t k, double *row, brag
 
 seq_place bragg_store_place(const seq_store *s) { return (seq_place){ NULL, s->fd, (int64_t)s->offset[TABLE] }; }
 
-/* Log and frames are joined at the end of a run; before that there is a hole. */
+/* Log and frames are joined at the end of a run, and with --follow as the log grows; before that
+ * there is a hole. */
 void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log)
 {
     static const bragg_frame_log hole;
@@ -201,6 +202,14 @@ void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log)
 static bool write_part(const seq_store *s, int part, size_t k, const void *from)
 {
     return bragg_bytes_write(s->fd, from, s->size[part], place(s, part, k));
+}
+
+bragg_status bragg_store_put_log(const seq_store *s, size_t k, const bragg_frame_log *log, bragg_error *err)
+{
+    bragg_frame_log known;
+    bragg_store_read_joined(s, k, &known);
+    return !memcmp(&known, log, sizeof known) || write_part(s, LOG, k, log)
+               ? BRAGG_OK : bragg_fail(err, bragg_status_of_errno(errno), "'%s': the log of frame %zu cannot be written: %s", s->path, k, strerror(errno));
 }
 
 bragg_status bragg_store_put(seq_store *s, size_t k, const char *file, const double *row, const char *message, const seq_curves *c, bragg_error *err)

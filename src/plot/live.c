@@ -27,7 +27,7 @@ struct bragg_live {
     uint64_t *state, *fresh, *version, changes, epoch;
     char kind[BRAGG_HASH_TEXT];  /* of the store */
     bragg_page_codes codes;
-    bool coded;
+    bool coded, logged;          /* logged: of some frame the log has been seen to tell */
     float *row;                  /* observed, calculated, sigma */
     double looked_s;
 };
@@ -279,6 +279,7 @@ static bragg_status take_frame(bragg_live *l, news *w, size_t k, bool *anew, bra
             sum += (double)l->row[i * l->merge + j];
         w->map[i] = sum / (double)l->merge;
     }
+    l->logged |= isfinite(step->log.voltage_v) || isfinite(step->log.temperature_k);
     *anew = !fits_codes(l, w->map);
     if (*anew)
         return BRAGG_OK;
@@ -381,7 +382,8 @@ bragg_status bragg_live_changes(bragg_live *l, uint64_t after, uint64_t epoch, F
     bragg_pack_put(&p, "levels", "u8", w.levels, w.n * l->view->series.n_phases);
     bragg_pack_put(&p, "observed", "u16", w.codes, w.n * l->n);
     drop_news(&w);
-    json_t *about = json_pack("{s:I, s:I, s:b, s:o}", "version", (json_int_t)last, "epoch", (json_int_t)l->epoch, "more", (int)more, "files", w.files);
+    json_t *about = json_pack("{s:I, s:I, s:b, s:b, s:o}", "version", (json_int_t)last, "epoch", (json_int_t)l->epoch, "more", (int)more,
+                              "preliminary", (int)(l->logged && !l->view->ended), "files", w.files);
     return send_pack(to, &p, &data, &size, about, err);
 }
 

@@ -1230,7 +1230,8 @@ async function live(body, state) {
                     app.select(atEnd ? run.frames - 1 : app.frame);
                 wait = now.more ? 0 : 400;
             }
-            state.textContent = `live: ${run.frames} frames, ${new Date().toLocaleTimeString()}`;
+            state.textContent = `live: ${run.frames} frames, ${new Date().toLocaleTimeString()}` + (now.preliminary
+                ? '. Voltage and temperature are preliminary: the clocks of log and frames are taken as they stand; where their difference is not given, it is estimated when the run ends.' : '');
         } catch (error) {
             state.textContent = `not connected: ${error.message}`;
             wait = 3000;
