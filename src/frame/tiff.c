@@ -13,9 +13,10 @@
 #include <string.h>
 #include <tiffio.h>
 
-/* libtiff's words about a failure, kept instead of printed. */
+/* Why it failed: libtiff's words, kept instead of printed, or our own. */
 typedef struct complaint {
     char text[200];
+    bragg_error own;
 } complaint;
 
 static int keep_error(TIFF *tiff, void *payload, const char *module, const char *format, va_list list)
@@ -71,10 +72,12 @@ static int memory_close(thandle_t payload)
     return 0;
 }
 
-static TIFF *open_packed(const char *path, TIFFOpenOptions *o)
+static TIFF *open_packed(const char *path, TIFFOpenOptions *o, bragg_error *own)
 {
     memory *m = calloc(1, sizeof *m);
-    if (!m || bragg_frame_load(path, &m->all, NULL) < 0) {
+    if (!m)
+        bragg_fail(own, BRAGG_ENOMEM, "%s: no room to unpack it", path);
+    if (!m || bragg_frame_load(path, &m->all, own) < 0) {
         free(m);
         return NULL;
     }
@@ -96,16 +99,24 @@ static bool is_packed(const char *path)
 
 static TIFF *open_tiff(const char *path, const char *mode, complaint *c)
 {
-    *c = (complaint){ "" };
+    *c = (complaint){ "", BRAGG_ERROR_INIT };
     TIFFOpenOptions *o = TIFFOpenOptionsAlloc();
-    if (!o)
+    if (!o) {
+        bragg_fail(&c->own, BRAGG_ENOMEM, "%s: no room to open it", path);
         return NULL;
+    }
     TIFFOpenOptionsSetMaxSingleMemAlloc(o, (tmsize_t)1 << 32); /* a header may ask for anything */
     TIFFOpenOptionsSetErrorHandlerExtR(o, keep_error, c);
     TIFFOpenOptionsSetWarningHandlerExtR(o, keep_quiet, NULL);
-    TIFF *tiff = *mode == 'r' && is_packed(path) ? open_packed(path, o) : TIFFOpenExt(path, mode, o);
+    TIFF *tiff = *mode == 'r' && is_packed(path) ? open_packed(path, o, &c->own) : TIFFOpenExt(path, mode, o);
     TIFFOpenOptionsFree(o);
     return tiff;
+}
+
+static bragg_status cannot_open(const char *path, const complaint *c, bragg_error *err)
+{
+    return c->own.status < 0 ? bragg_fail(err, c->own.status, "%s", c->own.text)
+                             : bragg_fail(err, BRAGG_EDATA, "%s: %s", path, *c->text ? c->text : "cannot be opened as TIFF");
 }
 
 static bool probe(const unsigned char *h, size_t n)
@@ -119,7 +130,7 @@ static bragg_status count(const char *path, size_t *n, bragg_error *err)
     complaint c;
     TIFF *tiff = open_tiff(path, "r", &c);
     if (!tiff)
-        return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, *c.text ? c.text : "cannot be opened as TIFF");
+        return cannot_open(path, &c, err);
     *n = TIFFNumberOfDirectories(tiff);
     TIFFClose(tiff);
     return BRAGG_OK;
@@ -287,7 +298,7 @@ static bragg_status read_tiff(const char *path, size_t index, bragg_frame **out,
     complaint c;
     TIFF *tiff = open_tiff(path, "r", &c);
     if (!tiff)
-        return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, *c.text ? c.text : "cannot be opened as TIFF");
+        return cannot_open(path, &c, err);
     bragg_status st;
     if (index > 65534 || !TIFFSetDirectory(tiff, (tdir_t)index))
         st = bragg_fail(err, BRAGG_EDATA, "%s: frame %zu is not in it", path, index);
