@@ -583,6 +583,59 @@ START_TEST(broken_cifs_end_in_a_message)
 }
 END_TEST
 
+/* The cell twice, each once, and the symmetry beside an atom; %s: what stands there again. */
+START_TEST(a_data_name_that_stands_twice_in_a_cif_is_noticed)
+{
+    static const char whole[] = "data_x\n_cell_length_a 5.411\n_cell_length_b 5.411\n_cell_length_c 5.411\n_space_group_IT_number 225\n%s\n"
+                                "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n%s\n";
+    static const struct { const char *before, *behind, *note, *message; } cases[] = {
+        { "", "", "", NULL },
+        { "_cell_length_a 5.411(2)", "", "_cell_length_a stands twice in its block, with the same value\n", NULL },
+        { "_chemical_name_common ceria", "_chemical_name_common oxide\n_journal_year 1999\n_journal_year 1999", "_chemical_name_common stands twice in its block, with two values\n", NULL },
+        { "_symmetry_space_group_name_H-M 'F m -3 m'\n_symmetry_space_group_name_H-M Fm-3m", "", "_symmetry_space_group_name_h-m stands twice in its block, with the same value\n", NULL },
+        { "", "data_y\n_cell_length_a 6.5", "", NULL },
+        { "", "_cell_length_a 6.5", NULL, "x.cif: block 'x': expected _cell_length_a once, found it twice: '5.411' and '6.5'" },
+        { "_Cell_Length_A 6.5", "", NULL, "x.cif: block 'x': expected _cell_length_a once, found it twice: '5.411' and '6.5'" },
+        { "_cell_length_c ?", "", NULL, "x.cif: block 'x': expected _cell_length_c once, found it twice: '5.411' and '?'" },
+        { "_space_group_IT_number 227", "", NULL, "x.cif: block 'x': expected _space_group_it_number once, found it twice: '225' and '227'" },
+        { "_atom_site_fract_x 0.5", "", NULL, "x.cif: block 'x': expected _atom_site_fract_x once, found it twice: '0.5' and '0'" },
+        { "", "loop_\n_atom_site_label\n_atom_site_fract_x\nCe 0.5\n_cell_length_a 5.42\n", NULL, "x.cif: line 14, column 1: found a data name that stands in this block already ('_atom_site_label')" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[1000], notes[400] = "";
+        bragg_structure *s = NULL;
+        bragg_error err = BRAGG_ERROR_INIT;
+        snprintf(text, sizeof text, whole, cases[k].before, cases[k].behind);
+        bragg_status st = bragg_structure_parse_cif(text, strlen(text), "x.cif", NULL, &s, notes, sizeof notes, &err);
+        ck_assert_int_eq(st, cases[k].message ? BRAGG_EDATA : BRAGG_OK);
+        if (cases[k].message)
+            ck_assert_msg(strstr(err.text, cases[k].message) != NULL, "%s", err.text);
+        else
+            ck_assert_msg(!strncmp(notes, cases[k].note, strlen(cases[k].note)) && !strstr(notes + strlen(cases[k].note), "twice"), "%zu: %s", k, notes);
+        bragg_structure_free(s);
+    }
+}
+END_TEST
+
+/* A loop_ that names a column twice ends the parser: what stands behind it is lost. */
+START_TEST(a_cif_that_ends_its_parser_is_not_taken_for_whole)
+{
+    static const char head[] = "data_x\n_cell_length_a 5.411\n_cell_length_b 5.411\n_cell_length_c 5.411\n_space_group_IT_number 225\n"
+                               "loop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nCe 0 0 0\n";
+    static const char twice[] = "loop_\n_geom_one\n_geom_two\n_geom_one\n1 2 3\n";
+    char text[1000], notes[400] = "";
+    bragg_structure *s = NULL;
+    bragg_error err = BRAGG_ERROR_INIT;
+    snprintf(text, sizeof text, "%s%s", head, twice);
+    ck_assert_int_eq(bragg_structure_parse_cif(text, strlen(text), "x.cif", NULL, &s, notes, sizeof notes, &err), BRAGG_EDATA);
+    ck_assert_msg(strstr(err.text, "block 'x' could not be read to its end") != NULL, "%s", err.text);
+    snprintf(text, sizeof text, "%sdata_y\n%s", head, twice);
+    ck_assert_msg(bragg_structure_parse_cif(text, strlen(text), "x.cif", NULL, &s, notes, sizeof notes, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(strstr(notes, "the file could not be read to its end") != NULL, "%s", notes);
+    bragg_structure_free(s);
+}
+END_TEST
+
 /* By hand from 295.65 to 373.15 K: 3.725 (77.5 + (exp(-1.465002) - exp(-1.009302)) / 5.88e-3)
  * + 2.774e-4 (373.15^2 - 295.65^2) = 204.1808 + 14.3783 millionths. */
 START_TEST(silicon_expands_by_the_integral_of_its_rate)
@@ -654,6 +707,8 @@ int main(void)
     tcase_add_test(all, hexagonal_strain_is_the_square_of_its_metric);
     tcase_add_test(all, lines_of_a_cif_may_end_as_on_other_systems);
     tcase_add_test(all, broken_cifs_end_in_a_message);
+    tcase_add_test(all, a_data_name_that_stands_twice_in_a_cif_is_noticed);
+    tcase_add_test(all, a_cif_that_ends_its_parser_is_not_taken_for_whole);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

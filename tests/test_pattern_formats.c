@@ -416,6 +416,20 @@ START_TEST(powder_cif_blocks_take_the_measured_loop)
 }
 END_TEST
 
+/* One wavelength said twice was a doublet, two columns of a name one of twice the length. */
+START_TEST(a_powder_cif_says_each_name_once)
+{
+    static const char whole[] = "data_one\n_pd_block_id a|b\n_diffrn_radiation_wavelength 0.7\n%sloop_\n_pd_meas_2theta_scan\n_pd_meas_counts_total\n5.5 7\n5.7 9\n5.9 11\n";
+    char text[400];
+    snprintf(text, sizeof text, whole, "_diffrn_radiation_wavelength 0.70(1)\n");
+    bragg_pattern *p = read_one("made.cif", text);
+    ck_assert(p->n == 3 && p->wavelength_ang == 0.7 && isnan(p->wavelength2_ang));
+    bragg_pattern_free(p);
+    snprintf(text, sizeof text, whole, "_diffrn_radiation_wavelength 0.8\n");
+    assert_message("made.cif", text, strlen(text), BRAGG_EDATA, "'made.cif': block 'a|b': expected _diffrn_radiation_wavelength once, found it twice");
+}
+END_TEST
+
 START_TEST(philips_udf_and_old_rigaku_text_follow_start_and_step)
 {
     static const char rigaku[] = "*TYPE\t\t=  Raw\n*SAMPLE\t\t=  quartz\n*START\t\t=  5.5\n*STOP\t\t=  6.1\n*STEP\t\t=  0.2\n*WAVE_LENGTH1\t=  1.5406\n"
@@ -629,6 +643,7 @@ int main(void)
     tcase_add_test(tc, ras_scans_restore_what_the_attenuator_took);
     tcase_add_test(tc, uxd_ranges_without_angles_follow_start_and_step);
     tcase_add_test(tc, powder_cif_blocks_take_the_measured_loop);
+    tcase_add_test(tc, a_powder_cif_says_each_name_once);
     tcase_add_test(tc, philips_udf_and_old_rigaku_text_follow_start_and_step);
     tcase_add_test(tc, archives_give_their_patterns_in_order);
     tcase_add_test(tc, members_that_libraries_read_are_not_taken_for_files_beside_the_archive);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* What the parser calls back with, as flat items:
  *
@@ -22,6 +23,7 @@
 typedef struct item {
     const char *name, *text;
     int loop, row;            /* loop 0: not in a loop */
+    size_t at;                /* its place in the file, counted */
     struct item *next;
 } item;
 
@@ -35,7 +37,9 @@ typedef struct reading {
     bragg_arena *arena;
     block *first, **last, *now;
     int loop, row, n_loops;
+    size_t n_items;
     bool out_of_memory;
+    int stopped;              /* the parser's code where it gave up behind what is here, CIF_OK */
     cif_fault fault;
 } reading;
 
@@ -122,10 +126,11 @@ static int on_item(UChar *name, cif_value_tp *value, void *context)
     UChar *text = NULL;
     if (i && (i->name = text_of(r->arena, name, true))) {
         cif_kind_tp kind = value ? cif_value_kind(value) : CIF_UNK_KIND;
-        if ((kind == CIF_CHAR_KIND || kind == CIF_NUMB_KIND) && cif_value_get_text(value, &text) == CIF_OK)
-            r->out_of_memory = !(i->text = text_of(r->arena, text, false));
+        if (kind == CIF_CHAR_KIND || kind == CIF_NUMB_KIND)
+            r->out_of_memory = cif_value_get_text(value, &text) != CIF_OK || !(i->text = text_of(r->arena, text, false));
         free(text);
         i->loop = r->loop;
+        i->at = r->n_items++;
         i->row = r->loop ? r->row : 0;
         *r->now->last = i;
         r->now->last = &i->next;
@@ -163,6 +168,7 @@ static bragg_status parse_stream(FILE *in, const char *path, reading *r, bragg_e
         return bragg_fail(err, BRAGG_EDATA, "%s: expected a CIF with a data_ block, found none", path);
     if (!r->first)
         return bragg_fail(err, BRAGG_EDATA, "%s: %s", path, bragg_cif_fault_cause(code));
+    r->stopped = code;
     return BRAGG_OK;
 }
 
@@ -375,6 +381,79 @@ static bragg_status read_anisotropic(const block *b, bragg_structure *s, bragg_e
     return BRAGG_OK;
 }
 
+/* ----------------------------------------------------------- said twice */
+
+/* Whether a second value of that name would change what is read here: cell, symmetry, atoms. */
+static bool is_used(const char *name)
+{
+    static const char *const heads[] = { "_cell_length_", "_cell_angle_", "_cell_formula_units_z", "_space_group_", "_symmetry_", "_atom_site_" };
+    for (size_t k = 0; k < sizeof heads / sizeof *heads; k++)
+        if (!strncmp(name, heads[k], strlen(heads[k])))
+            return true;
+    return false;
+}
+
+/* 5.4 and 5.40(1), P 63 m c and P63mc. */
+static bool is_same(const char *a, const char *b)
+{
+    double x, y, esd;
+    if (!a || !b || (bragg_number_parse_esd(a, &x, &esd) && bragg_number_parse_esd(b, &y, &esd)))
+        return a && b ? x == y : a == b;
+    for (;; a++, b++) {
+        a += strspn(a, " \t\n");
+        b += strspn(b, " \t\n");
+        if (!*a || strncasecmp(a, b, 1))
+            return *a == *b;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const item *x = *(const item *const *)a, *y = *(const item *const *)b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* The items of a block that head a column or stand alone, by name. */
+static const item **heads_of(const block *b, bragg_arena *arena, size_t *n)
+{
+    *n = 0;
+    for (const item *i = b->first; i; i = i->next)
+        *n += !i->row;
+    const item **head = bragg_arena_alloc(arena, *n + 1, sizeof *head);
+    size_t k = 0;
+    for (const item *i = b->first; head && i; i = i->next)
+        if (!i->row)
+            head[k++] = i;
+    if (head)
+        qsort(head, *n, sizeof *head, by_name);
+    return head;
+}
+
+/* CIF 1.1 allows a data name once in a block; the parser, whose items are not stored, does not
+ * notice.  Nobody knows which of two cells is meant, so that is refused; what says the same
+ * twice, or what is not used here, harms nobody and is told. */
+static bragg_status check_once(const block *b, bragg_arena *arena, char *notes, size_t size, bragg_error *err)
+{
+    size_t n, told = 0;
+    const item **head = heads_of(b, arena, &n);
+    if (!head)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu data names", n);
+    for (size_t k = 1; k < n; k++) {
+        const item *one = head[k - 1], *two = head[k];
+        if (strcmp(one->name, two->name))
+            continue;
+        const char *first = one->text ? one->text : "?", *second = two->text ? two->text : "?";
+        bool same = !one->loop && !two->loop && is_same(one->text, two->text);
+        if (!same && is_used(one->name))
+            return bragg_fail(err, BRAGG_EDATA, "block '%s': expected %s once, found it twice: '%.*s' and '%.*s'", b->name, one->name,
+                              bragg_utf8_most(first, 30), first, bragg_utf8_most(second, 30), second);
+        if (!told++)
+            note(notes, size, same ? "%s stands twice in its block, with the same value\n" : "%s stands twice in its block, with two values\n", one->name);
+    }
+    return BRAGG_OK;
+}
+
 /* Element symbols in alphabetic order with their number in the cell over Z. */
 static const char *count_formula(const bragg_structure *s)
 {
@@ -473,7 +552,12 @@ static bragg_status read_stream(FILE *in, const char *path, const char *wanted, 
         char where[CIF_FAULT_TEXT];
         if (r.fault.n)
             note(notes, size, "the file breaks the CIF syntax, what could be read was; %s\n", bragg_cif_fault_tell(&r.fault, where));
-        st = build(b, path, out, notes, size, err);
+        if (r.stopped != CIF_OK && b->next)
+            note(notes, size, "the file could not be read to its end: %s\n", bragg_cif_fault_cause(r.stopped));
+        st = r.stopped == CIF_OK || b->next ? check_once(b, r.arena, notes, size, err)
+                                            : bragg_fail(err, BRAGG_EDATA, "block '%s' could not be read to its end: %s", b->name, bragg_cif_fault_cause(r.stopped));
+        if (st == BRAGG_OK)
+            st = build(b, path, out, notes, size, err);
         if (st < 0 && r.fault.n)
             bragg_context(err, st, "%s", bragg_cif_fault_tell(&r.fault, where));
         if (st < 0)

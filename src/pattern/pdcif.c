@@ -39,13 +39,15 @@ static const char *const names[N_NAMES] = {
 /* value esd, value esd, … */
 typedef struct column {
     double *at;
-    size_t n, room;
+    size_t n, room, loop;    /* where its values stand: each single item counts as a loop */
 } column;
 
 typedef struct block {
     column columns[N_NAMES];
     char title[160];
     int frames;              /* inside save frames nothing counts */
+    size_t loops;            /* begun so far, single items among them */
+    bool in_loop;
     bool no_memory;
     cif_fault fault;
     pattern_list *list;
@@ -83,17 +85,48 @@ static int index_of(const UChar *name)
     return strcasecmp(text, "_pd_block_id") ? -1 : N_NAMES;
 }
 
-/* ASCII text of a value; empty for '.' and '?'. */
-static void text_of(cif_value_tp *value, char *text, size_t room)
+/* ASCII text of a value; empty for '.' and '?'.  False without memory. */
+static bool text_of(cif_value_tp *value, char *text, size_t room)
 {
     UChar *u = NULL;
     size_t n = 0;
     cif_kind_tp kind = cif_value_kind(value);
-    if ((kind == CIF_CHAR_KIND || kind == CIF_NUMB_KIND) && cif_value_get_text(value, &u) == CIF_OK && u)
-        for (; u[n] && n + 1 < room; n++)
-            text[n] = u[n] < 128 ? (char)u[n] : '?';
+    bool good = (kind != CIF_CHAR_KIND && kind != CIF_NUMB_KIND) || cif_value_get_text(value, &u) == CIF_OK;
+    for (; u && u[n] && n + 1 < room; n++)
+        text[n] = u[n] < 128 ? (char)u[n] : '?';
     text[n] = '\0';
     free(u);
+    return good;
+}
+
+/* A name may stand once in a block.  The same value said twice harms nobody; of two nobody knows
+ * which is meant, and one column behind the other would be a longer one. */
+static int take_again(block *b, int which, double v)
+{
+    double kept = b->columns[which].at[0];
+    if (!b->in_loop && b->columns[which].n == 1 && (v == kept || (isnan(v) && isnan(kept))))
+        return CIF_TRAVERSE_SKIP_CURRENT;
+    b->status = bragg_fail(b->err, BRAGG_EDATA, "block '%s': expected %s once, found it twice", b->title, names[which]);
+    return CIF_TRAVERSE_END;
+}
+
+static int take_number(block *b, int which, const char *text)
+{
+    column *c = &b->columns[which];
+    double v, esd;
+    if (!bragg_number_parse_esd(text, &v, &esd))
+        v = esd = NAN;
+    b->loops += !b->in_loop;
+    if (c->n && c->loop != b->loops)
+        return take_again(b, which, v);
+    if (bragg_array_grow(&c->at, &c->room, c->n + 1, 2 * sizeof *c->at, NULL) < 0) {
+        b->no_memory = true;
+        return CIF_TRAVERSE_END;
+    }
+    c->loop = b->loops;
+    c->at[2 * c->n] = v;
+    c->at[2 * c->n++ + 1] = esd;
+    return CIF_TRAVERSE_SKIP_CURRENT;
 }
 
 static int take_item(UChar *name, cif_value_tp *value, void *context)
@@ -103,22 +136,30 @@ static int take_item(UChar *name, cif_value_tp *value, void *context)
     int which = name && !b->frames ? index_of(name) : -1;
     if (which < 0 || !value)
         return CIF_TRAVERSE_SKIP_CURRENT;
-    text_of(value, text, sizeof text);
-    if (which == N_NAMES) {
-        snprintf(b->title, sizeof b->title, "%s", text);
-        return CIF_TRAVERSE_SKIP_CURRENT;
-    }
-    column *c = &b->columns[which];
-    double v, esd;
-    if (!bragg_number_parse_esd(text, &v, &esd))
-        v = esd = NAN;
-    if (bragg_array_grow(&c->at, &c->room, c->n + 1, 2 * sizeof *c->at, NULL) < 0) {
+    if (!text_of(value, text, sizeof text)) {
         b->no_memory = true;
         return CIF_TRAVERSE_END;
     }
-    c->at[2 * c->n] = v;
-    c->at[2 * c->n++ + 1] = esd;
+    if (which < N_NAMES)
+        return take_number(b, which, text);
+    snprintf(b->title, sizeof b->title, "%s", text);
     return CIF_TRAVERSE_SKIP_CURRENT;
+}
+
+static int start_loop(cif_loop_tp *loop, void *context)
+{
+    block *b = context;
+    b->loops++;
+    b->in_loop = true;
+    return CIF_TRAVERSE_CONTINUE;
+    (void)loop;
+}
+
+static int end_loop(cif_loop_tp *loop, void *context)
+{
+    ((block *)context)->in_loop = false;
+    return CIF_TRAVERSE_CONTINUE;
+    (void)loop;
 }
 
 /* Nothing needs to stay in cif_api's memory. */
@@ -249,6 +290,8 @@ static int end_block(cif_container_tp *container, void *context)
 {
     block *b = context;
     (void)container;
+    if (b->status < 0 || b->no_memory)
+        return CIF_TRAVERSE_END;
     b->status = take_block(b);
     empty(b);
     return b->status < 0 ? CIF_TRAVERSE_END : CIF_TRAVERSE_CONTINUE;
@@ -278,7 +321,7 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
     struct cif_parse_opts_s *options = NULL;
     cif_handler_tp handler = { .handle_block_start = start_block, .handle_block_end = end_block,
                                .handle_frame_start = start_frame, .handle_frame_end = end_frame,
-                               .handle_packet_end = drop_packet, .handle_item = take_item };
+                               .handle_loop_start = start_loop, .handle_loop_end = end_loop, .handle_packet_end = drop_packet, .handle_item = take_item };
     cif_tp *cif = NULL;
     FILE *file = fmemopen((void *)(uintptr_t)src->bytes, src->size, "rb");
     int code = file ? cif_parse_options_create(&options) : CIF_ERROR;
@@ -299,10 +342,9 @@ static bragg_status parse(const source *src, block *b, bragg_error *err)
         fclose(file);
     if (b->status < 0)
         return b->status;
-    if (b->no_memory || !file)
+    if (b->no_memory || !file || code == CIF_MEMORY_ERROR)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the data of the CIF");
-    return code == CIF_OK ? BRAGG_OK
-                          : bragg_fail(err, code == CIF_MEMORY_ERROR ? BRAGG_ENOMEM : BRAGG_EDATA, "expected a CIF: %s", bragg_cif_fault_cause(code));
+    return code == CIF_OK ? BRAGG_OK : bragg_fail(err, BRAGG_EDATA, "expected a CIF: %s", bragg_cif_fault_cause(code));
 }
 
 bragg_status bragg_pattern_read_pdcif(const source *src, pattern_list *list, bragg_error *err)
