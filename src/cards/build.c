@@ -35,6 +35,7 @@ typedef struct builder {
     size_t n, bytes, seen;
     sqlite3_stmt *find, *known, *keep, *add_source, *update_source, *drop, *drop_members, *add_card, *add_member;
     bool stopped, changed;
+    bragg_error own;         /* why nothing was stored, where that is not SQLite's to tell */
 } builder;
 
 static bool prepare(builder *b)
@@ -159,7 +160,7 @@ static bool store_named(builder *b, long long source, const cards_named_set *s)
     for (size_t k = 0; k < s->n_cards && good; k++) {
         unsigned char *lines = NULL;
         size_t n;
-        good = bragg_cards_pack_lines(s->card[k], &lines, &n, NULL) == BRAGG_OK;
+        good = bragg_cards_pack_lines(s->card[k], &lines, &n, &b->own) == BRAGG_OK;
         good = good && store_card(b, source, s->card[k], lines, n, NULL, 0);
         free(lines);
     }
@@ -240,7 +241,7 @@ static bragg_status flush(builder *b, bragg_error *err)
         good = !sqlite3_exec(b->set->db, "DELETE FROM search", NULL, NULL, NULL);
     good = good && !sqlite3_exec(b->set->db, "COMMIT", NULL, NULL, NULL);
     if (st == BRAGG_OK && !good) {
-        st = bragg_cards_sql_fail(b->set, err);
+        st = b->own.status < 0 ? bragg_fail(err, b->own.status, "%s", b->own.text) : bragg_cards_sql_fail(b->set, err);
         sqlite3_exec(b->set->db, "ROLLBACK", NULL, NULL, NULL);
     }
     for (size_t k = 0; k < b->n; k++)
@@ -294,7 +295,7 @@ static bragg_status broken(void *payload, const char *path, const char *member, 
 
 bragg_status bragg_cards_build(bragg_cards *set, const char *const *sources, size_t n, const bragg_observer *observer, bragg_cards_report *report, bragg_error *err)
 {
-    builder b = { .set = set, .observer = observer, .report = report, .batch = calloc(BATCH, sizeof *b.batch) };
+    builder b = { .set = set, .observer = observer, .report = report, .batch = calloc(BATCH, sizeof *b.batch), .own = BRAGG_ERROR_INIT };
     cards_receiver to = { wanted, take, broken, &b };
     *report = (bragg_cards_report){ 0 };
     xmlInitParser(); /* before threads use it */

@@ -51,11 +51,13 @@ static bragg_pattern *on_two_theta(const bragg_pattern *p, double wavelength)
 
 /* Width over tan(theta) through the peaks' widths: a line through their lower half,
  * for overlap only widens. */
-static void learn_width(scene *s, double step)
+static bragg_status learn_width(scene *s, double step, bragg_error *err)
 {
     double sw = 0, st = 0, stt = 0, sy = 0, sty = 0, *v = malloc((s->n_peaks + 1) * sizeof *v);
     size_t n = 0;
-    for (size_t k = 0; v && k < s->n_peaks; k++)
+    if (!v)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the widths of %zu peaks", s->n_peaks);
+    for (size_t k = 0; k < s->n_peaks; k++)
         if (s->peak[k].significance > 8)
             v[n++] = s->peak[k].fwhm;
     double typical = n ? median_of(v, n) : 6 * step;
@@ -75,7 +77,7 @@ static void learn_width(scene *s, double step)
     }
     double det = sw * stt - st * st;
     if (n < 5 || !(det > 1e-3 * sw * stt))
-        return;
+        return BRAGG_OK;
     double slope = (sw * sty - st * sy) / det, base = (sy - slope * st) / sw;
     slope = fmax(slope, 0);
     base = slope > 0 ? base : sy / sw;
@@ -83,6 +85,7 @@ static void learn_width(scene *s, double step)
         s->width[0] = base;
         s->width[1] = slope;
     }
+    return BRAGG_OK;
 }
 
 static void fill(scene *s, const bragg_pattern *p, const double *background, size_t bin)
@@ -122,9 +125,10 @@ static bragg_status build(scene *s, bragg_pattern *p, double *work, bragg_error 
     double range = p->x[p->n - 1] - p->x[0], step = range / (double)(p->n - 1);
     complete_sigma(p, work);
     bragg_status st = bragg_pattern_peaks(p, 5, &s->peak, &s->n_peaks, err);
+    if (st == BRAGG_OK)
+        st = learn_width(s, step, err);
     if (st < 0)
         return st;
-    learn_width(s, step);
     size_t bin = (size_t)fmax(1, floor(s->width[0] / (FEWEST_A_PEAK * step)));
     while (p->n / bin > 6000)
         bin++;
