@@ -3,7 +3,8 @@
 # Each allocation of ours fails once: the command must end with a message and the status of
 # an internal error, or give the same answer as ever; never die, never leave a half file nor
 # memory that it would have freed.
-# CHAOS_STEP=K tries every Kth allocation (1: all, as make chaos does), CHAOS_ONLY='refine
+# CHAOS_STEP=K tries every Kth allocation (1: all, as make chaos does; places: the first and
+# the last of those that are reached from the same place by the same way), CHAOS_ONLY='refine
 # plot' these commands only (blanks in their names are hyphens there: cards-show).
 top=$(cd "${TOP_SRCDIR:-.}" && pwd) build=$(cd "${TOP_BUILDDIR:-.}" && pwd)
 bragg=$build/.libs/bragg chaos=$build/tests/chaos/.libs/chaos.so
@@ -28,15 +29,24 @@ wanted() { # name
 counted() { # into the caller's total and left
     read -r total left 2>/dev/null <count && [ "${left:--1}" -ge 0 ]
 }
+# all, step, command: the numbers of the calls that fail
+calls_of() {
+    local all=$1 step=$2
+    shift 2
+    [ "$step" = places ] || { seq 1 "$step" "$all"; return; }
+    CHAOS_FAIL=0 CHAOS_PLACES=$work/places with "$@" >again 2>/dev/null
+    awk '!($2 in first) { first[$2] = $1 } { last[$2] = $1 } END { for (p in first) print first[p] "\n" last[p] }' places | sort -nu
+}
 # name, step, command: writes only below out/
 try() {
-    local name=$1 step=${CHAOS_STEP:-$2} total kept left all k rc
+    local name=$1 step=${CHAOS_STEP:-$2} total kept left all n=0 k rc
     wanted "${name// /-}" || return 0
     shift 2
     CHAOS_FAIL=0 with "$@" >plain 2>/dev/null || { echo "$name: failed without chaos"; bad=1; return; }
     counted && [ "$total" -gt 0 ] || { echo "$name: its allocations were not counted"; bad=1; return; }
     kept=$left all=$total
-    for ((k = 1; k <= all; k += step)); do
+    for k in $(calls_of "$all" "$step" "$@"); do
+        n=$((n + 1))
         CHAOS_FAIL=$k with "$@" >got 2>said
         rc=$?
         tried=$((tried + 1))
@@ -64,7 +74,8 @@ try() {
             bad=1
         fi
     done
-    echo "$name: $all allocations, every ${step}th tried"
+    echo "$name: $n of $all allocations tried"
+    [ "$n" -gt 0 ] || bad=1
 }
 inputs=$top/tests/chaos
 try convert 1 "$bragg" convert "$inputs/nickel.xye" -w 0.4066 -u q_A^-1 out/x.xye

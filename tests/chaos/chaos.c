@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <link.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -28,6 +29,7 @@ static range ours[8];
 static int n_ours;
 static long fail_at;
 static atomic_long calls;
+static FILE *places;
 
 /* Blocks of ours that have not been freed, by their address; GONE keeps the way to the next. */
 enum { ROOM = 1 << 18 };
@@ -91,10 +93,15 @@ __attribute__((constructor)) static void begin(void)
     const char *at = getenv("CHAOS_FAIL");
     fail_at = at ? strtol(at, NULL, 10) : 0;
     dl_iterate_phdr(add_object, NULL);
+    const char *path = getenv("CHAOS_PLACES");
+    places = path ? fopen(path, "w") : NULL;
 }
 
 __attribute__((destructor)) static void end(void)
 {
+    if (places)
+        fclose(places);
+    places = NULL;
     const char *path = getenv("CHAOS_COUNT");
     long left = n_held;
     FILE *to = path ? fopen(path, "w") : NULL;
@@ -113,10 +120,25 @@ static bool is_ours(const void *caller)
     return false;
 }
 
+/* The call's number and a number for the way by which it was reached. */
+static void note_place(long call)
+{
+    enum { DEPTH = 16 };
+    void *at[DEPTH];
+    uintptr_t sum = 0;
+    int n = backtrace(at, DEPTH);
+    for (int k = 0; k < n; k++)
+        sum = sum * 1099511628211u + (uintptr_t)at[k];
+    fprintf(places, "%ld %lx\n", call, (unsigned long)sum);
+}
+
 /* the next call of ours; true when it is the one that fails */
 static bool fails(void)
 {
-    if (atomic_fetch_add(&calls, 1) + 1 != fail_at)
+    long call = atomic_fetch_add(&calls, 1) + 1;
+    if (places)
+        note_place(call);
+    if (call != fail_at)
         return false;
     errno = ENOMEM;
     return true;
