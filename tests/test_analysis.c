@@ -65,6 +65,28 @@ static bragg_episode only_episode(size_t n_phases, course (*truth)(double u))
     return found;
 }
 
+/* What nobody knows has no unit and no sign. */
+START_TEST(a_change_that_is_not_determined_is_told_without_its_unit)
+{
+    static const char *const phases[] = { "Bi", "K3Bi" };
+    const bragg_series s = { .n_phases = 2, .phase = phases };
+    bragg_episode e = { .verdict = BRAGG_VERDICT_TWO_PHASE, .from = 0, .to = 1, .moving = 1, .log_odds = 9, .transfer = { 0.5, 1e9 }, .moved = { 0.002, 0.0003 } };
+    char *text = NULL;
+    size_t size;
+    for (int known = 0; known < 2; known++) {
+        FILE *to = open_memstream(&text, &size);
+        ck_assert_ptr_nonnull(to);
+        bragg_episode_tell(&s, &e, to);
+        ck_assert_int_eq(fclose(to), 0);
+        ck_assert_ptr_nonnull(strstr(text, known ? "Bi to K3Bi, 50.0(2) wt%, volume of K3Bi by how much is not determined"
+                                                 : "Bi to K3Bi, by how much is not determined, volume of K3Bi +0.20(3) %"));
+        free(text);
+        e.transfer.esd = 0.002;
+        e.moved.esd = 1e9;
+    }
+}
+END_TEST
+
 START_TEST(phases_that_turn_into_each_other_are_two)
 {
     bragg_episode e = only_episode(2, two_phases);
@@ -637,6 +659,7 @@ int main(void)
     make_folder("analysis");
     make_runs();
     tcase_set_timeout(verdicts, 120);
+    tcase_add_test(verdicts, a_change_that_is_not_determined_is_told_without_its_unit);
     tcase_add_test(verdicts, phases_that_turn_into_each_other_are_two);
     tcase_add_test(verdicts, a_cell_that_moves_is_a_solid_solution);
     tcase_add_test(verdicts, what_stands_is_nothing);

@@ -101,14 +101,14 @@ static bragg_status put_card(FILE *to, const target *w, const bragg_cards *cards
 static bragg_status put_phase(FILE *to, const target *w, const bragg_cards *cards, const bragg_match *m, bragg_error *err)
 {
     bragg_card *c;
-    char text[BRAGG_NUMBER_TEXT] = "no weight";
+    char text[BRAGG_QUANTITY_TEXT] = "no weight";
     bragg_status st = bragg_cards_card(cards, m->card, &c, err);
     if (st < 0)
         return st;
     st = put_card(to, w, cards, c, err);
     if (isfinite(m->fraction.value))
-        bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
-    fprintf(to, "  # %s, %s%s", m->formula, text, isfinite(m->fraction.value) ? " wt%" : "");
+        bragg_number_print_quantity(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1), "wt%");
+    fprintf(to, "  # %s, %s", m->formula, text);
     if (isfinite(m->score))
         fprintf(to, ", score %.2f", m->score);
     for (size_t k = 0; k < m->n_alternatives; k++)

@@ -74,10 +74,10 @@ static void print_correlations(const bragg_params *p, const bragg_correlation *c
 
 static void print_calibration(const bragg_calibration *c)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_QUANTITY_TEXT];
     printf("%zu rings, %zu points, rms %.3f pixel\n", c->n_rings, c->n_points, c->rms_px);
     for (size_t k = 0; k < c->params.n; k++)
-        printf("  %-11s %s %s\n", c->params.at[k].name, bragg_number_print_esd(text, c->params.at[k].value, c->params.at[k].esd), c->params.at[k].unit);
+        printf("  %-11s %s\n", c->params.at[k].name, bragg_number_print_quantity(text, c->params.at[k].value, c->params.at[k].esd, c->params.at[k].unit));
     double slow, fast;
     if (bragg_geometry_point(&c->geometry, 0, 0, &slow, &fast))
         printf("  beam at row %.2f, column %.2f, orientation %d\n", slow, fast, c->geometry.orientation);
@@ -277,7 +277,7 @@ static bragg_status write_all(const wish *w, bragg_arena *arena, const bragg_cal
 
 static bragg_status tell(const wish *w, const bragg_calibrate_shot *s, size_t n, const bragg_calibration_joint *j, bragg_error *err)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_QUANTITY_TEXT];
     if (w->json) {
         json_t *root = j ? joint_json(s, n, j) : as_json(s->found);
         if (!isnan(w->temperature_k))
@@ -293,7 +293,7 @@ static bragg_status tell(const wish *w, const bragg_calibrate_shot *s, size_t n,
     }
     if (j) {
         const bragg_param *wavelength = &j->params.at[bragg_params_find(&j->params, "wavelength")];
-        printf("together: wavelength %s angstrom, rms %.3f pixel\n", bragg_number_print_esd(text, wavelength->value, wavelength->esd), j->rms_px);
+        printf("together: wavelength %s, rms %.3f pixel\n", bragg_number_print_quantity(text, wavelength->value, wavelength->esd, "angstrom"), j->rms_px);
         print_correlations(&j->params, j->correlation, j->n_correlations);
     }
     return BRAGG_OK;

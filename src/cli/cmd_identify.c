@@ -63,15 +63,15 @@ static json_t *as_json(const bragg_identification *r, size_t n)
 
 static void print_match(const bragg_match *m, bool alone)
 {
-    char text[BRAGG_NUMBER_TEXT] = "";
+    char text[BRAGG_QUANTITY_TEXT] = "";
     if (!alone && isfinite(m->fraction.value)) /* systematic errors are never below half a per cent */
-        bragg_number_print_esd(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1));
+        bragg_number_print_quantity(text, 100 * m->fraction.value, fmax(100 * m->fraction.esd, 0.1), "wt%");
     char score[16] = "", lines[48] = "";
     if (m->lines) { /* of the best only they are counted */
         snprintf(score, sizeof score, "%.2f", m->score);
         snprintf(lines, sizeof lines, "%zu of %zu", m->found, m->lines);
     }
-    printf("    %-18s %-16s %8s %s  %5s  %+6.2f %%   %s\n", m->name, m->formula, text, *text ? "wt%" : "   ", score, 100 * m->strain, lines);
+    printf("    %-18s %-16s %12s  %5s  %+6.2f %%   %s\n", m->name, m->formula, text, score, 100 * m->strain, lines);
     if (m->n_alternatives) {
         int column = printf("      or as well:");
         for (size_t k = 0; k < m->n_alternatives; k++) {

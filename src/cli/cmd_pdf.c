@@ -159,7 +159,7 @@ static json_t *pdf_json(const wish *w, const bragg_pdf *p, const char *label)
 
 static void print_text(const bragg_pdf *p, const char *label)
 {
-    char text[BRAGG_NUMBER_TEXT];
+    char text[BRAGG_QUANTITY_TEXT];
     if (label)
         printf("%s: ", label);
     printf("%s route: Q %.4g to %.4g%s /angstrom transformed, data used to %.4g%s", p->used.physical ? "physical" : "ad hoc", p->used.qmin_invang,
@@ -171,7 +171,7 @@ static void print_text(const bragg_pdf *p, const char *label)
         printf(" (found; %.4g is the most that leaves nothing negative)", p->background_most);
     if (p->n_outliers)
         printf(", %zu outlier%s replaced, the first at Q = %.4g", p->n_outliers, p->n_outliers > 1 ? "s" : "", p->outlier_q[0]);
-    printf("\nlow-r slope %s /angstrom^3 up to %.3g angstrom", bragg_number_print_esd(text, p->slope, p->slope_esd), p->slope_to_ang);
+    printf("\nlow-r slope %s up to %.3g angstrom", bragg_number_print_quantity(text, p->slope, p->slope_esd, "/angstrom^3"), p->slope_to_ang);
     if (isfinite(p->slope_expected))
         printf(", -4 pi rho0 is %.4g", p->slope_expected);
     printf("; S(Q) is %.3f in the mean of the last fifth\n", p->sq_tail);

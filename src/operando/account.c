@@ -313,9 +313,18 @@ static void tell_odds(FILE *to, double log_odds, const char *against)
         fprintf(to, " (odds %.3g : 1%s)", exp(log_odds), against);
 }
 
+/* 100 times a change with its sign, in a unit that a change which nobody knows has not. */
+static void tell_change(FILE *to, const char *sign, bragg_quantity q, const char *unit)
+{
+    char text[BRAGG_NUMBER_TEXT];
+    if (bragg_number_determined(100 * q.value, 100 * q.esd, NULL))
+        fprintf(to, "%s%s %s", sign, bragg_number_print_esd(text, 100 * q.value, 100 * q.esd), unit);
+    else
+        fputs("by how much is not determined", to);
+}
+
 void bragg_episode_tell(const bragg_series *s, const bragg_episode *e, FILE *to)
 {
-    char a[BRAGG_NUMBER_TEXT];
     bool amounts = e->verdict == BRAGG_VERDICT_TWO_PHASE || e->verdict == BRAGG_VERDICT_BOTH, cells = e->verdict >= BRAGG_VERDICT_SOLID_SOLUTION;
     fprintf(to, "%s", bragg_verdict_name(e->verdict));
     if (e->verdict == BRAGG_VERDICT_UNKNOWN)
@@ -326,8 +335,12 @@ void bragg_episode_tell(const bragg_series *s, const bragg_episode *e, FILE *to)
         tell_odds(to, -e->log_odds, " against two phases");
     else
         tell_odds(to, e->log_certainty, "");
-    if (amounts && e->from != SIZE_MAX && e->to != SIZE_MAX)
-        fprintf(to, ", %s to %s, %s wt%%", s->phase[e->from], s->phase[e->to], bragg_number_print_esd(a, 100 * e->transfer.value, 100 * e->transfer.esd));
-    if ((cells || amounts) && e->moving != SIZE_MAX)
-        fprintf(to, ", volume of %s %s%s %%", s->phase[e->moving], e->moved.value > 0 ? "+" : "", bragg_number_print_esd(a, 100 * e->moved.value, 100 * e->moved.esd));
+    if (amounts && e->from != SIZE_MAX && e->to != SIZE_MAX) {
+        fprintf(to, ", %s to %s, ", s->phase[e->from], s->phase[e->to]);
+        tell_change(to, "", e->transfer, "wt%");
+    }
+    if ((cells || amounts) && e->moving != SIZE_MAX) {
+        fprintf(to, ", volume of %s ", s->phase[e->moving]);
+        tell_change(to, e->moved.value > 0 ? "+" : "", e->moved, "%");
+    }
 }

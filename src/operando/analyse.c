@@ -464,7 +464,8 @@ static void tell_event(FILE *to, const bragg_track_event *e, const bragg_tracks 
     char text[BRAGG_NUMBER_TEXT];
     double frame = frame_of(e->row.value, t->frames), esd = e->row.esd * (double)t->frames, k = between(s, frame, temperature_of);
     bragg_quantity v = voltage_then(s, frame, esd);
-    fprintf(to, "%s at frame %s", e->onset ? "comes" : "goes", bragg_number_print_esd(text, frame, esd));
+    bool known = bragg_number_determined(frame, esd, NULL);
+    fprintf(to, "%s%s%s", e->onset ? "comes" : "goes", known ? " at frame " : ", when is ", bragg_number_print_esd(text, frame, esd));
     if (isfinite(v.value) && v.esd > 0.0005)
         fprintf(to, " (%s V)", bragg_number_print_esd(text, v.value, v.esd));
     else if (isfinite(v.value))

@@ -172,10 +172,10 @@ static void tell_phase(FILE *to, const bragg_series *s, const bragg_report_axis 
             if (last + 1 < s->n)
                 place(to, s, a, last);
         }
-        char text[BRAGG_NUMBER_TEXT];
+        char text[BRAGG_QUANTITY_TEXT];
         bragg_quantity f = bragg_series_fitted(s, most)->fraction[p];
         if (s->n_phases > 1 && isfinite(f.value)) {
-            fprintf(to, ", %s%s wt%%", first == last ? "" : "at most ", bragg_number_print_esd(text, 100 * f.value, 100 * f.esd));
+            fprintf(to, ", %s%s", first == last ? "" : "at most ", bragg_number_print_quantity(text, 100 * f.value, 100 * f.esd, "wt%"));
             if (first != last) {
                 fputs(" at ", to);
                 place(to, s, a, most);
