@@ -178,6 +178,17 @@ bragg_status bragg_model_microabsorption(bragg_model *model, const char *name, d
  *  is told had this one, in um: what is at stake when they are taken as infinitely fine.  With
  *  neutrons, and where nothing absorbs more than the mean, those of the fit. */
 bragg_status bragg_model_coarse_fractions(const bragg_model *model, double diameter_um, double *w, bragg_error *err);
+
+/** Grains that lie: the axis hkl along which a texture of W. A. Dollase, J. Appl. Cryst. 19 (1986)
+ *  267 explains a phase's intensities best, its r (below 1 for plates, above for needles, in
+ *  reflection), and R_Bragg before and after, 0 to 1. */
+typedef struct bragg_lying {
+    int hkl[3];
+    double r, before, after;
+} bragg_lying;
+/** After a fit, of the first pattern, among axes of small indices: after is NAN where none leaves
+ *  less than 70 % of R_Bragg, where the phase has fewer than 8 lines, or no atoms. */
+bragg_status bragg_model_lying(bragg_model *model, size_t phase, bragg_lying *out, bragg_error *err);
 /** Brindley's tau: mean over a sphere of exp(-mu path) of the beam that is scattered by
  *  2theta; mu times radius may be negative. */
 double bragg_sphere_transmission(double mu_radius, double two_theta_rad);

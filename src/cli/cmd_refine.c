@@ -114,37 +114,61 @@ static bragg_status print_grains(const bragg_model *m, const bragg_fit *f, bragg
 {
     static const double grain_um = 5; /* a powder that was ground by hand */
     char text[BRAGG_NUMBER_TEXT];
+    const char *before = " ";
     double *w = malloc((f->n_phases + 1) * sizeof *w), most = 0;
     bragg_status st = w ? bragg_model_coarse_fractions(m, grain_um, w, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for fractions");
     for (size_t k = 0; k < f->n_phases && st == BRAGG_OK; k++)
         most = fmax(most, fabs(w[k] - f->phase[k].weight_fraction.value));
     if (st == BRAGG_OK && most > 0.01) {
-        printf("weight fractions are those of grains far below 1 um; with grains of %g um (microabsorption):", grain_um);
+        printf("weight fractions are those of fine grains, far below 1 um; in coarse ones the phase that absorbs more shows too little of itself (microabsorption).\n"
+               "  The pattern does not tell how coarse they are; all of %g um, as ground by hand, they would be:", grain_um);
         for (size_t k = 0; k < f->n_phases; k++)
-            if (isfinite(f->phase[k].weight_fraction.value))
-                printf(" %s %s", f->phase[k].name, bragg_number_print_digits(text, w[k], 3));
-        printf("; particle_diameter_um of a phase corrects for it\n");
+            if (isfinite(f->phase[k].weight_fraction.value)) {
+                printf("%s%s %s", before, f->phase[k].name, bragg_number_print_digits(text, w[k], 3));
+                before = ", ";
+            }
+        printf(".\n  Grind finer, or give their diameter, from a microscope, beside each card: particle_diameter_um: %g\n", grain_um);
     }
     free(w);
     return st;
 }
 
-/* Intensities that are not the structure's make wrong scales: of a laboratory's powders most
- * often because plates and needles lie.  The worst is told, as others err with it. */
-static void print_lying(bragg_model *m, const bragg_fit *f)
+/* The phase of which more than a trace is there and whose intensities are least its structure's. */
+static size_t least_like_itself(const bragg_fit *f)
 {
     static const double strange = 0.15; /* R_Bragg; a good fit has a few per cent */
-    const bragg_fit_phase *worst = NULL;
-    char row[300];
+    size_t worst = SIZE_MAX;
     for (size_t k = 0; k < f->n_phases; k++)
-        if (f->phase[k].r_bragg > (worst ? worst->r_bragg : strange) && !(f->phase[k].weight_fraction.value < 0.05))
-            worst = &f->phase[k];
-    if (!worst)
-        return;
-    snprintf(row, sizeof row, "phase.%.200s.march", worst->name);
-    if (bragg_params_find(bragg_model_params(m), row) < 0)
-        printf("%s has intensities that are not its structure's: R_Bragg %.0f %%%s; where grains are plates or needles, march: [h, k, l], their axis, "
-               "helps beside its card\n", worst->name, 100 * worst->r_bragg, f->n_phases > 1 ? ", so that its weight fraction errs by more than its esd" : "");
+        if (f->phase[k].r_bragg > (worst == SIZE_MAX ? strange : f->phase[worst].r_bragg) && !(f->phase[k].weight_fraction.value < 0.05))
+            worst = k;
+    return worst;
+}
+
+/* Intensities that are not the structure's make wrong scales: of a laboratory's powders most
+ * often because plates and needles lie.  The worst is told, as others err with it. */
+static bragg_status print_lying(bragg_model *m, const bragg_fit *f, bragg_error *err)
+{
+    size_t worst = least_like_itself(f);
+    bragg_lying best;
+    char row[300];
+    if (worst == SIZE_MAX)
+        return BRAGG_OK;
+    const bragg_fit_phase *p = &f->phase[worst];
+    snprintf(row, sizeof row, "phase.%.200s.march", p->name);
+    if (bragg_params_find(bragg_model_params(m), row) >= 0)
+        return BRAGG_OK;
+    bragg_status st = bragg_model_lying(m, worst, &best, err);
+    if (st < 0)
+        return st;
+    printf("%s has intensities that are not its structure's: R_Bragg %.0f %%%s.\n", p->name, 100 * p->r_bragg,
+           f->n_phases > 1 ? ", so that its weight fraction errs by more than its esd" : "");
+    if (isfinite(best.after))
+        printf("  Grains that lie along [%d, %d, %d] would leave about %.0f %%; beside its card: march: [%d, %d, %d], and march in its refine where it has one\n", best.hkl[0], best.hkl[1], best.hkl[2],
+               100 * best.after, best.hkl[0], best.hkl[1], best.hkl[2]);
+    else
+        printf("  No axis of small indices along which grains could lie explains it: is it this structure, does another phase stand on its lines, are grains so coarse\n"
+               "  that few reflect (turn the sample)? An axis of one's own: march: [h, k, l] beside its card\n");
+    return BRAGG_OK;
 }
 
 /* What the experiment does not say and the pattern's file does. */
@@ -165,7 +189,7 @@ static bragg_status show_results(const wish *w, const bragg_experiment *x, bragg
     if (!w->json) {
         cli_print_fit(stdout, f, bragg_model_params(m));
         print_radius(x);
-        print_lying(m, f);
+        st = st == BRAGG_OK ? print_lying(m, f, err) : st;
         st = st == BRAGG_OK ? print_grains(m, f, err) : st;
     }
     return st;
