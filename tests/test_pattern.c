@@ -222,6 +222,34 @@ START_TEST(peak_positions_scatter_as_their_uncertainties_say)
 }
 END_TEST
 
+/* Valleys above half of the tops: each has its own place and width, not all of them one. */
+START_TEST(tops_that_a_valley_parts_keep_their_own_places)
+{
+    unsigned long long seed = 515;
+    const double fwhm_deg = 0.34, line_deg[] = { 33.217, 33.217 + 1.3 * fwhm_deg, 33.217 + 2.6 * fwhm_deg }, height[] = { 9000, 8100, 8600 };
+    bragg_pattern *p = bragg_pattern_new(3000, BRAGG_AXIS_TTH);
+    for (size_t i = 0; i < p->n; i++) {
+        double x = 21.37 + 0.02 * (double)i, y = 210;
+        for (int k = 0; k < 3; k++)
+            y += height[k] * exp(-4 * log(2) * pow((x - line_deg[k]) / fwhm_deg, 2));
+        p->x[i] = x * BRAGG_DEG;
+        p->sigma[i] = sqrt(y);
+        p->y[i] = y + p->sigma[i] * gauss(&seed);
+    }
+    bragg_peak *peak;
+    size_t n;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_peaks(p, 6, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_uint_ge(n, 3);
+    for (int k = 0; k < 3; k++) {
+        ck_assert_msg(fabs(peak[k].x / BRAGG_DEG - line_deg[k]) < 0.03 * fwhm_deg, "%g for %g deg", peak[k].x / BRAGG_DEG, line_deg[k]);
+        ck_assert_msg(fabs(peak[k].fwhm / BRAGG_DEG / fwhm_deg - 1) < 0.1, "width %g for %g deg", peak[k].fwhm / BRAGG_DEG, fwhm_deg);
+    }
+    free(peak);
+    bragg_pattern_free(p);
+}
+END_TEST
+
 START_TEST(second_lines_of_a_doublet_are_marked_where_they_are_resolved)
 {
     unsigned long long seed = 77;
@@ -423,6 +451,7 @@ int main(void)
     tcase_add_test(tc, ends_of_zeros_are_left_out_and_zeros_within_stay);
     tcase_add_test(tc, real_patterns_read_with_the_points_they_have);
     tcase_add_test(tc, peak_positions_scatter_as_their_uncertainties_say);
+    tcase_add_test(tc, tops_that_a_valley_parts_keep_their_own_places);
     tcase_add_test(tc, second_lines_of_a_doublet_are_marked_where_they_are_resolved);
     tcase_add_test(tc, a_shoulder_is_told_from_a_single_peak);
     tcase_add_test(tc, integrated_frames_in_hdf5_read_back_and_grow);

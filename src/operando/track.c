@@ -7,7 +7,9 @@
  *                           ╲               split: begins beside a chain that goes on
  *                            ●──●
  *      chain   ●───●                        gone, and
- *                              ●───●        back: one chain with a gap */
+ *                              ●───●        back: one chain with a gap
+ *              ●       ●───●
+ *                  ●           ●            in turn on one line: one chain */
 #include "config.h"
 #include "analyse.h"
 
@@ -220,28 +222,65 @@ static void note_merged(tracker *t)
         }
 }
 
-/* A peak that went and came back where it was. */
-static void join_returned(tracker *t)
+/* Between the blocks it was seen in straight, beyond them as it was last; NAN: never seen. */
+static double value_at(const tracker *t, const double *v, double at)
+{
+    double left = NAN, right = NAN, left_at = 0, right_at = 0;
+    for (size_t b = 0; b < t->blocks; b++) {
+        if (!isfinite(v[b]))
+            continue;
+        if ((double)b <= at)
+            left = v[b], left_at = (double)b;
+        else if (!isfinite(right))
+            right = v[b], right_at = (double)b;
+    }
+    if (!isfinite(left) || !isfinite(right))
+        return isfinite(left) ? left : right;
+    return left + (right - left) * (at - left_at) / (right_at - left_at);
+}
+
+/* Each stands where the other does, and hardly ever both are seen: a peak that went and came
+ * back, or one that was found for the one chain and for the other in turn. */
+static bool same_peak(const tracker *t, const chain *a, const chain *b)
+{
+    size_t first = a->first > b->first ? a->first : b->first, last = a->last < b->last ? a->last : b->last;
+    size_t apart = 0, looked = 0;
+    for (size_t m = first; m == first || m <= last; m++, looked++) {
+        double off = fabs(value_at(t, a->x, (double)m) - value_at(t, b->x, (double)m));
+        apart += (isfinite(a->x[m]) && isfinite(b->x[m])) || off > 0.5 * fmax(value_at(t, a->wide, (double)m), value_at(t, b->wide, (double)m));
+    }
+    return 10 * apart <= looked;
+}
+
+/* What b saw becomes a's. */
+static void absorb(chain *a, chain *b)
+{
+    for (size_t m = b->first; m <= b->last; m++)
+        if (isfinite(b->x[m]) && !isfinite(a->x[m]))
+            a->x[m] = b->x[m], a->wide[m] = b->wide[m];
+    a->split_from = b->first < a->first ? b->split_from : a->split_from;
+    a->merged_into = b->last > a->last ? b->merged_into : a->merged_into;
+    a->first = b->first < a->first ? b->first : a->first;
+    a->last = b->last > a->last ? b->last : a->last;
+    a->seen += b->seen;
+    a->most = fmax(a->most, b->most);
+    a->strength += b->strength;
+    b->seen = 0;
+}
+
+static void join_same(tracker *t)
 {
     for (size_t j = 0; j < t->n; j++)
         for (size_t k = 0; k < t->n; k++) {
             chain *a = &t->chain[j], *b = &t->chain[k];
-            if (j == k || !a->seen || !b->seen || a->last >= b->first)
+            if (j == k || !a->seen || !b->seen || !same_peak(t, a, b))
                 continue;
-            if (fabs(a->x[a->last] - b->x[b->first]) > 0.5 * fmax(a->wide[a->last], b->wide[b->first]))
-                continue;
-            for (size_t m = b->first; m <= b->last; m++)
-                a->x[m] = b->x[m], a->wide[m] = b->wide[m];
-            a->last = b->last;
-            a->seen += b->seen;
-            a->most = fmax(a->most, b->most);
-            a->strength += b->strength;
-            a->merged_into = b->merged_into;
-            b->seen = 0;
+            absorb(a, b);
             for (size_t m = 0; m < t->n; m++) {
                 t->chain[m].split_from = t->chain[m].split_from == k ? j : t->chain[m].split_from;
                 t->chain[m].merged_into = t->chain[m].merged_into == k ? j : t->chain[m].merged_into;
             }
+            a->split_from = a->split_from == j ? SIZE_MAX : a->split_from;
             a->merged_into = a->merged_into == j ? SIZE_MAX : a->merged_into;
         }
 }
@@ -317,23 +356,6 @@ static bragg_status choose_given(tracker *t, size_t *order, size_t *n, bragg_err
 
 /* -------------------------------------------------------------- starts */
 
-/* Between the blocks it was seen in straight, beyond them as it was last. */
-static double follow_value(const tracker *t, const double *v, size_t row)
-{
-    double at = ((double)row + 0.5) / (double)t->each - 0.5, left = NAN, right = NAN, left_at = 0, right_at = 0;
-    for (size_t b = 0; b < t->blocks; b++) {
-        if (!isfinite(v[b]))
-            continue;
-        if ((double)b <= at)
-            left = v[b], left_at = (double)b;
-        else if (!isfinite(right))
-            right = v[b], right_at = (double)b;
-    }
-    if (!isfinite(left) || !isfinite(right))
-        return isfinite(left) ? left : right;
-    return left + (right - left) * (at - left_at) / (right_at - left_at);
-}
-
 static bragg_status make_starts(const tracker *t, const size_t *order, bragg_tracks *out, bragg_error *err)
 {
     out->track = bragg_arena_alloc(t->arena, out->n + 1, sizeof *out->track);
@@ -350,8 +372,10 @@ static bragg_status make_starts(const tracker *t, const size_t *order, bragg_tra
         to->at = bragg_arena_alloc(t->arena, out->rows + 1, sizeof *to->at);
         if (!to->at)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for a track of %zu rows", out->rows);
-        for (size_t r = 0; r < out->rows; r++)
-            to->at[r] = (bragg_track_point){ { follow_value(t, c->x, r), NAN }, { NAN, NAN }, { follow_value(t, c->wide, r), NAN }, isfinite(c->x[r / t->each]) };
+        for (size_t r = 0; r < out->rows; r++) {
+            double at = ((double)r + 0.5) / (double)t->each - 0.5;
+            to->at[r] = (bragg_track_point){ { value_at(t, c->x, at), NAN }, { NAN, NAN }, { value_at(t, c->wide, at), NAN }, isfinite(c->x[r / t->each]) };
+        }
     }
     return BRAGG_OK;
 }
@@ -640,7 +664,7 @@ bragg_status bragg_series_track(const bragg_store_curves *c, const bragg_analysi
         st = find_chains(&t, err);
     if (st == BRAGG_OK) {
         note_merged(&t);
-        join_returned(&t);
+        join_same(&t);
         if (o->n_peaks)
             st = choose_given(&t, order, &(*out)->n, err);
         else

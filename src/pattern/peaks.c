@@ -40,7 +40,7 @@ typedef struct search {
     double significance;
 } search;
 
-/* Half-height crossings to both sides; linear between points. */
+/* Where a side falls to a level; linear between points. */
 static double crossing(const search *s, size_t top, int step, double level)
 {
     size_t i = top;
@@ -54,11 +54,38 @@ static double crossing(const search *s, size_t top, int step, double level)
 
 static double step_at(const bragg_pattern *p, size_t i) { return i + 1 < p->n ? p->x[i + 1] - p->x[i] : p->x[i] - p->x[i - 1]; }
 
-/* Centre of mass of what stands above half height; its uncertainty is that of a
- * weighted mean whose weights are uncertain, sum (x - mean)^2 sigma^2 / (sum w)^2. */
+/* One side of a top. */
+typedef struct flank {
+    bool parted;              /* by a valley above half height from a neighbour */
+    double valley, half;      /* height of it; half of the full width at half maximum */
+} flank;
+
+/* A valley is both tops' about equally; how wide a Gaussian with half of it there is. */
+static flank flank_of(const search *s, size_t top, int step)
+{
+    double height = s->smooth[top];
+    size_t low = top;
+    bool parted = false;
+    for (size_t i = top; i < s->p->n && s->smooth[i] > height / 2 && !parted; i += (size_t)step) {
+        low = s->smooth[i] < s->smooth[low] ? i : low;
+        parted = s->smooth[i] > s->smooth[low] + s->significance * s->sigma[i];
+        if (step < 0 && i == 0)
+            break;
+    }
+    if (!parted)
+        return (flank){ false, 0, fabs(crossing(s, top, step, height / 2) - s->p->x[top]) };
+    return (flank){ true, s->smooth[low], fabs(s->p->x[low] - s->p->x[top]) * sqrt(log(2) / log(2 * height / s->smooth[low])) };
+}
+
+/* Centre of mass of what stands above half height, or half way up from a valley; its
+ * uncertainty is that of a weighted mean whose weights are uncertain,
+ * sum (x - mean)^2 sigma^2 / (sum w)^2, and what a neighbour pulls, a thirtieth of the width. */
 static bragg_peak measure(const search *s, size_t top)
 {
-    double level = s->smooth[top] / 2, left = crossing(s, top, -1, level), right = crossing(s, top, 1, level), wide = right - left;
+    flank low = flank_of(s, top, -1), high = flank_of(s, top, 1);
+    bool parted = low.parted || high.parted;
+    double level = parted ? (s->smooth[top] + fmax(low.valley, high.valley)) / 2 : s->smooth[top] / 2;
+    double left = crossing(s, top, -1, level), right = crossing(s, top, 1, level), wide = parted ? low.half + high.half : right - left;
     double sum = 0, moment = 0, area = 0, variance = 0;
     size_t first = top;
     while (first > 0 && s->p->x[first - 1] >= left - wide)
@@ -75,8 +102,8 @@ static bragg_peak measure(const search *s, size_t top)
     for (size_t i = first; i < s->p->n && s->p->x[i] <= right; i++)
         if (s->p->x[i] >= left) /* sigma of the smoothed point is 0.61 of the point's */
             variance += pow((s->p->x[i] - x) * s->sigma[i] / 0.61, 2);
-    double step = step_at(s->p, top) / 40;
-    return (bragg_peak){ x, s->smooth[top], area, wide, s->smooth[top] / s->sigma[top], sqrt((sum > 0 ? variance / (sum * sum) : 0) + step * step), false, false };
+    double pull = parted ? wide / 30 : step_at(s->p, top) / 40;
+    return (bragg_peak){ x, s->smooth[top], area, wide, s->smooth[top] / s->sigma[top], sqrt((sum > 0 ? variance / (sum * sum) : 0) + pull * pull), false, false };
 }
 
 /* Highest of its surroundings and above the valleys to both sides by the same
