@@ -578,9 +578,10 @@ static void tell_rings(const radii *r, char *text, size_t size)
 static bragg_status index_rings(work *w, const ridges *r, const bragg_calibrate_options *o, bragg_error *err)
 {
     radii where = { NULL, 0, 0, 0 };
-    if (!bragg_ridges_centre(r, (double)w->frame->height, (double)w->frame->width, &where.slow, &where.fast))
-        return bragg_fail(err, BRAGG_ENOCONV, "calibration: expected rings, found %zu ridge points that share no centre", r->n);
-    bragg_status st = measure_radii(w, r, &where, err);
+    bragg_status st = bragg_ridges_centre(r, (double)w->frame->height, (double)w->frame->width, &where.slow, &where.fast, err);
+    if (st < 0)
+        return st;
+    st = measure_radii(w, r, &where, err);
     candidate list[CANDIDATES];
     size_t n = st < 0 ? 0 : w->any_wavelength ? find_wavelengths(w, &where, o->distance_m, list) : find_distances(w, &where, o->distance_m, 1.001, list);
     bragg_geometry best = w->g;

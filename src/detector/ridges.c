@@ -185,15 +185,22 @@ static unsigned long long next_random(unsigned long long *seed)
     return *seed >> 33;
 }
 
+static bragg_status no_centre(const ridges *r, bragg_error *err)
+{
+    return bragg_fail(err, BRAGG_ENOCONV, "calibration: expected rings, found %zu ridge points that share no centre", r->n);
+}
+
 /* Votes of pairs: two normals at an angle meet in one point. */
-static bool vote(const ridges *r, double rows, double columns, double *slow, double *fast)
+static bragg_status vote(const ridges *r, double rows, double columns, double *slow, double *fast, bragg_error *err)
 {
     /* the centre may lie beyond the frame by its size and a half */
     size_t high = (size_t)(4 * rows / CELL) + 1, wide = (size_t)(4 * columns / CELL) + 1;
     unsigned *votes = calloc(high * wide, sizeof *votes), best = 0;
     unsigned long long seed = 88172645463325252ULL;
     size_t at = 0;
-    for (int k = 0; votes && k < SAMPLES; k++) {
+    if (!votes)
+        return bragg_fail(err, BRAGG_ENOMEM, "no room to look for a centre");
+    for (int k = 0; k < SAMPLES; k++) {
         const ridge *a = &r->at[next_random(&seed) % r->n], *b = &r->at[next_random(&seed) % r->n];
         double cross = a->n_slow * b->n_fast - a->n_fast * b->n_slow;
         if (fabs(cross) < 0.15)
@@ -203,7 +210,7 @@ static bool vote(const ridges *r, double rows, double columns, double *slow, dou
         if (s >= 1 && f >= 1 && s < (double)high - 1 && f < (double)wide - 1)
             votes[(size_t)s * wide + (size_t)f]++;
     }
-    for (size_t i = 1; votes && i + 1 < high; i++)
+    for (size_t i = 1; i + 1 < high; i++)
         for (size_t j = 1; j + 1 < wide; j++) {
             unsigned sum = 0;
             for (int d = 0; d < 9; d++)
@@ -216,7 +223,7 @@ static bool vote(const ridges *r, double rows, double columns, double *slow, dou
     free(votes);
     *slow = ((double)(at / wide) + 0.5) * CELL - 1.5 * rows;
     *fast = ((double)(at % wide) + 0.5) * CELL - 1.5 * columns;
-    return best > 20;
+    return best > 20 ? BRAGG_OK : no_centre(r, err);
 }
 
 /* Least squares of the angle by which the normals miss the centre, wild ones
@@ -245,10 +252,11 @@ static void polish(const ridges *r, double *slow, double *fast)
     }
 }
 
-bool bragg_ridges_centre(const ridges *r, double rows, double columns, double *slow, double *fast)
+bragg_status bragg_ridges_centre(const ridges *r, double rows, double columns, double *slow, double *fast, bragg_error *err)
 {
-    if (r->n < 200 || !vote(r, rows, columns, slow, fast))
-        return false;
+    bragg_status st = r->n < 200 ? no_centre(r, err) : vote(r, rows, columns, slow, fast, err);
+    if (st < 0)
+        return st;
     polish(r, slow, fast);
-    return isfinite(*slow) && isfinite(*fast);
+    return isfinite(*slow) && isfinite(*fast) ? BRAGG_OK : no_centre(r, err);
 }

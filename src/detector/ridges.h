@@ -18,8 +18,8 @@ typedef struct ridges {
 #pragma GCC visibility push(hidden)
 /* Ridges of the square root of the intensities, smoothed by `sigma` pixels. */
 bragg_status bragg_ridges_find(const bragg_frame *frame, const uint8_t *mask, double sigma, ridges *out, bragg_error *err);
-/* Where most of their normals meet; false when they do not. */
-bool bragg_ridges_centre(const ridges *r, double rows, double columns, double *slow, double *fast);
+/* Where most of their normals meet; ENOCONV when they do not. */
+bragg_status bragg_ridges_centre(const ridges *r, double rows, double columns, double *slow, double *fast, bragg_error *err);
 #pragma GCC visibility pop
 
 #endif
