@@ -521,7 +521,10 @@ static bragg_status report(work *w, bragg_calibration **out, bragg_error *err)
     c->n_points = w->n_points;
     for (size_t k = 0; k < w->n_points; k++)
         c->point[k] = (bragg_ring_point){ w->point[k].slow, w->point[k].fast, w->point[k].sigma_px, w->d[w->point[k].ring] };
-    bragg_calibration_describe(c);
+    if (!bragg_calibration_describe(c)) {
+        bragg_calibration_free(c);
+        return bragg_fail(err, BRAGG_ENOMEM, "no room for the calibration's rings");
+    }
     c->params = w->params;
     w->params = (bragg_params)BRAGG_PARAMS_INIT;
     c->correlation = w->correlation;

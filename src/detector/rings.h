@@ -7,8 +7,8 @@
 #include <bragg/lsq.h>
 
 #pragma GCC visibility push(hidden)
-/* rms and rings from geometry and points, which stand ring by ring. */
-void bragg_calibration_describe(bragg_calibration *calibration);
+/* rms and rings from geometry and points, which stand ring by ring; false without memory. */
+bool bragg_calibration_describe(bragg_calibration *calibration);
 /* Of each two variables; false, and none, without memory. */
 bool bragg_calibration_correlate(const bragg_lsq *lsq, bragg_correlation **list, size_t *n);
 #pragma GCC visibility pop

@@ -21,25 +21,27 @@ static double miss_of(const bragg_calibration *c, const bragg_ring_point *p)
     return (bragg_geometry_ray(g, p->slow, p->fast).two_theta_rad - tth) * g->distance_m / (pixel * cosine * cosine);
 }
 
-/* 1.4826 times the median of |miss|: the rms without the wild ones. */
-static double robust_rms(const bragg_calibration *c)
+/* 1.4826 times the median of |miss|: the rms without the wild ones; false without memory. */
+static bool robust_rms(const bragg_calibration *c, double *rms)
 {
-    double *v = malloc((c->n_points + 1) * sizeof *v), rms = NAN;
+    double *v = malloc((c->n_points + 1) * sizeof *v);
+    *rms = NAN;
     for (size_t k = 0; v && k < c->n_points; k++)
         v[k] = fabs(miss_of(c, &c->point[k]));
     if (v && c->n_points) {
         qsort(v, c->n_points, sizeof *v, bragg_array_by_value);
-        rms = 1.4826 * v[c->n_points / 2];
+        *rms = 1.4826 * v[c->n_points / 2];
     }
     free(v);
-    return rms;
+    return v != NULL;
 }
 
-/* rms and rings from the points, which stand ring by ring. */
-void bragg_calibration_describe(bragg_calibration *c)
+/* rms and rings from the points, which stand ring by ring; false without memory. */
+bool bragg_calibration_describe(bragg_calibration *c)
 {
-    c->rms_px = robust_rms(c);
     c->n_rings = 0;
+    if (!robust_rms(c, &c->rms_px))
+        return false;
     for (size_t first = 0, last; first < c->n_points; first = last) {
         double d = c->point[first].d_ang, sum = 0, squares = 0;
         bragg_ring ring = { d, 2 * asin(c->geometry.wavelength_ang / (2 * d)), 0, 0, 0 };
@@ -57,6 +59,7 @@ void bragg_calibration_describe(bragg_calibration *c)
         ring.rms_px = sqrt(fmax(squares / (double)ring.points - ring.offset_px * ring.offset_px, 0));
         c->ring[c->n_rings++] = ring;
     }
+    return true;
 }
 
 bool bragg_calibration_correlate(const bragg_lsq *lsq, bragg_correlation **list, size_t *count)
@@ -158,8 +161,8 @@ static bragg_status list_rows(together *t, const bragg_calibration_joint_options
     return st;
 }
 
-/* What was found goes back into each. */
-static void spread(const together *t, const bragg_params *p, double *rms_px)
+/* What was found goes back into each; false without memory. */
+static bool spread(const together *t, const bragg_params *p, double *rms_px)
 {
     double squares = 0;
     for (size_t k = 0; k < t->n; k++) {
@@ -171,10 +174,12 @@ static void spread(const together *t, const bragg_params *p, double *rms_px)
             c->params.at[i].esd = from->tie_to >= 0 ? fabs(from->tie_factor) * p->at[from->tie_to].esd : from->esd;
         }
         c->n_correlations = 0; /* are the joint's now */
-        bragg_calibration_describe(c);
+        if (!bragg_calibration_describe(c))
+            return false;
         squares += c->rms_px * c->rms_px / (double)t->n;
     }
     *rms_px = sqrt(squares);
+    return true;
 }
 
 static bragg_status solve_together(together *t, bragg_calibration_joint *j, bragg_error *err)
@@ -193,8 +198,8 @@ static bragg_status solve_together(together *t, bragg_calibration_joint *j, brag
     if (st >= 0 && !bragg_calibration_correlate(lsq, &j->correlation, &j->n_correlations))
         st = bragg_fail(err, BRAGG_ENOMEM, "no room for correlations");
     bragg_lsq_free(lsq);
-    if (st >= 0)
-        spread(t, &j->params, &j->rms_px);
+    if (st >= 0 && !spread(t, &j->params, &j->rms_px))
+        st = bragg_fail(err, BRAGG_ENOMEM, "no room for the rings");
     return st < 0 ? bragg_context(err, st, "frames together") : BRAGG_OK;
 }
 
