@@ -46,6 +46,7 @@ struct bragg_lsq {
     int cycles, crawls;       /* crawls: steps in a row that lowered chi2 by nothing that counts */
     bool evaluated, finished, cut;
     double *jacobian, *r;     /* DENSE only: points x m */
+    double *dense;            /* room for solve_dense */
     size_t lanes;
     double *lane;             /* lanes x (1 + m + m m) */
 };
@@ -323,13 +324,11 @@ static bool solve_normal(bragg_lsq *l, const size_t *at, size_t f)
 }
 
 /* The same from the Jacobian: least squares of [J D^-1; sqrt(mu)] x = [-r; 0]. */
-static bool solve_dense(bragg_lsq *l, const size_t *at, size_t f)
+static void solve_dense(bragg_lsq *l, const size_t *at, size_t f)
 {
     size_t n = l->problem->n, rows = n + f;
-    double *a = calloc(rows * f + 2 * rows + 2 * f, sizeof *a);
-    if (!a)
-        return false;
-    double *b = a + rows * f, *left = b + rows, *x = left + rows, *tau = x + f;
+    double *a = l->dense, *b = a + rows * f, *left = b + rows, *x = left + rows, *tau = x + f;
+    memset(a, 0, (rows * f + 2 * rows + 2 * f) * sizeof *a);
     for (size_t i = 0; i < n; i++) {
         b[i] = -l->r[i];
         for (size_t k = 0; k < f; k++)
@@ -343,8 +342,6 @@ static bool solve_dense(bragg_lsq *l, const size_t *at, size_t f)
     gsl_linalg_QR_lssolve(&m.matrix, &vt.vector, &vb.vector, &vx.vector, &vl.vector);
     for (size_t k = 0; k < f; k++)
         l->delta[at[k]] = x[k] / l->scale[at[k]];
-    free(a);
-    return true;
 }
 
 /* How far variable k may still go the way its step points. */
@@ -365,7 +362,9 @@ static bool solve_within_bounds(bragg_lsq *l, size_t *at)
     for (;;) {
         size_t kept = 0;
         memset(l->delta, 0, l->m * sizeof *l->delta);
-        if (f && !(l->jacobian ? solve_dense(l, at, f) : solve_normal(l, at, f)))
+        if (f && l->jacobian)
+            solve_dense(l, at, f);
+        else if (f && !solve_normal(l, at, f))
             return false;
         for (size_t i = 0; i < f; i++)
             if (fabs(room_for_step(l, at[i])) > 1e-9 * fabs(l->delta[at[i]]))
@@ -795,7 +794,8 @@ static bragg_status make_room(bragg_lsq *l, bragg_error *err)
     if (l->opt.form == BRAGG_LSQ_DENSE && m) {
         l->jacobian = bragg_arena_alloc(l->arena, l->problem->n * m, sizeof *l->jacobian);
         l->r = bragg_arena_alloc(l->arena, l->problem->n, sizeof *l->r);
-        if (!l->jacobian || !l->r)
+        l->dense = bragg_arena_alloc(l->arena, (l->problem->n + m) * (m + 2) + 2 * m, sizeof *l->dense);
+        if (!l->jacobian || !l->r || !l->dense)
             return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu x %zu derivatives", l->problem->n, m);
     }
     return BRAGG_OK;
