@@ -85,6 +85,17 @@ for card in V2O5 '"V2O5", march: [0, 0, 1]'; do
     grep -q "^NiO has intensities" out && fail "NiO's intensities are called strange"
 done
 
+# what the card's file says twice is said, or refused
+for a in 4.178 4.2; do
+    sed "s/^_cell_length_b/_cell_length_a $a\n&/" "${BRAGG_DATADIR:-.}/cif/NiO.cif" >twice.cif
+    printf '%s\n' 'data: {pattern: mixture.xye}' 'phases: [{card: V2O5}, {card: twice.cif}]' >twice.yaml
+    if run refine twice.yaml; then
+        [ "$a" = 4.178 ] && [ "$(grep -c '_cell_length_a stands twice in its block, with the same value' err)" = 1 ] || fail "NiO's cell, said twice: $(cat err)"
+    else
+        [ "$a" = 4.2 ] && grep -q "expected _cell_length_a once, found it twice: '4.178' and '4.2'" err || fail "two cells of NiO: $(cat err)"
+    fi
+done
+
 # ------------------------------------------------------- many patterns, G(r)
 run pdf debye Ni --diameter 30 --uiso 0.006 -o a --json --plot a.svg || fail "pdf debye"
 cp a.iq b.iq

@@ -66,6 +66,11 @@ void cli_progress_end(const cli_progress *progress);
  *  another command, which the message then says. */
 bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg_error *err);
 
+/** bragg_structure_read_cif; says on standard error what was assumed or passed over, a line each. */
+bragg_status cli_card_read(const char *path, bragg_structure **out, bragg_error *err);
+/** The same lines of the cards of an experiment's phases; where one cannot be read its model says why. */
+void cli_tell_cards(const bragg_experiment *experiment);
+
 /** bragg_pattern_read, bragg_pattern_read_all; of what is no pattern but another file that people
  *  name by mistake, the message says which command takes it. */
 bragg_status cli_pattern_read(const char *path, size_t index, bragg_pattern **out, bragg_error *err);

@@ -374,6 +374,8 @@ static bragg_status operando(wish *w, const char *path, bragg_error *err)
     if (st == BRAGG_OK && o.store && !silent(w))
         st = make_provenance(w, path, x, arena, &o.provenance, err);
     st = bragg_peers_agree(w->peers, st, err);
+    if (st == BRAGG_OK && !silent(w))
+        cli_tell_cards(x);
     if (st == BRAGG_OK) {
         signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of write, not the end */
         cli_observer_to_stop(&bar, "frame"); /* after the frame in hand */

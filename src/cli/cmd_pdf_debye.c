@@ -27,7 +27,7 @@ static bragg_status open_particle(const wish *w, const char *path, bragg_particl
         cut++;
     bragg_status st = cut == 3 ? bragg_fail(err, BRAGG_EINVAL, "--shape: expected sphere, rod or plate, found '%s'", w->shape)
                     : !card    ? bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", path)
-                               : bragg_structure_read_cif(card, NULL, &s, NULL, 0, err);
+                               : cli_card_read(card, &s, err);
     if (st == BRAGG_OK)
         st = bragg_particle_cut(s, (bragg_cut)cut, w->diameter, w->length, out, err);
     bragg_structure_free(s);

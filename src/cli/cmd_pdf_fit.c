@@ -22,7 +22,7 @@ static bragg_status read_card(const wish *w, bragg_arena *arena, bragg_structure
     const char *path = bragg_path_exists(w->card) ? w->card : bragg_card_path(arena, NULL, w->card);
     if (path && !bragg_path_exists(path))
         return bragg_fail(err, BRAGG_EINVAL, "--card '%s': expected a CIF file or a bundled card, found neither; bragg cards list shows those that there are", w->card);
-    bragg_status st = path ? bragg_structure_read_cif(path, NULL, out, NULL, 0, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", w->card);
+    bragg_status st = path ? cli_card_read(path, out, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for '%s'", w->card);
     for (size_t a = 0; st == BRAGG_OK && isfinite(w->uiso) && a < (*out)->n_atoms; a++) {
         (*out)->atom[a].uiso_ang2 = w->uiso;
         (*out)->atom[a].anisotropic = false;

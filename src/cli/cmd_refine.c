@@ -212,6 +212,8 @@ static bragg_status refine(wish *w, const char *path, bragg_error *err)
     }
     if (st == BRAGG_OK)
         st = bragg_experiment_load(x, &m, err);
+    if (st == BRAGG_OK)
+        cli_tell_cards(x);
     if (st == BRAGG_OK && w->parameters)
         cli_list_params(bragg_model_params(m));
     else if (st == BRAGG_OK && w->out)

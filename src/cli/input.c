@@ -64,3 +64,22 @@ void cli_trim(const char *path, bragg_pattern *p)
     if (n)
         fprintf(stderr, "%s: %zu points of intensity 0 at the ends were not measured and are left out\n", path, n);
 }
+
+bragg_status cli_card_read(const char *path, bragg_structure **out, bragg_error *err)
+{
+    char notes[4096] = "", *rest = notes, *line;
+    bragg_status st = bragg_structure_read_cif(path, NULL, out, notes, sizeof notes, err);
+    while (st == BRAGG_OK && (line = strsep(&rest, "\n")))
+        if (*line)
+            fprintf(stderr, "%s: %s\n", path, line);
+    return st;
+}
+
+void cli_tell_cards(const bragg_experiment *x)
+{
+    for (size_t k = 0; k < x->n_phases; k++) {
+        bragg_structure *s = NULL;
+        if (x->phase[k].path && cli_card_read(x->phase[k].path, &s, NULL) == BRAGG_OK)
+            bragg_structure_free(s);
+    }
+}
