@@ -133,6 +133,23 @@ START_TEST(a_pattern_that_tells_its_wavelength_needs_no_radiation)
 }
 END_TEST
 
+/* A series by a wildcard asks the first; that file is not the pattern of a refinement. */
+START_TEST(of_many_patterns_the_first_is_asked)
+{
+    bragg_model *m;
+    bragg_error err = BRAGG_ERROR_INIT;
+    write_data();
+    write_file("run-2.xye", "# unit: 2th_deg\n# wavelength: 1.7\n10 5 1\n10.1 6 1\n10.2 4 1\n");
+    write_file("run-10.xye", "# unit: 2th_deg\n# wavelength: 1.8\n10 5 1\n10.1 6 1\n10.2 4 1\n");
+    bragg_experiment *x = experiment("data: {patterns: run-*.xye}\nphases: [{card: Si.cif}]\n");
+    ck_assert_double_eq(x->pattern->histogram.radiation.wavelength_ang[0], 1.7);
+    ck_assert_ptr_null(x->pattern->asked);
+    ck_assert_int_lt(bragg_experiment_load(x, &m, &err), 0);
+    ck_assert_msg(strstr(err.text, "run-*.xye") != NULL, "%s", err.text);
+    bragg_experiment_free(x);
+}
+END_TEST
+
 /* Of the experiment, else its instrument, else the pattern's file, which a capillary is not asked of. */
 START_TEST(a_pattern_that_tells_its_radius_needs_none)
 {
@@ -514,6 +531,7 @@ int main(void)
     tcase_set_timeout(all, 60);
     tcase_add_test(all, several_patterns_have_their_own_range_background_and_radiation);
     tcase_add_test(all, a_pattern_that_tells_its_wavelength_needs_no_radiation);
+    tcase_add_test(all, of_many_patterns_the_first_is_asked);
     tcase_add_test(all, a_pattern_that_tells_its_radius_needs_none);
     tcase_add_test(all, tubes_follow_moseley);
     tcase_add_test(all, spectra_of_tubes_have_the_lines_and_the_balance_of_their_doublet);

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "reading.h"
 
+#include <bragg/path.h>
 #include <bragg/units.h>
 #include <math.h>
 #include <string.h>
@@ -180,23 +181,37 @@ static void take_lines(const bragg_pattern *p, bragg_radiation *r)
     r->ratio[1] = doublet ? p->ratio2 : 0;
 }
 
-/* Where neither experiment nor instrument names lines or radius, the pattern's file may: read once, for the model, too. */
-static void ask_file(const bragg_yaml *radiation, bool own, target *to)
+/* The file, or the first of a folder or of a name with wildcards: *itself tells which. */
+static bragg_status read_first(const loading *l, const target *to, bool *itself, bragg_pattern **out)
+{
+    target first = *to;
+    const char **found = NULL;
+    size_t n = 0;
+    bragg_status st = bragg_path_list(l->arena, to->file, "", &found, &n, NULL);
+    first.file = st == BRAGG_OK && n ? found[0] : to->file;
+    *itself = !strcmp(first.file, to->file);
+    return bragg_experiment_pattern_read(&first, out, NULL);
+}
+
+/* Where neither experiment nor instrument names lines or radius, the pattern's file may: read once,
+ * for the model, too, but not where that may be another of many. */
+static void ask_file(const loading *l, const bragg_yaml *radiation, bool own, target *to)
 {
     bragg_radiation *r = &to->instrument.radiation;
+    bragg_pattern *p = NULL;
     bool lines = own && !r->n_lines && !bragg_yaml_get(radiation, "wavelength") && !bragg_yaml_get(radiation, "anode") && !bragg_yaml_get(radiation, "spectrum");
-    bool radius = to->histogram.mount == BRAGG_BRAGG_BRENTANO && !(to->histogram.radius_m > 0);
-    if (!to->file || !(lines || radius))
+    bool radius = to->histogram.mount == BRAGG_BRAGG_BRENTANO && !(to->histogram.radius_m > 0), itself;
+    if (!to->file || !(lines || radius) || read_first(l, to, &itself, &p) < 0) /* whoever loads the model says why */
         return;
-    if (bragg_experiment_pattern_read(to, &to->asked, NULL) < 0) { /* whoever loads the model says why */
-        to->asked = NULL;
-        return;
-    }
-    if (lines && to->asked->wavelength_ang > 0)
-        take_lines(to->asked, r);
-    to->radius_asked = radius && to->asked->radius_m > 0;
+    if (lines && p->wavelength_ang > 0)
+        take_lines(p, r);
+    to->radius_asked = radius && p->radius_m > 0;
     if (to->radius_asked)
-        to->histogram.radius_m = to->asked->radius_m;
+        to->histogram.radius_m = p->radius_m;
+    if (itself)
+        to->asked = p;
+    else
+        bragg_pattern_free(p);
 }
 
 /* What data says of all patterns and a pattern of itself. */
@@ -307,7 +322,7 @@ static bragg_status read_joint(const loading *l, const bragg_yaml *map, const ta
         st = read_background(l, node, to, err);
     node = bragg_yaml_get(map, "radiation") ? bragg_yaml_get(map, "radiation") : bragg_yaml_get(l->root, "radiation");
     if (st == BRAGG_OK)
-        ask_file(node, node == bragg_yaml_get(map, "radiation"), to); /* the whole file's is one for all */
+        ask_file(l, node, node == bragg_yaml_get(map, "radiation"), to); /* the whole file's is one for all */
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, node, &to->instrument, &to->histogram.radiation, err);
     to->histogram.name = to->name;
@@ -361,7 +376,7 @@ bragg_status bragg_reading_data(const loading *l, bragg_error *err)
     if (node) /* of a list the first: the others are a series' */
         st = bragg_reading_path(l, list ? node->child : node, &to->file, err);
     if (st == BRAGG_OK)
-        ask_file(bragg_yaml_get(l->root, "radiation"), true, to);
+        ask_file(l, bragg_yaml_get(l->root, "radiation"), true, to);
     if (st == BRAGG_OK)
         st = bragg_reading_radiation(l, bragg_yaml_get(l->root, "radiation"), &to->instrument, &to->histogram.radiation, err);
     if (st == BRAGG_OK)
