@@ -102,6 +102,8 @@ START_TEST(what_is_written_reads_back)
     for (int i = 0; i < 3; i++)
         p->x[i] = tth[i] * BRAGG_DEG, p->y[i] = 100.25 / (i + 1), p->sigma[i] = 1.5 + i;
     p->wavelength_ang = 1.540593;
+    p->wavelength2_ang = 1.544427;
+    p->ratio2 = 0.497;
     p->bin_rad = 0.0082917 * BRAGG_DEG;
     p->pixel_rad = 0.0146897 * BRAGG_DEG;
     p->radius_m = 0.2175;
@@ -115,7 +117,7 @@ START_TEST(what_is_written_reads_back)
         assert_close(back->y[i], p->y[i], 1e-8);
         assert_close(back->sigma[i], p->sigma[i], 1e-5);
     }
-    ck_assert(back->wavelength_ang == 1.540593);
+    ck_assert(back->wavelength_ang == 1.540593 && back->wavelength2_ang == 1.544427 && back->ratio2 == 0.497);
     assert_close(back->bin_rad, p->bin_rad, 1e-7);
     assert_close(back->pixel_rad, p->pixel_rad, 1e-7);
     assert_close(back->radius_m, p->radius_m, 1e-12);

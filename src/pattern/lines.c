@@ -162,6 +162,11 @@ void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t le
         wavelength *= 1e10;
     if (wavelength > 0.01 && wavelength < 100)
         set(&facts->wavelength_ang, wavelength);
+    double second = fact(text, length, "k_alpha2_ang"), ratio = fact(text, length, "k_alpha2_ratio");
+    if (second > 0.01 && second < 100 && ratio > 0 && ratio < 10) {
+        set(&facts->wavelength2_ang, second);
+        set(&facts->ratio2, ratio);
+    }
     set(&facts->temperature_k, fact(text, length, "temp (k)"));
     set(&facts->counting_s, fact(text, length, "time per step"));
     set(&facts->monitor, fact(text, length, "monitor i0"));

@@ -23,6 +23,10 @@ static void write_facts(FILE *f, const bragg_pattern *p)
     char text[BRAGG_NUMBER_TEXT], date[BRAGG_TIME_TEXT];
     if (*bragg_time_print(date, p->time_s))
         fprintf(f, "# time: %sZ\n", date);
+    if (p->wavelength2_ang > 0 && p->ratio2 > 0) { /* without both it is no doublet */
+        fprintf(f, "# k_alpha2_ang: %s", bragg_number_print_digits(text, p->wavelength2_ang, 12));
+        fprintf(f, ", k_alpha2_ratio: %s\n", bragg_number_print_digits(text, p->ratio2, 7));
+    }
     if (p->radius_m > 0)
         fprintf(f, "# goniometer_radius_mm: %s\n", bragg_number_print_digits(text, 1000 * p->radius_m, 7));
     if (p->counting_s > 0)
