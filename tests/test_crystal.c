@@ -117,6 +117,31 @@ START_TEST(cells_keep_only_the_freedom_their_symmetry_leaves)
 }
 END_TEST
 
+/* On the hexagonal lattice a turn of columns and one of rows are not the same. */
+START_TEST(a_turned_reflection_keeps_its_spacing)
+{
+    const bragg_cell cell = { 4.3, 4.3, 11.9, BRAGG_PI / 2, BRAGG_PI / 2, 2 * BRAGG_PI / 3 };
+    const int hkl[3] = { 1, 3, 4 };
+    bragg_symmetry s;
+    double g[6];
+    int seen[36][3];
+    size_t n = 0;
+    ck_assert_int_eq(bragg_symmetry_from_symbol("R -3 m:H", &s, NULL), BRAGG_OK);
+    bragg_cell_reciprocal(&cell, g);
+    for (size_t o = 0; o < s.n_ops; o++) {
+        int h[3];
+        bragg_symop_turn(&s.op[o], hkl, h);
+        ck_assert_double_eq_tol(bragg_cell_invd2(g, h[0], h[1], h[2]), bragg_cell_invd2(g, hkl[0], hkl[1], hkl[2]), 1e-12);
+        size_t k = 0;
+        while (k < n && memcmp(seen[k], h, sizeof h) != 0)
+            k++;
+        if (k == n)
+            memcpy(seen[n++], h, sizeof h);
+    }
+    ck_assert_uint_eq(n, 12); /* the order of -3m */
+}
+END_TEST
+
 START_TEST(sites_keep_only_the_freedom_their_symmetry_leaves)
 {
     bragg_symmetry s;
@@ -694,6 +719,7 @@ int main(void)
     tcase_add_test(all, every_hall_setting_survives_the_way_through_its_operations);
     tcase_add_test(all, symbols_of_all_kinds_find_their_group);
     tcase_add_test(all, cells_keep_only_the_freedom_their_symmetry_leaves);
+    tcase_add_test(all, a_turned_reflection_keeps_its_spacing);
     tcase_add_test(all, sites_keep_only_the_freedom_their_symmetry_leaves);
     tcase_add_test(all, silicon_expands_by_the_integral_of_its_rate);
     tcase_add_test(all, corundum_expands_more_along_c);

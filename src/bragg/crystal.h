@@ -105,6 +105,8 @@ bragg_status bragg_symmetry_from_xyz(const char *const *xyz, size_t n, bragg_sym
  *  stated type is tried first, which takes a hundredth of the time. */
 bragg_status bragg_symmetry_from_xyz_of(const char *const *xyz, size_t n, int number, bragg_symmetry *out, bragg_error *err);
 bragg_status bragg_symop_parse(const char *xyz, bragg_symop *out, bragg_error *err);
+/** The reflection that an operation makes of another: the row hkl times its rotation. */
+void bragg_symop_turn(const bragg_symop *op, const int hkl[3], int out[3]);
 
 enum { BRAGG_CELL_FREE = -1, BRAGG_CELL_FIXED = -2 };
 /** What the symmetry leaves free of a b c alpha beta gamma: tie[i] is

@@ -204,12 +204,12 @@ static int minus_signs(const int hkl[3]) { return (hkl[0] < 0) + (hkl[1] < 0) + 
  * 2 -1 0, 0 1 2 of a rhombohedral one and not 1 0 -2. */
 static void customary(bragg_card_line *l, const bragg_symmetry *s)
 {
+    const int hkl[3] = { l->h, l->k, l->l }, mate[3] = { -l->h, -l->k, -l->l };
     int best[3] = { l->h, l->k, l->l };
     for (size_t o = 0; o < s->n_ops && minus_signs(best); o++)
         for (int sign = -1; sign <= 1; sign += 2) {
             int e[3];
-            for (int j = 0; j < 3; j++)
-                e[j] = sign * (l->h * s->op[o].r[0][j] + l->k * s->op[o].r[1][j] + l->l * s->op[o].r[2][j]);
+            bragg_symop_turn(&s->op[o], sign < 0 ? mate : hkl, e);
             if (minus_signs(e) < minus_signs(best))
                 memcpy(best, e, sizeof best);
         }

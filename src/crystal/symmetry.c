@@ -106,6 +106,12 @@ static bool parse_row(const char **at, int r[3], double *t)
     return any;
 }
 
+void bragg_symop_turn(const bragg_symop *op, const int hkl[3], int out[3])
+{
+    for (int j = 0; j < 3; j++)
+        out[j] = hkl[0] * op->r[0][j] + hkl[1] * op->r[1][j] + hkl[2] * op->r[2][j];
+}
+
 bragg_status bragg_symop_parse(const char *xyz, bragg_symop *out, bragg_error *err)
 {
     const char *at = xyz;

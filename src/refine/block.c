@@ -434,6 +434,11 @@ void bragg_refine_partition(const bragg_model *model, size_t which, double *obse
     }
 }
 
+bool bragg_refine_shows(const histogram *h, size_t k, size_t which)
+{
+    return h->peak[k].phase == which && h->peak[k].position > h->x[0] && h->peak[k].position < h->x[h->n - 1];
+}
+
 bragg_status bragg_model_calculate(bragg_model *model, size_t which, double *x, double *observed, double *sigma,
                                    double *calculated, double *background, bragg_error *err)
 {

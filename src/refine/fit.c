@@ -296,7 +296,7 @@ static bragg_status fill_r_bragg(const run *r, bragg_fit *f, bragg_error *err)
     for (size_t i = 0; i < m->n_phases; i++) {
         double above = 0, below = 0;
         for (size_t k = 0; k < h->n_peaks; k++)
-            if (h->peak[k].phase == i && h->peak[k].position > h->x[0] && h->peak[k].position < h->x[h->n - 1]) {
+            if (bragg_refine_shows(h, k, i)) {
                 above += fabs(observed[k] - h->peak[k].intensity);
                 below += fabs(observed[k]);
             }

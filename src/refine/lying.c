@@ -9,12 +9,14 @@
 
 /* The fewest lines that tell a texture from chance, and what it has to leave of R_Bragg. */
 enum { FEWEST = 8, STEPS = 16 };
-static const double left_over = 0.7, furthest = 4, oblique = 0.9; /* oblique: of the axes' own leave, as they are what grains mostly grow along */
+static const double left_over = 0.7, furthest = 4;
+/* grains mostly grow along the cell's axes: another has to leave less than this of what they leave */
+static const double oblique = 0.9;
 
-/* A phase's lines in the first pattern, and cos^2 of their equivalents to an axis. */
+/* A phase's lines in the first pattern, cos^2 of their equivalents to an axis, and what a texture makes of them. */
 typedef struct lines {
     size_t n, n_ops, *reflection;
-    double *observed, *calculated, *cos2;
+    double *observed, *calculated, *factor, *cos2;
 } lines;
 
 static bragg_status find_lines(const bragg_model *m, size_t which, lines *l, bragg_error *err)
@@ -25,12 +27,13 @@ static bragg_status find_lines(const bragg_model *m, size_t which, lines *l, bra
     l->reflection = malloc((h->n_peaks + 1) * sizeof *l->reflection);
     l->observed = malloc((h->n_peaks + 1) * sizeof *l->observed);
     l->calculated = malloc((h->n_peaks + 1) * sizeof *l->calculated);
+    l->factor = malloc((h->n_peaks + 1) * sizeof *l->factor);
     l->cos2 = malloc((h->n_peaks * l->n_ops + 1) * sizeof *l->cos2);
-    if (!l->reflection || !l->observed || !l->calculated || !l->cos2)
+    if (!l->reflection || !l->observed || !l->calculated || !l->factor || !l->cos2)
         return bragg_fail(err, BRAGG_ENOMEM, "no room for %zu peaks", h->n_peaks);
     bragg_refine_partition(m, 0, l->observed);
     for (size_t k = 0; k < h->n_peaks; k++)
-        if (h->peak[k].phase == which && h->peak[k].position > h->x[0] && h->peak[k].position < h->x[h->n - 1]) {
+        if (bragg_refine_shows(h, k, which)) {
             l->reflection[l->n] = h->peak[k].reflection;
             l->calculated[l->n] = h->peak[k].intensity;
             l->observed[l->n++] = l->observed[k];
@@ -40,37 +43,23 @@ static bragg_status find_lines(const bragg_model *m, size_t which, lines *l, bra
 
 static void find_angles(const phase *p, const int axis[3], lines *l)
 {
-    const bragg_symmetry *s = &p->structure->symmetry;
     double g[6], *out = l->cos2;
     bragg_cell_reciprocal(&p->structure->cell, g);
-    for (size_t k = 0; k < l->n; k++) {
-        const bragg_reflection *e = &p->reflection[l->reflection[k]];
-        const int hkl[3] = { e->h, e->k, e->l };
-        for (size_t o = 0; o < s->n_ops; o++) {
-            int h[3];
-            for (int j = 0; j < 3; j++)
-                h[j] = hkl[0] * s->op[o].r[0][j] + hkl[1] * s->op[o].r[1][j] + hkl[2] * s->op[o].r[2][j];
-            *out++ = bragg_refine_cos2_to_axis(g, h, axis);
-        }
-    }
+    for (size_t k = 0; k < l->n; k++)
+        out = bragg_refine_equivalent_cos2(p, g, l->reflection[k], axis, out);
 }
 
-/* R_Bragg of the first 2048 lines with calculated intensities changed by W. A. Dollase, J. Appl. Cryst. 19 (1986) 267. */
+/* R_Bragg with calculated intensities changed by March & Dollase. */
 static double r_bragg(const lines *l, double r)
 {
-    double all = 0, sum = 0, apart = 0, factor[2048];
-    size_t n = l->n < 2048 ? l->n : 2048;
-    for (size_t k = 0; k < n; k++) {
-        factor[k] = 0;
-        for (size_t o = 0; o < l->n_ops; o++) {
-            double c2 = l->cos2[k * l->n_ops + o], b = r * r * c2 + (1 - c2) / r;
-            factor[k] += 1 / (b * sqrt(b)) / (double)l->n_ops;
-        }
+    double all = 0, sum = 0, apart = 0, slope;
+    for (size_t k = 0; k < l->n; k++) {
+        l->factor[k] = bragg_refine_march(l->cos2 + k * l->n_ops, l->n_ops, r, &slope);
         all += fabs(l->observed[k]);
-        sum += factor[k] * l->calculated[k];
+        sum += l->factor[k] * l->calculated[k];
     }
-    for (size_t k = 0; k < n; k++)
-        apart += fabs(l->observed[k] - factor[k] * l->calculated[k] * all / sum);
+    for (size_t k = 0; k < l->n; k++)
+        apart += fabs(l->observed[k] - l->factor[k] * l->calculated[k] * all / sum);
     return all > 0 && sum > 0 ? apart / all : NAN;
 }
 
@@ -109,6 +98,7 @@ bragg_status bragg_model_lying(bragg_model *m, size_t which, bragg_lying *out, b
     free(l.reflection);
     free(l.observed);
     free(l.calculated);
+    free(l.factor);
     free(l.cos2);
     return st;
 }

@@ -162,8 +162,7 @@ static bragg_status check_axis(const phase *p, const int axis[3], bragg_error *e
         return bragg_fail(err, BRAGG_EINVAL, "phase %s: axis 0 0 0 is no direction", p->name);
     for (size_t o = 0; o < s->n_ops; o++) {
         int h[3];
-        for (int j = 0; j < 3; j++)
-            h[j] = axis[0] * s->op[o].r[0][j] + axis[1] * s->op[o].r[1][j] + axis[2] * s->op[o].r[2][j];
+        bragg_symop_turn(&s->op[o], axis, h);
         if (bragg_refine_cos2_to_axis(g, h, axis) < 1 - 1e-6)
             return bragg_fail(err, BRAGG_EDATA, "phase %s: expected an axis that the symmetry %s leaves alone, found %d %d %d, which it turns to %d %d %d",
                               p->name, s->hm, axis[0], axis[1], axis[2], h[0], h[1], h[2]);

@@ -198,6 +198,8 @@ void bragg_refine_place_residuals(bragg_model *model);
 bragg_status bragg_refine_list_reflections(bragg_model *m, phase *p, bragg_error *err);
 /* of the angle between h and an axis; g as of bragg_cell_reciprocal */
 double bragg_refine_cos2_to_axis(const double g[6], const int h[3], const int axis[3]);
+/* the same of each equivalent of a reflection, one an operation; the end of what was written */
+double *bragg_refine_equivalent_cos2(const phase *p, const double g[6], size_t reflection, const int axis[3], double *out);
 
 /* table.c: rows of the parameter table */
 bragg_status bragg_refine_add_histogram_rows(bragg_model *m, histogram *h, bragg_error *err);
@@ -231,6 +233,8 @@ double bragg_refine_step_at(const histogram *h, size_t i);
 
 /* observed intensity of each peak */
 void bragg_refine_partition(const bragg_model *model, size_t which, double *observed);
+/* is peak k one of that phase, and its place within the pattern? */
+bool bragg_refine_shows(const histogram *h, size_t k, size_t which);
 
 /* Le Bail (lebail.c): is any phase's intensity extracted, a start of background and
  * intensities, and rounds of partition (or of weighted projection, which minimizes

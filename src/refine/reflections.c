@@ -14,6 +14,18 @@ double bragg_refine_cos2_to_axis(const double g[6], const int h[3], const int ax
     return dot * dot / (bragg_cell_invd2(g, h[0], h[1], h[2]) * bragg_cell_invd2(g, axis[0], axis[1], axis[2]));
 }
 
+double *bragg_refine_equivalent_cos2(const phase *p, const double g[6], size_t reflection, const int axis[3], double *out)
+{
+    const bragg_symmetry *s = &p->structure->symmetry;
+    const int hkl[3] = { p->reflection[reflection].h, p->reflection[reflection].k, p->reflection[reflection].l };
+    for (size_t o = 0; o < s->n_ops; o++) {
+        int h[3];
+        bragg_symop_turn(&s->op[o], hkl, h);
+        *out++ = bragg_refine_cos2_to_axis(g, h, axis);
+    }
+    return out;
+}
+
 static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
 {
     double d_min = INFINITY, d_max = 0;
@@ -40,8 +52,7 @@ static bragg_status make_reflections(bragg_model *m, phase *p, bragg_error *err)
 /* cos^2 between each equivalent of a reflection and the texture's axes. */
 static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
 {
-    const bragg_symmetry *s = &p->structure->symmetry;
-    p->march_cos2 = bragg_arena_alloc(m->arena, p->n_march * p->n_reflections * s->n_ops + 1, sizeof *p->march_cos2);
+    p->march_cos2 = bragg_arena_alloc(m->arena, p->n_march * p->n_reflections * p->structure->symmetry.n_ops + 1, sizeof *p->march_cos2);
     if (!p->march_cos2)
         return bragg_fail(err, BRAGG_ENOMEM, "phase %s: no room for texture", p->name);
     double g[6], *out = p->march_cos2;
@@ -49,15 +60,8 @@ static bragg_status make_march(bragg_model *m, phase *p, bragg_error *err)
     for (size_t a = 0; a < p->n_march; a++) {
         if (!(bragg_cell_invd2(g, p->march_axis[a][0], p->march_axis[a][1], p->march_axis[a][2]) > 0))
             return bragg_fail(err, BRAGG_EINVAL, "phase %s: March-Dollase axis 0 0 0 is no direction", p->name);
-        for (size_t r = 0; r < p->n_reflections; r++) {
-            const int hkl[3] = { p->reflection[r].h, p->reflection[r].k, p->reflection[r].l };
-            for (size_t o = 0; o < s->n_ops; o++) {
-                int h[3];
-                for (int j = 0; j < 3; j++)
-                    h[j] = hkl[0] * s->op[o].r[0][j] + hkl[1] * s->op[o].r[1][j] + hkl[2] * s->op[o].r[2][j];
-                *out++ = bragg_refine_cos2_to_axis(g, h, p->march_axis[a]);
-            }
-        }
+        for (size_t r = 0; r < p->n_reflections; r++)
+            out = bragg_refine_equivalent_cos2(p, g, r, p->march_axis[a], out);
     }
     return bragg_refine_make_harmonics(m, p, err);
 }

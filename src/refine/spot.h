@@ -40,7 +40,9 @@ double bragg_refine_absorption(const histogram *h, double theta, double *dln_dth
 /* Cylinder in the beam, International Tables C, 6.3.3: transmission of its section, and
  * -d of it / d(mu R). */
 double bragg_refine_cylinder(double mu_r, double two_theta, double *mean_path);
-/* texture.c */
+/* texture.c: mean over n equivalents of (r^2 cos^2 + sin^2 / r)^(-3/2) (March & Dollase), and its
+ * slope with r; and all texture of a reflection */
+double bragg_refine_march(const double *cos2, size_t n, double r, double *slope);
 double bragg_refine_texture(const bragg_params *t, const histogram *h, const phase *p, size_t reflection, texture_slopes *slopes);
 /* extinction.c: Sabine's y, its slopes; x for blocks of 1 um */
 double bragg_refine_extinction(double x, double theta, double *dx, double *dtheta);

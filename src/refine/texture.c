@@ -181,11 +181,8 @@ bragg_status bragg_refine_make_harmonics(bragg_model *m, phase *p, bragg_error *
 
 /* --------------------------------------------------------------- factors */
 
-/* March & Dollase: mean over equivalents of (r^2 cos^2 + sin^2 / r)^(-3/2). */
-static double march(const phase *p, size_t axis, size_t refl, double r, double *slope)
+double bragg_refine_march(const double *cos2, size_t n, double r, double *slope)
 {
-    size_t n = p->structure->symmetry.n_ops;
-    const double *cos2 = p->march_cos2 + (axis * p->n_reflections + refl) * n;
     double sum = 0, by_r = 0;
     for (size_t k = 0; k < n; k++) {
         double c2 = cos2[k], b = r * r * c2 + (1 - c2) / r, power = 1 / (b * sqrt(b));
@@ -211,9 +208,10 @@ double bragg_refine_texture(const bragg_params *t, const histogram *h, const pha
 {
     double value = 1, first = 0, rest = 1;
     if (p->n_march) {
+        const size_t n_ops = p->structure->symmetry.n_ops;
         double part[MAX_MARCH], m[MAX_MARCH];
         for (size_t k = 0; k < p->n_march; k++) {
-            m[k] = march(p, k, refl, t->at[p->march_row[k]].value, &d->march[k]);
+            m[k] = bragg_refine_march(p->march_cos2 + (k * p->n_reflections + refl) * n_ops, n_ops, t->at[p->march_row[k]].value, &d->march[k]);
             part[k] = k ? t->at[p->part_row[k]].value : 1;
             rest -= k ? part[k] : 0;
         }
