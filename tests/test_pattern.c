@@ -205,16 +205,22 @@ static bragg_pattern *doublets(double ratio, unsigned long long *seed)
     return p;
 }
 
+static bragg_peak *peaks_of(const bragg_pattern *p, double significance, size_t *n)
+{
+    bragg_peak *peak;
+    bragg_error err = BRAGG_ERROR_INIT;
+    ck_assert_msg(bragg_pattern_peaks(p, significance, &peak, n, &err) == BRAGG_OK, "%s", err.text);
+    return peak;
+}
+
 START_TEST(peak_positions_scatter_as_their_uncertainties_say)
 {
     unsigned long long seed = 20240607;
     double sum = 0, true_x = 2 * asin(1.540598 / 2 / 1.6372);
     for (int run = 0; run < 200; run++) {
         bragg_pattern *p = doublets(0, &seed);
-        bragg_peak *peak;
         size_t n;
-        bragg_error err = BRAGG_ERROR_INIT;
-        ck_assert_msg(bragg_pattern_peaks(p, 8, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+        bragg_peak *peak = peaks_of(p, 8, &n);
         ck_assert_uint_eq(n, 3);
         sum += pow((peak[1].x - true_x) / peak[1].x_esd, 2);
         free(peak);
@@ -238,10 +244,8 @@ START_TEST(tops_that_a_valley_parts_keep_their_own_places)
         p->sigma[i] = sqrt(y);
         p->y[i] = y + p->sigma[i] * gauss(&seed);
     }
-    bragg_peak *peak;
     size_t n;
-    bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_pattern_peaks(p, 6, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+    bragg_peak *peak = peaks_of(p, 6, &n);
     ck_assert_uint_ge(n, 3);
     for (int k = 0; k < 3; k++) {
         ck_assert_msg(fabs(peak[k].x / BRAGG_DEG - line_deg[k]) < 0.03 * fwhm_deg, "%g for %g deg", peak[k].x / BRAGG_DEG, line_deg[k]);
@@ -256,10 +260,8 @@ START_TEST(second_lines_of_a_doublet_are_marked_where_they_are_resolved)
 {
     unsigned long long seed = 77;
     bragg_pattern *p = doublets(0.5, &seed);
-    bragg_peak *peak;
     size_t n;
-    bragg_error err = BRAGG_ERROR_INIT;
-    ck_assert_msg(bragg_pattern_peaks(p, 8, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+    bragg_peak *peak = peaks_of(p, 8, &n);
     ck_assert_uint_eq(n, 5); /* the first doublet is one peak, the second one with a shoulder */
     for (size_t k = 0; k < n; k++) {
         ck_assert_int_eq(peak[k].alpha2, k == 2 || k == 4);
@@ -287,10 +289,8 @@ START_TEST(a_shoulder_is_told_from_a_single_peak)
             p->sigma[i] = sqrt(y);
             p->y[i] = y + p->sigma[i] * gauss(&seed);
         }
-        bragg_peak *peak;
         size_t n;
-        bragg_error err = BRAGG_ERROR_INIT;
-        ck_assert_msg(bragg_pattern_peaks(p, 5, &peak, &n, &err) == BRAGG_OK, "%s", err.text);
+        bragg_peak *peak = peaks_of(p, 5, &n);
         for (size_t k = 0; k < n; k++) {
             double away = peak[k].x / BRAGG_DEG - 40.113 - apart_deg;
             bool here = peak[k].shoulder && fabs(away) < 0.1;

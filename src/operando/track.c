@@ -225,18 +225,14 @@ static void note_merged(tracker *t)
 /* Between the blocks it was seen in straight, beyond them as it was last; NAN: never seen. */
 static double value_at(const tracker *t, const double *v, double at)
 {
-    double left = NAN, right = NAN, left_at = 0, right_at = 0;
-    for (size_t b = 0; b < t->blocks; b++) {
-        if (!isfinite(v[b]))
-            continue;
-        if ((double)b <= at)
-            left = v[b], left_at = (double)b;
-        else if (!isfinite(right))
-            right = v[b], right_at = (double)b;
-    }
-    if (!isfinite(left) || !isfinite(right))
-        return isfinite(left) ? left : right;
-    return left + (right - left) * (at - left_at) / (right_at - left_at);
+    ptrdiff_t blocks = (ptrdiff_t)t->blocks, left = (ptrdiff_t)fmin(floor(at), (double)blocks - 1), right = left + 1;
+    while (left >= 0 && !isfinite(v[left]))
+        left--;
+    while (right < blocks && !isfinite(v[right]))
+        right++;
+    if (left < 0 || right >= blocks)
+        return left >= 0 ? v[left] : right < blocks ? v[right] : NAN;
+    return v[left] + (v[right] - v[left]) * (at - (double)left) / (double)(right - left);
 }
 
 /* Each stands where the other does, and hardly ever both are seen: a peak that went and came
@@ -244,12 +240,12 @@ static double value_at(const tracker *t, const double *v, double at)
 static bool same_peak(const tracker *t, const chain *a, const chain *b)
 {
     size_t first = a->first > b->first ? a->first : b->first, last = a->last < b->last ? a->last : b->last;
-    size_t apart = 0, looked = 0;
-    for (size_t m = first; m == first || m <= last; m++, looked++) {
+    size_t apart = 0, common = last > first ? last - first + 1 : 1; /* none: where the later begins */
+    for (size_t m = first; m < first + common && 10 * apart <= common; m++) {
         double off = fabs(value_at(t, a->x, (double)m) - value_at(t, b->x, (double)m));
         apart += (isfinite(a->x[m]) && isfinite(b->x[m])) || off > 0.5 * fmax(value_at(t, a->wide, (double)m), value_at(t, b->wide, (double)m));
     }
-    return 10 * apart <= looked;
+    return 10 * apart <= common;
 }
 
 /* What b saw becomes a's. */
