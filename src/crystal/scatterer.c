@@ -86,8 +86,8 @@ bragg_status bragg_scatterer_find(const char *species, bragg_scatterer *out, boo
     bool deuterium = !strcmp(element, "D");
     if (deuterium)
         element[0] = 'H';
-    if (charge)
-        snprintf(name, sizeof name, "%s%d%c", element, charge < 0 ? -charge : charge, charge < 0 ? '-' : '+');
+    if (charge) /* of three digits at most, which %hd tells the compiler, too */
+        snprintf(name, sizeof name, "%s%hd%c", element, (short)(charge < 0 ? -charge : charge), charge < 0 ? '-' : '+');
     else
         snprintf(name, sizeof name, "%s", element);
     if (!take_form_factor(name, out)) {
