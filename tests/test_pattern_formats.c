@@ -173,7 +173,8 @@ START_TEST(files_say_the_radius_of_their_goniometer)
         { "mixtures/V2O5_0p3005-NiO_0p4020-TiO2_0p3020--8min.xrdml", 0.145 }, { "formats/patterns/RbNb2O5F.xrdml", 0.24 },
         { "formats/patterns/m54313_om2th_10.xrdml", 0.32 }, { "formats/patterns/SbI3.brml", 0.28 }, { "formats/patterns/TiOF.brml", 0.141 },
         { "formats/patterns/BT86_.UXD", 0.2005 }, { "formats/patterns/example_bmb.xye", 1 },
-        { "formats/patterns/TwoTheta_scan_powder.rasx", NAN }, /* 300 mm to the sample, 331 on to the detector */
+        { "formats/patterns/JO_KL_16_ZF_3_60deg_0.02step_12degpermin_001.rasx", 0.3 },
+        { "formats/patterns/TwoTheta_scan_powder.rasx", NAN }, /* 300 mm to the sample; not where the detector stood */
         { "formats/patterns/SbI3.xye", NAN },
     };
     for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
@@ -379,9 +380,27 @@ START_TEST(ras_scans_restore_what_the_attenuator_took)
     ck_assert(p->time_s == 1781186351);   /* date -u -d '2026-06-11 13:59:11' +%s */
     assert_close(p->counting_s, 0.15, 1e-14);
     ck_assert_str_eq(p->title, "quartz");
+    ck_assert(isnan(p->radius_m));
     bragg_pattern_free(p);
     assert_message("made.ras", "*RAS_DATA_START\n*RAS_INT_START\n10 5 1\n", 38, BRAGG_EDATA,
                    "'made.ras': expected *RAS_INT_END, the file ends after 1 points");
+}
+END_TEST
+
+/* The fourth of the unnamed distances, where the detector stood as far away. */
+START_TEST(a_radius_of_ras_is_that_of_both_arms)
+{
+#define RAS(from, to) "*RAS_HEADER_START\n*HW_GONIOMETER_RADIUS-2 \"173.5\"\n*HW_GONIOMETER_RADIUS-3 \"" from "\"\n*HW_GONIOMETER_RADIUS-7 \"331.0\"\n" to \
+    "*RAS_HEADER_END\n*RAS_INT_START\n10.5 5 1.0\n10.51 16 1\n*RAS_INT_END\n"
+#define COUNTER(mm) "*MEAS_COND_COUNTER_DISTANCE \"" mm "\"\n"
+    static const char text[] = "*RAS_DATA_START\n" RAS("285.0", COUNTER("285")) RAS("285.0", COUNTER("150")) RAS("285.0", "") RAS("0.0", COUNTER("0")) "*RAS_DATA_END\n";
+    size_t n;
+    bragg_error err;
+    bragg_pattern **p = read_made("made.ras", text, strlen(text), &n, &err);
+    ck_assert_msg(n == 4, "%zu %s", n, err.text);
+    assert_close(p[0]->radius_m, 0.285, 1e-15);
+    ck_assert(isnan(p[1]->radius_m) && isnan(p[2]->radius_m) && isnan(p[3]->radius_m));
+    bragg_patterns_free(p, n);
 }
 END_TEST
 
@@ -632,6 +651,7 @@ int main(void)
     tcase_add_test(tc, files_say_wavelengths_time_and_temperature);
     tcase_add_test(tc, files_say_the_radius_of_their_goniometer);
     tcase_add_test(tc, a_radius_is_that_of_both_arms);
+    tcase_add_test(tc, a_radius_of_ras_is_that_of_both_arms);
     tcase_add_test(tc, files_without_a_pattern_say_so);
     tcase_add_test(tc, gsas_banks_of_all_types_are_read);
     tcase_add_test(tc, gsas_files_may_hold_several_banks);

@@ -117,7 +117,7 @@ static double radius_of(xmlNode *root)
 {
     double from = bragg_xml_attribute_number(bragg_xml_below(bragg_xml_below(root, "PrimaryTracks"), "Radius"), "Value");
     double to = bragg_xml_attribute_number(bragg_xml_below(bragg_xml_below(root, "SecondaryTracks"), "Radius"), "Value");
-    return from == to ? bragg_pattern_radius_m(from) : NAN;
+    return bragg_pattern_arms_m(from, to);
 }
 
 static void read_tube(xmlNode *root, bragg_pattern *p)

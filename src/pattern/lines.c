@@ -149,6 +149,11 @@ double bragg_pattern_radius_m(double mm)
     return mm > 10 && mm < 1e5 ? mm / 1000 : NAN; /* a field left at 0 or 1 says nothing */
 }
 
+double bragg_pattern_arms_m(double from_mm, double to_mm)
+{
+    return from_mm == to_mm ? bragg_pattern_radius_m(from_mm) : NAN;
+}
+
 /* No bin or pixel is as wide as ten degrees. */
 static double width_rad(double deg)
 {

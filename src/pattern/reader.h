@@ -62,6 +62,8 @@ const char *bragg_pattern_find_text(const char *text, size_t length, const char 
 double bragg_pattern_clock_iso(const char *text);
 /* A goniometer's radius where mm can be one, else NAN. */
 double bragg_pattern_radius_m(double mm);
+/* The same of a goniometer whose arms are alike, from the source and to the detector; else NAN. */
+double bragg_pattern_arms_m(double from_mm, double to_mm);
 /* Facts of a line of comment, "Temp (K) = 298.0" and the like, into the pattern. */
 void bragg_pattern_header_fact(bragg_pattern *facts, const char *text, size_t length);
 /* Facts all unknown, to begin with. */

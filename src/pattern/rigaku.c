@@ -105,11 +105,15 @@ bool bragg_pattern_probe_ras(const source *src)
     return src->size > 15 && !memcmp(src->bytes, "*RAS_DATA_START", 15);
 }
 
+/* Where the detector stood, unlike the distance of its holder. */
+#define COUNTER_DISTANCE "*MEAS_COND_COUNTER_DISTANCE"
+
 typedef struct ras {
     bragg_pattern facts;
     profile points;
     double speed, step;      /* deg/min, deg */
     double expected;         /* points, NAN when not said */
+    double from_mm, to_mm;   /* sample from source, detector from sample */
     bool inside, skip;
     const char *title;
     size_t title_length;
@@ -122,6 +126,8 @@ static void ras_key(ras *r, const lines *l)
         { "*HW_XG_WAVE_LENGTH_ALPHA2", offsetof(ras, facts.wavelength2_ang) },
         { "*MEAS_SCAN_SPEED", offsetof(ras, speed) }, { "*MEAS_SCAN_STEP", offsetof(ras, step) },
         { "*MEAS_DATA_COUNT", offsetof(ras, expected) },
+        { "*HW_GONIOMETER_RADIUS-3", offsetof(ras, from_mm) }, /* of the distances that RASX names, in the same order */
+        { COUNTER_DISTANCE, offsetof(ras, to_mm) },
     };
     size_t n;
     const char *p;
@@ -142,7 +148,7 @@ static void ras_reset(ras *r)
 {
     double *at = r->points.at;
     size_t room = r->points.room;
-    *r = (ras){ .facts = bragg_pattern_no_facts(), .speed = NAN, .step = NAN, .expected = NAN,
+    *r = (ras){ .facts = bragg_pattern_no_facts(), .speed = NAN, .step = NAN, .expected = NAN, .from_mm = NAN, .to_mm = NAN,
                 .points = { .at = at, .room = room, .counting_s = NAN } };
 }
 
@@ -159,6 +165,7 @@ static bragg_status ras_scan(ras *r, pattern_list *list, bragg_error *err)
     bragg_status st = finish(&r->points, &p, err);
     if (st < 0)
         return st;
+    r->facts.radius_m = bragg_pattern_arms_m(r->from_mm, r->to_mm);
     bragg_pattern_header_copy(p, &r->facts);
     bragg_pattern_title(p, r->title ? r->title : "", r->title_length);
     return bragg_pattern_list_take(list, p, err);
@@ -224,6 +231,29 @@ static bragg_status read_profile(const bragg_zip *z, profile *f, bragg_error *er
     return st;
 }
 
+/* The value of a key that RASX has from RAS. */
+static double ras_number(xmlNode *root, const char *key)
+{
+    double value = NAN;
+    for (xmlNode *pair = bragg_xml_child(bragg_xml_child(root, "RASHeader"), "Pair"); pair; pair = bragg_xml_again(pair)) {
+        xmlNode *name = bragg_xml_child(pair, "string"), *of = name ? bragg_xml_again(name) : NULL;
+        char *text = bragg_xml_text(name);
+        if (text && !strcmp(text, key))
+            value = bragg_xml_value(of);
+        xmlFree(text);
+    }
+    return value;
+}
+
+static double radius_of(xmlNode *root)
+{
+    double from = NAN;
+    for (xmlNode *d = bragg_xml_child(bragg_xml_below(root, "Distances"), "Distance"); d; d = bragg_xml_again(d))
+        if (bragg_xml_is(d, "From", "XrayGenerator") && bragg_xml_is(d, "To", "AttachmentStage") && bragg_xml_is(d, "Unit", "mm"))
+            from = bragg_xml_attribute_number(d, "Value");
+    return bragg_pattern_arms_m(from, ras_number(root, COUNTER_DISTANCE));
+}
+
 /* True when the profile is one of 2theta; the facts go to where they belong. */
 static bool read_conditions(xmlNode *root, bragg_pattern *facts, profile *f, char **sample)
 {
@@ -237,6 +267,7 @@ static bool read_conditions(xmlNode *root, bragg_pattern *facts, profile *f, cha
         f->counting_s = step / speed * 60;
     facts->wavelength_ang = bragg_xml_number(tube, "WavelengthKalpha1");
     facts->wavelength2_ang = bragg_xml_number(tube, "WavelengthKalpha2");
+    facts->radius_m = radius_of(root);
     facts->time_s = start ? bragg_pattern_clock_iso(start) : NAN;
     *sample = bragg_xml_text(bragg_xml_below(root, "SampleName"));
     xmlFree(axis);

@@ -205,7 +205,7 @@ static double radius_of(const xmlNode *measurement)
 {
     double from = bragg_xml_number(bragg_xml_child(measurement, "incidentBeamPath"), "radius");
     double to = bragg_xml_number(bragg_xml_child(measurement, "diffractedBeamPath"), "radius");
-    return from == to ? bragg_pattern_radius_m(from) : NAN;
+    return bragg_pattern_arms_m(from, to);
 }
 
 /* Non-ambient scans state the temperature in kelvin or degrees Celsius. */
