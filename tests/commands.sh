@@ -109,4 +109,11 @@ for more in '' 'refine: {parameters: [qdamp]}'; do
     said=$(grep -c 'qdamp is 0 and not refined' out)
     [ "$said" = "$([ -z "$more" ] && echo 1 || echo 0)" ] || fail "'$more': told $said times of qdamp"
 done
+# a card says the same whoever names it, and once for a series
+grep '^_cell_length_a' "${BRAGG_DATADIR:-.}/cif/Ni.cif" >a
+sed '/^_cell_length_a/r a' "${BRAGG_DATADIR:-.}/cif/Ni.cif" >twice.cif
+printf '%s\n' 'data: {gr: [ni.gr, ni.gr], range: [1.5, 15]}' 'phases: [{card: twice.cif, refine: [scale]}]' >twice.yaml
+for from in 'ni.gr --card twice.cif' twice.yaml; do
+    run pdf fit $from && [ "$(grep -c 'twice.cif: .*_cell_length_a stands twice in its block' err)" = 1 ] || fail "pdf fit $from: the card's cell, said twice: $(cat err)"
+done
 end

@@ -374,6 +374,8 @@ int bragg_pdf_experiment_cycles(const bragg_pdf_experiment *experiment);
 const char *bragg_pdf_experiment_label(const bragg_pdf_experiment *experiment, size_t step);
 /** Files that the experiment reads, number k; NULL past the last. */
 const char *bragg_pdf_experiment_input(const bragg_pdf_experiment *experiment, size_t k);
+/** The card of phase k, a CIF file; NULL past the last. */
+const char *bragg_pdf_experiment_card(const bragg_pdf_experiment *experiment, size_t k);
 /** The study of a step, values set and parameters selected; values start from those of
  *  the study before, unless NULL. */
 bragg_status bragg_pdf_experiment_study(const bragg_pdf_experiment *experiment, size_t step, bragg_pdf_study *before, bragg_pdf_study **out,

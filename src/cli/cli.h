@@ -68,7 +68,9 @@ bragg_status cli_experiment_read(const char *path, bragg_experiment **out, bragg
 
 /** bragg_structure_read_cif; says on standard error what was assumed or passed over, a line each. */
 bragg_status cli_card_read(const char *path, bragg_structure **out, bragg_error *err);
-/** The same lines of the cards of an experiment's phases; where one cannot be read its model says why. */
+/** The same lines of a card that is read elsewhere, and of those of an experiment's phases; where
+ *  one cannot be read whoever needs it says why. */
+void cli_tell_card(const char *path);
 void cli_tell_cards(const bragg_experiment *experiment);
 
 /** bragg_pattern_read, bragg_pattern_read_all; of what is no pattern but another file that people

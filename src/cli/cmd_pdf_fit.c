@@ -387,6 +387,8 @@ static bragg_status fit_steps(const wish *w, const bragg_pdf_experiment *x, json
         char stem[32] = "fit";
         const char *label = bragg_pdf_experiment_label(x, k);
         st = bragg_pdf_experiment_study(x, k, before, &now, err);
+        for (size_t p = 0; st == BRAGG_OK && k == 0 && bragg_pdf_experiment_card(x, p); p++)
+            cli_tell_card(bragg_pdf_experiment_card(x, p));
         if (st == BRAGG_OK && w->parameters) {
             cli_list_params(bragg_pdf_study_params(now));
             bragg_pdf_study_free(now);

@@ -75,11 +75,15 @@ bragg_status cli_card_read(const char *path, bragg_structure **out, bragg_error 
     return st;
 }
 
+void cli_tell_card(const char *path)
+{
+    bragg_structure *s = NULL;
+    if (path && cli_card_read(path, &s, NULL) == BRAGG_OK)
+        bragg_structure_free(s);
+}
+
 void cli_tell_cards(const bragg_experiment *x)
 {
-    for (size_t k = 0; k < x->n_phases; k++) {
-        bragg_structure *s = NULL;
-        if (x->phase[k].path && cli_card_read(x->phase[k].path, &s, NULL) == BRAGG_OK)
-            bragg_structure_free(s);
-    }
+    for (size_t k = 0; k < x->n_phases; k++)
+        cli_tell_card(x->phase[k].path);
 }

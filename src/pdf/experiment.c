@@ -325,6 +325,8 @@ size_t bragg_pdf_experiment_steps(const bragg_pdf_experiment *x) { return x->n_f
 int bragg_pdf_experiment_cycles(const bragg_pdf_experiment *x) { return (int)x->cycles; }
 const char *bragg_pdf_experiment_label(const bragg_pdf_experiment *x, size_t step) { return x->label[step]; }
 
+const char *bragg_pdf_experiment_card(const bragg_pdf_experiment *x, size_t k) { return k < x->n_phases ? x->phase[k].path : NULL; }
+
 const char *bragg_pdf_experiment_input(const bragg_pdf_experiment *x, size_t k)
 {
     if (k == 0)
