@@ -207,6 +207,17 @@ static line_look look(const char *line, char separator)
     return l;
 }
 
+static bool has_number(const char *line, char separator)
+{
+    char cell[CELL_TEXT];
+    for (size_t n = 0; *line && n < MAX_WIDTH; n++) {
+        line = next_cell(line, separator, cell);
+        if (numeric_cell(cell))
+            return true;
+    }
+    return false;
+}
+
 static bool data_look(line_look l)
 {
     return l.numbers >= 2 && l.numbers > l.texts;
@@ -280,10 +291,12 @@ typedef struct column_state {
     char bad_text[40];
 } column_state;
 
+static bool is_empty(const char *cell) { return !*cell || !strcmp(cell, "-") || !strcasecmp(cell, "nan") || !strcasecmp(cell, "n/a"); }
+
 static cell_kind kind_of(const char *cell, bool decimal_comma)
 {
     double v;
-    if (!*cell || !strcmp(cell, "-") || !strcasecmp(cell, "nan") || !strcasecmp(cell, "n/a"))
+    if (is_empty(cell))
         return CELL_EMPTY;
     if (cell_number(cell, decimal_comma, &v))
         return CELL_NUMBER;
@@ -337,7 +350,7 @@ static double cell_value(const log_lines *lines, const log_source *source, colum
 {
     double v = NAN;
     bool read = false;
-    if (kind_of(cell, lines->decimal_comma) == CELL_EMPTY)
+    if (is_empty(cell))
         return NAN;
     if (!s->zone_known && (s->kind == CELL_DATE || s->wall)) {
         double here, there;
@@ -486,7 +499,7 @@ static bragg_status read_rows(const log_lines *lines, size_t first, log_grid *g,
         }
         size_t cells = count_cells(p, lines->separator);
         /* cells at the end may be empty and their separators missing */
-        if (cells > g->width + 1 || 2 * cells < g->width || look(p, lines->separator).numbers == 0) {
+        if (cells > g->width + 1 || 2 * cells < g->width || !has_number(p, lines->separator)) {
             first_skipped = skipped++ ? first_skipped : i + 1;
             continue;
         }
