@@ -13,6 +13,7 @@
 #include <bragg/operando.h>
 #include <bragg/path.h>
 #include <bragg/units.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
@@ -854,6 +855,58 @@ static bool stop_when_six(void *payload, size_t done, size_t total)
     (void)payload, (void)total;
 }
 
+#ifdef HAVE_HDF5
+
+/* From the first frame on the log is a pipe, whose reading ends when we say so; six frames are
+ * fitted meanwhile.  For the end it is a file again. */
+typedef struct pipe_end { bool laid, ended; } pipe_end;
+
+static bool end_when_six(void *payload, size_t done, size_t total)
+{
+    pipe_end *end = payload;
+    if (done && !end->laid) {
+        ck_assert_int_eq(remove(in_folder("falling.csv")), 0);
+        ck_assert_int_eq(mkfifo(in_folder("falling.csv"), 0600), 0);
+        end->laid = true;
+    }
+    int pipe = done < 6 ? -1 : open(in_folder("falling.csv"), O_WRONLY | O_NONBLOCK); /* fails before somebody reads */
+    if (pipe < 0)
+        return true;
+    ck_assert_int_eq(remove(in_folder("falling.csv")), 0);
+    write_falling(40, "");
+    close(pipe);
+    end->ended = true;
+    return false;
+    (void)total;
+}
+
+START_TEST(no_frame_waits_for_the_log)
+{
+    char command[600];
+    pipe_end end = { false, false };
+    bragg_experiment *x;
+    bragg_frames *f;
+    bragg_series *s;
+    bragg_error err = BRAGG_ERROR_INIT;
+    bragg_observer all = { NULL, end_when_six, &end };
+    bragg_series_options o = { .follow = true, .idle_s = 20, .observer = &all, .store = in_folder("falling.h5"), .force = true };
+    snprintf(command, sizeof command, "cd '%s' && rm -rf fall && mkdir fall && sed 's/run/fall/; $a log: {file: falling.csv, frames: {start: 0, every_s: 100}}' e.yaml >fall.yaml && cp run/f00[0-5].xye fall/", folder);
+    ck_assert_int_eq(system(command), 0);
+    write_falling(18, "");
+    ck_assert_msg(bragg_experiment_read(in_folder("fall.yaml"), &x, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_frames_open(x, in_folder("fall.yaml"), true, &f, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert_msg(bragg_series_fit(x, in_folder("fall.yaml"), f, &o, &s, &err) == BRAGG_OK, "%s", err.text);
+    ck_assert(end.ended);
+    for (size_t k = 0; k < 6; k++)
+        assert_close(bragg_series_log(s, k)->voltage_v, 3 - 0.002 * (100 * (double)k + 50), 1e-9);
+    bragg_series_free(s);
+    bragg_frames_free(f);
+    bragg_experiment_free(x);
+}
+END_TEST
+
+#endif
+
 /* Three frames, then the folder is away as one of the network may be, and comes back with
  * three more. */
 START_TEST(a_folder_that_goes_away_and_comes_back_loses_no_frame)
@@ -1524,6 +1577,7 @@ static void add_live(Suite *suite)
     tcase_add_test(t, a_stack_is_read_whole_or_in_slices_and_holes_are_no_frames);
     tcase_add_test(t, a_growing_stack_is_followed);
     tcase_add_test(t, what_a_growing_log_tells_is_in_the_store_at_once);
+    tcase_add_test(t, no_frame_waits_for_the_log);
 #endif
 }
 

@@ -155,6 +155,7 @@ bragg_status bragg_run_follow(run *r, const char *experiment_path, bragg_error *
         q.last_s = bragg_time_running_s();
         bragg_run_look_at_log(r, experiment_path, false, &log);
     }
+    bragg_run_leave_log(&log);
     bragg_watch_free(watch);
     free(b.at);
     return st;

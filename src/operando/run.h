@@ -101,15 +101,19 @@ bragg_status bragg_run_follow(run *r, const char *experiment_path, bragg_error *
 bragg_status bragg_run_await_first(run *r, bragg_error *err);
 
 /* growing.c: when the log was read, how long that took, and what there was then; zeros to begin with */
+struct seq_reading;
 typedef struct seq_growing {
+    struct seq_reading *reading; /* in the hands of another thread; NULL: none */
     double looked_s, cost_s;
     size_t done;
     off_t size;
     struct timespec changed;
     bool lost;
 } seq_growing;
-/* What the log says of each frame into the store, when it is time to look again. */
+/* What the log says of each frame into the store when it has been read; has it read when it is time to. */
 void bragg_run_look_at_log(const run *r, const char *experiment_path, bool idle, seq_growing *g);
+/* Waits for whoever reads it still, and forgets that. */
+void bragg_run_leave_log(seq_growing *g);
 
 #pragma GCC visibility pop
 
