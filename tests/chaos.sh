@@ -10,6 +10,7 @@ top=$(cd "${TOP_SRCDIR:-.}" && pwd) build=$(cd "${TOP_BUILDDIR:-.}" && pwd)
 bragg=$build/.libs/bragg chaos=$build/tests/chaos/.libs/chaos.so
 [ -x "$bragg" ] && [ -e "$chaos" ] || { echo "no shared build to preload into"; exit 77; }
 nm -D "$bragg" | grep -q __asan && { echo "a sanitizer has malloc already"; exit 77; }
+nm "$bragg" | grep -q __gcov && { echo "gcov has no word on memory that it lacks at the end: it dies, and spoils its counts"; exit 77; }
 export LC_ALL=C LD_LIBRARY_PATH=$build/.libs BRAGG_DATADIR=${BRAGG_DATADIR:-$top} OMP_NUM_THREADS=1
 shared=${BRAGG_SHARED:-$top/../shared}
 work=$(mktemp -d) || exit 99
