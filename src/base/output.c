@@ -104,6 +104,8 @@ bragg_status bragg_output_open(const char *path, bool force, bragg_output **out,
     if (!path) /* the caller's arena had no room for it */
         return bragg_fail(err, BRAGG_ENOMEM, "no room for the name of a file");
     bool there = stat(path, &info) == 0;
+    if (!there && errno != ENOENT) /* a folder that went away, a link that leads in a circle, a name that is too long */
+        return bragg_output_refused(path, errno, err);
     if (there && S_ISDIR(info.st_mode))
         return bragg_fail(err, BRAGG_EINVAL, "'%s': expected a file name, found a folder", path);
     if (!there && lstat(path, &info) == 0)

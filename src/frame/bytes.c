@@ -105,14 +105,21 @@ bragg_status bragg_frame_raw_pixels(const frame_file *f, size_t at, size_t width
     return st;
 }
 
-size_t bragg_frame_head(const char *path, unsigned char *head, size_t n)
+bragg_status bragg_frame_head(const char *path, unsigned char *head, size_t *n, bragg_error *err)
 {
+    errno = 0;
     gzFile in = gzopen(path, "rb");
-    if (!in)
-        return 0;
-    int got = gzread(in, head, (unsigned)n);
-    gzclose(in);
-    return got > 0 ? (size_t)got : 0;
+    int got = in ? gzread(in, head, (unsigned)*n) : -1, cause = errno ? errno : ENOMEM, fault = Z_ERRNO;
+    if (in && got < 0)
+        gzerror(in, &fault);
+    if (in)
+        gzclose(in);
+    *n = got > 0 ? (size_t)got : 0;
+    if (got < 0 && fault == Z_DATA_ERROR)
+        return bragg_fail(err, BRAGG_EDATA, "%s: damaged gzip", path);
+    if (got < 0 && cause != EISDIR)
+        return bragg_fail(err, bragg_status_of_errno(cause), "%s: %s", path, strerror(cause));
+    return BRAGG_OK;
 }
 
 void bragg_frame_swap(void *data, size_t count, size_t size)

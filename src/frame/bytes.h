@@ -29,8 +29,8 @@ bragg_status bragg_frame_piece(const frame_file *f, size_t at, size_t n, void *o
 /* A frame whose pixels stand in the file as they are in memory, or the other way round. */
 bragg_status bragg_frame_raw_pixels(const frame_file *f, size_t at, size_t width, size_t height, bragg_pixel type, bool swap, bragg_frame **out, bragg_error *err);
 bragg_status bragg_frame_load(const char *path, bytes *out, bragg_error *err);
-/* The first n bytes at most. */
-size_t bragg_frame_head(const char *path, unsigned char *head, size_t n);
+/* The first *n bytes at most; *n becomes how many there are. */
+bragg_status bragg_frame_head(const char *path, unsigned char *head, size_t *n, bragg_error *err);
 /* Turn items of size bytes round where the file's order is not this machine's. */
 void bragg_frame_swap(void *data, size_t count, size_t size);
 /* Value of "key" in a header of n bytes: what follows it and separators up to the

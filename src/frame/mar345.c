@@ -167,12 +167,16 @@ static bragg_status read_mar(const char *path, size_t index, bragg_frame **out, 
 static bragg_status read_mask(const char *path, bragg_frame **out, bragg_error *err)
 {
     unsigned char head[128];
-    if (bragg_frame_head(path, head, sizeof head) < sizeof head || !probe(head, sizeof head))
+    size_t n = sizeof head;
+    bragg_status st = bragg_frame_head(path, head, &n, err);
+    if (st < 0)
+        return st;
+    if (n < sizeof head || !probe(head, sizeof head))
         return bragg_fail(err, BRAGG_EDATA, "%s: expected the header of a mar345, found the end", path);
     size_t side = word(head + 4, word(head, false) != 1234);
     if (side > MOST_SIDE)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected at most %d pixels a side, found %zu", path, MOST_SIDE, side);
-    bragg_status st = bragg_frame_new(side, side, BRAGG_U8, out, err);
+    st = bragg_frame_new(side, side, BRAGG_U8, out, err);
     if (st < 0)
         return bragg_context(err, st, "%s", path);
     double middle = 0.5 * ((double)side - 1), radius = 0.5 * (double)side - 1;

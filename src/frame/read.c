@@ -30,11 +30,10 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
     if (length >= sizeof path)
         return bragg_fail(err, BRAGG_EINVAL, "expected the name of a file, found one of %zu bytes", length);
     snprintf(path, sizeof path, "%.*s", (int)length, spec);
-    FILE *in = fopen(path, "rb");
-    if (!in)
-        return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));
-    fclose(in);
-    size_t n = bragg_frame_head(path, head, sizeof head);
+    size_t n = sizeof head;
+    bragg_status st = bragg_frame_head(path, head, &n, err);
+    if (st < 0)
+        return st;
     if (!n)
         return bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found an empty file or a folder", path);
     for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)

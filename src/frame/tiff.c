@@ -249,8 +249,10 @@ static bragg_status read_marccd(const char *path, bragg_frame *f, bragg_error *e
     static const char *const motors[] = { "twotheta", "omega", "chi", "kappa", "phi" };
     unsigned char whole[MARCCD + MARCCD_SIZE], *h = whole + MARCCD;
     char digits[32] = "";
-    if (bragg_frame_head(path, whole, sizeof whole) < sizeof whole || bragg_le32(h) != 2 || memcmp(h + 4, "MMX", 3))
-        return BRAGG_OK;
+    size_t n = sizeof whole;
+    bragg_status st = bragg_frame_head(path, whole, &n, err);
+    if (st < 0 || n < sizeof whole || bragg_le32(h) != 2 || memcmp(h + 4, "MMX", 3))
+        return st;
     f->distance_m = marccd_number(h, DISTANCE, 1e-6);
     f->exposure_s = marccd_number(h, EXPOSURE, 1e-3);
     f->pixel_fast_m = marccd_number(h, PIXEL, 1e-9);
@@ -263,7 +265,6 @@ static bragg_status read_marccd(const char *path, bragg_frame *f, bragg_error *e
     f->time_s = marccd_time(digits);
     if (!*f->title)
         snprintf(f->title, sizeof f->title, "MarCCD");
-    bragg_status st = BRAGG_OK;
     for (size_t k = 0; st == BRAGG_OK && k < sizeof motors / sizeof *motors; k++)
         st = bragg_frame_set(f, motors[k], 1e-3 * (int32_t)bragg_le32(h + GONIOSTAT + 4 * k), err);
     return st;
