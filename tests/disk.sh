@@ -85,12 +85,17 @@ builds() {
 }
 corpus=$top/tests/fuzz/corpus
 cp -r "$corpus" in
-rm in/cbf/packed-words-broken.cbf # is what its name says
+# a sample of the corpus that shows what is broken
+broken() {
+    "$bragg" convert "$1" "$aside/x.edf" --force >"$aside/got" 2>&1
+    [ $? = 3 ]
+}
 for file in in/{brml,bruker,columns,gsas,pdcif,ras,rasx,rigaku_text,steps,stoe,udf,uxd,xrdml}/*; do
     [ -z "$DISK_STEP" ] && [ "$file" != in/rasx/x.rasx ] && [ "$file" != in/gsas/esd.gsas ] && continue
     try "$file" 2 "$bragg" convert $file -w 1.5406 -u q_A^-1 out/x.xye
 done
 for file in in/{cbf,edf,fits,ge,mar345,npy,tiff}/* ${hdf5:+in/hdf5/stack.h5}; do
+    [ -n "$DISK_STEP" ] && broken "$file" && continue
     case $DISK_STEP$file in
     [0-9]* | in/edf/big.edf.gz | in/fits/rice.fits | in/tiff/lzw.tif) try "$file" 5 "$bragg" convert $file out/x.edf ;;
     in/hdf5*) try "$file" 53 "$bragg" convert $file out/x.edf ;;
