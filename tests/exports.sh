@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The library exports nothing that is not bragg_, and no floor defines a public
-# symbol under another name.
+# The library exports nothing that is not bragg_ and stands in a public header, and no floor
+# defines a public symbol under another name.
 cd "${TOP_BUILDDIR:-.}" || exit 99
 bad=0
 for lib in .libs/libbragg.so .libs/lib*.a; do
@@ -11,6 +11,12 @@ for lib in .libs/libbragg.so .libs/lib*.a; do
     [ -z "$names" ] || { echo "$lib exports: $names"; bad=1; }
 done
 [ -n "$found" ] || { echo "no library found"; exit 99; }
+if [ -e .libs/libbragg.so ]; then
+    told=$(cat "${TOP_SRCDIR:-.}"/src/bragg/*.h | grep -o 'bragg_[a-z0-9_]*' | sort -u)
+    [ -n "$told" ] || { echo "no public header was read: is TOP_SRCDIR right?"; exit 99; }
+    untold=$(nm -D --defined-only .libs/libbragg.so | awk '$3 ~ /^bragg_/ {print $3}' | while read -r name; do echo "$told" | grep -qx "$name" || echo "$name"; done)
+    [ -z "$untold" ] || { echo "exported, and in no public header (hide it):" $untold; bad=1; }
+fi
 # GSL's handler of errors aborts the program that uses us and is not ours to change: nothing of
 # GSL that allocates is called, and nothing that refuses what it may be given here
 harmless='eigen_symmv(_sort)?|linalg_QR_(decomp|lssolve)|(matrix|vector)_view_array|fft_complex_radix2_(forward|inverse)'

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Cells from lines: what the files of the search share; not API. */
 #ifndef CARDS_INDEXING_H
 #define CARDS_INDEXING_H
 
@@ -6,6 +7,8 @@
 #include <bragg/units.h>
 #include <stdatomic.h>
 #include <stdint.h>
+
+#pragma GCC visibility push(hidden)
 
 /* ------------------------------------------------------------- metrics */
 
@@ -133,5 +136,7 @@ bragg_status bragg_index_extinctions(const line_set *lines, bragg_index_cell *ce
 
 void bragg_index_line_set(const bragg_index_lines *lines, const bragg_index_options *o, line_set *out);
 double bragg_index_nearest(const calculated *calc, size_t n, double q);
+
+#pragma GCC visibility pop
 
 #endif

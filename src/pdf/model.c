@@ -17,12 +17,6 @@
 
 enum { OUTPUT_BLOCK = 256, MOST_POINTS = 1 << 22, RIPPLES = 12, MOST_CURVES = 256 };
 
-double *bragg_pdf_shape_value(bragg_pdf_shape *s, int row)
-{
-    double *const at[N_SHAPE] = { &s->scale, &s->delta1_ang, &s->delta2_ang2, &s->qdamp_invang, &s->qbroad_invang, &s->sratio, &s->spdiameter_ang };
-    return at[row];
-}
-
 /* ------------------------------------------------------------- curves */
 
 /* Curve 0 is R(r) / r, curve m + 1 its derivative by motion m; n points each. */

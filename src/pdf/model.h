@@ -71,7 +71,6 @@ typedef struct census {
 
 #pragma GCC visibility push(hidden) /* shared by the files of this folder only */
 
-double *bragg_pdf_shape_value(bragg_pdf_shape *shape, int row);
 double bragg_pdf_pair_weight(const bragg_scatterer *s, bool neutron);
 
 bragg_status bragg_pdf_crystal_open(crystal *c, const bragg_structure *s, bool neutron, const motion *motions, size_t n_motions,
@@ -87,8 +86,8 @@ double bragg_pdf_sharpening(const bragg_pdf_shape *s, double r);
 bragg_status bragg_pdf_evaluate(const bragg_structure *s, const bragg_pdf_shape *shape, const motion *motions, size_t n_motions, double *g,
                                 double *rdf, double *const *dg, bragg_error *err);
 
-#pragma GCC visibility pop
-
 extern const double bragg_pdf_reach;      /* of a Gaussian, in sigmas */
+
+#pragma GCC visibility pop
 
 #endif

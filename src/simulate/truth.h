@@ -11,6 +11,8 @@
 #include <bragg/yaml.h>
 #include <gsl/gsl_rng.h>
 
+#pragma GCC visibility push(hidden)
+
 /** Straight between its points, level beyond them; n 0 where the file is silent. */
 typedef struct truth_curve {
     size_t n;
@@ -142,5 +144,7 @@ bragg_status bragg_truth_write_total(const bragg_truth *t, const char *dir, bool
 bragg_status bragg_truth_write_cycler(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
 bragg_status bragg_truth_write_furnace(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
 bragg_status bragg_truth_write_states(const bragg_truth *t, const char *dir, bool force, bragg_error *err);
+
+#pragma GCC visibility pop
 
 #endif
