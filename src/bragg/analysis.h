@@ -29,6 +29,7 @@ typedef struct bragg_analysis_options {
     size_t n_components;      /**< 0: by evidence */
     double wavelength_ang[2], ratio2; /**< second line of a doublet; ratio2 0: none */
 } bragg_analysis_options;
+/** The section analysis of an experiment; EDATA with line and column. */
 bragg_status bragg_analysis_options_read(const bragg_experiment *experiment, bragg_arena *arena, bragg_analysis_options *options,
                                          bragg_error *err);
 

@@ -120,7 +120,8 @@ bragg_status bragg_cards_list(const bragg_cards *cards, const bragg_cards_filter
 /** True when the elements pass the filter's must, may and not. */
 bool bragg_cards_elements_pass(const bragg_cards_filter *filter, const unsigned char *elements, size_t n);
 
-/** Rows of the set's other tables as text; stops when the callback returns false. */
+/** Members of named sets, and files that were skipped with the reason, a row after the other: the
+ *  set's other tables as text; stops when the callback returns false. */
 typedef struct bragg_cards_member {
     const char *set, *title, *card, *pdf, *window, *note, *source;
 } bragg_cards_member;

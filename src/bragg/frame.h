@@ -12,7 +12,7 @@ typedef enum bragg_pixel {
     BRAGG_U8, BRAGG_U16, BRAGG_U32, BRAGG_U64, BRAGG_I8, BRAGG_I16, BRAGG_I32, BRAGG_I64, BRAGG_F32, BRAGG_F64
 } bragg_pixel;
 
-size_t bragg_pixel_size(bragg_pixel type);
+size_t bragg_pixel_size(bragg_pixel type);        /**< bytes */
 const char *bragg_pixel_name(bragg_pixel type);   /**< "int32" */
 /** Set one pixel, cast as C does. */
 void bragg_pixel_put(void *at, bragg_pixel type, double value);
@@ -71,6 +71,7 @@ typedef struct bragg_raw {
     bragg_pixel type;
     bool swap;
 } bragg_raw;
+/** EINVAL for another text, EDATA for a file without one such frame, or without number index. */
 bragg_status bragg_raw_parse(const char *text, bragg_raw *raw, bragg_error *err);
 bragg_status bragg_raw_count(const char *path, const bragg_raw *raw, size_t *n, bragg_error *err);
 bragg_status bragg_raw_read(const char *path, const bragg_raw *raw, size_t index, bragg_frame **out, bragg_error *err);

@@ -178,6 +178,7 @@ typedef struct bragg_clock {
 } bragg_clock;
 #define BRAGG_CLOCK_INIT { 0, 0, 0, NAN, NAN }
 
+/** The time of one clock by the other's, in seconds. */
 double bragg_clock_to_log(const bragg_clock *clock, double frame_s);
 double bragg_clock_to_frame(const bragg_clock *clock, double log_s);
 

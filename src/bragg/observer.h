@@ -15,6 +15,8 @@ typedef struct bragg_observer {
     void *payload;
 } bragg_observer;
 
+/** As printf has it, cut at 1023 bytes and without control characters; nothing where nobody
+ *  listens. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

@@ -77,6 +77,7 @@ bragg_status bragg_params_read_values(bragg_params *params, const bragg_yaml *ma
 bragg_status bragg_params_read_bounds(bragg_params *params, const bragg_yaml *map, const char *command, bragg_error *err);
 bragg_status bragg_params_read_ties(bragg_params *params, const bragg_yaml *map, const char *command, bragg_error *err);
 
+/** to becomes the same rows, whatever it held; ENOMEM leaves it as it was. */
 bragg_status bragg_params_copy(bragg_params *to, const bragg_params *from, bragg_error *err);
 void bragg_params_free(bragg_params *params);
 

@@ -81,9 +81,10 @@ typedef struct bragg_truth_state {
     bragg_truth_phase *phase;
 } bragg_truth_state;
 
+/** A truth file, see bragg-truth(5); EDATA with line and column for what is none. */
 bragg_status bragg_truth_read(const char *path, bragg_truth **out, bragg_error *err);
 void bragg_truth_free(bragg_truth *truth);
-size_t bragg_truth_count(const bragg_truth *truth);
+size_t bragg_truth_count(const bragg_truth *truth); /**< frames, those named one by one and those of the run */
 
 typedef enum bragg_twin { BRAGG_TWIN_FRAMES, BRAGG_TWIN_PATTERNS, BRAGG_TWIN_TOTAL } bragg_twin;
 typedef struct bragg_truth_about {
