@@ -4,9 +4,12 @@
 #include "cli.h"
 
 #include <cairo.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <gsl/gsl_version.h>
 #include <pango/pango.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <tiffio.h>
@@ -80,11 +83,29 @@ static int unknown_command(const char *name)
     return bragg_status_exit(BRAGG_EINVAL);
 }
 
-int main(int argc, char **argv)
+/* A standard stream that whoever started us has closed: else the next file that is opened takes its
+ * number, and what is printed goes into that file. */
+static void fill_standard_streams(void)
 {
-#ifdef HAVE_HDF5
-    H5dont_atexit(); /* we close what we open; after a failed disk its own clean-up goes in circles, aloud */
-#endif
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", O_RDWR); /* takes the lowest free number, which is fd */
+}
+
+/* What was printed must have gone out: a full disk is seen only now. */
+static int close_output(int code)
+{
+    errno = 0;
+    bool whole = !ferror(stdout);
+    if (fflush(stdout) == 0 && whole)
+        return code;
+    if (code == 0)
+        fprintf(stderr, "bragg: standard output: cannot be written%s%s\n", errno ? ": " : "", errno ? strerror(errno) : "");
+    return code ? code : bragg_status_exit(BRAGG_EIO);
+}
+
+static int run(int argc, char **argv)
+{
     if (argc < 2) {
         print_usage(stderr);
         return bragg_status_exit(BRAGG_EINVAL);
@@ -103,4 +124,13 @@ int main(int argc, char **argv)
         if (!strcmp(argv[1], commands[i]->name))
             return commands[i]->run(argc - 1, argv + 1);
     return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_streams();
+#ifdef HAVE_HDF5
+    H5dont_atexit(); /* we close what we open; after a failed disk its own clean-up goes in circles, aloud */
+#endif
+    return close_output(run(argc, argv));
 }
