@@ -4,6 +4,7 @@
 #include <bragg/units.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct { const char *name; bragg_axis axis; } names[] = {
@@ -31,6 +32,18 @@ const char *bragg_axis_name(bragg_axis axis)
 double bragg_axis_factor(bragg_axis axis)
 {
     return axis == BRAGG_AXIS_TTH ? BRAGG_DEG : axis == BRAGG_AXIS_R ? 1e-3 : 1;
+}
+
+void bragg_wavelength_readings(double value, char *text, size_t size)
+{
+    const struct { const char *unit; double ang; } readings[] = {
+        { "metre", value * 1e10 }, { "nanometre", value * 10 }, { "picometre", value / 100 }, { "keV", BRAGG_HC_KEV_ANG / value },
+    };
+    size_t used = 0;
+    *text = '\0';
+    for (size_t k = 0; k < sizeof readings / sizeof *readings && used < size; k++)
+        if (readings[k].ang >= BRAGG_WAVELENGTH_MIN_ANG && readings[k].ang <= BRAGG_WAVELENGTH_MAX_ANG)
+            used += (size_t)snprintf(text + used, size - used, "%s were it %s: %.6g", used ? "," : ";", readings[k].unit, readings[k].ang);
 }
 
 static double to_q_invang(double x, bragg_axis from, double wavelength_ang)

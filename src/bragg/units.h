@@ -3,6 +3,7 @@
 #define BRAGG_UNITS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define BRAGG_PI 3.14159265358979323846
 #define BRAGG_DEG (BRAGG_PI / 180)  /**< one degree in radians */
@@ -26,6 +27,15 @@ typedef enum bragg_axis {
 /** "2th_deg" and friends, also "2th", "tth", "q", "d"; false when unknown. */
 bool bragg_axis_parse(const char *name, bragg_axis *axis);
 const char *bragg_axis_name(bragg_axis axis);
+
+/** Wavelengths in angstrom that powders are measured with: gamma rays to cold neutrons. */
+#define BRAGG_WAVELENGTH_MIN_ANG 0.01
+#define BRAGG_WAVELENGTH_MAX_ANG 30
+
+/** What a wavelength outside of these would be were it metre (as in PONI files), nanometre,
+ *  picometre or keV, those readings only that are wavelengths of powders:
+ *  "; were it metre: 0.4066"; "" without any. */
+void bragg_wavelength_readings(double value, char *text, size_t size);
 
 /** Factor from the file's unit to the inside unit (pi/180 for 2th_deg, 1e-3 for r_mm). */
 double bragg_axis_factor(bragg_axis axis);

@@ -23,13 +23,15 @@ static void print_help(const cli_command *c, const cli_option *options, size_t n
 
 static bool is_wavelength(const cli_option *o) { return !strncmp(o->name, "wavelength", 10); }
 
-/* Picometres and keV are what people type by mistake. */
+/* Metres, as PONI files have them, picometres and keV are what people type by mistake. */
 static bragg_status check_wavelength(const cli_option *o, double value, bragg_error *err)
 {
-    if (!is_wavelength(o) || !(value > 0) || (value >= 0.01 && value <= 30))
+    char readings[160];
+    if (!is_wavelength(o) || !(value > 0) || (value >= BRAGG_WAVELENGTH_MIN_ANG && value <= BRAGG_WAVELENGTH_MAX_ANG))
         return BRAGG_OK; /* what is not positive the command itself refuses */
-    return bragg_fail(err, BRAGG_EINVAL, "--%s: expected angstrom from 0.01 to 30, found %g; were it picometre: %g, were it keV: %.6g", o->name, value, value / 100,
-                      BRAGG_HC_KEV_ANG / value);
+    bragg_wavelength_readings(value, readings, sizeof readings);
+    return bragg_fail(err, BRAGG_EINVAL, "--%s: expected angstrom from %g to %g, found %g%s", o->name, (double)BRAGG_WAVELENGTH_MIN_ANG,
+                      (double)BRAGG_WAVELENGTH_MAX_ANG, value, readings);
 }
 
 static bragg_status set_value(const cli_option *o, const char *text, bragg_error *err)

@@ -12,6 +12,21 @@
 #include "emission.h"
 #include "tubes.h"
 
+static bragg_status check_lines(const bragg_yaml *node, const bragg_radiation *r, bragg_error *err)
+{
+    char readings[160];
+    for (size_t k = 0; k < r->n_lines; k++) {
+        double w = r->wavelength_ang[k];
+        if (!(w >= BRAGG_WAVELENGTH_MIN_ANG && w < 100)) {
+            bragg_wavelength_readings(w, readings, sizeof readings);
+            return bragg_yaml_fail(node, err, "wavelength: expected angstrom from %g to 100, found %g%s", (double)BRAGG_WAVELENGTH_MIN_ANG, w, readings);
+        }
+        if (!(r->ratio[k] > 0))
+            return bragg_yaml_fail(node, err, "ratios: expected positive numbers, found %g", r->ratio[k]);
+    }
+    return BRAGG_OK;
+}
+
 static bragg_status read_wavelengths(const bragg_yaml *node, const bragg_yaml *ratios, bragg_radiation *r, bragg_error *err)
 {
     bragg_status st;
@@ -30,10 +45,7 @@ static bragg_status read_wavelengths(const bragg_yaml *node, const bragg_yaml *r
         if (st == BRAGG_OK && ratios)
             st = bragg_yaml_numbers(ratios, r->ratio, r->n_lines, err);
     }
-    for (size_t k = 0; st == BRAGG_OK && k < r->n_lines; k++)
-        if (!(r->wavelength_ang[k] > 0 && r->wavelength_ang[k] < 100) || !(r->ratio[k] > 0))
-            st = bragg_yaml_fail(node, err, "wavelength: expected angstrom and positive ratios, found %g and %g", r->wavelength_ang[k], r->ratio[k]);
-    return st;
+    return st < 0 ? st : check_lines(node, r, err);
 }
 
 /* FWHM of the lines, in angstrom; none: sharp. */
