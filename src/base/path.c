@@ -74,6 +74,12 @@ size_t bragg_path_split(const char *spec, const char **path, const char **slice)
     return colon ? (size_t)(colon - spec) : strlen(spec);
 }
 
+bool bragg_path_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 bool bragg_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err)

@@ -24,6 +24,7 @@ bool bragg_path_is_hdf5(const char *path);
  *  where its '[' or the end is; path is "" and slice "" without ":/".  Borrowed. */
 size_t bragg_path_split(const char *spec, const char **path, const char **slice);
 bool bragg_path_exists(const char *path);
+bool bragg_path_is_folder(const char *path);
 /** Make a folder and those above it. */
 bragg_status bragg_path_make_folder(const char *path, bragg_error *err);
 

@@ -82,9 +82,9 @@ static void print_calibration(const bragg_calibration *c)
     if (bragg_geometry_point(&c->geometry, 0, 0, &slow, &fast))
         printf("  beam at row %.2f, column %.2f, orientation %d\n", slow, fast, c->geometry.orientation);
     print_correlations(&c->params, c->correlation, c->n_correlations);
-    printf("  %8s %9s %7s %10s %8s\n", "d/A", "2theta", "points", "offset/px", "rms/px");
+    printf("  %8s %10s %7s %10s %8s\n", "d/A", "2theta/deg", "points", "offset/px", "rms/px");
     for (size_t k = 0; k < c->n_rings; k++)
-        printf("  %8.4f %9.4f %7zu %+10.3f %8.3f\n", c->ring[k].d_ang, c->ring[k].two_theta_rad / BRAGG_DEG, c->ring[k].points, c->ring[k].offset_px, c->ring[k].rms_px);
+        printf("  %8.4f %10.4f %7zu %+10.3f %8.3f\n", c->ring[k].d_ang, c->ring[k].two_theta_rad / BRAGG_DEG, c->ring[k].points, c->ring[k].offset_px, c->ring[k].rms_px);
 }
 
 static bragg_status print_orientations(const bragg_frame *f, const uint8_t *mask, const bragg_geometry *g, bool json, bragg_error *err)

@@ -5,6 +5,7 @@
 #include <bragg/detector.h>
 #include <bragg/number.h>
 #include <bragg/output.h>
+#include <bragg/path.h>
 
 #include <ctype.h>
 #include <errno.h>
@@ -111,6 +112,8 @@ static bragg_status check(const char *path, const bragg_geometry *g, unsigned ha
 
 bragg_status bragg_geometry_read_poni(const char *path, bragg_geometry *out, bragg_error *err)
 {
+    if (bragg_path_is_folder(path))
+        return bragg_fail(err, BRAGG_EIO, "%s: expected a PONI file, found a folder", path);
     FILE *in = fopen(path, "r");
     if (!in)
         return bragg_fail(err, bragg_status_of_errno(errno), "%s: %s", path, strerror(errno));

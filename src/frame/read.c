@@ -35,7 +35,8 @@ static bragg_status find_reader(const char *spec, const bragg_frame_reader **out
     if (st < 0)
         return st;
     if (!n)
-        return bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found an empty file or a folder", path);
+        return bragg_path_is_folder(path) ? bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found a folder; name its files, as in %s/*.tif", path, path)
+                                          : bragg_fail(err, BRAGG_EDATA, "%s: expected a frame, found an empty file", path);
     for (size_t k = 0; k < sizeof readers / sizeof *readers; k++)
         if (readers[k]->probe(head, n)) {
             *out = readers[k];
