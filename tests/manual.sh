@@ -192,7 +192,8 @@ try() { # section, example
     refine) refine=$2 ;;
     esac
     case $2 in poni:* | file:*) more="$1: {$2}" ;; composition:*) more="$1: {$2}" ;; *run.h5*) [ -e "$keys/run.h5" ] || return 0 ;; esac
-    case $how in *operando) case $data in frames*) radiation='wavelength: 0.1' phase='card: Bi' more=${more:-'detector: {poni: setup.poni}'} ;; esac ;; esac
+    case $how in *operando) case $data in frames*) radiation='wavelength: 0.1' phase='card: Bi' more=${more:-'detector: {poni: setup.poni}'} ;; esac
+        phase="$phase, refine: [scale]" ;; esac
     printf '%s\n' "radiation: {$radiation}" "data: {$data}" "phases: [{$phase}]" "refine: {$refine}" "$more" >"$keys/x.yaml"
     # shellcheck disable=SC2086 # words on purpose
     (cd "$keys" && "$bragg" ${how%% *} x.yaml $(echo "$how" | cut -s -d' ' -f2-)) >"$work/out" 2>&1

@@ -282,7 +282,7 @@ bragg_status bragg_series_check(const bragg_experiment *x, bragg_error *err)
     return st;
 }
 
-/* A log that is wrong is told before the hours of work, not after. */
+/* A log that is wrong, and that nothing is to be refined, is told before the hours of work, not after. */
 static bragg_status check_first(const bragg_experiment *x, const char *experiment_path, seq_plan *plan, bragg_error *err)
 {
     bragg_series trial = { .arena = bragg_arena_new() };
@@ -291,6 +291,8 @@ static bragg_status check_first(const bragg_experiment *x, const char *experimen
         st = bragg_seq_plan(x, plan, err);
     if (st == BRAGG_OK)
         st = bragg_join_read(x, experiment_path, &trial, err);
+    if (st == BRAGG_OK)
+        st = bragg_experiment_check_series(x, err);
     bragg_log_free(trial.log);
     free(trial.log_steps);
     bragg_arena_free(trial.arena);

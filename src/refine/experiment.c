@@ -320,6 +320,21 @@ static bool names_nothing(const bragg_experiment *x)
     return !any;
 }
 
+bragg_status bragg_experiment_check_series(const bragg_experiment *x, bragg_error *err)
+{
+    const bragg_yaml *parameters = bragg_yaml_get(bragg_yaml_get(x->root, "refine"), "parameters");
+    if (is_auto(parameters))
+        return bragg_yaml_fail(parameters, err, "parameters: auto chooses for one refinement; of a series, name them");
+    for (size_t k = 0; k < x->n_phases; k++) {
+        if (is_auto(x->phase[k].refine))
+            return bragg_yaml_fail(x->phase[k].refine, err, "refine: auto chooses for one refinement; of a series, name the parameters");
+        if (!x->phase[k].extract && names_nothing(x))
+            return bragg_yaml_fail(bragg_yaml_get(x->root, "phases"), err, "phases: expected what to refine of each, as refine: [scale, cell, size], found nothing; "
+                                   "bragg refine chooses for one pattern, of a series, name it");
+    }
+    return BRAGG_OK;
+}
+
 static void offer_names(bragg_model *m, const char *prefix, const char *const *names)
 {
     for (; *names; names++) {
@@ -378,8 +393,6 @@ static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m,
     bool all = choose && names_nothing(x);
     bragg_model_select(m, "background", true);
     bragg_model_select(m, "*.background", true);
-    if (!choose && is_auto(parameters))
-        return bragg_yaml_fail(parameters, err, "parameters: auto chooses for one refinement; of a series, name them");
     if (all || is_auto(parameters))
         offer_instrument(x, m);
     bragg_status st = is_auto(parameters) ? BRAGG_OK : select_list(m, parameters, "instrument.", "", err);
@@ -391,9 +404,7 @@ static bragg_status select_parameters(const bragg_experiment *x, bragg_model *m,
     }
     for (size_t k = 0; k < x->n_phases && st == BRAGG_OK; k++) {
         snprintf(prefix, sizeof prefix, "phase.%.100s.", x->phase[k].name);
-        if (!choose && is_auto(x->phase[k].refine))
-            st = bragg_yaml_fail(x->phase[k].refine, err, "refine: auto chooses for one refinement; of a series, name the parameters");
-        else if (all || is_auto(x->phase[k].refine))
+        if (all || is_auto(x->phase[k].refine))
             offer_phase(&x->phase[k], m);
         else
             st = select_list(m, x->phase[k].refine, prefix, prefix, err);
@@ -463,7 +474,8 @@ bragg_status bragg_experiment_model(const bragg_experiment *x, const bragg_patte
     *out = NULL;
     if (x->n_patterns != 1)
         return bragg_fail(err, BRAGG_EDATA, "data: expected one pattern a step, found %zu refined together", x->n_patterns);
-    return make_model(x, &pattern, false, out, err);
+    bragg_status st = bragg_experiment_check_series(x, err);
+    return st < 0 ? st : make_model(x, &pattern, false, out, err);
 }
 
 bragg_status bragg_experiment_load(const bragg_experiment *x, bragg_model **out, bragg_error *err)
