@@ -29,6 +29,7 @@ try() { # name, command
 try simulate simulate "$top/tests/report/truth.yaml" -o "$work/run"
 cp "$top/tests/report/experiment.yaml" "$work/run"
 try operando operando "$work/run/experiment.yaml" -o "$work/results" --no-figures
+try 'operando --follow' operando "$work/run/experiment.yaml" -o "$work/live" --follow --idle 5 --no-figures
 try refine refine "$top/tests/chaos/nickel.yaml" -o "$work/fit"
 try identify identify "$top/tests/chaos/nickel.xye" --wavelength 0.4066 --elements Ni,O
 try 'pdf debye' pdf debye Ni --diameter 25 -o "$work/ni"
