@@ -36,7 +36,9 @@ one() { # name, how, call, command
     run "$how" "$at" "$@"
     rc=$? ended=$rc
     tried=$((tried + 1))
-    if [ $rc = 0 ]; then
+    if [ $rc = 0 ] && grep -qs ',corrupt,.*cannot read' out/run/series.csv; then
+        : # a run goes on without a frame that cannot be read, and says so
+    elif [ $rc = 0 ]; then
         cmp -s "$aside/got" "$aside/plain" || fail "$name: $how at call $at: another answer with status 0"
         diff -rq out "$aside/good" >"$aside/diff" || fail "$name: $how at call $at: other files with status 0: $(head -1 "$aside/diff")"
     elif [ $rc -ge 124 ]; then

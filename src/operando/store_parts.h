@@ -55,7 +55,7 @@ bragg_status bragg_store_make_room(seq_store *s, size_t frames, bragg_error *err
 bragg_status bragg_store_end(seq_store *s, bragg_series *series, bragg_error *err);
 void bragg_store_free(seq_store *s);
 bool bragg_store_read_part(const seq_store *s, int part, size_t k, void *to);
-void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log);
+bool bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log);
 
 /* store_view.c */
 bragg_status bragg_store_get_series(const char *path, bragg_series **out, bragg_error *err);

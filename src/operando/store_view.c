@@ -170,13 +170,12 @@ static bragg_status read_frames(const char *path, seq_store *view, bragg_series 
         *message = *name = 0;
         errno = 0;
         bool whole = bragg_store_row(view, k, row, message, name);
-        if (!whole && errno) { /* a disk that fails, not a frame that has not been fitted */
-            st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': frame %zu: %s", path, k, strerror(errno));
+        if ((!whole && errno) || !bragg_store_read_joined(view, k, &frame->log)) { /* a disk that fails, not a frame that has not been fitted */
+            st = bragg_fail(err, bragg_status_of_errno(errno), "'%s': frame %zu: %s", path, k, strerror(errno ? errno : EIO));
             break;
         }
         if (!whole)
             memset(row, 0, view->columns * sizeof *row);
-        bragg_store_read_joined(view, k, &frame->log);
         if (!(frame->file = bragg_arena_strdup(s->arena, whole ? name : "")))
             st = bragg_fail(err, BRAGG_ENOMEM, "no room for %zu frames", view->room);
         if (st == BRAGG_OK)
@@ -328,13 +327,14 @@ bragg_status bragg_store_view_frame(bragg_store_view *open, size_t k, float *obs
     bragg_arena_free(v->seen);
     v->seen = bragg_arena_new();
     errno = v->seen ? 0 : ENOMEM;
-    if (!v->seen || !bragg_store_row(&v->store, k, v->row, message, name))
+    bragg_frame_log joined;
+    if (!v->seen || !bragg_store_row(&v->store, k, v->row, message, name) || !bragg_store_read_joined(&v->store, k, &joined))
         return lost_frame(k, err);
     series->arena = v->seen; /* set_frame keeps the message there */
     name[TEXT - 1] = 0;
     bragg_series_frame *frame = series->frame;
     frame->file = bragg_arena_strdup(v->seen, name);
-    bragg_store_read_joined(&v->store, k, &frame->log);
+    frame->log = joined;
     bragg_status st = frame->file ? bragg_series_set_frame(series, 0, v->row, message, err) : bragg_fail(err, BRAGG_ENOMEM, "no room for frame %zu", k);
     take_temperature(frame);
     series->arena = own;

@@ -192,11 +192,13 @@ seq_place bragg_store_place(const seq_store *s) { return (seq_place){ NULL, s->f
 
 /* Log and frames are joined at the end of a run, and with --follow as the log grows; before that
  * there is a hole. */
-void bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log)
+bool bragg_store_read_joined(const seq_store *s, size_t k, bragg_frame_log *log)
 {
     static const bragg_frame_log hole;
-    if (!bragg_store_read_part(s, LOG, k, log) || !memcmp(log, &hole, sizeof hole))
+    bool told = bragg_store_read_part(s, LOG, k, log);
+    if (!told || !memcmp(log, &hole, sizeof hole))
         *log = (bragg_frame_log){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+    return told;
 }
 
 static bool write_part(const seq_store *s, int part, size_t k, const void *from)
@@ -237,7 +239,8 @@ static bool copy_parts(const seq_store *from, const seq_store *to, size_t n)
     bool good = row != NULL;
     for (size_t i = 0; i < n && good; i++) {
         uint8_t status = 0;
-        if (!bragg_store_read_part(from, STATUS, i, &status) || !status)
+        good = bragg_store_read_part(from, STATUS, i, &status);
+        if (good && !status)
             continue; /* nothing there yet: a hole stays a hole */
         for (int k = 0; k < PARTS && good; k++)
             good = bragg_store_read_part(from, k, i, row) && write_part(to, k, i, row);
