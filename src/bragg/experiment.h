@@ -71,10 +71,10 @@ bragg_status bragg_experiment_pattern_read(const bragg_experiment_pattern *from,
 /** The model of its phases for all its patterns, read from their files, values set
  *  and parameters selected. */
 bragg_status bragg_experiment_load(const bragg_experiment *experiment, bragg_model **out, bragg_error *err);
-/** EDATA where nobody says what to refine of a series, or leaves it to the strategy, which chooses for one refinement. */
-bragg_status bragg_experiment_check_series(const bragg_experiment *experiment, bragg_error *err);
 /** The same for a pattern in place of its only one, as a series has it. */
 bragg_status bragg_experiment_model(const bragg_experiment *experiment, const bragg_pattern *pattern,
                                     bragg_model **out, bragg_error *err);
+/** EDATA where nobody says what to refine of a series, or leaves it to the strategy, which chooses for one refinement. */
+bragg_status bragg_experiment_check_series(const bragg_experiment *experiment, bragg_error *err);
 
 #endif
