@@ -32,14 +32,14 @@ static bool count(void *payload, size_t done, size_t total)
     (void)total;
 }
 
-static void print_report(const bragg_cards *set, const bragg_cards_report *r, const char *path, bool json)
+static void print_report(size_t cards, const bragg_cards_report *r, const char *path, bool json)
 {
     if (json) {
-        bragg_json_print_take(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "set", path, "cards", (json_int_t)bragg_cards_count(set), "added", (json_int_t)r->added,
+        bragg_json_print_take(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "set", path, "cards", (json_int_t)cards, "added", (json_int_t)r->added,
                                         "kept", (json_int_t)r->kept, "replaced", (json_int_t)r->replaced, "skipped", (json_int_t)r->skipped), NULL);
         return;
     }
-    printf("%s: %zu cards (%zu added, %zu sources unchanged, %zu changed, %zu left out)\n", path, bragg_cards_count(set), r->added, r->kept, r->replaced, r->skipped);
+    printf("%s: %zu cards (%zu added, %zu sources unchanged, %zu changed, %zu left out)\n", path, cards, r->added, r->kept, r->replaced, r->skipped);
     if (r->skipped)
         printf("bragg cards list --skipped -c %s tells why\n", path);
 }
@@ -61,9 +61,12 @@ static bragg_status build_into(const build_wish *w, char **sources, int n, bragg
         st = bragg_cards_build(set, (const char *const *)sources, (size_t)n, &observer, &report, err);
     if (talk.bar.terminal)
         fprintf(stderr, "\r\033[K");
+    size_t cards = st >= 0 ? bragg_cards_count(set) : 0;
+    if (st >= 0 && !cards && report.added)
+        st = bragg_fail(err, BRAGG_EIO, "'%s': its cards cannot be counted: is its disk there?", w->path);
     if (st >= 0)
-        print_report(set, &report, w->path, w->json);
-    if (st >= 0 && bragg_cards_count(set) == 0)
+        print_report(cards, &report, w->path, w->json);
+    if (st >= 0 && !cards)
         st = bragg_fail(err, BRAGG_EDATA, "expected cards in %s%s, found none that can be read", sources[0], n > 1 ? " …" : "");
     bragg_cards_free(set);
     return st;
